@@ -1,0 +1,59 @@
+# Every target makes the virtual environment first when it is missing or out of date.
+# Needs Python 3.11 or newer, pip and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint bench constraints clean distclean
+
+# One thread a process: the tests and the flow bring their own processes.
+export OMP_NUM_THREADS ?= 1
+export DO_NOT_TRACK ?= 1
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
+	  "Python 3.11 or newer is needed, $(PYTHON) is %d.%d; try: make PYTHON=python3.11" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## Train 17 real models, run the flow over them, and show what came of each.
+	$(RUN) examples/train_demo_models.py --output demo
+	PREFECT_HOME="$(CURDIR)/demo/.prefect" $(RUN) -m flows.quantize_models --config configs/demo.yaml
+	@echo
+	@echo "The table again:      demo/models/quantized/summary.md (and summary.csv)"
+	@echo "One model's evidence: demo/models/quantized/stats/intent.json"
+	@echo "What is served:       demo/models/quantized/manifest.json"
+	@echo "Serve it:             ML_MODEL_DIR=demo/models $(RUN) examples/serve_by_name.py"
+
+test: $(STAMP) ## Run the tests, without the long proofs (a few minutes).
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: $(STAMP) ## Run every test.
+	$(RUN) -m pytest -n 2 --dist loadfile
+
+lint: $(STAMP) ## Check style, format and types.
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+bench: $(STAMP) ## Measure sizes and speeds, side by side with what they are compared to.
+	$(RUN) -m benchmarks
+
+constraints: $(STAMP) ## Write constraints.txt anew from what is installed.
+	@{ sed -n '/^#/p' constraints.txt; $(RUN) -m pip list --format=freeze --exclude-editable \
+	  --disable-pip-version-check | grep -viE '^(pip|setuptools|wheel)=='; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## Remove what the demo and the tests wrote.
+	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## As clean, and the virtual environment.
+	rm -rf $(VENV)

@@ -1,0 +1,198 @@
+"""Which of a model's two files answers, by one release: the rules of serving, without threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ml.models.served_files import ServedFiles
+from ml.quantization.durable import hash_file
+from ml.quantization.errors import (
+    ArtifactError,
+    IntegrityError,
+    LimitError,
+    PredictionError,
+    QuantizationError,
+    SignatureError,
+)
+from ml.quantization.limits import Limits
+from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.release import ReleasedModel
+
+QUANTIZED, ORIGINAL = "quantized", "original"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, and the hash of the file that it came from."""
+
+    model: Any
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The model that answers, and why it is this one.
+
+    Attributes
+    ----------
+    model : object
+        The fitted model.
+    active, requested : str
+        "quantized" or "original".
+    reason, reason_code : str
+        Why this one; the code is "" while the requested model answers without a reservation.
+    artifact : str
+        The artifact's path; "" when the original answers.
+    sha256, guarantee : str
+        Of the file that answers, and the artifact's tier.
+    given_up : str
+        The sha256 of an artifact that was asked for and cannot be used; "" when none was.
+    pinned_original : callable or None
+        Loads the original that this artifact may fall back to.
+    """
+
+    model: Any
+    active: str
+    requested: str
+    reason: str
+    reason_code: str = ""
+    artifact: str = ""
+    sha256: str = ""
+    guarantee: str = ""
+    given_up: str = ""
+    pinned_original: Callable[[], Loaded] | None = None
+
+
+@dataclass(slots=True)
+class Selection:
+    """The files of one model under the release that was current when this was made.
+
+    Every model is loaded once. A new release needs a new selection.
+    """
+
+    files: ServedFiles
+    trusted: tuple[str, ...]
+    limits: Limits
+    released: ReleasedModel | None = field(init=False)
+    _originals: dict[str, Loaded] = field(init=False, default_factory=dict)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.released = self.files.released()
+
+    def choose(self, requested: str) -> Serving:
+        """What answers when `requested` is asked for, loaded and self-tested.
+
+        Raises
+        ------
+        FallbackRefused
+            The artifact is broken, and the original is not the one that the release pinned.
+        SignatureError, UntrustedTypeError
+            Never answered by a fallback.
+        PathRefused, ScanRefused
+            There is no original, or it must not be loaded.
+        """
+        released = self.released
+        if requested == ORIGINAL:
+            return self._as_it_lies(requested, "the original was asked for", "")
+        if released is None:
+            where = self.files.output_dir
+            reason = f"no release in {where} has this model; run the quantization"
+            return self._as_it_lies(requested, reason, "not_released")
+        artifact = self.files.artifact(released)
+        if artifact is None:
+            reason = released.note or f"the release keeps the original ({released.status})"
+            return self._as_it_lies(requested, reason, released.reason or str(released.status))
+        try:
+            model = self._quantized(artifact, released)
+        except SignatureError:
+            raise  # falling back would let whoever broke the signature choose the model
+        except (ArtifactError, LimitError, PredictionError, OSError) as error:
+            return self._fallen_back(released, error)
+        if self.files.replaced(released):
+            reason = "the original was replaced after the release; run the quantization again"
+            return self._as_it_lies(requested, reason, "stale", given_up=released.artifact_sha256)
+        return Serving(
+            model,
+            QUANTIZED,
+            requested,
+            "the released artifact is good",
+            artifact=str(artifact),
+            sha256=released.artifact_sha256,
+            guarantee=str(released.guarantee),
+            pinned_original=self.pinned_original,
+        )
+
+    def pinned_original(self) -> Loaded:
+        """The original whose sha256 the release pins.
+
+        Raises
+        ------
+        FallbackRefused
+            Another file lies there now.
+        PathRefused, ScanRefused, UntrustedTypeError
+            There is none, or it must not be loaded.
+        """
+        assert self.released is not None
+        return self._original(self.released.source_sha256)
+
+    def _fallen_back(self, released: ReleasedModel, error: Exception) -> Serving:
+        code = error.code if isinstance(error, QuantizationError) else "missing"
+        try:
+            original = self.pinned_original()
+        except (QuantizationError, OSError) as refused:
+            raise refused from error
+        return Serving(
+            original.model,
+            ORIGINAL,
+            QUANTIZED,
+            str(error),
+            code,
+            sha256=original.sha256,
+            given_up=released.artifact_sha256,
+        )
+
+    def _as_it_lies(self, requested: str, reason: str, code: str, *, given_up: str = "") -> Serving:
+        """The original that was deployed, whether a release pins it or not."""
+        original = self._original(None)
+        return Serving(
+            original.model,
+            ORIGINAL,
+            requested,
+            reason,
+            code,
+            sha256=original.sha256,
+            given_up=given_up,
+        )
+
+    def _original(self, pinned: str | None) -> Loaded:
+        from ml.quantization.loading.original import load_original
+
+        with self._lock:
+            path = self.files.original(self.released)
+            kept = self._originals.get(str(path))
+            if kept is None or pinned not in (None, kept.sha256):
+                trust = TrustPolicy(frozenset(self.trusted))
+                kept = Loaded(*load_original(path, sha256=pinned, trust=trust, limits=self.limits))
+                self._originals[str(path)] = kept
+            return kept
+
+    def _quantized(self, artifact: Path, released: ReleasedModel) -> Any:
+        import ml
+
+        sha256, _ = hash_file(artifact)
+        if sha256 != released.artifact_sha256:
+            raise IntegrityError(
+                "the artifact is not the one that was released",
+                where=str(artifact),
+                expected=f"sha256 {released.artifact_sha256}",
+                got=sha256,
+                do="run the quantization again",
+            )
+        model = ml.load(artifact, trusted=self.trusted, limits=self.limits)
+        model.self_test()
+        return model

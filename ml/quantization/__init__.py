@@ -1,0 +1,1 @@
+"""The library: quantization, its codecs, kernels, gate and artifact."""

@@ -1,0 +1,1 @@
+"""The `.qma` file; FORMAT.md describes it."""

@@ -1,0 +1,205 @@
+"""One array under one scheme, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ml.quantization.codecs import affine
+from ml.quantization.codecs.abc import Array
+from ml.quantization.codecs.codebook import fit_codebook, look_up, nearest_codes
+from ml.quantization.codecs.gaps import positions_from_gaps
+from ml.quantization.codecs.pruning import prune, sparse_parts
+from ml.quantization.codecs.quantized import Order, QuantizedArray
+from ml.quantization.codecs.tolerance import (
+    check_allowed,
+    check_finite,
+    check_importance,
+    round_floats,
+)
+from ml.quantization.codecs.words import stream_dtype
+from ml.quantization.errors import SchemeError
+from ml.quantization.scheme import Affine, Codebook, Drop, Exact, Float, Scheme, Slot
+
+
+def quantize_array(
+    array: Array,
+    scheme: Scheme,
+    slot: Slot,
+    *,
+    threshold: float = 0.0,
+    importance: Array | None = None,
+    ranges: Array | None = None,
+    where: str = "",
+) -> QuantizedArray:
+    """The array under the scheme; the input is not changed.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any shape and memory order.
+    threshold : float
+        Weights of smaller magnitude become 0.0 first.
+    importance : ndarray, of `array`'s shape, optional
+        Weight of each element's squared error; used by codebooks.
+    ranges : ndarray, shape (channels,) or (channels, 2), optional
+        Largest magnitude, or lowest and highest value, that affine codes of each channel reach;
+        elements beyond get the outermost code. Default: what the channel holds.
+    where : str
+        Path of the array in the model, for messages.
+
+    Raises
+    ------
+    SchemeError
+        The slot, the dtype or the values do not tolerate the scheme.
+    UnsupportedComponent
+        A dtype that cannot be stored at all.
+    """
+    dtype = stream_dtype(array.dtype)
+    if isinstance(scheme, Drop):
+        raise SchemeError("drop stores nothing, so there is nothing to quantize", where=where)
+    check_allowed(array, scheme, slot, where)
+    pruned = prune(array.astype(dtype, copy=False), threshold, slot, where)
+    order: Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    axis = None
+    match scheme:
+        case Exact():
+            parts = {"values": _flat(pruned, order).copy()}
+        case Float(bits=bits):
+            parts = {"values": _flat(round_floats(pruned, bits, where), order)}
+        case Affine():
+            check_finite(pruned, "affine", where)
+            axis = _channel_axis(array, scheme, slot, where)
+            held = affine.channel_ranges(pruned, axis)
+            if ranges is not None:
+                held = _given_ranges(ranges, held, where)
+            parts = _affine_parts(pruned, scheme, axis, order, held)
+        case Codebook(bits=bits):
+            check_finite(pruned, "codebook", where)
+            weights = check_importance(array, importance, where)
+            flat = _flat(pruned, order)
+            table = fit_codebook(
+                flat,
+                1 << bits,
+                importance=None if weights is None else _flat(weights, order),
+                keep_zero=threshold > 0,
+            )
+            parts = {"codes": nearest_codes(flat, table), "table": table}
+    dense = QuantizedArray(scheme, array.shape, dtype.str, order, axis, "dense", parts)
+    if isinstance(scheme, Exact) and threshold == 0:
+        return dense
+    return _smaller_layout(dense)
+
+
+def dequantize_array(quantized: QuantizedArray) -> Array:
+    """The array in its own dtype, shape and memory order, writable; bit-equal for `Exact`."""
+    dtype = np.dtype(quantized.dtype)
+    shape, order, parts = quantized.shape, quantized.order, quantized.parts
+    if quantized.layout == "dense":
+        values = _decode_dense(quantized, dtype)
+        return np.array(values, dtype, order=order, copy=True).reshape(shape, order=order)
+    positions = positions_from_gaps(parts["gaps"], quantized.size)
+    flat = np.zeros(quantized.size, dtype)
+    flat[positions] = _decode_at(quantized, positions, dtype)
+    return flat.reshape(shape, order=order)
+
+
+def _decode_dense(quantized: QuantizedArray, dtype: np.dtype[Any]) -> Array:
+    parts = quantized.parts
+    shape, order = quantized.shape, quantized.order
+    match quantized.scheme:
+        case Affine():
+            codes = parts["codes"].reshape(shape, order=order)
+            return affine.to_values(codes, _grid(quantized), quantized.channel_axis, dtype)
+        case Codebook():
+            return look_up(parts["codes"], parts["table"], dtype).reshape(shape, order=order)
+        case _:
+            return parts["values"].reshape(shape, order=order)
+
+
+def _decode_at(quantized: QuantizedArray, positions: Array, dtype: np.dtype[Any]) -> Array:
+    parts = quantized.parts
+    match quantized.scheme:
+        case Affine():
+            axis = quantized.channel_axis
+            channels = None
+            if axis is not None:
+                channels = np.unravel_index(positions, quantized.shape, quantized.order)[axis]
+            return affine.to_values_at(parts["codes"], _grid(quantized), channels, dtype)
+        case Codebook():
+            return look_up(parts["codes"], parts["table"], dtype)
+        case _:
+            return parts["values"].astype(dtype)
+
+
+def _grid(quantized: QuantizedArray) -> affine.Grid:
+    assert isinstance(quantized.scheme, Affine)
+    parts = quantized.parts
+    return affine.Grid(quantized.scheme.bits, parts["scale"], parts.get("zero"))
+
+
+def _affine_parts(
+    array: Array, scheme: Affine, axis: int | None, order: Order, held: Array
+) -> dict[str, Array]:
+    grid = affine.fit_grid(held, scheme.bits, symmetric=scheme.symmetric)
+    parts = {"codes": _flat(affine.to_codes(array, grid, axis), order), "scale": grid.scale}
+    return parts if grid.zero is None else {**parts, "zero": grid.zero}
+
+
+def _given_ranges(ranges: Array, held: Array, where: str) -> Array:
+    given = np.asarray(ranges, np.float64)
+    if given.ndim == 1:
+        given = np.stack([-given, given], axis=1)
+    if (
+        given.shape != held.shape
+        or not np.isfinite(given).all()
+        or (given[:, 0] > given[:, 1]).any()
+    ):
+        raise SchemeError(
+            "ranges given for affine codes",
+            where=where,
+            expected=f"{len(held)} finite magnitudes, or pairs of lowest and highest value",
+            got=f"shape {np.shape(ranges)}",
+        )
+    # Clipping must not move exact zeros: a channel that reaches 0 keeps it in its range.
+    low = np.where(held[:, 0] <= 0, np.minimum(given[:, 0], 0), given[:, 0])
+    high = np.where(held[:, 1] >= 0, np.maximum(given[:, 1], 0), given[:, 1])
+    return np.stack([low, high], axis=1)
+
+
+def _channel_axis(array: Array, scheme: Affine, slot: Slot, where: str) -> int | None:
+    """The axis that has a range per index; None where that would be a range per element."""
+    axis = slot.channel_axis
+    if scheme.granularity == "array" or axis is None or array.ndim < 2:
+        return None
+    if not 0 <= axis < array.ndim:
+        raise SchemeError(
+            "the slot's channel axis",
+            where=where,
+            expected=f"0 to {array.ndim - 1}",
+            got=str(axis),
+        )
+    return axis
+
+
+def _smaller_layout(dense: QuantizedArray) -> QuantizedArray:
+    name = "values" if "values" in dense.parts else "codes"
+    values = _flat(dequantize_array(dense), dense.order)
+    nonzero = values.view(f"<u{values.dtype.itemsize}") != 0
+    parts = sparse_parts(name, dense.parts[name], nonzero)
+    if parts is None:
+        return dense
+    return QuantizedArray(
+        dense.scheme,
+        dense.shape,
+        dense.dtype,
+        dense.order,
+        dense.channel_axis,
+        "sparse",
+        {**dense.parts, **parts},
+    )
+
+
+def _flat(array: Array, order: Order) -> Array:
+    return array.ravel(order=order)

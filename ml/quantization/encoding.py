@@ -1,0 +1,92 @@
+"""A plan carried out: every array under its scheme, and what each component costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ml.quantization.artifact.writer import EncodedModel, StreamPart
+from ml.quantization.codecs import quantize_array
+from ml.quantization.plan import Choice, Plan
+from ml.quantization.scheme import Exact
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentCost:
+    """One component's line in the report.
+
+    Attributes
+    ----------
+    path, type, family : str
+    scheme : str
+        Every scheme used in it, the one with the most bytes first.
+    bytes_before, bytes_after : int
+        Of its arrays: as numpy holds them, and in the artifact.
+    reason : str
+        Why the largest of its arrays got its scheme.
+    """
+
+    path: str
+    type: str
+    family: str
+    scheme: str
+    bytes_before: int
+    bytes_after: int
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def encode(plan: Plan) -> EncodedModel:
+    """Return every array of the plan's graph under the scheme chosen for it.
+
+    Raises
+    ------
+    SchemeError
+        An array that does not tolerate its scheme (only an override can ask for that).
+    """
+    arrays = tuple(
+        quantize_array(
+            array,
+            choice.scheme,
+            choice.slot,
+            threshold=choice.threshold,
+            ranges=choice.ranges,
+            where=choice.path,
+        )
+        for array, choice in zip(plan.graph.arrays, plan.choices, strict=True)
+    )
+    return EncodedModel(plan.graph.root, arrays, tuple(choice.pool for choice in plan.choices))
+
+
+def component_costs(plan: Plan, parts: list[StreamPart]) -> list[ComponentCost]:
+    """Return one line per component that holds arrays, in the order of the graph."""
+    after = [0.0] * len(plan.choices)
+    for part in parts:
+        after[part.array] += part.stored_bytes
+    members: dict[tuple[str, str, str], list[int]] = {}
+    for index, choice in enumerate(plan.choices):
+        members.setdefault((choice.component, choice.type, choice.family), []).append(index)
+    lines = []
+    for (path, type_name, family), indices in members.items():
+        largest = sorted(indices, key=lambda index: -plan.graph.arrays[index].nbytes)
+        schemes = dict.fromkeys(str(plan.choices[index].scheme) for index in largest)
+        rounded = [index for index in largest if plan.choices[index].scheme != Exact()]
+        lines.append(
+            ComponentCost(
+                path=path,
+                type=type_name,
+                family=family,
+                scheme=", ".join(schemes),
+                bytes_before=sum(plan.graph.arrays[index].nbytes for index in indices),
+                bytes_after=round(sum(after[index] for index in indices)),
+                reason=_why(plan.choices[(rounded or largest)[0]]),
+            )
+        )
+    return lines
+
+
+def _why(choice: Choice) -> str:
+    return f"{choice.path.rpartition('/')[2] or 'model'}: {choice.reason}"

@@ -1,0 +1,155 @@
+"""What a family is: the meaning of the arrays of one kind of model.
+
+A family is one `Family` value in one file of this package, named `FAMILY`; the registry finds
+it by itself. It may hold, from little to much:
+
+1. `types` and `slots`: which classes it speaks for and what their arrays mean. That alone makes
+   a model quantized with the right scheme for each array.
+2. `residue`: fitted attributes that only training needed. They are not stored, and reading one
+   from the restored estimator raises `DroppedAttribute`.
+3. `pack` and `unpack`: a compact form of the whole component.
+4. `lower`: a fast predictor built straight from the stored arrays.
+
+Class names are exact and written `module:qualname`; nothing here imports scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from ml.quantization.graph import Array, Node, ObjectNode, PackedNode
+from ml.quantization.scheme import Slot
+
+Method: TypeAlias = Callable[..., Any]
+
+
+@runtime_checkable
+class Component(Protocol):
+    """A component as a family's `lower` sees it: decoded values, by attribute name."""
+
+    @property
+    def type(self) -> str:
+        """The exact class name, `module:qualname`."""
+
+    @property
+    def path(self) -> str:
+        """Where the component is in the model."""
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the attribute is stored."""
+
+    def __getitem__(self, name: str) -> Any:
+        """The attribute: an ndarray, a plain Python value, a `Component`, or a list of those.
+
+        Raises `KeyError` when it is not stored. Arrays are read-only views of the decoded
+        artifact, dequantized, in their original dtype, shape and order.
+        """
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The attribute, or `default` when it is not stored."""
+
+    def lower(self, exact: bool) -> Lowered | None:
+        """The component's own fast predictor, made by its family; None when it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A fast predictor: for each method, the call that answers it.
+
+    Attributes
+    ----------
+    methods : mapping of str to callable
+        Public method name -> function of the prepared rows. A function may return None: the
+        restored estimator then answers instead (odd input that the fast path does not treat,
+        so that every error and warning is scikit-learn's own).
+    input : {"rows", "text"}
+        `rows`: a float32 or float64 ndarray of shape (n, n_features), any strides, finite or
+        not (a method that must refuse NaN returns None for it). `text`: a list of str.
+    n_features : int or None
+        Columns of `rows`.
+    affine : (scale, shift) or None
+        Set by transforms that are `x * scale + shift` per column: what follows may fold it in.
+    absorb : callable or None
+        Given the `Lowered` of the step before this one, the fused predictor of both, or None.
+    names : tuple of str
+        Path of every component that this predictor answers for (fused ones included).
+    """
+
+    methods: Mapping[str, Method]
+    input: Literal["rows", "text"] = "rows"
+    n_features: int | None = None
+    affine: tuple[Array, Array] | None = None
+    absorb: Callable[[Lowered], Lowered | None] | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A small fitted model for the common checks, and rows to ask it about."""
+
+    name: str
+    model: Any
+    rows: Any
+
+
+class Arrays(Protocol):
+    """Where `pack` and `unpack` read arrays and put new ones."""
+
+    def __getitem__(self, index: int) -> Array:
+        """The array that a node names."""
+
+    def add(self, array: Array) -> int:
+        """Store a new array and return the index for a node to name."""
+
+
+Slots: TypeAlias = Mapping[str, Slot]
+
+
+def _no_examples() -> Iterable[Example]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One kind of model.
+
+    Attributes
+    ----------
+    name : str
+        As the table shows it: `linear`, `forest`, `text`.
+    types : frozenset of str
+        Exact class names.
+    slots : mapping of str to Slot
+        Attribute path below the component (`coef_`, `coefs_/*`; fnmatch) -> what it means. An
+        array that no slot names is exact.
+    residue : mapping of str to str
+        Attribute path -> what it was and why no method of the fitted estimator needs it.
+    pack : callable or None
+        `pack(node, arrays) -> PackedNode | None`: the component in compact parts, or None to
+        leave it as it is. Exact: `unpack(pack(node))` gives a component that answers bit for
+        bit the same. The parts are nodes; their arrays get slots by the same `slots` mapping.
+    unpack : callable or None
+        The inverse. Must validate: the parts may come from a hostile file (`SemanticError`).
+    lower : callable or None
+        `lower(component, exact) -> Lowered | None`. With `exact=True` only a predictor whose
+        every output is bit-identical to the restored estimator's may be returned; otherwise
+        labels must be equal and scores within a stated bound.
+    examples : callable
+        Small fitted estimators with rows (scikit-learn is imported inside).
+    """
+
+    name: str
+    types: frozenset[str]
+    slots: Slots = field(default_factory=dict)
+    residue: Mapping[str, str] = field(default_factory=dict)
+    pack: Callable[[ObjectNode, Arrays], PackedNode | None] | None = None
+    unpack: Callable[[PackedNode, Arrays], Node] | None = None
+    lower: Callable[[Component, bool], Lowered | None] | None = None
+    examples: Callable[[], Iterable[Example]] = _no_examples
+
+
+def slots_for(names: Sequence[str], slot: Slot) -> dict[str, Slot]:
+    """The same slot under several attribute names."""
+    return dict.fromkeys(names, slot)

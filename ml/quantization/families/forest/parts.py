@@ -1,0 +1,317 @@
+"""Pooled trees as the arrays that an artifact stores, and back.
+
+| part | what it is |
+|---|---|
+| `tree_count` | number of trees |
+| `tree_nodes` | number of nodes of all trees |
+| `tree_splits` | one bit a node in preorder, packed: 1 for a split |
+| `tree_features` | the feature of each split, in preorder |
+| `tree_thresholds` | sorted distinct thresholds, by feature; or, without `tree_ranks`, one a split, ordered by feature |
+| `tree_table_sizes` | thresholds of each feature in that table |
+| `tree_ranks` | the place of each split's threshold in its feature's table, ordered by feature |
+| `tree_missing_left` | one bit a split, packed: missing values go left; or one bool for all |
+| `tree_leaves` | the row of each leaf, a right sibling leaf as its distance from the left one; absent: row i is leaf i's |
+| `tree_rows` | leaf rows as numbers |
+| `tree_counts` | leaf rows as counts: a row is its counts over their sum, output by output |
+| `tree_codes`, `tree_scales`, `tree_lows` | leaf rows as codes: low + scale * code, one pair a tree |
+| `tree_left`, `tree_right_gap` | numbers of the children where nodes are not numbered in preorder |
+| `tree_categorical` | one bit a split, packed: it looks a category up |
+| `tree_bitsets` | the categories that go left, 256 bits for each such split |
+
+Any bits that close `tree_count` trees make a valid forest: there is no cycle to be written.
+"""  # noqa: E501 - a table
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ml.quantization.errors import SemanticError
+from ml.quantization.graph import Array
+from ml.quantization.kernels.pooled import PooledTrees
+from ml.quantization.kernels.topology import shape, tree_starts
+from ml.quantization.kernels.tree_pack import (
+    Ranked,
+    by_feature,
+    divide_counts,
+    leaf_counts,
+    narrow,
+    pair_siblings,
+    rank_thresholds,
+    second_siblings,
+    tabulate_rows,
+    unpair_siblings,
+    unrank_thresholds,
+)
+
+Parts = dict[str, Any]  # part name -> ndarray, int or bool
+
+PREFIX = "tree_"
+MISSING_LEFT = "tree_missing_left"
+LEAF_PARTS = ("tree_leaves", "tree_rows", "tree_counts", "tree_codes", "tree_scales", "tree_lows")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the owner of the trees knows about them, and the parts therefore need not say.
+
+    Attributes
+    ----------
+    n_features : int
+        Columns that a split may look at.
+    width, outputs : int
+        Numbers in a leaf row, and how many groups of them sum to one.
+    fractions : bool
+        Whether leaf rows are class fractions.
+    """
+
+    n_features: int
+    width: int
+    outputs: int = 1
+    fractions: bool = False
+
+
+def encode_parts(trees: PooledTrees, layout: Layout) -> Parts:
+    """The parts of a forest: `decode_parts` gives the same trees, to the bit."""
+    parts: Parts = {
+        "tree_count": len(trees.sizes),
+        "tree_nodes": int(trees.split.size),
+        "tree_splits": np.packbits(trees.split),
+        "tree_features": narrow(trees.feature),
+        MISSING_LEFT: _flags(trees.missing_left),
+    }
+    parts |= encode_thresholds(trees.feature, trees.threshold, layout.n_features)
+    parts |= encode_leaves(trees, layout)
+    if trees.order is not None:
+        parts |= _encode_order(trees, trees.order)
+    if trees.categorical is not None:
+        parts["tree_categorical"] = np.packbits(trees.categorical)
+        parts["tree_bitsets"] = trees.bitsets
+    return parts
+
+
+def encode_thresholds(feature: Array, threshold: Array, n_features: int) -> Parts:
+    """The parts that say each split's threshold."""
+    ranked = rank_thresholds(feature, threshold, n_features)
+    if ranked is None:
+        return {"tree_thresholds": threshold[by_feature(feature)]}
+    return {
+        "tree_thresholds": ranked.table,
+        "tree_table_sizes": ranked.sizes,
+        "tree_ranks": ranked.ranks,
+    }
+
+
+def encode_leaves(trees: PooledTrees, layout: Layout) -> Parts:
+    """The parts that say each leaf's row."""
+    if layout.width == 0:
+        return {}
+    rows = trees.rows[trees.ids]
+    table = tabulate_rows(rows)
+    parts: Parts = {}
+    if table is not None:
+        rows = table.rows
+        if len(rows) > 1:
+            second = second_siblings(trees.split)
+            parts["tree_leaves"] = pair_siblings(table.ids, second, len(rows))
+    counts = leaf_counts(rows, layout.outputs) if layout.fractions else None
+    if counts is not None:
+        return {**parts, "tree_counts": counts}
+    return {**parts, "tree_rows": rows}
+
+
+def _encode_order(trees: PooledTrees, order: Array) -> Parts:
+    inner = np.flatnonzero(trees.split)
+    starts = tree_starts(trees.sizes)
+    base = np.repeat(starts[:-1], trees.sizes)[inner]
+    left = order[inner + 1].astype(np.int64)
+    right = order[base + trees.right[inner]].astype(np.int64)
+    # Growing best first makes both children at once: the gap is 1 throughout.
+    gap = right - left
+    return {"tree_left": narrow(left), "tree_right_gap": gap.astype(np.min_scalar_type(-_top(gap)))}
+
+
+def _top(values: Array) -> int:
+    return int(np.abs(values).max(initial=1)) + 1
+
+
+def decode_parts(parts: Parts, layout: Layout, path: str = "") -> PooledTrees:
+    """The trees of these parts.
+
+    Raises
+    ------
+    SemanticError
+        Parts that do not fit each other, or a number out of its range.
+    """
+    read = _Reader(parts, layout, path)
+    flags = read.bits("tree_splits", read.number("tree_nodes"))
+    n_trees = read.number("tree_count")
+    formed = shape(flags, n_trees) if 1 <= n_trees <= flags.size else None
+    if formed is None:
+        read.refuse("tree_splits", f"bits that close {n_trees} trees")
+    n_splits = int(flags.sum())
+    feature = read.array("tree_features", (n_splits,), "u").astype(np.int64)
+    if feature.size and int(feature.max()) >= layout.n_features:
+        read.refuse("tree_features", f"features below {layout.n_features}")
+    categorical = bitsets = None
+    if "tree_categorical" in parts:
+        categorical = read.bits("tree_categorical", n_splits) == 1
+        bitsets = read.array("tree_bitsets", (int(categorical.sum()), 8), "u").astype(np.uint32)
+    rows, ids = decode_leaves(read, flags)
+    return PooledTrees(
+        flags,
+        *formed,
+        feature,
+        _decode_thresholds(read, feature),
+        _decode_missing(read, n_splits),
+        rows,
+        ids,
+        _decode_order(read, flags, formed) if "tree_left" in parts else None,
+        categorical,
+        bitsets,
+    )
+
+
+def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
+    """The leaf rows, and which one each leaf has."""
+    parts, layout = read.parts, read.layout
+    n_leaves = int(flags.size - flags.sum())
+    if layout.width == 0:
+        return np.zeros((1, 0)), np.zeros(n_leaves, dtype=np.int64)
+    if "tree_codes" in parts:
+        return _decode_codes(read, flags), np.arange(n_leaves)
+    name = "tree_counts" if "tree_counts" in parts else "tree_rows"
+    held = read.array(name, (None, layout.width), "u" if name == "tree_counts" else "f")
+    if name == "tree_counts":
+        grouped = held.reshape(len(held), layout.outputs, -1)
+        rows = divide_counts(grouped).reshape(held.shape)
+    else:
+        rows = held.astype(np.float64)
+    if "tree_leaves" in parts:
+        paired = read.array("tree_leaves", (n_leaves,), "u")
+        ids = unpair_siblings(paired, second_siblings(flags), len(rows))
+        if ids.size and (not len(rows) or int(ids.max()) >= len(rows)):
+            read.refuse("tree_leaves", f"rows below {len(rows)}")
+        return rows, ids
+    if len(rows) == 1:
+        return rows, np.zeros(n_leaves, dtype=np.int64)
+    if len(rows) != n_leaves:
+        read.refuse(name, f"one row a leaf ({n_leaves})")
+    return rows, np.arange(n_leaves)
+
+
+def _decode_codes(read: _Reader, flags: Array) -> Array:
+    n_trees, width = read.number("tree_count"), read.layout.width
+    n_leaves = int(flags.size - flags.sum())
+    codes = read.array("tree_codes", (n_leaves, width), "u").astype(np.float64)
+    scales = read.array("tree_scales", (n_trees, width), "f").astype(np.float64)
+    lows = read.array("tree_lows", (n_trees, width), "f").astype(np.float64)
+    if not (np.isfinite(scales).all() and np.isfinite(lows).all() and (scales >= 0).all()):
+        read.refuse("tree_scales", "finite numbers")
+    formed = shape(flags, n_trees)
+    assert formed is not None  # checked by the caller
+    tree = np.repeat(np.arange(n_trees), (formed[0] + 1) // 2)
+    values: Array = lows[tree] + scales[tree] * codes
+    return values
+
+
+def _decode_thresholds(read: _Reader, feature: Array) -> Array:
+    held = read.array("tree_thresholds", (None,), "f")
+    if np.isnan(held).any():
+        read.refuse("tree_thresholds", "no NaN")
+    if "tree_ranks" not in read.parts:
+        if held.size != feature.size:
+            read.refuse("tree_thresholds", f"one a split ({feature.size})")
+        threshold = np.empty_like(held)
+        threshold[by_feature(feature)] = held
+        return threshold
+    sizes = read.array("tree_table_sizes", (None,), "u")
+    ranks = read.array("tree_ranks", feature.shape, "u")
+    found = unrank_thresholds(feature, Ranked(held, sizes, ranks))
+    if found is None:
+        read.refuse("tree_ranks", "ranks within the tables of thresholds")
+    return found
+
+
+def _decode_missing(read: _Reader, n_splits: int) -> Array:
+    if isinstance(read.parts.get(MISSING_LEFT), bool):
+        return np.full(n_splits, read.parts[MISSING_LEFT])
+    return read.bits(MISSING_LEFT, n_splits) == 1
+
+
+def _decode_order(read: _Reader, flags: Array, formed: tuple[Array, Array, Array]) -> Array:
+    """The number of each node, from those of the children; each tree's root is 0."""
+    sizes, right, _ = formed
+    starts = tree_starts(sizes)
+    inner = np.flatnonzero(flags)
+    base = np.repeat(starts[:-1], sizes)[inner]
+    left_number = read.array("tree_left", inner.shape, "u").astype(np.int64)
+    gap = read.array("tree_right_gap", inner.shape, "i").astype(np.int64)
+    order = np.zeros(flags.size, dtype=np.int64)
+    order[inner + 1] = left_number
+    order[base + right[inner]] = left_number + gap
+    whole = order + np.repeat(starts[:-1], sizes)
+    in_tree = (order >= 0) & (order < np.repeat(sizes, sizes))
+    if not in_tree.all() or np.unique(whole).size != whole.size:
+        read.refuse("tree_left", "a numbering of the nodes of each tree")
+    return order.astype(np.int32)
+
+
+def _flags(values: Array) -> Any:
+    if not values.size or (values == values[0]).all():
+        return bool(values.size and values[0])
+    return np.packbits(values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Parts read with their shapes and kinds checked."""
+
+    parts: Parts
+    layout: Layout
+    path: str
+
+    def number(self, name: str) -> int:
+        value = self.parts.get(name)
+        if type(value) is not int or value < 1:
+            self.refuse(name, "a positive number")
+        return value
+
+    def array(self, name: str, expected: tuple[int | None, ...], kind: str) -> Array:
+        value = self.parts.get(name)
+        if (
+            not isinstance(value, np.ndarray)
+            or value.ndim != len(expected)
+            or value.dtype.kind != kind
+            or any(want not in (None, got) for want, got in zip(expected, value.shape, strict=True))
+        ):
+            self.refuse(name, f"an array of kind {kind!r}, shape {expected}")
+        return value
+
+    def bits(self, name: str, count: int) -> Array:
+        packed = self.array(name, (-(-count // 8),), "u")
+        if packed.dtype != np.uint8:
+            self.refuse(name, "packed bits")
+        return np.unpackbits(packed, count=count)
+
+    def refuse(self, name: str, expected: str) -> NoReturn:
+        raise SemanticError(
+            "a part of the forest does not fit the others",
+            where=f"{self.path}/{name}" if self.path else name,
+            expected=expected,
+        )
+
+
+__all__ = [
+    "LEAF_PARTS",
+    "MISSING_LEFT",
+    "PREFIX",
+    "Layout",
+    "Parts",
+    "decode_parts",
+    "encode_leaves",
+    "encode_parts",
+    "encode_thresholds",
+]

@@ -1,0 +1,253 @@
+"""Linear models: scores are inputs times weights plus a bias.
+
+This is the family to read before writing another: which classes, what their arrays mean, what
+only training needed, and a fast predictor that does what scikit-learn does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ml.quantization.families.family import (
+    Component,
+    Example,
+    Family,
+    Lowered,
+    Method,
+    slots_for,
+)
+from ml.quantization.graph import Array
+from ml.quantization.kernels.linear import (
+    flat_scores,
+    fold_affine,
+    label_indices,
+    linear_scores,
+    one_vs_rest,
+    softmax,
+)
+from ml.quantization.scheme import Role, Slot
+
+
+def _named(module: str, *names: str) -> frozenset[str]:
+    return frozenset(f"sklearn.{module}:{name}" for name in names)
+
+
+_LOGISTIC = _named("linear_model._logistic", "LogisticRegression", "LogisticRegressionCV")
+_SGD = _named("linear_model._stochastic_gradient", "SGDClassifier")
+_DISCRIMINANT = _named("discriminant_analysis", "LinearDiscriminantAnalysis")
+_RIDGE_CLASSIFIERS = _named("linear_model._ridge", "RidgeClassifier", "RidgeClassifierCV")
+_CLASSIFIERS = (
+    _LOGISTIC
+    | _SGD
+    | _DISCRIMINANT
+    | _RIDGE_CLASSIFIERS
+    | _named("linear_model._passive_aggressive", "PassiveAggressiveClassifier")
+    | _named("linear_model._perceptron", "Perceptron")
+    | _named("svm._classes", "LinearSVC")
+)
+_GENERALIZED = _named(
+    "linear_model._glm.glm", "PoissonRegressor", "GammaRegressor", "TweedieRegressor"
+)
+_REGRESSORS = (
+    _GENERALIZED
+    | _named("linear_model._base", "LinearRegression")
+    | _named("linear_model._ridge", "Ridge", "RidgeCV")
+    | _named("linear_model._bayes", "ARDRegression", "BayesianRidge")
+    | _named(
+        "linear_model._coordinate_descent",
+        "ElasticNet",
+        "ElasticNetCV",
+        "Lasso",
+        "LassoCV",
+        "MultiTaskElasticNet",
+        "MultiTaskElasticNetCV",
+        "MultiTaskLasso",
+        "MultiTaskLassoCV",
+    )
+    | _named("linear_model._huber", "HuberRegressor")
+    | _named(
+        "linear_model._least_angle", "Lars", "LarsCV", "LassoLars", "LassoLarsCV", "LassoLarsIC"
+    )
+    | _named("linear_model._omp", "OrthogonalMatchingPursuit", "OrthogonalMatchingPursuitCV")
+    | _named("linear_model._passive_aggressive", "PassiveAggressiveRegressor")
+    | _named("linear_model._quantile", "QuantileRegressor")
+    | _named("linear_model._stochastic_gradient", "SGDRegressor")
+    | _named("linear_model._theil_sen", "TheilSenRegressor")
+    | _named("svm._classes", "LinearSVR")
+)
+
+_WEIGHT = Slot(Role.WEIGHT, channel_axis=0)
+_SLOTS = {
+    "coef_": _WEIGHT,
+    "coef_/data": Slot(Role.WEIGHT),  # after sparsify(): one range, the rows are not told apart
+    "intercept_": Slot(Role.BIAS),
+    "classes_": Slot(Role.LABEL),
+    # A discriminant analysis holds its projection and class means beside the weights.
+    "scalings_": Slot(Role.BASIS, channel_axis=1),
+    "means_": Slot(Role.CENTER, channel_axis=1),
+    "covariance_": Slot(Role.STATISTIC),
+} | slots_for(("xbar_", "priors_", "explained_variance_ratio_"), Slot(Role.STATISTIC))
+
+_PATH = "path of the regularisation search; no method reads it"
+_RESIDUE = {
+    "coefs_paths_": _PATH,
+    "coef_path_": _PATH,
+    "scores_": "scores of the cross-validation; no method reads them",
+    "mse_path_": _PATH,
+    "alphas_": _PATH,
+    "cv_mse_path_": _PATH,
+    "standard_coef_": "weights before averaging; only further training reads them",
+    "standard_intercept_": "intercept before averaging; only further training reads it",
+    "average_coef": "running average of training",
+    "average_intercept": "running average of training",
+    "_average_coef": "running average of training",
+    "_average_intercept": "running average of training",
+    "_standard_coef": "running state of training",
+    "_standard_intercept": "running state of training",
+    "_loss_function_": "the training loss; only further training reads it",
+    "loss_function_": "the training loss; only further training reads it",
+    "_expanded_class_weight": "class weights per class; only further training reads them",
+    "outliers_": "which training rows were outliers; no method reads it",
+    "cv_results_": "scores of the cross-validation; no method reads them",
+    "cv_values_": "errors of the cross-validation; no method reads them",
+}
+
+
+def lower(component: Component, exact: bool) -> Lowered | None:
+    """The fast predictor of a linear model, or None for the few that answer another way."""
+    weights = _weights(component, exact)
+    if weights is None:
+        return None
+    bias = component.get("intercept_", 0.0)
+    if component.type in _CLASSIFIERS:
+        answers = _classifier_answers(component)
+    else:
+        answers = _regressor_answers(component)
+    if answers is None:
+        return None
+    return _lowered(weights, bias, answers, exact, (component.path,))
+
+
+Answers = dict[str, Callable[[Array], Array]]
+
+
+def _lowered(
+    weights: Array, bias: Any, answers: Answers, exact: bool, names: tuple[str, ...]
+) -> Lowered:
+    """The predictor of `answers(rows @ weights + bias)`, able to take in a scaler before it."""
+
+    def method(answer: Callable[[Array], Array]) -> Method:
+        def call(rows: Array) -> Array | None:
+            scores = linear_scores(rows, weights, bias)
+            # A NaN or infinity in a row reaches every score of the row (also through a zero
+            # weight): checking the few scores is as good as checking the many inputs.
+            if not np.isfinite(scores).all():
+                return None
+            return answer(scores)
+
+        return call
+
+    def absorb(previous: Lowered) -> Lowered | None:
+        if exact or previous.affine is None:
+            return None
+        folded = fold_affine(weights, bias, *previous.affine)
+        return _lowered(*folded, answers, exact, previous.names + names)
+
+    return Lowered(
+        methods={name: method(answer) for name, answer in answers.items()},
+        n_features=weights.shape[0],
+        absorb=absorb,
+        names=names,
+    )
+
+
+def _weights(component: Component, exact: bool) -> Array | None:
+    """The weights, (n_features,) or (n_features, n_outputs), laid out as scikit-learn has them."""
+    coef = component.get("coef_")
+    if isinstance(coef, np.ndarray):
+        return coef.T if coef.ndim == 2 else coef
+    if exact or coef is None or "indptr" not in coef:
+        return None  # a sparse product adds in another order than a dense one
+    rows, columns = coef["_shape"]
+    if rows * columns > 1 << 24:
+        return None
+    dense = np.zeros((rows, columns))
+    owner = np.repeat(np.arange(rows), np.diff(coef["indptr"]))
+    dense[owner, coef["indices"]] = coef["data"]
+    return dense.T
+
+
+def _classifier_answers(component: Component) -> Answers | None:
+    classes = component["classes_"]
+    if isinstance(component.get("_label_binarizer"), Component) and str(
+        component["_label_binarizer"].get("y_type_", "")
+    ).startswith("multilabel"):
+        return None
+    answers: Answers = {
+        "decision_function": flat_scores,
+        "predict": lambda scores: classes.take(label_indices(flat_scores(scores))),
+    }
+    proba = _probabilities(component, len(classes))
+    if proba is not None:
+        answers["predict_proba"] = lambda scores: proba(flat_scores(scores))
+        answers["predict_log_proba"] = lambda scores: np.log(proba(flat_scores(scores)))
+    return answers
+
+
+def _probabilities(component: Component, n_classes: int) -> Callable[[Array], Array] | None:
+    """How this classifier turns scores into probabilities; None when it does not, or otherwise."""
+    if component.type in _LOGISTIC:
+        one_vs_rest_fit = n_classes <= 2 or component.get("solver") == "liblinear"
+        return one_vs_rest if one_vs_rest_fit else softmax
+    if component.type in _SGD and component.get("loss") == "log_loss":
+        return one_vs_rest
+    return None
+
+
+def _regressor_answers(component: Component) -> Answers | None:
+    if component.type in _GENERALIZED:
+        link = component.get("_base_loss")
+        kind = link["link"].type if isinstance(link, Component) and "link" in link else ""
+        inverses: Answers = {"IdentityLink": lambda scores: scores, "LogLink": np.exp}
+        inverse = inverses.get(kind.rpartition(":")[2])
+        return None if inverse is None else {"predict": inverse}
+    return {"predict": lambda scores: scores}
+
+
+def examples() -> Iterable[Example]:
+    """One fitted model of each shape: binary, multi-class, multi-target, sparse, generalized."""
+    from sklearn.datasets import make_classification, make_regression
+    from sklearn.linear_model import (
+        LogisticRegression,
+        PoissonRegressor,
+        Ridge,
+        SGDClassifier,
+    )
+    from sklearn.svm import LinearSVC
+
+    rows, labels = make_classification(
+        240, 40, n_informative=12, n_classes=4, n_clusters_per_class=1, random_state=0
+    )
+    names = np.array(["north", "east", "south", "west"])[labels]
+    _, targets = make_regression(240, 40, n_targets=3, random_state=0)
+    yield Example("multi-class", LogisticRegression(max_iter=200).fit(rows, names), rows)
+    yield Example("binary", LogisticRegression().fit(rows, labels > 1), rows)
+    yield Example(
+        "one-vs-rest", SGDClassifier(loss="log_loss", random_state=0).fit(rows, labels), rows
+    )
+    yield Example("sparse", LinearSVC(penalty="l1", C=0.1).fit(rows, names).sparsify(), rows)
+    yield Example("multi-target", Ridge().fit(rows, targets), rows)
+    yield Example("generalized", PoissonRegressor().fit(rows, labels), rows)
+
+
+FAMILY = Family(
+    name="linear",
+    types=_CLASSIFIERS | _REGRESSORS,
+    slots=_SLOTS,
+    residue=_RESIDUE,
+    lower=lower,
+    examples=examples,
+)

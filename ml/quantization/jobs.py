@@ -1,0 +1,286 @@
+"""What a run has to do: every model of the directory, compared with what is already released.
+
+A model is done again when the fingerprint of everything its outcome depends on has changed, or
+when what it left behind is missing or damaged. All of it is read from our own files: an
+orchestrator's cache cannot know that an artifact was deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ml.quantization.config import RunConfig
+from ml.quantization.discovery import Discovery, ModelFile, discover, model_name
+from ml.quantization.durable import hash_file
+from ml.quantization.errors import ConfigError, QuantizationError, ReleaseError
+from ml.quantization.heldout import find_held_out
+from ml.quantization.outcome import Guarantee, Outcome, Status
+from ml.quantization.publish import object_is_whole, read_outcome, read_stats
+from ml.quantization.release import Release, find_release
+from ml.quantization.settings import ModelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One model to quantize: all that its stages need, as plain values.
+
+    Attributes
+    ----------
+    name, source, source_sha256, source_size_bytes
+        The model, and the bytes it had when the run was planned.
+    output_dir, staging : str
+        The release directory, and this job's own directory below its `.work`.
+    held_out : str or None
+        Its held-out file.
+    settings : dict
+        `ModelSettings.to_json()`.
+    fingerprint : str
+        Digest of everything the outcome depends on.
+    why : str
+        Why it has to be done, for people.
+    """
+
+    name: str
+    source: str
+    source_sha256: str
+    source_size_bytes: int
+    output_dir: str
+    staging: str
+    held_out: str | None
+    settings: dict[str, Any]
+    fingerprint: str
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as JSON values; `Job(**record)` reads it back."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What is to be done, and what is settled already.
+
+    Attributes
+    ----------
+    jobs : tuple of Job
+        In the order of names.
+    settled : tuple of Outcome
+        Refused files, unchanged models, and those that a killed run had finished.
+    fingerprints : dict of str to str
+        Of every model that was looked at, by name.
+    present : tuple of str
+        Every model in the directory, asked for or not, usable or not.
+    """
+
+    jobs: tuple[Job, ...]
+    settled: tuple[Outcome, ...]
+    fingerprints: dict[str, str]
+    present: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return {
+            "jobs": [job.to_json() for job in self.jobs],
+            "settled": [outcome.to_json() for outcome in self.settled],
+            "fingerprints": self.fingerprints,
+            "present": list(self.present),
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> BatchPlan:
+        """The plan that `to_json` wrote."""
+        return cls(
+            jobs=tuple(Job(**job) for job in record["jobs"]),
+            settled=tuple(Outcome.from_json(outcome) for outcome in record["settled"]),
+            fingerprints=dict(record["fingerprints"]),
+            present=tuple(record["present"]),
+        )
+
+
+def plan_batch(config: RunConfig) -> BatchPlan:
+    """What a run with `config` has to do now. Nothing is written, so it also serves a dry run.
+
+    Raises
+    ------
+    ConfigError
+        No model directory, no held-out directory, or a name pattern that matches no model.
+    ReleaseError
+        The model directory is empty although models are released from it.
+    FormatError, VersionError
+        The current manifest cannot be read; roll back, or remove it.
+    """
+    if config.holdout_path is not None and not config.holdout_path.is_dir():
+        raise ConfigError(
+            "the held-out directory does not exist",
+            where=str(config.holdout_path),
+            do="create it, or set no holdout_dir to run without held-out data",
+        )
+    past = _Past(config.output_path, find_release(config.output_path), config.force)
+    found = discover(config.model_path, config.output_path)
+    present = _present(found, past.release)
+    _check_not_emptied(config, present, past.release)
+    wanted = _wanted(config.only, [*(m.name for m in found.models), *_meant(found.refused)])
+    with ThreadPoolExecutor(config.n_workers) as pool:
+        models = [model for model in found.models if model.name in wanted]
+        seen = list(pool.map(lambda model: _examine(model, config, past), models))
+    refused = [
+        outcome
+        for outcome, name in zip(found.refused, _meant(found.refused), strict=True)
+        if name in wanted
+    ]
+    return BatchPlan(
+        jobs=tuple(item for item in seen if isinstance(item, Job)),
+        settled=(*refused, *(item.outcome for item in seen if isinstance(item, _Settled))),
+        fingerprints=dict(
+            zip((m.name for m in models), (i.fingerprint for i in seen), strict=True)
+        ),
+        present=tuple(present),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A model that needs no work now."""
+
+    outcome: Outcome
+    fingerprint: str
+
+
+def _examine(model: ModelFile, config: RunConfig, past: _Past) -> Job | _Settled:
+    settings = config.settings_for(model.name)
+    try:
+        sha256, size_bytes = hash_file(model.path)
+        held_out = find_held_out(config.holdout_path, model.name)
+        held_out_sha256 = hash_file(held_out)[0] if held_out else ""
+    except (QuantizationError, OSError) as error:
+        return _Settled(_unreadable(model, settings, error), "")
+    mark = fingerprint(sha256, settings, held_out_sha256)
+    outcome, why = past.look_up(model.name, sha256, mark)
+    if outcome is not None:
+        return _Settled(outcome, mark)
+    work = hashlib.sha256(model.name.encode()).hexdigest()[:16]
+    return Job(
+        name=model.name,
+        source=str(model.path),
+        source_sha256=sha256,
+        source_size_bytes=size_bytes,
+        output_dir=str(config.output_path),
+        staging=str(config.output_path / ".work" / "staging" / work),
+        held_out=str(held_out) if held_out else None,
+        settings=settings.to_json(),
+        fingerprint=mark,
+        why=why,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What earlier runs left in the output directory."""
+
+    output_dir: Path
+    release: Release | None
+    force: bool
+
+    def look_up(self, name: str, sha256: str, mark: str) -> tuple[Outcome | None, str]:
+        """(the outcome that still holds, or None; why none does)."""
+        if self.force:
+            return None, "forced"
+        finished = read_outcome(finished_path(self.output_dir, name))
+        if finished and finished[1] == mark and object_is_whole(self.output_dir, finished[0]):
+            return finished[0], ""
+        entry = self.release.models.get(name) if self.release else None
+        if entry is None:
+            return None, "not in the release yet"
+        if entry.fingerprint != mark:
+            if entry.source_sha256 != sha256:
+                return None, "the model file has changed"
+            return None, "its configuration, library versions or held-out data have changed"
+        if entry.status is Status.FAILED:
+            return None, "it failed last time"
+        if not object_is_whole(self.output_dir, entry):
+            return None, "its artifact is missing or damaged"
+        recorded = read_stats(self.output_dir, name)
+        if recorded is None or recorded[1] != mark:
+            return None, "its statistics are missing"
+        return replace(recorded[0], unchanged=True), ""
+
+
+def fingerprint(source_sha256: str, settings: ModelSettings, held_out_sha256: str) -> str:
+    """Digest of everything that decides a model's outcome: content, settings, versions, data."""
+    parts = {
+        "source": source_sha256,
+        "settings": settings.digest(),
+        "held_out": held_out_sha256,
+        "versions": {
+            name: version(name) for name in ("model-quantization", "scikit-learn", "numpy")
+        },
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def finished_path(output_dir: Path, name: str) -> Path:
+    """Where the outcome of a model lies between its end and the release."""
+    return output_dir / ".work" / "outcomes" / f"{name}.json"
+
+
+def _unreadable(
+    model: ModelFile, settings: ModelSettings, error: QuantizationError | OSError
+) -> Outcome:
+    known = isinstance(error, QuantizationError)
+    return Outcome(
+        name=model.name,
+        source=str(model.path),
+        status=Status.FAILED,
+        guarantee=Guarantee.FALLBACK,
+        reason=error.code if isinstance(error, QuantizationError) else "unreadable",
+        note=str(error) if known else f"the file cannot be read ({error}); the original stays.",
+        bit_depth=settings.bit_depth,
+        weight_threshold=settings.weight_threshold,
+    )
+
+
+def _check_not_emptied(config: RunConfig, present: Sequence[str], release: Release | None) -> None:
+    if not present and release is not None and release.models:
+        raise ReleaseError(
+            "there are no models here, although some are released",
+            where=str(config.model_path),
+            expected=f"the {len(release.models)} models of release {release.number}",
+            do="check that the directory is mounted; to withdraw all, remove the output directory",
+        )
+
+
+def _present(found: Discovery, release: Release | None) -> list[str]:
+    """Every name that the directory holds, usable or not: none of these leaves the release."""
+    refused = [outcome.name for outcome in found.refused]
+    released = release.models if release else {}
+    below = [name for name in released if any(name.startswith(f"{top}/") for top in refused)]
+    return [*(model.name for model in found.models), *refused, *_meant(found.refused), *below]
+
+
+def _meant(refused: Sequence[Outcome]) -> list[str]:
+    """The names that the refused files would have had."""
+    return [model_name(outcome.name) for outcome in refused]
+
+
+def _wanted(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
+    """Those of `names` that some pattern asks for; all when there is no pattern."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            close = get_close_matches(pattern, names, n=1)
+            listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            raise ConfigError(
+                f"no model matches `{pattern}`",
+                where="only",
+                expected=f"one of {listed}" if names else "a model in the directory",
+                do=f"did you mean `{close[0]}`?" if close else "",
+            )
+    return {name for name in names if not patterns or any(fnmatchcase(name, p) for p in patterns)}

@@ -1,0 +1,1 @@
+"""Arithmetic on arrays: numba kernels beside the numpy references that specify them."""

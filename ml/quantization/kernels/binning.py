@@ -1,0 +1,133 @@
+"""Rows of float64 as columns of float32 that split the same way.
+
+A comparison with one of a feature's thresholds depends only on how many of them lie below x. That
+count is exact in float32, so one traversal serves trees that compare float64. A categorical split
+becomes a column of its own: 0 where the row goes left, 1 where it goes right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.quantization.kernels.compile import compiled
+
+Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+MOST_CODES = 1 << 24  # integers up to here are exact in float32
+
+
+@compiled
+def code_rows(
+    rows: Doubles,
+    n_features: int,
+    columns: Indices,
+    table: Doubles,
+    starts: Indices,
+    first: int,
+    last: int,
+    out: Floats,
+    width: int,
+) -> bool:
+    """Fill the first columns of `out`; whether a NaN was met.
+
+    Parameters
+    ----------
+    rows : float64, shape (n * n_features,)
+        All rows, flat.
+    columns : int64, shape (k,)
+        Feature of each output column.
+    table, starts : float64, int64 of shape (k + 1,)
+        The sorted thresholds of column j are `table[starts[j] : starts[j + 1]]`.
+    out : float32, shape (n * width,)
+        Column j of a row receives the number of thresholds below its value, or NaN.
+    """
+    missing = False
+    for row in range(first, last):
+        for j in range(columns.size):
+            x = rows[row * n_features + columns[j]]
+            if x != x:
+                missing = True
+                out[row * width + j] = np.float32(np.nan)
+                continue
+            low = starts[j]
+            size = starts[j + 1] - low
+            while size > 0:  # invariant: all before `low` are below x, all from low + size are not
+                half = size >> 1
+                if table[low + half] < x:
+                    low += half + 1
+                    size -= half + 1
+                else:
+                    size = half
+            out[row * width + j] = np.float32(low - starts[j])
+    return missing
+
+
+def code_rows_reference(rows: Doubles, tables: list[Doubles], columns: list[int]) -> Floats:
+    """The same by definition: shape (n, k)."""
+    out = np.empty((len(rows), len(columns)), dtype=np.float32)
+    for j, feature in enumerate(columns):
+        x = rows[:, feature]
+        below = (tables[j][None, :] < x[:, None]).sum(axis=1)
+        out[:, j] = np.where(np.isnan(x), np.nan, below)
+    return out
+
+
+@compiled
+def code_categories(
+    rows: Doubles,
+    n_features: int,
+    columns: Indices,
+    left: npt.NDArray[np.uint8],
+    known: npt.NDArray[np.uint8],
+    missing_left: npt.NDArray[np.uint8],
+    first: int,
+    last: int,
+    out: Floats,
+    width: int,
+    offset: int,
+) -> bool:
+    """Fill columns `offset` and on: 0 for left, 1 for right; False for a value of 256 or more.
+
+    Parameters
+    ----------
+    columns : int64, shape (k,)
+        Feature that each categorical split looks at.
+    left, known : uint8, shape (k, 256)
+        Whether a category goes left, and whether it was seen in training.
+    missing_left : uint8, shape (k,)
+        Where NaN, negative and unseen values go.
+    """
+    for row in range(first, last):
+        for j in range(columns.size):
+            x = rows[row * n_features + columns[j]]
+            goes_left = missing_left[j] != 0
+            if x >= 256.0:
+                return False
+            if x >= 0.0:
+                category = np.int64(x)
+                if left[j, category]:
+                    goes_left = True
+                elif known[j, category]:
+                    goes_left = False
+            out[row * width + offset + j] = np.float32(0.0 if goes_left else 1.0)
+    return True
+
+
+def code_categories_reference(
+    rows: Doubles,
+    columns: list[int],
+    left: npt.NDArray[np.uint8],
+    known: npt.NDArray[np.uint8],
+    missing_left: npt.NDArray[np.uint8],
+) -> Floats:
+    """The same by definition, for values below 256: shape (n, k)."""
+    out = np.empty((len(rows), len(columns)), dtype=np.float32)
+    for row, values in enumerate(rows):
+        for j, feature in enumerate(columns):
+            x = values[feature]
+            seen = x >= 0 and (left[j, int(x)] or known[j, int(x)])
+            out[row, j] = 1 - (left[j, int(x)] if seen else missing_left[j])
+    return out

@@ -1,0 +1,61 @@
+"""All trees of a forest as a handful of arrays, in preorder, one tree after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PooledTrees:
+    """A forest, exactly; what a packed forest decodes to.
+
+    Attributes
+    ----------
+    split : uint8, shape (n_nodes,)
+        1 for a split, 0 for a leaf.
+    sizes, right, depth : int32
+        The shape: see `topology.shape`.
+    feature : int64, shape (n_splits,)
+    threshold : float32 or float64, shape (n_splits,)
+        `x <= threshold` goes left. Of no meaning at categorical splits.
+    missing_left : bool, shape (n_splits,)
+        Whether NaN goes left.
+    rows : float64, shape (n_rows, width)
+        Distinct leaf rows, or one a leaf.
+    ids : int64, shape (n_leaves,)
+        The row of each leaf.
+    order : int32, shape (n_nodes,), or None
+        The number that each node has in the fitted tree; None: its place in preorder.
+    categorical : bool, shape (n_splits,), or None
+        Splits that look a category up.
+    bitsets : uint32, shape (n_categorical, 8)
+        The categories that go left, a row for each categorical split.
+    """
+
+    split: npt.NDArray[np.uint8]
+    sizes: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
+    depth: npt.NDArray[np.int32]
+    feature: npt.NDArray[np.int64]
+    threshold: Array
+    missing_left: npt.NDArray[np.bool_]
+    rows: npt.NDArray[np.float64]
+    ids: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int32] | None = None
+    categorical: npt.NDArray[np.bool_] | None = None
+    bitsets: npt.NDArray[np.uint32] | None = None
+
+    @property
+    def leaf_numbers(self) -> npt.NDArray[np.int64]:
+        """Each leaf's number within its tree, as the fitted tree counts its nodes."""
+        if self.order is not None:
+            return self.order[self.split == 0].astype(np.int64)
+        starts = np.cumsum(self.sizes, dtype=np.int64) - self.sizes
+        at = np.flatnonzero(self.split == 0)
+        return at - np.repeat(starts, (self.sizes + 1) // 2)

@@ -1,0 +1,176 @@
+"""Compiled parts of `vocabulary`: decoding the streams of a term tree, and hashing its symbols.
+
+Importing this module imports numba.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ml.quantization.kernels.compile import compiled
+
+from ml.quantization.kernels.vocabulary import Array
+
+FNV_START = np.uint32(2166136261)
+FNV_PRIME = np.uint32(16777619)
+_SMALL = 24
+
+
+@compiled
+def join_symbols(prefix: Array, data: Array, offsets: Array, blob: Array) -> bool:
+    """Fill `blob` with the whole symbols; False when one shares more than there is."""
+    at = 0
+    before = 0
+    for i in range(prefix.size):
+        start = np.int64(offsets[i])
+        end = np.int64(offsets[i + 1])
+        shared = np.int64(prefix[i])
+        if shared > start - before:
+            return False
+        for k in range(shared):
+            blob[start + k] = blob[before + k]
+        for k in range(start + shared, end):
+            blob[k] = data[at]
+            at += 1
+        before = start
+    return True
+
+
+@compiled
+def _sort(values: Array) -> None:
+    """Ascending in place; most lists are short."""
+    if values.size > _SMALL:
+        values.sort()
+        return
+    for i in range(1, values.size):
+        value = values[i]
+        j = i - 1
+        while j >= 0 and values[j] > value:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = value
+
+
+@compiled
+def place_children(gaps: Array, first: Array, order: Array, labels: Array) -> bool:
+    """Fill `labels` from the steps between ranks; False when a rank has no symbol."""
+    n_symbols = order.size
+    for node in range(first.size - 1):
+        rank = np.int64(-1)
+        start = np.int64(first[node])
+        end = np.int64(first[node + 1])
+        for i in range(start, end):
+            rank += np.int64(gaps[i]) + 1
+            if rank >= n_symbols:
+                return False
+            labels[i] = order[rank]
+        _sort(labels[start:end])
+    return True
+
+
+@compiled
+def number_terms(ends: Array, first: Array, n_symbols: int, number: Array) -> int:
+    """Fill `number` (twice the terms before, plus one at an end); the number of all terms."""
+    n_inner = ends.size
+    if n_inner == 0:
+        return n_symbols
+    below = np.empty(n_inner, dtype=np.int64)
+    for node in range(n_inner - 1, -1, -1):
+        terms = np.int64(ends[node])
+        start = n_symbols + np.int64(first[node])
+        end = n_symbols + np.int64(first[node + 1])
+        if start >= n_inner:
+            terms += end - start
+        else:
+            for child in range(start, end):
+                terms += below[child]
+        below[node] = terms
+    total = np.int64(0)
+    for node in range(n_symbols):
+        number[node] = np.uint32(2 * total + np.int64(ends[node]))
+        total += below[node]
+    for node in range(n_inner):
+        start = n_symbols + np.int64(first[node])
+        if start >= n_inner:
+            continue
+        before = np.int64(number[node] >> 1) + np.int64(ends[node])
+        for child in range(start, n_symbols + np.int64(first[node + 1])):
+            number[child] = np.uint32(2 * before + np.int64(ends[child]))
+            before += below[child]
+    return total
+
+
+@compiled
+def hashed(data: Array, start: int, end: int) -> Any:
+    """FNV-1a of the bytes, 32 bits."""
+    value = FNV_START
+    for i in range(start, end):
+        value = np.uint32((value ^ np.uint32(data[i])) * FNV_PRIME)
+    return value
+
+
+@compiled
+def fill_table(blob: Array, offsets: Array, table: Array) -> bool:
+    """Enter every symbol (number plus one) into the empty open-addressing `table`.
+
+    A symbol that is there already is not entered again: the first one counts. False when the
+    table has no free place.
+    """
+    mask = np.uint32(table.size - 1)
+    if offsets.size > table.size:
+        return False
+    for i in range(offsets.size - 1):
+        start = np.int64(offsets[i])
+        end = np.int64(offsets[i + 1])
+        value = hashed(blob, start, end)
+        slot = (value ^ (value >> np.uint32(15))) & mask
+        while table[slot] != 0:
+            if _equal(blob, start, end, blob, offsets, np.int64(table[slot]) - 1):
+                break
+            slot = (slot + np.uint32(1)) & mask
+        if table[slot] == 0:
+            table[slot] = i + 1
+    return True
+
+
+@compiled
+def _equal(data: Array, start: int, end: int, blob: Array, offsets: Array, symbol: int) -> bool:
+    other = np.int64(offsets[symbol])
+    if np.int64(offsets[symbol + 1]) - other != end - start:
+        return False
+    for k in range(end - start):
+        if data[start + k] != blob[other + k]:
+            return False
+    return True
+
+
+@compiled
+def find_symbol(
+    data: Array, start: int, end: int, value: Any, blob: Array, offsets: Array, table: Array
+) -> int:
+    """The symbol with exactly these bytes, whose `hashed` is `value`; -1: there is none."""
+    mask = np.uint32(table.size - 1)
+    slot = (value ^ (value >> np.uint32(15))) & mask
+    while table[slot] != 0:
+        symbol = np.int64(table[slot]) - 1
+        if _equal(data, start, end, blob, offsets, symbol):
+            return symbol
+        slot = (slot + np.uint32(1)) & mask
+    return -1
+
+
+@compiled
+def find_child(labels: Array, start: int, end: int, symbol: int) -> int:
+    """Where `symbol` is in the ascending `labels[start:end]`; -1: it is not."""
+    low = start
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if np.int64(labels[middle]) < symbol:
+            low = middle + 1
+        else:
+            high = middle
+    if low < end and np.int64(labels[low]) == symbol:
+        return low
+    return -1

@@ -1,0 +1,211 @@
+"""The arithmetic of a pooled forest: thresholds as ranks, leaves as ids, order as small numbers.
+
+Everything is exact: each function here has an inverse, and the pair gives every bit back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.int64]
+
+# Above this share of distinct values a table of them costs more than it saves: a rank in a table
+# of n distinct values and the sorted table together take 1.44 bits more than the value itself.
+DIRECT_SHARE = 0.9
+LARGEST_TABLE_SHARE = 0.5
+MOST_SIBLING_ROWS = 1 << 16
+_HASH_SEED = 20_240_607
+
+
+def narrow(values: Array) -> Array:
+    """The same non-negative integers in the smallest unsigned dtype."""
+    top = int(values.max(initial=0))
+    return values.astype(np.min_scalar_type(top), copy=False)
+
+
+def floor_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """The largest float32 that is not above each value.
+
+    For every float32 x, `x <= value` and `x <= floor_float32(value)` are the same.
+    """
+    with np.errstate(over="ignore"):
+        floored = values.astype(np.float32)
+    above = floored.astype(np.float64) > values
+    floored[above] = np.nextafter(floored[above], np.float32(-np.inf))
+    return floored
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Thresholds as ranks into one sorted table of distinct values a feature.
+
+    Attributes
+    ----------
+    table : float array
+        The tables of all features, by feature number.
+    sizes : int array, shape (n_features,)
+        Entries of each feature's table.
+    ranks : int array
+        One a split, the splits ordered by feature (stable).
+    """
+
+    table: Array
+    sizes: Array
+    ranks: Array
+
+
+def rank_thresholds(feature: Array, threshold: Array, n_features: int) -> Ranked | None:
+    """Thresholds as ranks; None where the plain values are smaller (see `DIRECT_SHARE`).
+
+    -0.0 is stored as 0.0: they compare alike.
+    """
+    values = threshold + threshold.dtype.type(0)
+    by_value = np.lexsort((values, feature))
+    f, v = feature[by_value], values[by_value]
+    fresh = np.ones(v.size, dtype=bool)
+    fresh[1:] = (f[1:] != f[:-1]) | (v[1:] != v[:-1])
+    if fresh.sum() > DIRECT_SHARE * v.size:
+        return None
+    sizes = np.bincount(f[fresh], minlength=n_features)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    ranks = np.empty(v.size, dtype=np.int64)
+    ranks[by_value] = np.cumsum(fresh) - 1 - starts[f]
+    return Ranked(v[fresh], narrow(sizes), narrow(ranks[by_feature(feature)]))
+
+
+def unrank_thresholds(feature: Array, ranked: Ranked) -> Array | None:
+    """The thresholds of splits with these features; None where a rank is beyond its table."""
+    sizes = ranked.sizes.astype(np.int64)
+    if ranked.ranks.size != feature.size or int(sizes.sum()) != ranked.table.size:
+        return None
+    order = by_feature(feature)
+    f = feature[order]
+    if f.size and (int(f[-1]) >= sizes.size or (ranked.ranks.astype(np.int64) >= sizes[f]).any()):
+        return None
+    starts = np.cumsum(sizes) - sizes
+    threshold = np.empty(feature.size, dtype=ranked.table.dtype)
+    threshold[order] = ranked.table[starts[f] + ranked.ranks]
+    return threshold
+
+
+def by_feature(feature: Array) -> Indices:
+    """The order of splits by feature, preorder within one."""
+    return np.argsort(narrow(feature), kind="stable")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Distinct rows, and for each item the row it has."""
+
+    rows: Array
+    ids: Array
+
+
+def tabulate_rows(rows: Array) -> Table | None:
+    """Rows as ids into the distinct ones, in sorted order; None where that saves nothing.
+
+    Rows are the same when their bits are. They are told apart by a hash that is then verified.
+    """
+    bits = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
+    key = _row_keys(bits)
+    _, first, ids = np.unique(key, return_index=True, return_inverse=True)
+    if len(first) > max(LARGEST_TABLE_SHARE * len(rows), 1):
+        return None
+    distinct = rows[first]
+    order = np.lexsort(distinct.T[::-1])
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    ids = rank[ids.reshape(-1)]
+    distinct = distinct[order]
+    same = np.array_equal(
+        np.ascontiguousarray(distinct[ids]).view(np.uint8).reshape(len(rows), -1), bits
+    )
+    return Table(distinct, narrow(ids)) if same else None
+
+
+def _row_keys(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    width = -(-bits.shape[1] // 8) * 8
+    if width != bits.shape[1]:
+        bits = np.pad(bits, ((0, 0), (0, width - bits.shape[1])))
+    words = np.ascontiguousarray(bits).view(np.uint64)
+    if words.shape[1] == 1:
+        return words[:, 0]
+    odd = np.random.default_rng(_HASH_SEED).integers(0, 1 << 63, words.shape[1], dtype=np.uint64)
+    key = np.zeros(len(words), dtype=np.uint64)
+    for column, factor in enumerate(odd | np.uint64(1)):
+        mixed = words[:, column] ^ (words[:, column] >> np.uint64(29))
+        key = (key ^ (key >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + mixed * factor
+    return key
+
+
+def second_siblings(split: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """For each leaf in preorder: whether it is the right one of two sibling leaves.
+
+    Its left sibling is then the leaf before it.
+    """
+    second = np.zeros(split.size, dtype=bool)
+    second[2:] = (split[:-2] == 1) & (split[1:-1] == 0) & (split[2:] == 0)
+    return second[split == 0]
+
+
+def pair_siblings(ids: Array, second: npt.NDArray[np.bool_], n_rows: int) -> Array:
+    """Ids with that of a right sibling leaf replaced by its distance from the left one.
+
+    Two sibling leaves rarely have the same row, or the split would not have been made: the
+    distance takes one value less, and often fewer bits.
+    """
+    wide = ids.astype(np.int64)
+    paired = wide.copy()
+    at = np.flatnonzero(second)
+    paired[at] = (wide[at] - wide[at - 1]) % n_rows
+    return narrow(paired)
+
+
+def unpair_siblings(paired: Array, second: npt.NDArray[np.bool_], n_rows: int) -> Array:
+    """The inverse of `pair_siblings`."""
+    ids = paired.astype(np.int64)
+    at = np.flatnonzero(second)
+    ids[at] = (ids[at] + ids[at - 1]) % n_rows
+    return ids
+
+
+def leaf_counts(rows: Array, outputs: int) -> Array | None:
+    """Class fractions as the counts they came from; None unless dividing gives every bit back.
+
+    Parameters
+    ----------
+    rows : float64, shape (n, outputs * classes)
+        Each output's fractions sum to 1 (or 0 where a leaf is empty).
+    """
+    grouped = rows.reshape(len(rows), outputs, -1)
+    if not (np.isfinite(rows).all() and (rows >= 0).all()):
+        return None
+    smallest = np.where(grouped > 0, grouped, np.inf).min(axis=2)
+    counts = np.zeros_like(grouped)
+    open_ = np.ones(grouped.shape[:2], dtype=bool)
+    for guess in range(1, MOST_GUESSES + 1):
+        # The rarest class of the leaf was seen `guess` times: then the others follow.
+        total = np.rint(guess / smallest[open_])
+        tried = np.rint(grouped[open_] * total[:, None])
+        good = (divide_counts(tried) == grouped[open_]).all(axis=1) & (total < 1 << 31)
+        at = tuple(axis[good] for axis in np.nonzero(open_))
+        counts[at] = tried[good]
+        open_[at] = False
+        if not open_.any():
+            return narrow(counts.reshape(rows.shape).astype(np.int64))
+    return None
+
+
+MOST_GUESSES = 64
+
+
+def divide_counts(counts: Array) -> npt.NDArray[np.float64]:
+    """Counts along the last axis as fractions of their sum; zeros where the sum is zero."""
+    wide = counts.astype(np.float64)
+    total = wide.sum(axis=-1, keepdims=True)
+    return np.divide(wide, total, out=np.zeros_like(wide), where=total != 0)

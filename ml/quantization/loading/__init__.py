@@ -1,0 +1,1 @@
+"""Model files to model graphs; only a child process unpickles."""

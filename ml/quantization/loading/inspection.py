@@ -1,0 +1,379 @@
+"""What the child process does with a scanned file: load it, take it apart, ask it.
+
+The model never leaves the child. What the parent gets is data: the graph as JSON, its arrays in
+one flat file, the original's answers to the held-out rows, and figures.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml.quantization.answers import Answers, answer, answerable
+from ml.quantization.calibration import component_grams
+from ml.quantization.errors import FormatError, QuantizationError, ScanMalformed, UnfittedModel
+from ml.quantization.evaluation.latency import Latency, measure_latency
+from ml.quantization.graph import Array, ModelGraph
+from ml.quantization.graph_json import node_from_json, node_to_json
+from ml.quantization.heldout import HeldOut, check_disjoint, read_held_out
+from ml.quantization.limits import Limits
+from ml.quantization.loading.capture import Capture, capture_objects
+from ml.quantization.loading.scan import ScannedFile
+from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.loading.worker import call_worker
+from ml.quantization.surface import is_estimator, surface_of
+
+HANDLER = "ml.quantization.loading.inspection:inspect"
+_ARRAYS = "arrays.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionRequest:
+    """What to do with one scanned file.
+
+    Attributes
+    ----------
+    held_out : Path or None
+        The original answers its rows.
+    target : tuple of str
+        Its target columns.
+    calibration_rows : int
+        The first so many held-out rows calibrate, and are not asked for answers.
+    latency_seconds : float
+        Time budget of each latency figure; 0: not measured.
+    """
+
+    held_out: Path | None = None
+    target: tuple[str, ...] = ("target",)
+    calibration_rows: int = 0
+    latency_seconds: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the child found.
+
+    Attributes
+    ----------
+    graph : ModelGraph
+    surfaces : dict
+        Path of each estimator a caller can reach -> its methods and task.
+    sklearn_version : str
+        The version in the child.
+    load_seconds : float
+        Unpickling.
+    answered : str or None
+        Path of the estimator that answered the held-out rows.
+    answers : Answers or None
+    feature_names : tuple of str or None
+    latency : Latency or None
+        Of the method that serves (`predict_proba` where there is one).
+    grams : dict
+        Path of each calibrated array -> second moments of its component's inputs.
+    error : QuantizationError or None
+        Why there are no answers although there was a held-out file.
+    """
+
+    graph: ModelGraph
+    surfaces: dict[str, dict[str, Any]]
+    sklearn_version: str
+    load_seconds: float
+    answered: str | None = None
+    answers: Answers | None = None
+    feature_names: tuple[str, ...] | None = None
+    latency: Latency | None = None
+    grams: dict[str, Array] = field(default_factory=dict)
+    error: QuantizationError | None = None
+
+
+def inspect_file(
+    scanned: ScannedFile,
+    trust: TrustPolicy,
+    limits: Limits,
+    request: InspectionRequest,
+    workspace: Path,
+) -> Inspection:
+    """Load a scanned file in a child process and return what it holds, as data.
+
+    Raises
+    ------
+    WorkerCrashed, WorkerTimeout
+        The child died, or was stopped at its time limit.
+    QuantizationError
+        Whatever the child found wrong with the model.
+    """
+    found = call_worker(
+        HANDLER,
+        {
+            "snapshot": str(scanned.snapshot),
+            "format": scanned.format,
+            "trusted": sorted(trust.extra),
+            "limits": {name: getattr(limits, name) for name in limits.__slots__},
+            "workspace": str(workspace),
+            "held_out": str(request.held_out) if request.held_out else None,
+            "target": list(request.target),
+            "calibration_rows": request.calibration_rows,
+            "latency_seconds": request.latency_seconds,
+        },
+        limits,
+    )
+    return _read_inspection(found, workspace, limits)
+
+
+def inspect(request: dict[str, Any]) -> dict[str, Any]:
+    """Run in the child: answer one request (see `inspect_file`)."""
+    limits = Limits(**request["limits"])
+    trust = TrustPolicy(frozenset(request["trusted"]))
+    workspace = Path(request["workspace"])
+    started = time.perf_counter()
+    model, warned = _load(Path(request["snapshot"]), request["format"])
+    load_seconds = time.perf_counter() - started
+    held = capture_objects(model, trust, limits)
+    check_fitted(model)
+    surfaces = find_surfaces(model)
+    import sklearn
+
+    result: dict[str, Any] = {
+        "graph": node_to_json(held.graph.root),
+        "arrays": _write_arrays(held.graph.arrays, workspace / _ARRAYS),
+        "notes": [*held.graph.notes, *warned],
+        "residue": dict(held.graph.residue),
+        "surfaces": surfaces,
+        "sklearn_version": sklearn.__version__,
+        "load_seconds": load_seconds,
+    }
+    if request["held_out"]:
+        result |= _ask(model, held, surfaces, request, limits, workspace)
+    return result
+
+
+def find_surfaces(model: Any, path: str = "") -> dict[str, dict[str, Any]]:
+    """Return the estimators that a caller can reach: the model itself, or those in containers."""
+    if is_estimator(model):
+        return {path: surface_of(model)}
+    found: dict[str, dict[str, Any]] = {}
+    items: list[tuple[str, Any]] = []
+    if type(model) is dict:
+        items = [(str(key), value) for key, value in model.items() if isinstance(key, str | int)]
+    elif type(model) in (list, tuple):
+        items = [(str(position), value) for position, value in enumerate(model)]
+    for step, value in items:
+        found |= find_surfaces(value, f"{path}/{step}" if path else step)
+    return found
+
+
+def check_fitted(model: Any) -> None:
+    """Raise `UnfittedModel` when the model is an estimator that was never fitted."""
+    from sklearn.base import BaseEstimator
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    if not isinstance(model, BaseEstimator) or not is_estimator(model):
+        return
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        raise UnfittedModel(
+            "the estimator was never fitted",
+            where=type(model).__name__,
+            expected="a fitted estimator",
+            do="fit it before saving it",
+        ) from None
+    except TypeError:
+        return  # not an estimator in scikit-learn's sense: it has no fit
+
+
+def serving_method(methods: tuple[str, ...] | list[str]) -> str | None:
+    """Return the method whose latency a reader cares for."""
+    for name in ("predict_proba", "predict", "decision_function", "transform", "score_samples"):
+        if name in methods:
+            return name
+    return None
+
+
+def answered_model(model: Any, surfaces: dict[str, dict[str, Any]]) -> tuple[str, Any] | None:
+    """Return (path, estimator) of the one model that held-out rows are for; None if not one."""
+    predicting = [path for path, found in surfaces.items() if "predict" in found["methods"]]
+    candidates = predicting or list(surfaces)
+    if len(candidates) != 1:
+        return None
+    path = candidates[0]
+    estimator = model
+    for step in path.split("/") if path else ():
+        estimator = estimator[step] if isinstance(estimator, dict) else estimator[int(step)]
+    return path, estimator
+
+
+def read_rows(
+    request_path: Path,
+    target: tuple[str, ...],
+    feature_names: tuple[str, ...] | None,
+    calibration_rows: int,
+    limits: Limits,
+    *,
+    needs_target: bool,
+) -> tuple[HeldOut | None, HeldOut]:
+    """Return (calibration rows or None, gate rows) of a held-out file: never a row in both."""
+    rows = read_held_out(
+        request_path,
+        target=target,
+        feature_names=feature_names,
+        require_target=needs_target,
+        limits=limits,
+    )
+    if calibration_rows <= 0 or len(rows) <= calibration_rows:
+        return None, rows
+    calibration = rows.take(range(calibration_rows))
+    gate = rows.take(range(calibration_rows, len(rows)))
+    check_disjoint(calibration, gate)
+    return calibration, gate
+
+
+def needs_target(task: str) -> bool:
+    """Whether a model of this task is scored against a target."""
+    return task in ("classification", "regression")
+
+
+def _load(snapshot: Path, kind: str) -> tuple[Any, list[str]]:
+    """The model, and what its loading warned of. The only unpickling in this library's batch."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            if kind == "joblib":
+                import joblib
+
+                model = joblib.load(snapshot)
+            else:
+                with snapshot.open("rb") as file:
+                    model = pickle.load(file)
+        except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
+            raise ScanMalformed(
+                "the model does not load",
+                where=snapshot.name,
+                got=f"{type(error).__name__}: {error}",
+                do="load it with the library versions it was saved with, and save it again",
+            ) from None
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise ScanMalformed(
+                "the model's state does not fit the installed classes",
+                where=snapshot.name,
+                got=f"{type(error).__name__}: {error}",
+                do="load it with the library versions it was saved with, and save it again",
+            ) from None
+    return model, sorted({_first_line(warning.message) for warning in caught})
+
+
+def _first_line(message: Warning | str) -> str:
+    return str(message).strip().split("\n", 1)[0][:200]
+
+
+def _ask(
+    model: Any,
+    held: Capture,
+    surfaces: dict[str, dict[str, Any]],
+    request: dict[str, Any],
+    limits: Limits,
+    workspace: Path,
+) -> dict[str, Any]:
+    """The original's answers; what is wrong with the held-out data is a finding, not a failure."""
+    chosen = answered_model(model, surfaces)
+    if chosen is None:
+        return {}
+    path, estimator = chosen
+    names = getattr(estimator, "feature_names_in_", None)
+    feature_names = None if names is None else tuple(str(name) for name in names)
+    try:
+        calibration, gate = read_rows(
+            Path(request["held_out"]),
+            tuple(request["target"]),
+            feature_names,
+            request["calibration_rows"],
+            limits,
+            needs_target=needs_target(surfaces[path]["task"]),
+        )
+        methods = answerable(estimator)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answers = answer(estimator, gate.rows, methods)
+            answers.to_files(workspace)
+            latency = _latency(estimator, methods, gate.rows, request["latency_seconds"])
+            grams = component_grams(held, calibration.rows, path) if calibration else {}
+    except QuantizationError as error:
+        return {"error": {"name": type(error).__name__, "fields": error.fields()}}
+    np.savez(workspace / "grams.npz", *grams.values(), allow_pickle=False)
+    return {
+        "answered": path,
+        "feature_names": list(feature_names) if feature_names is not None else None,
+        "latency": latency.to_json() if latency else None,
+        "grams": list(grams),
+    }
+
+
+def _latency(estimator: Any, methods: tuple[str, ...], rows: Any, budget: float) -> Latency | None:
+    method = serving_method(methods)
+    if method is None or budget <= 0:
+        return None
+    return measure_latency(getattr(estimator, method), rows, budget_seconds=budget)
+
+
+def _write_arrays(arrays: tuple[Array, ...], path: Path) -> list[list[Any]]:
+    """Write arrays one after the other; return [dtype, shape, order, offset] of each."""
+    rows: list[list[Any]] = []
+    offset = 0
+    with path.open("wb") as file:
+        for array in arrays:
+            order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+            rows.append([array.dtype.str, list(array.shape), order, offset])
+            file.write(array.ravel(order="K").view(np.uint8).data if array.nbytes else b"")
+            offset += array.nbytes
+    return rows
+
+
+def _read_arrays(rows: list[Any], path: Path, limits: Limits) -> tuple[Array, ...]:
+    from ml.quantization.artifact.reader import read_dtype
+
+    size = path.stat().st_size
+    data = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, dtype=np.uint8)
+    arrays: list[Array] = []
+    for dtype_name, shape, order, offset in rows:
+        dtype = read_dtype(dtype_name, "child")
+        count = 1
+        for length in shape:
+            count *= int(length)
+        nbytes = count * dtype.itemsize
+        if order not in ("C", "F") or min([0, *shape]) < 0 or offset + nbytes > size:
+            raise FormatError("the child described an array that is not there", where="child")
+        plain = np.asarray(data[offset : offset + nbytes]).view(dtype)
+        arrays.append(plain.reshape(shape, order=order))
+    return tuple(arrays)
+
+
+def _read_inspection(found: dict[str, Any], workspace: Path, limits: Limits) -> Inspection:
+    from ml.quantization.errors import error_from_record
+
+    arrays = _read_arrays(found["arrays"], workspace / _ARRAYS, limits)
+    root = node_from_json(found["graph"], n_arrays=len(arrays), limits=limits)
+    answered = found.get("answered")
+    grams: dict[str, Array] = {}
+    if found.get("grams"):
+        with np.load(workspace / "grams.npz", allow_pickle=False) as stored:
+            grams = {path: stored[f"arr_{i}"] for i, path in enumerate(found["grams"])}
+    latency, names, error = found.get("latency"), found.get("feature_names"), found.get("error")
+    return Inspection(
+        graph=ModelGraph(root, arrays, tuple(found["notes"]), found["residue"]),
+        surfaces=found["surfaces"],
+        sklearn_version=str(found["sklearn_version"]),
+        load_seconds=float(found["load_seconds"]),
+        answered=answered,
+        answers=Answers.from_files(workspace, limits=limits) if answered is not None else None,
+        feature_names=tuple(names) if names is not None else None,
+        latency=Latency.from_json(latency) if latency else None,
+        grams=grams,
+        error=error_from_record(error["name"], error["fields"]) if error else None,
+    )

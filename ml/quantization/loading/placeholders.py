@@ -1,0 +1,88 @@
+"""What the scanner puts on its stack in place of the objects that a pickle would make.
+
+Numbers, short texts, tuples and lists stand for themselves; nothing here can run anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Global:
+    """A class or function that the pickle names, `module:qualname`; never imported."""
+
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Blob:
+    """A long run of bytes or text that stays in the file: where it lies, and how it is written.
+
+    `encoding` is empty for bytes. `size` counts bytes as they lie in the file.
+    """
+
+    start: int
+    size: int
+    encoding: str = ""
+
+
+class Pairs(list[object]):
+    """A dict: key, value, key, value; never hashed, so no key can collide or call anything."""
+
+    __slots__ = ()
+
+
+class Members(list[object]):
+    """A set: its members in order; never hashed."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """An object of a named class: what it was made from and what was put into it.
+
+    `built` says that it was given its state. A second state is refused everywhere: no pickle that
+    Python writes gives one, and it would change an object under those who already hold it.
+    """
+
+    name: str
+    args: object = ()
+    state: object = None
+    items: list[object] = field(default_factory=list)
+    built: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class DType(Instance):
+    """A numpy dtype: its code (`f8`), bytes an item, and whether items are Python objects."""
+
+    code: str = ""
+    itemsize: int = 0
+    has_object: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class NDArray(Instance):
+    """A numpy array, `masked` or plain."""
+
+    masked: bool = False
+
+
+def describe(value: object) -> str:
+    """A few words for what stands on the stack, for error messages."""
+    if isinstance(value, Global):
+        return value.name
+    if isinstance(value, Instance):
+        return f"an instance of {value.name}"
+    if isinstance(value, Blob):
+        return f"{value.size:,} bytes of {'text' if value.encoding else 'data'}"
+    names = {Pairs: "a dict", Members: "a set", list: "a list", tuple: "a tuple"}
+    for kind, short in names.items():
+        if type(value) is kind:
+            return short
+    return repr(value)[:60]

@@ -1,0 +1,208 @@
+"""Run a function on an untrusted file in a child process with limits, and get data back.
+
+The fork server is our own: multiprocessing's imports the user's `__main__` again, which breaks
+scripts without a guard, and daemonic processes (Dask's workers) may not start children with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from dataclasses import asdict, dataclass
+from typing import IO, Any, Final
+
+from ml.quantization.errors import WorkerError
+from ml.quantization.limits import Limits
+from ml.quantization.loading.channel import REQUEST_BYTES, encode_record
+from ml.quantization.loading.exchange import Exchange, last_line
+
+HANDLERS: Final = frozenset({"ml.quantization.loading.inspection:inspect"})
+PRELOAD: Final = (
+    "numpy",
+    "scipy.sparse",
+    "sklearn",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "sklearn.svm",
+    "sklearn.neighbors",
+    "sklearn.neural_network",
+    "sklearn.pipeline",
+    "sklearn.feature_extraction.text",
+    "joblib",
+    "pandas",
+    "ml.quantization.loading.inspection",
+)
+_ONE_THREAD: Final = {
+    f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")
+}
+_BOOT: Final = (
+    "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup.pop('path');"
+    "from ml.quantization.loading.server import main; main(**setup)"
+)
+_STOP_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    log: IO[bytes]
+    owner: int
+
+    def stop(self) -> None:
+        """Close the socket, which ends the server; it has no state to lose if it must be killed."""
+        self.control.close()
+        if os.getpid() != self.owner:  # a fork of the parent: not its server
+            self.process.returncode = 0
+        else:
+            try:
+                self.process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.log.close()
+
+
+class Worker:
+    """Calls handlers in children of one fork server, from any number of threads.
+
+    Parameters
+    ----------
+    handlers : frozenset of str
+        The functions that may be called, `module:function`; each takes and gives a JSON record.
+    preload : tuple of str
+        Modules that the server imports once, so that its children have them at no cost.
+    """
+
+    def __init__(self, handlers: frozenset[str], preload: tuple[str, ...]) -> None:
+        self._handlers = handlers
+        self._preload = preload
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+        _WORKERS.add(self)
+
+    def call(self, handler: str, request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+        """What `handler(request)` gives in a child of its own; paths must be absolute.
+
+        Raises
+        ------
+        QuantizationError
+            Whatever error of this library the handler raised, as it raised it.
+        LimitError
+            The child needed more memory than allowed, or the request or answer is too large.
+        WorkerTimeout
+            It took longer than allowed and was killed with everything it had started.
+        WorkerCrashed
+            It died; the message names the signal or exit code and quotes its last line.
+        WorkerError
+            The handler is unknown or raised something else, or no child could be started.
+        """
+        if handler not in self._handlers:
+            expected = ", ".join(sorted(self._handlers))
+            raise WorkerError("no such handler", where=handler, expected=expected, do="register it")
+        message = {"handler": handler, "request": request, "limits": asdict(limits)}
+        payload = encode_record(message)
+        if len(payload) > REQUEST_BYTES:
+            expected, got = f"at most {REQUEST_BYTES:,} bytes", f"{len(payload):,}"
+            do = "pass data in files and their paths in the request"
+            raise WorkerError("the request is too large", where=handler, expected=expected, got=got,
+                              do=do)  # fmt: skip
+        for _ in range(2):  # a server that died before it forked has run nothing: once more
+            exchange = Exchange(handler, payload, limits)
+            with exchange:
+                if self._submit(exchange) and exchange.wait():
+                    return exchange.answer()
+        raise self._not_started(handler)
+
+    def close(self) -> None:
+        """End the server; a later call starts a new one."""
+        with self._lock:
+            self._drop()
+
+    def _submit(self, exchange: Exchange) -> bool:
+        with self._lock:
+            if self._server is None or self._server.process.poll() is not None:
+                self._drop()
+                self._start()
+            assert self._server is not None
+            try:
+                socket.send_fds(self._server.control, [b"+"], exchange.descriptors())
+            except OSError:
+                return False
+            finally:
+                exchange.hand_over()
+        return True
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the server
+        setup = {
+            "path": [entry for entry in sys.path if isinstance(entry, str)],
+            "control": theirs.fileno(),
+            "handlers": sorted(self._handlers),
+            "preload": list(self._preload),
+        }
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, json.dumps(setup)],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=os.environ | _ONE_THREAD,
+                start_new_session=True,
+            )
+        self._server = _Server(process, ours, log, os.getpid())
+        self._finalizer = weakref.finalize(self, self._server.stop)
+
+    def _drop(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer()
+        self._server = self._finalizer = None
+
+    def _not_started(self, handler: str) -> WorkerError:
+        with self._lock:
+            got = ""
+            if self._server is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._server.process.wait(_STOP_SECONDS)
+                self._server.log.seek(0)
+                got = last_line(self._server.log.read()[-4096:])
+            self._drop()
+        do = "see whether this Python can import ml.quantization.loading"
+        return WorkerError("the worker process does not start", where=handler, got=got, do=do)
+
+    def _forget(self) -> None:
+        # In a fork of this process: its lock may be held for ever, its server is the parent's.
+        self._lock = threading.Lock()
+        self._drop()
+
+
+_WORKERS: Final[weakref.WeakSet[Worker]] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for worker in list(_WORKERS):
+        worker._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
+@functools.cache
+def _default() -> Worker:
+    return Worker(HANDLERS, PRELOAD)
+
+
+def call_worker(handler: str, request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    """What `handler(request)` gives in a child of this process's own server; see `Worker.call`."""
+    return _default().call(handler, request, limits)

@@ -1,0 +1,257 @@
+"""One choice an array, each with its reason: graph x recipe -> plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from ml.quantization.errors import SchemeError
+from ml.quantization.families import Family, all_families, family_named, family_of
+from ml.quantization.graph import (
+    Array,
+    ArrayNode,
+    ModelGraph,
+    Node,
+    ObjectNode,
+    PackedNode,
+    array_indices,
+    children,
+    join,
+)
+from ml.quantization.recipe import Recipe, widened
+from ml.quantization.scheme import Affine, Codebook, Exact, Role, Scheme, Slot
+
+SMALL = 32  # an array of fewer numbers gains nothing from codes and a scale
+_STATE = Slot(Role.STATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one array becomes, and why.
+
+    Attributes
+    ----------
+    path : str
+        The array.
+    component : str
+        Path of the component whose family decided.
+    type : str
+        Class of that component.
+    family : str
+    slot : Slot
+        What the array means.
+    scheme : Scheme
+        What it becomes.
+    threshold : float
+        Weights of smaller magnitude become zero; 0: none.
+    ranges : ndarray or None
+        Ranges per channel that calibration found.
+    reason : str
+        One clause.
+    pool : str
+        Arrays with one pool and one stored dtype share a stream.
+    """
+
+    path: str
+    component: str
+    type: str
+    family: str
+    slot: Slot
+    scheme: Scheme
+    reason: str
+    pool: str
+    threshold: float = 0.0
+    ranges: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A choice for every array of a graph, by array index."""
+
+    graph: ModelGraph
+    recipe: Recipe
+    choices: tuple[Choice, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing at all is rounded or pruned."""
+        return all(choice.scheme == Exact() for choice in self.choices)
+
+    @property
+    def precision(self) -> str:
+        """The widths of the rounded arrays in a word: `8`, `16`, `32`, `exact` or `mixed`."""
+        bits = {str(getattr(c.scheme, "bits", "")) for c in self.choices if c.scheme != Exact()}
+        if not bits:
+            return "exact" if self.recipe.bit_depth == "exact" else self.recipe.bit_depth
+        return bits.pop() if len(bits) == 1 else "mixed"
+
+    def rounded_components(self) -> tuple[str, ...]:
+        """Paths of the components that something is rounded in, the smallest first."""
+        sizes: dict[str, int] = {}
+        for choice, array in zip(self.choices, self.graph.arrays, strict=True):
+            if choice.scheme != Exact():
+                sizes[choice.component] = sizes.get(choice.component, 0) + array.nbytes
+        return tuple(sorted(sizes, key=lambda path: (sizes[path], path)))
+
+    def widen(self, component: str) -> Plan:
+        """The plan with every array of one component one step more precise."""
+        choices = tuple(
+            replace(
+                choice, scheme=widened(choice.scheme), reason="widened: the gate was not passed"
+            )
+            if choice.component == component and choice.scheme != Exact()
+            else choice
+            for choice in self.choices
+        )
+        return replace(self, choices=choices)
+
+
+def make_plan(graph: ModelGraph, recipe: Recipe, ranges: dict[str, Array] | None = None) -> Plan:
+    """Return a plan that is total: every array of the graph gets exactly one choice.
+
+    Parameters
+    ----------
+    graph : ModelGraph
+        Prepared: residue dropped, components packed (`prepare.prepare_graph`).
+    recipe : Recipe
+    ranges : mapping of path to ndarray, optional
+        Ranges per channel from calibration.
+
+    Raises
+    ------
+    SchemeError
+        An override asks for a scheme that the array does not tolerate.
+    """
+    choices: dict[int, Choice] = {}
+    for located in locate_arrays(graph.root):
+        for index in located.indices:
+            if index not in choices:
+                choices[index] = _choose(located, graph.arrays[index], recipe, ranges or {})
+    missing = set(range(len(graph.arrays))) - set(choices)
+    if missing:
+        raise AssertionError(f"arrays that no node names: {sorted(missing)[:5]}")
+    return Plan(graph, recipe, tuple(choices[index] for index in range(len(graph.arrays))))
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedArray:
+    """Arrays named by one node: where they are and what they mean."""
+
+    path: str
+    indices: tuple[int, ...]
+    component: str
+    type: str
+    family: Family
+    slot: Slot
+    pool: str
+
+
+def locate_arrays(root: Node) -> list[LocatedArray]:
+    """Every node that names arrays, with the family and slot that speak for it."""
+    found: list[LocatedArray] = []
+    stack: list[tuple[str, Node, tuple[tuple[str, str, Family], ...]]] = [("", root, ())]
+    while stack:
+        path, node, owners = stack.pop()
+        if isinstance(node, ObjectNode):
+            owners = (*owners, (path, node.type, family_of(node.type)))
+        elif isinstance(node, PackedNode):
+            owners = (*owners, (path, node.type, family_named(node.family)))
+        indices = array_indices(node)
+        if indices:
+            found.append(_locate(path, node, indices, owners))
+        below = [(join(path, step), child, owners) for step, child in children(node)]
+        stack.extend(reversed(below))
+    return found
+
+
+def _locate(
+    path: str, node: Node, indices: tuple[int, ...], owners: tuple[tuple[str, str, Family], ...]
+) -> LocatedArray:
+    """The slot of an array: the innermost family that knows its name decides.
+
+    A component that no family knows is generic; its floats follow the recipe. One that a family
+    knows keeps exact whatever the family does not name.
+    """
+    if not owners:
+        return LocatedArray(path, indices, "", "", family_named("generic"), _STATE, "state")
+    for where, type_name, family in reversed(owners):
+        if family.name != "generic":
+            relative = path[len(where) :].lstrip("/")
+            for pattern, slot in family.slots.items():
+                if fnmatchcase(relative, pattern):
+                    pool = f"{family.name}.{pattern}"
+                    return LocatedArray(path, indices, where, type_name, family, slot, pool)
+    where, type_name, family = owners[-1]
+    slot = family.slots["*"] if family.name == "generic" and isinstance(node, ArrayNode) else _STATE
+    steps = path[len(where) :].split("/")
+    pool = "/".join(step for step in steps if not step.isdigit())
+    return LocatedArray(path, indices, where, type_name, family, slot, f"{family.name}.{pool}")
+
+
+def _choose(
+    located: LocatedArray, array: Array, recipe: Recipe, ranges: dict[str, Array]
+) -> Choice:
+    located = replace(located, slot=_fitted_slot(located.slot, array))
+    scheme, reason = _scheme(located, array, recipe)
+    prunes = located.slot.role is Role.WEIGHT and array.dtype.kind == "f" and scheme != Exact()
+    return Choice(
+        path=located.path,
+        component=located.component,
+        type=located.type,
+        family=located.family.name,
+        slot=located.slot,
+        scheme=scheme,
+        reason=reason,
+        pool=located.pool,
+        threshold=recipe.weight_threshold if prunes else 0.0,
+        ranges=ranges.get(located.path) if isinstance(scheme, Affine) else None,
+    )
+
+
+def _fitted_slot(slot: Slot, array: Array) -> Slot:
+    """The slot with its channel axis counted from the front; none where the array has no such."""
+    axis = slot.channel_axis
+    if axis is None:
+        return slot
+    if axis < 0:
+        axis += array.ndim
+    return replace(slot, channel_axis=axis if array.ndim >= 2 and 0 <= axis < array.ndim else None)
+
+
+def _scheme(located: LocatedArray, array: Array, recipe: Recipe) -> tuple[Scheme, str]:
+    slot = located.slot
+    asked = recipe.override(located.path)
+    if asked is not None:
+        if not slot.allows(asked) or array.dtype.kind != "f":
+            raise SchemeError(
+                f"{asked} is not tolerated here",
+                where=located.path,
+                expected="exact"
+                + (f" or {', '.join(sorted(slot.tolerates))}" if slot.allows(asked) else ""),
+                got=f"a {slot.role} of {array.dtype}",
+                do="change the override of this path in the recipe",
+            )
+        return asked, "asked for by an override"
+    if array.dtype.kind != "f":
+        return Exact(), f"{slot.role}: never rounded"
+    scheme = recipe.rule(slot.role)
+    if scheme == Exact():
+        return scheme, slot.note or f"{slot.role}: exact in recipe {recipe.bit_depth}"
+    if not slot.allows(scheme):
+        return Exact(), slot.note or f"{slot.role} does not tolerate {scheme}"
+    if array.size < SMALL:
+        return Exact(), f"{slot.role} of {array.size} numbers: too small to gain"
+    if isinstance(scheme, Affine | Codebook) and not np.isfinite(array).all():
+        return Exact(), f"{slot.role} holds NaN or infinity: {scheme} needs finite values"
+    return scheme, f"{slot.role}: {scheme} in recipe {recipe.bit_depth}"
+
+
+def family_summary(graph: ModelGraph) -> str:
+    """The family in a word, for the table: the one that speaks for the most bytes."""
+    sizes = {family.name: 0 for family in all_families()}
+    for located in locate_arrays(graph.root):
+        sizes[located.family.name] += sum(graph.arrays[index].nbytes for index in located.indices)
+    best = max(sizes, key=lambda name: (sizes[name], name))
+    return best if sizes[best] else "generic"

@@ -1,0 +1,355 @@
+"""Releases: whole, atomic, reversible.
+
+::
+
+    manifest.json         the release; publishing is one rename of this file
+    objects/<sha256>.qma  artifacts by content, never rewritten
+    <name>.qma            the current object under the model's name, for people and simple scripts
+    stats/<name>.json     what became of the model
+    summary.csv, .md      the table
+    releases/<n>.json     earlier manifests, for rollback
+    .work/                staging and finished outcomes, which make a killed run resumable
+    .lock                 one run at a time
+
+Everything before the rename only adds files that nothing refers to yet; everything after it
+follows from the manifest and is made good by the next run. So a run can be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ml.quantization.durable import (
+    exclusive,
+    hash_file,
+    link_atomically,
+    move_durably,
+    read_json_object,
+    write_atomically,
+    write_json,
+)
+from ml.quantization.errors import (
+    FormatError,
+    IntegrityError,
+    PathRefused,
+    ReleaseError,
+)
+from ml.quantization.limits import Limits
+from ml.quantization.outcome import Outcome, Status
+from ml.quantization.release import (
+    MANIFEST,
+    Release,
+    ReleasedModel,
+    check_name,
+    find_release,
+    read_manifest,
+    read_release,
+)
+from ml.quantization.report import summary_csv, summary_markdown
+
+__all__ = [
+    "KEEP_RELEASES",
+    "Release",
+    "ReleasedModel",
+    "exclusive",
+    "find_release",
+    "known_outcomes",
+    "publish",
+    "read_release",
+    "read_stats",
+    "remove_unreferenced",
+    "rollback",
+    "store_artifact",
+]
+
+KEEP_RELEASES = 10
+_BROKEN = (Status.FAILED, Status.REFUSED)
+_OBJECT_NAME = re.compile(r"[0-9a-f]{64}\.qma")
+_RELEASE_NAME = re.compile(r"([1-9][0-9]*)\.json")
+
+
+def store_artifact(output_dir: Path, staged: Path, sha256: str) -> str:
+    """Where the staged file now lies, relative to `output_dir`: `objects/<sha256>.qma`.
+
+    Nothing refers to it until a release does.
+
+    Raises
+    ------
+    IntegrityError
+        The staged file is not the one that was evaluated.
+    ReleaseError
+        Full disk, read-only directory.
+    """
+    found, _ = hash_file(staged)
+    if found != sha256:
+        raise IntegrityError(
+            "the file changed after it was evaluated",
+            where=str(staged),
+            expected=sha256,
+            got=found,
+            do="find out what else writes here, and run again",
+        )
+    relative = f"objects/{sha256}.qma"
+    # Replacing an object by the same bytes changes nothing, and mends one that was damaged.
+    move_durably(staged, output_dir / relative)
+    return relative
+
+
+def publish(
+    output_dir: Path,
+    outcomes: Sequence[Outcome],
+    *,
+    fingerprints: Mapping[str, str],
+    present: Collection[str],
+    keep: int = KEEP_RELEASES,
+) -> Release:
+    """The release made of `outcomes`; a new one only if something changed.
+
+    Call it inside `exclusive(output_dir)`, with artifacts already stored (`store_artifact`).
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        This run's models, unchanged ones included.
+    fingerprints : mapping of str to str
+        By model name; a model without one is done again next time.
+    present : collection of str
+        Every model there is. One that is present without an outcome (it was not asked for) stays
+        as released; one that is not present leaves the release.
+    keep : int
+        Releases to keep for rollback.
+
+    Raises
+    ------
+    ReleaseError
+        Full disk, read-only directory; the last release is untouched.
+    """
+    last = find_release(output_dir)
+    before = dict(last.models) if last else {}
+    models = {name: entry for name, entry in before.items() if name in present}
+    for outcome in outcomes:
+        entry = _entry(output_dir, outcome, fingerprints.get(outcome.name, ""))
+        models[outcome.name] = _keep_good(before.get(outcome.name), entry)
+    release = last
+    if release is None or models != before:
+        release = Release(output_dir, _next_number(output_dir, last), _now(), models)
+        _switch(release)
+    for outcome in outcomes:
+        if not outcome.unchanged and _names_files(outcome.name):
+            record = outcome.to_json() | {"fingerprint": fingerprints.get(outcome.name, "")}
+            write_json(_stats_path(output_dir, outcome.name), record)
+    _follow(release, outcomes)
+    remove_unreferenced(output_dir, keep=keep)
+    return release
+
+
+def known_outcomes(output_dir: Path) -> list[Outcome]:
+    """What is known of every model of the current release, in the order of names."""
+    release = read_release(output_dir)
+    return [_known(output_dir, model) for _, model in sorted(release.models.items())]
+
+
+def rollback(output_dir: Path, number: int) -> Release:
+    """A new release with the content of release `number`.
+
+    The next run decides anew: a model whose file, configuration, versions or held-out data differ
+    from then is done again.
+
+    Raises
+    ------
+    ReleaseError
+        No such release; names those there are.
+    IntegrityError
+        One of its artifacts is missing or damaged.
+    ReleaseLocked
+        A run is writing to the directory.
+    """
+    with exclusive(output_dir):
+        kept = _release_files(output_dir)
+        if number not in kept:
+            raise ReleaseError(
+                f"there is no release {number}",
+                where=str(output_dir),
+                expected=f"one of {', '.join(map(str, sorted(kept))) or 'none'}",
+            )
+        old = read_manifest(kept[number], output_dir)
+        for name, model in old.models.items():
+            if not object_is_whole(output_dir, model):
+                raise IntegrityError(
+                    f"the artifact of {name} is missing or damaged",
+                    where=str(output_dir / str(model.artifact)),
+                    do="choose another release, or run the quantization again",
+                )
+        try:
+            last = find_release(output_dir)
+        except FormatError:  # rolling back is how one gets out of a broken manifest
+            last = None
+        release = replace(
+            old, number=_next_number(output_dir, last), created=_now(), rollback_of=number
+        )
+        _switch(release)
+        _follow(release, ())
+        return release
+
+
+def remove_unreferenced(output_dir: Path, *, keep: int = KEEP_RELEASES) -> list[str]:
+    """The objects removed: those that no kept release and no finished outcome refers to.
+
+    The last `keep` manifests are kept, the current one always.
+    """
+    kept = _release_files(output_dir)
+    current = read_release(output_dir)
+    for number in sorted(kept)[: -max(keep, 1)]:
+        if number != current.number:
+            kept.pop(number).unlink(missing_ok=True)
+    used = {model.artifact for model in current.models.values()}
+    for path in kept.values():
+        used |= {model.artifact for model in read_manifest(path, output_dir).models.values()}
+    for path in sorted((output_dir / ".work" / "outcomes").rglob("*.json")):
+        used.add(read_json_object(path, Limits().manifest_bytes).get("artifact"))
+    removed = []
+    for path in sorted((output_dir / "objects").glob("*.qma")):
+        relative = f"objects/{path.name}"
+        if _OBJECT_NAME.fullmatch(path.name) and relative not in used:
+            path.unlink(missing_ok=True)
+            removed.append(relative)
+    for path in output_dir.rglob(".*.tmp"):  # what a killed run was writing
+        path.unlink(missing_ok=True)
+    return removed
+
+
+def read_stats(output_dir: Path, name: str) -> tuple[Outcome, str] | None:
+    """(what became of the model, the fingerprint it was decided under); None if unreadable."""
+    return read_outcome(_stats_path(output_dir, name))
+
+
+def read_outcome(path: Path) -> tuple[Outcome, str] | None:
+    """(outcome, fingerprint) of a record, or None: a record that cannot be read is done again."""
+    try:
+        record = read_json_object(path, Limits().manifest_bytes)
+        return Outcome.from_json(record), str(record.get("fingerprint", ""))
+    except (FormatError, OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+def object_is_whole(output_dir: Path, model: ReleasedModel | Outcome) -> bool:
+    """Whether the model's object is there with the right size and hash (or it has none)."""
+    if model.artifact is None:
+        return True
+    try:
+        found = hash_file(output_dir / model.artifact)
+    except OSError:
+        return False
+    return found == (model.artifact_sha256, model.artifact_size_bytes)
+
+
+def _entry(output_dir: Path, outcome: Outcome, fingerprint: str) -> ReleasedModel:
+    artifact = outcome.artifact if outcome.published else None
+    return ReleasedModel(
+        name=outcome.name,
+        status=outcome.status,
+        guarantee=outcome.guarantee,
+        reason=outcome.reason,
+        note=outcome.note,
+        artifact=artifact,
+        artifact_sha256=outcome.artifact_sha256 if artifact else "",
+        artifact_size_bytes=outcome.artifact_size_bytes if artifact else 0,
+        source=Path(os.path.relpath(outcome.source, output_dir)).as_posix(),
+        # Nothing that was refused is pinned: no loader may take it for a known original.
+        source_sha256="" if outcome.status is Status.REFUSED else outcome.source_sha256,
+        source_size_bytes=outcome.source_size_bytes,
+        fingerprint=fingerprint,
+        bit_depth=outcome.bit_depth,
+        model_type=outcome.model_type,
+    )
+
+
+def _keep_good(before: ReleasedModel | None, now: ReleasedModel) -> ReleasedModel:
+    """The entry to release: after a failure or a refusal, what was good stays."""
+    broke = now.status in _BROKEN
+    return before if broke and before is not None and before.artifact is not None else now
+
+
+def _switch(release: Release) -> None:
+    """The one moment of publishing."""
+    record = release.to_json()
+    write_json(release.directory / "releases" / f"{release.number}.json", record)
+    write_json(release.directory / MANIFEST, record)
+
+
+def _follow(release: Release, outcomes: Sequence[Outcome]) -> None:
+    """Names and tables are those of the release."""
+    directory = release.directory
+    served = {name for name, model in release.models.items() if model.artifact}
+    for name in served:
+        target = release.artifact_path(name)
+        if target is not None:
+            link_atomically(target, directory / f"{name}.qma")
+    for path in _release_files(directory).values():
+        for name, model in read_manifest(path, directory).models.items():
+            if model.artifact and name not in served:
+                (directory / f"{name}.qma").unlink(missing_ok=True)
+            if name not in release.models:
+                _stats_path(directory, name).unlink(missing_ok=True)
+    shown = {item.name: item for item in (*known_outcomes(directory), *outcomes)}
+    write_atomically(directory / "summary.csv", summary_csv(shown.values()).encode())
+    write_atomically(directory / "summary.md", summary_markdown(shown.values()).encode())
+
+
+def _known(output_dir: Path, model: ReleasedModel) -> Outcome:
+    """What is known of a released model."""
+    recorded = read_stats(output_dir, model.name)
+    if recorded and (recorded[1] == model.fingerprint or recorded[0].status in _BROKEN):
+        return replace(recorded[0], unchanged=True)
+    # Its statistics are of another release (after a rollback): the manifest's facts, no figures.
+    return Outcome(
+        name=model.name,
+        source=str(output_dir / model.source),
+        status=model.status,
+        guarantee=model.guarantee,
+        reason=model.reason,
+        note=model.note,
+        source_sha256=model.source_sha256,
+        source_size_bytes=model.source_size_bytes,
+        model_type=model.model_type,
+        bit_depth=model.bit_depth,
+        artifact=model.artifact,
+        artifact_sha256=model.artifact_sha256,
+        artifact_size_bytes=model.artifact_size_bytes,
+        unchanged=True,
+    )
+
+
+def _names_files(name: str) -> bool:
+    """Whether statistics can be kept under this name (a file refused for its name has none)."""
+    try:
+        return bool(check_name(name))
+    except PathRefused:
+        return False
+
+
+def _stats_path(output_dir: Path, name: str) -> Path:
+    return output_dir / "stats" / f"{name}.json"
+
+
+def _release_files(output_dir: Path) -> dict[int, Path]:
+    found = {}
+    for path in (output_dir / "releases").glob("*.json"):
+        if match := _RELEASE_NAME.fullmatch(path.name):
+            found[int(match[1])] = path
+    return found
+
+
+def _next_number(output_dir: Path, last: Release | None) -> int:
+    if last is not None:  # a file of a higher number is a release that never came to be
+        return last.number + 1
+    return max(_release_files(output_dir), default=0) + 1
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,352 @@
+"""The table: one line a model, worst news first, the same columns wherever it is shown.
+
+A terminal gets `print_table`, files get `summary_csv` (raw numbers, units in the column names) and
+`summary_markdown`, an orchestrator gets `table_rows` (plain dicts). Sizes are decimal: 1 KB is
+1,000 bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from ml.quantization.outcome import Guarantee, Outcome, Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLUMNS = (
+    "model",
+    "family",
+    "bits",
+    "before",
+    "after",
+    "smaller",
+    "score",
+    "change",
+    "verdict",
+    "1 row (us)",
+    "note",
+)
+NUMERIC = frozenset({"bits", "before", "after", "smaller", "score", "change", "1 row (us)"})
+CSV_COLUMNS = (
+    "model",
+    "family",
+    "bits",
+    "size_before_bytes",
+    "size_after_bytes",
+    "size_ratio",
+    "metric",
+    "score_before",
+    "score_after",
+    "score_change",
+    "verdict",
+    "published",
+    "reason",
+    "latency_before_us",
+    "latency_after_us",
+    "source_sha256",
+    "artifact_sha256",
+    "seconds",
+    "unchanged",
+    "note",
+)
+_STATUS_ORDER = (
+    Status.FAILED,
+    Status.REFUSED,
+    Status.FALLBACK,
+    Status.UNVERIFIED,
+    Status.PUBLISHED,
+    Status.NO_GAIN,
+)
+_GUARANTEE_ORDER = tuple(reversed(Guarantee))  # weakest first
+_DO = {
+    Status.FAILED: "something broke; the log of this run says what, and the next run tries again.",
+    Status.REFUSED: "the file was not opened; the original is not served from this release either.",
+    Status.FALLBACK: "the gate was not passed and the original stays; try 16 bits or exact.",
+    Status.UNVERIFIED: "no held-out data, so not published; add a file of its name to the "
+    "held-out directory, or set gate.publish_unverified.",
+    Status.NO_GAIN: "the artifact is not smaller, so the original stays; nothing to do.",
+}
+_STYLES = {
+    "failed": "bold red",
+    "refused": "bold red",
+    "fallback": "yellow",
+    "unverified": "yellow",
+    "inconclusive": "yellow",
+    "no_gain": "dim",
+    "non_inferior": "cyan",
+    "label_exact": "green",
+    "exact": "bold green",
+}
+
+
+def order_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Worst news first: failures, refusals, fallbacks, then weaker guarantees, larger losses."""
+    return sorted(
+        outcomes,
+        key=lambda outcome: (
+            _STATUS_ORDER.index(outcome.status),
+            outcome.published,
+            _GUARANTEE_ORDER.index(outcome.guarantee),
+            outcome.score_change or 0.0,
+            outcome.name,
+        ),
+    )
+
+
+def verdict(outcome: Outcome) -> str:
+    """The one word for what became of the model: its guarantee when published on evidence."""
+    return str(outcome.guarantee if outcome.status is Status.PUBLISHED else outcome.status)
+
+
+def table_rows(outcomes: Iterable[Outcome]) -> list[dict[str, str]]:
+    """One dict of `COLUMNS` a model, as text for people, worst news first."""
+    return [dict(zip(COLUMNS, _cells(item), strict=True)) for item in order_outcomes(outcomes)]
+
+
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    before, after = outcome.source_size_bytes, outcome.artifact_size_bytes
+    return (
+        outcome.name,
+        outcome.family or "-",
+        outcome.bit_depth or "-",
+        human_bytes(before) if before else "-",
+        human_bytes(after) if after else "-",
+        _ratio(before, after),
+        _score(outcome.score_before, outcome.score_after),
+        _change(outcome.score_change),
+        verdict(outcome),
+        _arrow(
+            *(
+                _microseconds(value)
+                for value in (outcome.latency_us_before, outcome.latency_us_after)
+            )
+        ),
+        _note(outcome),
+    )
+
+
+def _note(outcome: Outcome) -> str:
+    if outcome.note:
+        return _one_line(outcome.note)
+    if outcome.published and outcome.status is Status.UNVERIFIED:
+        return "published without proof: no held-out data"
+    return "unchanged" if outcome.unchanged else ""
+
+
+def human_bytes(size_bytes: int) -> str:
+    """`size_bytes` with a unit, three digits at most before the point: `41.2 MB`."""
+    if size_bytes < 1_000:
+        return f"{size_bytes} B"
+    size = float(size_bytes)
+    for unit in ("KB", "MB", "GB"):
+        size /= 1_000
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1_000:,.1f} TB"
+
+
+def _ratio(before: int, after: int) -> str:
+    if not after or before <= after:
+        return "-"
+    ratio = before / after
+    return f"{ratio:,.0f}x" if ratio >= 9.95 else f"{ratio:.1f}x"
+
+
+def _score(before: float | None, after: float | None) -> str:
+    if before is None:
+        return "-"
+    if after is None:
+        return _number(before, 3)
+    # As many digits as it takes to show that they differ, within reason.
+    digits = next(
+        (d for d in (3, 4, 5) if before == after or _number(before, d) != _number(after, d)), 3
+    )
+    return _arrow(_number(before, digits), _number(after, digits))
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if abs(value) < 1_000 else f"{value:,.{digits - 3}f}"
+
+
+def _change(change: float | None) -> str:
+    if change is None:
+        return "-"
+    if change == 0:
+        return "0"
+    if abs(change) < 0.00005:
+        return f"{change:+.0e}"
+    return f"{change:+.4f}".rstrip("0").rstrip(".")
+
+
+def _microseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _arrow(before: str, after: str) -> str:
+    return f"{before} -> {after}" if before and after else before or after or "-"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def advice(outcomes: Iterable[Outcome]) -> list[str]:
+    """One sentence for each model that was not published: why, and what to do."""
+    return [
+        f"{item.name} ({verdict(item)}): {(_one_line(item.note) or _DO[item.status]).rstrip('.')}."
+        for item in order_outcomes(outcomes)
+        if not item.published and item.status in _DO
+    ]
+
+
+def describe(outcome: Outcome) -> str:
+    """One model in one line, for a log."""
+    cells = dict(zip(COLUMNS, _cells(outcome), strict=True))
+    note = f": {cells['note']}" if cells["note"] else ""
+    return (
+        f"{outcome.name} {cells['verdict']}, {cells['before']} -> {cells['after']}, "
+        f"score {cells['score']}{note}"
+    )
+
+
+def served_bytes(outcome: Outcome) -> int:
+    """Bytes of the file that is served: the artifact's when published, else the original's."""
+    return outcome.artifact_size_bytes if outcome.published else outcome.source_size_bytes
+
+
+def overall_reduction_percent(outcomes: Sequence[Outcome]) -> float:
+    """Percent saved over all models, counting an original that stays at its full size."""
+    before = sum(outcome.source_size_bytes for outcome in outcomes)
+    after = sum(served_bytes(outcome) for outcome in outcomes)
+    return 100.0 * (1.0 - after / before) if before else 0.0
+
+
+def count_statuses(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """How many models have each status; every status is a key."""
+    counted = Counter(outcome.status for outcome in outcomes)
+    return {str(status): counted[status] for status in Status}
+
+
+def total_line(outcomes: Sequence[Outcome]) -> str:
+    """The whole run in one sentence."""
+    if not outcomes:
+        return "No models."
+    before = sum(outcome.source_size_bytes for outcome in outcomes)
+    after = sum(served_bytes(outcome) for outcome in outcomes)
+    counts = ", ".join(
+        f"{count} {name}" for name, count in count_statuses(outcomes).items() if count
+    )
+    models = "1 model" if len(outcomes) == 1 else f"{len(outcomes)} models"
+    smaller = _ratio(before, after)
+    return (
+        f"{models}: {counts}. Served: {human_bytes(before)} -> {human_bytes(after)}"
+        f"{'' if smaller == '-' else f' ({smaller} smaller)'}."
+    )
+
+
+def summary_csv(outcomes: Iterable[Outcome]) -> str:
+    """`summary.csv`: raw numbers, one line a model, empty where there is no figure."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for item in order_outcomes(outcomes):
+        before, after = item.source_size_bytes, item.artifact_size_bytes
+        writer.writerow(
+            (
+                item.name,
+                item.family,
+                item.bit_depth,
+                before,
+                after or None,
+                round(before / after, 4) if after else None,
+                item.metric,
+                item.score_before,
+                item.score_after,
+                item.score_change,
+                verdict(item),
+                str(item.published).lower(),
+                item.reason,
+                item.latency_us_before,
+                item.latency_us_after,
+                item.source_sha256,
+                item.artifact_sha256,
+                round(item.seconds, 3),
+                str(item.unchanged).lower(),
+                _one_line(item.note),
+            )
+        )
+    return stream.getvalue()
+
+
+def summary_markdown(outcomes: Iterable[Outcome], *, title: str = "Quantized models") -> str:
+    """`summary.md`: the table, its columns aligned in the source as well, and the advice."""
+    ordered = order_outcomes(outcomes)
+    lines = [f"# {title}", "", total_line(ordered)]
+    if ordered:
+        table = [list(COLUMNS)]
+        table += [[_escape(cell) for cell in row.values()] for row in table_rows(ordered)]
+        widths = [max(len(row[index]) for row in table) for index in range(len(COLUMNS))]
+        table.insert(
+            1,
+            [
+                "-" * (width - 1) + ":" if name in NUMERIC else "-" * width
+                for name, width in zip(COLUMNS, widths, strict=True)
+            ],
+        )
+        lines += ["", *(_markdown_line(row, widths) for row in table)]
+    if sentences := advice(ordered):
+        lines += ["", "## Not published", "", *(f"- {_escape(line)}" for line in sentences)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (
+        cell.rjust(width) if name in NUMERIC else cell.ljust(width)
+        for cell, width, name in zip(row, widths, COLUMNS, strict=True)
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """`text` as Markdown shows it: nothing in a model's name or note becomes markup."""
+    for char in "\\|`*_<>[":
+        text = text.replace(char, f"\\{char}")
+    return text
+
+
+def print_table(outcomes: Iterable[Outcome], console: Console | None = None) -> None:
+    """The table on a terminal (or wherever `console` writes), the advice and the total under it."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    ordered = order_outcomes(outcomes)
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 160)  # a file or a pipe has no edge to fold at
+    rows = table_rows(ordered)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    left = console.width
+    for name in COLUMNS[:-1]:
+        width = min(max([len(name), *(len(row[name]) for row in rows)]), 40)
+        left -= width + 2
+        justify: Literal["left", "right"] = "right" if name in NUMERIC else "left"
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
+    # One line a model: a note that is too long is cut here and given in full below the table.
+    table.add_column("note", no_wrap=True, overflow="ellipsis", max_width=max(left, 4))
+    for row in rows:
+        style = _STYLES.get(row["verdict"], "")
+        table.add_row(
+            *(Text(cell, style=style if name == "verdict" else "") for name, cell in row.items())
+        )
+    if ordered:
+        console.print(table)
+    for sentence in advice(ordered):
+        console.print(Text(sentence), soft_wrap=True)
+    console.print(Text(total_line(ordered), style="bold"), soft_wrap=True)

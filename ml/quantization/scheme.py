@@ -1,0 +1,195 @@
+"""Precision as a value: what an array becomes, and what it tolerates.
+
+A scheme says how the numbers of one array are stored; codecs turn the result into bytes. Schemes
+are plain frozen dataclasses with a literal `kind`, so that code, YAML and manifest share one
+definition (`SCHEME` is the adapter that reads and writes all of them).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Every bit is kept."""
+
+    kind: Literal["exact"] = "exact"
+
+    def __str__(self) -> str:
+        return "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """Rounded to the nearest IEEE float of `bits` bits."""
+
+    bits: Literal[16, 32]
+    kind: Literal["float"] = "float"
+
+    def __str__(self) -> str:
+        return f"float{self.bits}"
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """Integer codes: `value = scale * (code - zero)`, one (scale, zero) a channel or an array.
+
+    Parameters
+    ----------
+    bits : {8, 16}
+        Width of a code.
+    granularity : {"channel", "array"}
+        `channel`: one range per index along the slot's channel axis.
+    symmetric : bool
+        Symmetric codes have zero = 0 and keep exact zeros; asymmetric ones use the whole range.
+    """
+
+    bits: Literal[8, 16]
+    granularity: Literal["channel", "array"] = "channel"
+    symmetric: bool = True
+    kind: Literal["affine"] = "affine"
+
+    def __str__(self) -> str:
+        per = "channel" if self.granularity == "channel" else "array"
+        return f"int{self.bits}/{per}" if self.symmetric else f"uint{self.bits}/{per}"
+
+
+@dataclass(frozen=True, slots=True)
+class Codebook:
+    """At most 2**bits distinct values, chosen to lose least in squared error, and their indices."""
+
+    bits: Literal[4, 6, 8]
+    kind: Literal["codebook"] = "codebook"
+
+    def __str__(self) -> str:
+        return f"codebook{self.bits}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Not stored at all: training residue."""
+
+    kind: Literal["drop"] = "drop"
+
+    def __str__(self) -> str:
+        return "dropped"
+
+
+Scheme: TypeAlias = Exact | Float | Affine | Codebook | Drop
+KINDS: dict[str, type[Exact] | type[Float] | type[Affine] | type[Codebook] | type[Drop]] = {
+    "exact": Exact,
+    "float": Float,
+    "affine": Affine,
+    "codebook": Codebook,
+    "drop": Drop,
+}
+
+
+def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
+    """The scheme as a JSON object; `scheme_from_json` reads it back."""
+    return asdict(scheme)
+
+
+def scheme_from_json(record: dict[str, Any]) -> Scheme:
+    """The scheme that a JSON object describes.
+
+    Raises
+    ------
+    ValueError
+        Unknown `kind`, unknown field or a value outside the field's set.
+    """
+    kind = record.get("kind")
+    cls = KINDS.get(str(kind))
+    if cls is None:
+        raise ValueError(f"unknown scheme kind {kind!r}; known: {', '.join(KINDS)}")
+    fields = {key: value for key, value in record.items() if key != "kind"}
+    try:
+        scheme = cls(**fields)
+    except TypeError as error:
+        raise ValueError(f"scheme {kind}: {error}") from None
+    _check_fields(scheme)
+    return scheme
+
+
+def _check_fields(scheme: Scheme) -> None:
+    allowed: dict[str, tuple[int, ...]] = {
+        "float": (16, 32),
+        "affine": (8, 16),
+        "codebook": (4, 6, 8),
+    }
+    bits = getattr(scheme, "bits", None)
+    if scheme.kind in allowed and (isinstance(bits, bool) or bits not in allowed[scheme.kind]):
+        raise ValueError(f"scheme {scheme.kind}: bits must be one of {allowed[scheme.kind]}")
+    if isinstance(scheme, Affine) and (
+        scheme.granularity not in ("channel", "array") or not isinstance(scheme.symmetric, bool)
+    ):
+        raise ValueError("scheme affine: granularity is channel or array, symmetric a bool")
+
+
+class Role(StrEnum):
+    """What an array means to the model that holds it."""
+
+    WEIGHT = "weight"  # multiplied with inputs; the only role that pruning touches
+    BIAS = "bias"
+    THRESHOLD = "threshold"  # compared with inputs or scores
+    LEAF = "leaf"  # answers of a tree
+    SUPPORT = "support"  # training rows that the model keeps (SVM, neighbors, kernels)
+    CENTER = "center"  # cluster centres, class means, prototypes
+    BASIS = "basis"  # directions of a projection (PCA, NMF, discriminants)
+    LOG_PROBABILITY = "log_probability"
+    STATISTIC = "statistic"  # means, variances, scales of data
+    PARAMETER = "parameter"  # floating point of unknown meaning
+    CALIBRATION = "calibration"  # calibrators: a handful of numbers that decide probabilities
+    VOCABULARY = "vocabulary"
+    LABEL = "label"
+    INDEX = "index"
+    COUNT = "count"
+    STATE = "state"  # hyper-parameters, random state, text, everything else
+
+
+EXACT_ROLES = frozenset(
+    {
+        Role.BIAS,
+        Role.THRESHOLD,
+        Role.STATISTIC,
+        Role.CALIBRATION,
+        Role.VOCABULARY,
+        Role.LABEL,
+        Role.INDEX,
+        Role.COUNT,
+        Role.STATE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What one array of a component is for.
+
+    Parameters
+    ----------
+    role : Role
+        What it means.
+    channel_axis : int or None
+        The axis along which ranges are taken per index (classes of `coef_`: 0); None: one range.
+    tolerates : frozenset of str
+        Scheme kinds that may be used on it; `exact` always may.
+    note : str
+        Why it tolerates no more, for the report.
+    """
+
+    role: Role
+    channel_axis: int | None = None
+    tolerates: frozenset[str] = field(
+        default_factory=lambda: frozenset({"float", "affine", "codebook"})
+    )
+    note: str = ""
+
+    def allows(self, scheme: Scheme) -> bool:
+        """Whether `scheme` may be used here."""
+        if isinstance(scheme, Exact):
+            return True
+        return self.role not in EXACT_ROLES and scheme.kind in self.tolerates

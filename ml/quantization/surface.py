@@ -1,0 +1,115 @@
+"""Which public methods a model has: asked once of the original, kept in the artifact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PUBLIC_METHODS: tuple[str, ...] = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "predict_joint_log_proba",
+    "decision_function",
+    "score_samples",
+    "transform",
+    "inverse_transform",
+    "score",
+    "apply",
+    "decision_path",
+    "staged_predict",
+    "staged_predict_proba",
+    "staged_decision_function",
+    "staged_score",
+    "kneighbors",
+    "kneighbors_graph",
+    "radius_neighbors",
+    "radius_neighbors_graph",
+    "get_feature_names_out",
+    "sample",
+    "sample_y",
+    "error_norm",
+    "mahalanobis",
+    "get_covariance",
+    "get_precision",
+    "aic",
+    "bic",
+    "perplexity",
+    "get_support",
+    "build_analyzer",
+    "build_preprocessor",
+    "build_tokenizer",
+    "decode",
+    "fit_transform",
+    "fit_predict",
+    "partial_fit",
+    "correct_covariance",
+    "reweight_covariance",
+    "get_depth",
+    "get_n_leaves",
+    "cost_complexity_pruning_path",
+    "sparsify",
+    "densify",
+    "get_indices",
+    "get_shape",
+    "get_submatrix",
+    "get_metadata_routing",
+)
+# Refitting is not what an artifact is for: these are the original's business.
+_FITTING = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
+
+
+def surface_of(model: Any) -> dict[str, Any]:
+    """Return the methods that a model exposes.
+
+    Parameters
+    ----------
+    model : object
+        A fitted estimator.
+
+    Returns
+    -------
+    dict
+        `methods`: names, in the order of `PUBLIC_METHODS`; `task`: what it does.
+    """
+    methods = [
+        name for name in PUBLIC_METHODS if name not in _FITTING and callable(_get(model, name))
+    ]
+    return {"methods": methods, "task": task_of(model)}
+
+
+def task_of(model: Any) -> str:
+    """Return `classification`, `regression`, `cluster`, `outlier` or `transform`."""
+    kind = getattr(model, "_estimator_type", None)
+    tags = getattr(model, "__sklearn_tags__", None)
+    if kind is None and tags is not None:
+        try:
+            kind = tags().estimator_type
+        except (AttributeError, TypeError):
+            kind = None
+    names = {
+        "classifier": "classification",
+        "regressor": "regression",
+        "clusterer": "cluster",
+        "outlier_detector": "outlier",
+        "density_estimator": "density",
+    }
+    if kind in names:
+        return names[kind]
+    if callable(_get(model, "predict_proba")) and hasattr(model, "classes_"):
+        return "classification"
+    return "transform" if callable(_get(model, "transform")) else "auto"
+
+
+def is_estimator(value: Any) -> bool:
+    """Whether an object answers any of the methods that predictions come from."""
+    return not isinstance(value, type) and any(
+        callable(_get(value, name)) for name in ("predict", "transform", "fit_predict", "decode")
+    )
+
+
+def _get(model: Any, name: str) -> Any:
+    # `available_if` raises AttributeError; a meta-estimator may raise what its inner one does.
+    try:
+        return getattr(model, name, None)
+    except (ValueError, TypeError, NotImplementedError, KeyError, IndexError):
+        return None

@@ -1,0 +1,146 @@
+"""A component of an artifact as a family's `lower` sees it: decoded values by attribute name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ml.quantization.codecs import decode_strings
+from ml.quantization.families import Lowered, family_named, family_of
+from ml.quantization.graph import (
+    Array,
+    ArrayNode,
+    DictNode,
+    NameNode,
+    Node,
+    NumbersNode,
+    ObjectArrayNode,
+    ObjectNode,
+    PackedNode,
+    RefNode,
+    ScalarNode,
+    SequenceNode,
+    StringsNode,
+    attributes,
+    children,
+    join,
+    walk,
+)
+from ml.quantization.restore import ArraySource, scalar_value
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all views of one artifact share."""
+
+    arrays: ArraySource
+    identified: Mapping[int, Node]
+
+    @classmethod
+    def of(cls, root: Node, arrays: ArraySource) -> Context:
+        """The context for a graph: its arrays, and its nodes by id."""
+        found = {
+            identity: node
+            for _, node in walk(root)
+            if (identity := getattr(node, "id", None)) is not None
+        }
+        return cls(arrays, found)
+
+
+_ABSENT: Any = object()
+
+
+@dataclass(slots=True)
+class View:
+    """One component, read lazily. Implements `families.Component`."""
+
+    node: ObjectNode | PackedNode
+    context: Context
+    path: str = ""
+    _attributes: dict[str, Node] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._attributes = attributes(self.node)
+
+    @property
+    def type(self) -> str:
+        """The exact class name."""
+        return self.node.type
+
+    @property
+    def family(self) -> str:
+        """Name of the family that speaks for the component."""
+        return self.node.family if isinstance(self.node, PackedNode) else family_of(self.type).name
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._attributes
+
+    def __iter__(self) -> Any:
+        return iter(self._attributes)
+
+    def __getitem__(self, name: str) -> Any:
+        return view_value(self._attributes[name], self.context, join(self.path, name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The attribute, or `default` when it is not stored."""
+        node = self._attributes.get(name, _ABSENT)
+        return default if node is _ABSENT else self[name]  # None is a value, too
+
+    def lower(self, exact: bool) -> Lowered | None:
+        """The component's fast predictor, when its family has one."""
+        family = family_named(self.family)
+        return family.lower(self, exact) if family.lower is not None else None
+
+
+def view_value(node: Node, context: Context, path: str) -> Any:
+    """The value of a node without any library's class: components are views, names are strings.
+
+    Arrays are read-only. Anything a predictor has no use for (byte strings, slices) is its node.
+    """
+    match node:
+        case None | bool() | int() | float() | str():
+            return node
+        case ObjectNode() | PackedNode():
+            return View(node, context, path)
+        case RefNode(target=target):
+            return view_value(context.identified[target], context, path)
+        case ArrayNode(array=index):
+            return context.arrays[index]
+        case ScalarNode(dtype=dtype, data=data):
+            return scalar_value(dtype, data, path)
+        case NameNode(name=name):
+            return name
+        case SequenceNode(kind=kind):
+            items = [view_value(item, context, join(path, step)) for step, item in children(node)]
+            return tuple(items) if kind == "tuple" else items
+        case DictNode(keys=keys):
+            names = view_value(keys, context, path)
+            if isinstance(node.values, SequenceNode):
+                steps = [(str(name), item) for name, item in zip(names, node.values.items)]  # noqa: B905
+                return dict(
+                    zip(
+                        names,
+                        (view_value(item, context, join(path, step)) for step, item in steps),
+                        strict=True,
+                    )
+                )
+            return dict(zip(names, view_value(node.values, context, path), strict=True))
+        case StringsNode(kind=kind, blob=blob, lengths=lengths):
+            texts = decode_strings(context.arrays[blob], context.arrays[lengths])
+            return tuple(texts) if kind == "tuple" else texts
+        case NumbersNode(kind=kind, array=index):
+            values = context.arrays[index].tolist()
+            return tuple(values) if kind == "tuple" else values
+        case ObjectArrayNode(shape=shape, items=content):
+            return _object_array(shape, view_value(content, context, path))
+        case _:
+            return node
+
+
+def _object_array(shape: tuple[int, ...], items: list[Any]) -> Array:
+    flat = np.empty(len(items), dtype=object)
+    flat[:] = items
+    return flat.reshape(shape)

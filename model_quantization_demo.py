@@ -1,0 +1,8 @@
+"""Quantize the models of a directory: `python model_quantization_demo.py --help`."""
+
+import sys
+
+from ml.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One Prefect task a file: its name, its retries, and one call into `ml`."""

@@ -1,0 +1,22 @@
+"""The first task: which models there are, and which have to be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from ml.quantization.config import RunConfig
+from ml.quantization.jobs import plan_batch
+
+
+@task(name="discover", task_run_name="discover", cache_policy=NO_CACHE, result_serializer="json")
+def discover(config: dict[str, Any]) -> dict[str, Any]:
+    """The plan of the run (`BatchPlan.to_json`): jobs, what is settled already, what is present."""
+    plan = plan_batch(RunConfig.model_validate(config))
+    log = get_run_logger()
+    log.info("%d models to do, %d settled already", len(plan.jobs), len(plan.settled))
+    for job in plan.jobs:
+        log.info("%s: %s", job.name, job.why)
+    return plan.to_json()

@@ -1,0 +1,46 @@
+"""The second stage of a model: the written file against the original, and the decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+
+from ml.quantization.batch import RETRY_DELAYS_SECONDS, evaluate_job, failed_outcome
+from ml.quantization.jobs import Job
+from ml.quantization.report import describe
+from tasks.retries import may_pass
+
+
+@task(
+    name="evaluate",
+    task_run_name="evaluate {job[name]}",
+    retries=len(RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=list(RETRY_DELAYS_SECONDS),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+    result_serializer="json",
+)
+def evaluate(job: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """The model's outcome (`Outcome.to_json`), its artifact stored if it is to be served."""
+    outcome = evaluate_job(Job(**job), record)
+    get_run_logger().info("%s", describe(outcome))
+    return outcome.to_json()
+
+
+def outcome_of(
+    job: dict[str, Any], quantized: PrefectFuture[Any], evaluated: PrefectFuture[Any]
+) -> dict[str, Any]:
+    """The model's outcome when both its tasks have ended, whichever way they did."""
+    evaluated.wait()  # the state is not final before
+    if evaluated.state.is_completed():
+        return evaluated.result()
+    quantized.wait()
+    broken = evaluated if quantized.state.is_completed() else quantized
+    error = broken.state.result(raise_on_failure=False)
+    if not isinstance(error, BaseException):
+        error = RuntimeError(broken.state.message or broken.state.name)
+    return failed_outcome(Job(**job), error).to_json()

@@ -1,0 +1,1 @@
+"""Tests of streams, strings and schemes."""

@@ -1,0 +1,320 @@
+"""Evaluations: each kind of task gives the figures the gate needs, whatever the answers are."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from ml.quantization.answers import Answers, plain_arrays
+from ml.quantization.errors import ConfigError, HeldOutError
+from ml.quantization.evaluation import Evaluation, GatePolicy, evaluate
+from ml.quantization.evaluation.agreement import compare_method, relative_error, same_bits
+from ml.quantization.evaluation.bounds import flip_bound, loss_bound
+
+N = 400
+RNG = np.random.default_rng(0)
+TRUTH = RNG.integers(0, 3, N)
+POLICY = GatePolicy()
+
+
+def classifier(labels, **more):
+    return Answers({"predict": np.asarray(labels), "classes_": np.arange(3), **more})
+
+
+def wrong(labels, count, start=0):
+    labels = labels.copy()
+    labels[start : start + count] = (labels[start : start + count] + 1) % 3
+    return labels
+
+
+def test_an_exact_copy():
+    original = classifier(TRUTH, predict_proba=RNG.dirichlet([1, 1, 1], N))
+    found = evaluate(original, original, TRUTH, POLICY)
+    assert found.bit_identical and found.labels_changed == 0
+    assert found.task == "classification" and found.metric == "accuracy"
+    assert (found.b, found.c, found.loss) == (0, 0, 0.0)
+    assert found.flip_bound == flip_bound(0, N)
+    assert found.loss_bound == loss_bound(0, 0, N)
+    assert found.rows_needed == 598
+
+
+def test_discordant_rows_are_counted_and_bounded():
+    before, after = wrong(TRUTH, 10), wrong(TRUTH, 6, start=7)
+    found = evaluate(classifier(before), classifier(after), TRUTH, POLICY)
+    assert (found.b, found.c, found.labels_changed) == (3, 7, 10)
+    assert found.change == pytest.approx(4 / N)
+    assert found.score_before == pytest.approx(1 - 10 / N)
+    assert found.method == "exact paired binomial"
+    assert found.loss_bound == loss_bound(3, 7, N)
+    assert not found.bit_identical and found.agreement[0].rows_changed == 10
+
+
+def test_targets_and_labels_of_other_types():
+    names = np.array(["0", "1", "2"])
+    original = Answers({"predict": names[TRUTH], "classes_": names})
+    for target in (TRUTH, TRUTH.astype(float), TRUTH[:, np.newaxis], names[TRUTH]):
+        found = evaluate(original, original, target, POLICY)
+        assert found.score_before == 1.0 and found.notes == ()
+    found = evaluate(classifier(TRUTH), classifier(TRUTH), names[TRUTH], POLICY)
+    assert found.score_before == 1.0
+
+
+def test_targets_that_do_not_fit():
+    with pytest.raises(HeldOutError, match=r"do not fit.*expected shape \(400,\), got \(400, 2\)"):
+        evaluate(classifier(TRUTH), classifier(TRUTH), np.zeros((N, 2)), POLICY)
+    numbers = Answers({"predict": np.zeros(N)})
+    with pytest.raises(HeldOutError, match="regressor must be numbers"):
+        evaluate(numbers, numbers, np.full(N, "a"), POLICY)
+    with pytest.raises(HeldOutError, match="do not fit"):
+        evaluate(numbers, numbers, np.zeros((N, 2)), POLICY)
+
+
+def test_without_target_the_original_is_the_truth():
+    found = evaluate(classifier(TRUTH), classifier(wrong(TRUTH, 4)), None, POLICY)
+    assert (found.metric, found.method) == ("agreement", "exact binomial")
+    assert found.loss == 0.01 and found.loss_bound == flip_bound(4, N)
+
+
+def test_unseen_labels_and_one_class():
+    target = np.full(N, 7)
+    found = evaluate(classifier(TRUTH), classifier(TRUTH), target, POLICY)
+    assert found.score_before == 0.0
+    assert found.notes == (
+        "every held-out target is 7: only one class was tested",
+        "400 held-out targets are labels that the model never saw",
+    )
+
+
+def test_a_lost_class_is_found():
+    target = np.zeros(N, dtype=int)
+    target[:20] = 1
+    found = evaluate(classifier(target), classifier(np.zeros(N, dtype=int)), target, POLICY)
+    assert found.worst_class.label == "1" and found.worst_class.rows == 20
+    assert found.worst_class.loss == 1.0 and found.worst_class.p_value < 0.01
+    single = np.zeros(N, dtype=int)
+    single[0] = 1
+    found = evaluate(classifier(single), classifier(np.zeros(N, dtype=int)), single, POLICY)
+    assert found.worst_class.p_value > 0.05  # one row of a class proves nothing
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "roc_auc", "log_loss", "f1_weighted"])
+def test_other_metrics_by_bootstrap(metric):
+    proba = RNG.dirichlet([1, 1, 1], N)
+    noise = np.abs(proba + RNG.normal(0, 0.05, proba.shape))
+    noise /= noise.sum(axis=1, keepdims=True)
+    policy = GatePolicy(metric=metric, bootstrap_repeats=200)
+    original = classifier(proba.argmax(1), predict_proba=proba)
+    candidate = classifier(noise.argmax(1), predict_proba=noise)
+    found = evaluate(original, candidate, TRUTH, policy)
+    assert (found.metric, found.method) == (metric, "paired bootstrap")
+    assert found.loss_bound > found.loss
+    assert found == evaluate(original, candidate, TRUTH, policy)
+    assert 0 < found.probability_shift < 0.2
+
+
+def test_a_bootstrap_of_few_flips_is_not_believed():
+    policy = GatePolicy(metric="f1_macro", bootstrap_repeats=200)
+    copy = classifier(TRUTH, predict_proba=np.ones((N, 3)) / 3)
+    moved = classifier(TRUTH, predict_proba=np.ones((N, 3)) / 3 + 1e-9)
+    assert evaluate(copy, moved, TRUTH, policy).loss_bound == flip_bound(0, N)
+
+
+@pytest.mark.parametrize(
+    ("metric", "answers", "target", "note"),
+    [
+        ("r2", classifier(TRUTH), TRUTH, "r2 is for regression: accuracy is used"),
+        ("roc_auc", classifier(TRUTH), TRUTH, "roc_auc needs class scores: accuracy is used"),
+        (
+            "log_loss",
+            classifier(TRUTH, decision_function=np.zeros((N, 3))),
+            TRUTH,
+            "log_loss needs predict_proba: accuracy is used",
+        ),
+        (
+            "roc_auc",
+            classifier(TRUTH, predict_proba=np.ones((N, 3))),
+            np.zeros(N, dtype=int),
+            "roc_auc needs two classes among the targets: accuracy is used",
+        ),
+        (
+            "f1_macro",
+            Answers({"predict": np.zeros((N, 2), dtype=int), "classes_/0": np.arange(2)}),
+            np.zeros((N, 2)),
+            "f1_macro is for one output: accuracy is used",
+        ),
+        ("f1_macro", Answers({"predict": np.ones(N)}), TRUTH, "f1_macro is for classification: r2"),
+    ],
+)
+def test_a_metric_that_does_not_apply_gives_way(metric, answers, target, note):
+    found = evaluate(answers, answers, target, GatePolicy(metric=metric))
+    assert any(each.startswith(note) for each in found.notes)
+
+
+def test_several_labels_a_row():
+    target = RNG.integers(0, 2, (N, 3))
+    after = target.copy()
+    after[:30, 1] = 1 - after[:30, 1]
+    original = Answers({"predict": target, "classes_/0": np.arange(2)})
+    candidate = Answers({"predict": after, "classes_/0": np.arange(2)})
+    found = evaluate(original, candidate, target, POLICY)
+    assert found.method == "paired bootstrap" and found.labels_changed == 30
+    assert found.loss == pytest.approx(10 / N) and found.b is None
+    sparse = Answers(plain_arrays("predict", sp.csr_array(target)) | {"classes_": np.arange(3)})
+    assert evaluate(sparse, sparse, target, POLICY).score_before == 1.0
+
+
+def test_regression():
+    target = RNG.normal(100, 10, N)
+    before = target + RNG.normal(0, 3, N)
+    original = Answers({"predict": before})
+    close = Answers({"predict": before + RNG.normal(0, 1e-7, N)})
+    found = evaluate(original, close, target, POLICY)
+    assert (found.task, found.metric, found.method) == ("regression", "r2", "paired bootstrap")
+    assert found.labels_changed == 0 and not found.bit_identical
+    rough = Answers({"predict": before + RNG.normal(0, 1, N)})
+    found = evaluate(original, rough, target, GatePolicy(metric="neg_rmse"))
+    assert found.unit == pytest.approx(target.std()) and found.labels_changed == N
+    assert found.score_before < -2 and found.loss < found.loss_bound
+    assert evaluate(original, rough, np.full(N, 3.0), POLICY).notes == ("the target is constant",)
+
+
+def test_regression_without_target_is_held_against_the_original():
+    before = RNG.normal(0, 1, N)
+    original, rough = Answers({"predict": before}), Answers({"predict": before * 1.001})
+    found = evaluate(original, rough, None, POLICY)
+    assert found.metric == "relative_error" and found.loss == pytest.approx(0.001, rel=0.05)
+    assert found.score_before is None and found.labels_changed > 0
+
+
+def test_transformers_dense_sparse_and_integer():
+    dense = RNG.normal(0, [1.0, 1000.0, 1e-12], (N, 3))
+    moved = dense + np.array([0.02, 0.0, 1e-12])
+    found = evaluate(Answers({"transform": dense}), Answers({"transform": moved}), None, POLICY)
+    assert found.task == "transform" and found.metric == "relative_error"
+    assert found.loss == pytest.approx(0.02, rel=0.1)  # the third column is rounding noise
+    matrix = sp.random_array((N, 50), density=0.1, rng=RNG, format="csr")
+    sparse = [Answers(plain_arrays("transform", m)) for m in (matrix, matrix * 1.001)]
+    assert evaluate(*sparse, None, POLICY).loss == pytest.approx(0.001, rel=0.1)
+    assert relative_error(matrix, matrix * 1.001) == pytest.approx(
+        relative_error(matrix.toarray(), matrix.toarray() * 1.001)
+    )
+    codes = RNG.integers(0, 9, (N, 2))
+    found = evaluate(
+        Answers({"transform": codes}), Answers({"transform": np.roll(codes, 1, 0)}), None, POLICY
+    )
+    assert found.metric == "agreement" and found.loss > 0.5
+    only_scores = Answers({"score_samples": dense[:, 0]})
+    assert evaluate(only_scores, only_scores, None, POLICY).metric == "relative_error"
+
+
+def test_clusters_and_outliers_must_match_as_they_come():
+    clusters = Answers({"predict": TRUTH})
+    renamed = Answers({"predict": (TRUTH + 1) % 3})
+    for target in (None, TRUTH):
+        found = evaluate(clusters, renamed, target, POLICY, task="cluster")
+        assert found.metric == "agreement" and found.loss == 1.0
+    assert evaluate(clusters, renamed, None, POLICY).task == "cluster"
+    signs = np.where(TRUTH > 0, 1, -1)
+    outlier = Answers({"predict": signs, "decision_function": signs * 0.5})
+    found = evaluate(outlier, outlier, None, POLICY)
+    assert (found.task, found.metric) == ("outlier", "agreement")
+    assert evaluate(outlier, outlier, signs, POLICY).metric == "accuracy"
+    found = evaluate(outlier, outlier, TRUTH, POLICY)
+    assert found.metric == "agreement" and "not 1 and -1" in found.notes[0]
+
+
+def test_answers_that_cannot_be_compared():
+    original = classifier(TRUTH, predict_proba=np.full((N, 3), 1 / 3), transform=np.ones((N, 2)))
+    missing = Answers({"predict": TRUTH}, {"transform": "TypeError: no"})
+    found = evaluate(original, missing, TRUTH, POLICY)
+    assert found.failed == {"predict_proba": "no answer", "transform": "TypeError: no"}
+    assert found.metric == "" and not found.bit_identical
+    other = classifier(TRUTH.astype(str), predict_proba=np.ones((N, 2)), transform=np.ones((N, 2)))
+    found = evaluate(original, other, TRUTH, POLICY)
+    assert found.failed["predict"].startswith("expected numbers of shape (400,), got text")
+    assert "(400, 2)" in found.failed["predict_proba"]
+    listed = Answers({"transform/0": np.ones((N, 2))})
+    found = evaluate(Answers({"transform": np.ones((N, 2))}), listed, None, POLICY)
+    assert found.failed["transform"] == "expected outputs transform, got transform/0"
+
+
+def test_nan_and_infinity():
+    values = RNG.normal(0, 1, N)
+    holed = values.copy()
+    holed[3] = np.nan
+    burst = values.copy()
+    burst[3] = np.inf
+    whole = Answers({"predict": values})
+    for bad in (holed, burst):
+        assert evaluate(whole, Answers({"predict": bad}), values, POLICY).nan_methods == (
+            "predict",
+        )
+        found = evaluate(Answers({"predict": bad}), whole, values, POLICY)
+        assert found.original_nan == ("predict",)
+    # A transformer may hand on the NaN it was given; a log density may be -inf.
+    found = evaluate(Answers({"transform": holed}), Answers({"transform": holed}), None, POLICY)
+    assert found.bit_identical and not found.nan_methods and not found.original_nan
+    density = Answers({"score_samples": -burst})
+    assert evaluate(density, density, None, POLICY).loss == 0.0
+
+
+def test_a_method_the_original_fails_at_is_noted():
+    original = Answers({"predict": TRUTH, "classes_": np.arange(3)}, {"transform": "ValueError: x"})
+    found = evaluate(original, original, TRUTH, POLICY)
+    assert found.notes == ("the original fails at transform: ValueError: x",)
+
+
+def test_no_answers_at_all():
+    found = evaluate(Answers({}), Answers({}), None, POLICY)
+    assert (found.task, found.rows, found.bit_identical) == ("none", 0, False)
+
+
+def test_bits():
+    assert same_bits(np.array([np.nan, -0.0]), np.array([np.nan, -0.0]))
+    assert not same_bits(np.array([0.0]), np.array([-0.0]))
+    assert not same_bits(np.array([1.0]), np.array([1.0], dtype=np.float32))
+    assert same_bits(np.array(["a"]), np.array(["a"], dtype="U9"))
+
+
+def test_agreement_of_scores():
+    before = np.array([[0.0, -np.inf], [2.0, 4.0]])
+    one, two = Answers({"score_samples": before}), Answers({"score_samples": before + 0.5})
+    found = compare_method(one, two, "score_samples")
+    assert found.largest_difference == 0.5 and found.rows_changed == 2
+    assert compare_method(one, one, "score_samples").identical
+    flat = Answers({"score_samples": np.ones(3)})
+    up = Answers({"score_samples": np.ones(3) + 1})
+    assert json.dumps(
+        compare_method(flat, up, "score_samples").relative_difference, allow_nan=False
+    )
+
+
+def test_json_round_trip():
+    target = np.zeros(N, dtype=int)
+    target[:20] = 1
+    found = evaluate(classifier(target), classifier(np.zeros(N, dtype=int)), target, POLICY)
+    record = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert Evaluation.from_json(record | {"of a newer version": 1}) == found
+    copy = evaluate(classifier(target), classifier(target), None, POLICY)
+    assert Evaluation.from_json(copy.to_json()) == copy
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"allowed_drop": -0.1},
+        {"allowed_class_drop": -1},
+        {"alpha": 0.0},
+        {"min_size_reduction": 1.0},
+        {"bootstrap_repeats": 5},
+        {"min_rows": -1},
+        {"require": "perfect"},
+        {"metric": "goodness"},
+    ],
+)
+def test_limits_that_make_no_sense(bad):
+    (name,) = bad
+    with pytest.raises(ConfigError, match=f"gate/{name}: a limit of the gate cannot be used"):
+        GatePolicy(**bad)
+    assert GatePolicy(**GatePolicy().to_json()) == GatePolicy()

@@ -1,0 +1,138 @@
+"""What the documentation shows is true: its examples run, its lists are those of the code."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from ml.models.model_loader import ModelLoader
+from ml.quantization import errors
+from ml.quantization.outcome import Guarantee, Status
+from ml.quantization.report import COLUMNS
+
+PROJECT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    path for path in [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")] if path.is_file()
+)
+
+
+def text_of(page: str) -> str:
+    return (PROJECT / page).read_text(encoding="utf-8")
+
+
+def examples(page: str) -> list[str]:
+    """The page's Python examples, in order."""
+    return re.findall(r"^```python\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL)
+
+
+def first_column(page: str, heading: str) -> list[str]:
+    """The words in the first cells of the table whose header begins with `heading`."""
+    _, _, rest = text_of(page).partition(f"| {heading} |")
+    rows = re.match(r"[^\n]*\n\|[-|:]+\|\n((?:\|[^\n]*\n)+)", rest)
+    assert rows is not None, heading
+    return [
+        word
+        for line in rows[1].splitlines()
+        for word in re.findall(r"`([^`]+)`", line.split("|")[1])
+    ]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """A working directory as the examples assume it, and the names that they use."""
+    for variable in ("ML_MODEL_DIR", "ML_QUANTIZED_DIR", "ML_INTENT_MODEL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 300))
+    model = LogisticRegression().fit(rows, (rows @ rng.normal(size=(300, 6))).argmax(axis=1))
+    models = Path("ml/models")
+    models.mkdir(parents=True)
+    for name in ("my_model", "intent", "churn"):
+        (models / f"{name}.pkl").write_bytes(pickle.dumps(model))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield {"model": model, "train_data": rows, "rows": rows[:5]}
+
+
+def test_the_readmes_examples_run(shop: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = examples("README.md")
+    assert len(blocks) >= 5
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), shop)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 3 and all(line.endswith("%") for line in printed)
+    single, overall, served = (float(line.split()[-1].rstrip("%")) for line in printed)
+    assert single > 20
+    assert overall == served == 0  # nothing was proven, so nothing was published
+    expected = shop["model"].predict(shop["rows"])
+    assert np.array_equal(shop["labels"], expected)
+    assert np.array_equal(shop["estimator"].predict(shop["rows"]), expected)
+    assert np.array_equal(shop["model_loader"].predict(shop["rows"]), expected)
+    assert np.array_equal(shop["quantized_model"].predict(shop["rows"]), expected)
+
+
+def test_the_loaders_example_runs(shop: dict[str, Any]) -> None:
+    (block,) = examples("docs/loaders.md")
+    exec(compile(block, "docs/loaders.md", "exec"), shop)
+    assert np.array_equal(shop["labels"], shop["model"].predict(shop["rows"]))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_explains_every_column_and_verdict() -> None:
+    assert set(first_column("README.md", "column")) == set(COLUMNS) - {"note"}
+    explained = first_column("README.md", "verdict")
+    published = {str(item) for item in Guarantee}
+    assert set(explained) == (published | {str(item) for item in Status}) - {"published"}
+
+
+def test_the_loaders_page_explains_every_reason_code() -> None:
+    explained = set(first_column("docs/loaders.md", "reason code"))
+    artifact_errors = {
+        cls.code
+        for cls in errors.ArtifactError.__subclasses__()
+        if cls is not errors.SignatureError
+    }
+    own = {"not_released", "stale", "missing", "failing", "no_gain", "fallback"}
+    assert explained == artifact_errors | own | {"limit", "prediction", "path_refused"}
+
+
+def test_the_loaders_page_explains_the_status(tmp_path: Path) -> None:
+    explained = set(first_column("docs/loaders.md", "key"))
+    shown = set(ModelLoader("absent", tmp_path).status())
+    assert explained - {"quantized", "original"} >= shown
+
+
+def test_the_readme_names_only_targets_that_exist() -> None:
+    named = set(
+        re.findall(r"\bmake ([a-z-]+)\b", text_of("README.md") + text_of("CONTRIBUTING.md"))
+    )
+    made = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
+    assert {"demo", "test", "lint", "bench", "constraints"} <= named
+    assert named <= made
+
+
+def test_constraints_are_exact_versions_and_cover_what_is_depended_on() -> None:
+    import tomllib
+
+    lines = [line for line in text_of("constraints.txt").splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.+!]*", line) for line in lines)
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {re.split(r"[<>=\[ ;]", item)[0].lower().replace("_", "-") for item in wanted}
+    assert names <= pinned
