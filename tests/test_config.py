@@ -123,40 +123,40 @@ def test_the_caller_wins_over_the_environment_over_the_file_over_defaults(tmp_pa
     assert config.model_path == Path.cwd() / "here"
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("bit_dept: 8", "unknown key `bit_dept`; did you mean `bit_depth`?."),
-        ("zzz: 8", "unknown key `zzz`; expected one of bit_depth, calibration_rows,"),
-        ("gate: {alowed_drop: 1}", "unknown key `gate/alowed_drop`; did you mean `allowed_drop`?."),
-        ("limits: {node: 1}", "unknown key `limits/node`; did you mean `nodes`?."),
-        ("overrides: [{match: a, bits: 8}]", "unknown key `overrides/0/bits`"),
-        ("overrides: [{match: a, gate: {alfa: 8}}]", "`overrides/0/gate/alfa`; did you mean `alpha`"),
-        ("bit_depth: 7", "`bit_depth` cannot be used; expected '8', '16', '32', 'exact' or 'auto', got '7'."),
-        ("bit_depth: true", "got True."),
-        ("weight_threshold: -1", "expected greater than or equal to 0, got -1."),
-        ("weight_threshold: true", "`weight_threshold` cannot be used (a number is needed); got True."),
-        ("weight_threshold: small", "expected a valid number, got 'small'."),
-        ("weight_threshold: .nan", "`weight_threshold` cannot be used"),
-        ("n_workers: two", "expected a valid integer, got 'two'."),
-        ("n_workers: 0\nkeep_releases: 0", "and 1 more like it."),
-        ("force: 1", "`force` cannot be used; expected a valid boolean, got 1."),
-        ("target: []", "`target` cannot be used"),
-        ("trusted: [os.system]", "`trusted/0` cannot be used"),
-        ("on_gate_failure: pray", "expected 'original' or 'exact', got 'pray'."),
-        ("gate: 5", "`gate` cannot be used"),
-        ("gate: {metric: luck}", "`gate/metric` cannot be used; expected auto or one of accuracy,"),
-        ("overrides: [{match: a, gate: {alpha: 2}}]", "`overrides/0/gate/alpha` cannot be used; expected less than 0.5, got 2."),
-        ("overrides: [{bit_depth: 8}]", "`overrides/0/match` cannot be used (Field required)"),
-        ("schemes: {x: {kind: affine, bits: 7}}", "(scheme affine: bits must be one of (8, 16))"),
-        ("schemes: {x: tiny}", "unknown scheme kind 'tiny'; known: exact, float,"),
-        ("model_dir: 5", "`model_dir` cannot be used; expected a valid string, got 5."),
-        ("a: 1\na: 2", "not YAML (`a` is written twice); correct the file."),
-        ("a: [", "not YAML ("),
-        ("[1]", "not a configuration; expected keys and values, got list."),
-        ("model_dir: !!python/object/apply:os.system [ls]", "not YAML ("),
-    ],
-)  # fmt: skip
+MISTAKES = {
+    "bit_dept: 8": "unknown key `bit_dept`; did you mean `bit_depth`?.",
+    "zzz: 8": "unknown key `zzz`; expected one of bit_depth, calibration_rows,",
+    "gate: {alowed_drop: 1}": "unknown key `gate/alowed_drop`; did you mean `allowed_drop`?.",
+    "limits: {node: 1}": "unknown key `limits/node`; did you mean `nodes`?.",
+    "overrides: [{match: a, bits: 8}]": "unknown key `overrides/0/bits`",
+    "overrides: [{match: a, gate: {alfa: 8}}]": "/0/gate/alfa`; did you mean `alpha`",
+    "bit_depth: 7": "`bit_depth` cannot be used; expected '8', '16', '32', 'exact' or 'auto', got",
+    "bit_depth: true": "got True.",
+    "weight_threshold: -1": "expected greater than or equal to 0, got -1.",
+    "weight_threshold: true": "`weight_threshold` cannot be used (a number is needed); got True.",
+    "weight_threshold: small": "unable to parse string as a number, got 'small'.",
+    "weight_threshold: .nan": "`weight_threshold` cannot be used",
+    "n_workers: two": "expected a valid integer, got 'two'.",
+    "n_workers: 0\nkeep_releases: 0": "and 1 more like it.",
+    "force: 1": "`force` cannot be used; expected a valid boolean, got 1.",
+    "target: []": "`target` cannot be used",
+    "trusted: [os.system]": "`trusted/0` cannot be used",
+    "on_gate_failure: pray": "expected 'original' or 'exact', got 'pray'.",
+    "gate: 5": "`gate` cannot be used",
+    "gate: {metric: luck}": "`gate/metric` cannot be used; expected auto or one of accuracy,",
+    "overrides: [{match: a, gate: {alpha: 2}}]": "gate/alpha` cannot be used; expected less than",
+    "overrides: [{bit_depth: 8}]": "`overrides/0/match` cannot be used (Field required)",
+    "schemes: {x: {kind: affine, bits: 7}}": "(scheme affine: bits must be one of (8, 16))",
+    "schemes: {x: tiny}": "unknown scheme kind 'tiny'; known: exact, float,",
+    "model_dir: 5": "`model_dir` cannot be used; expected a valid string, got 5.",
+    "a: 1\na: 2": "not YAML (`a` is written twice); correct the file.",
+    "a: [": "not YAML (",
+    "[1]": "not a configuration; expected keys and values, got list.",
+    "model_dir: !!python/object/apply:os.system [ls]": "not YAML (",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES.items(), ids=MISTAKES)
 def test_a_mistake_is_one_line_that_names_file_key_and_remedy(
     tmp_path: Path, text: str, message: str
 ) -> None:

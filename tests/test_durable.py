@@ -51,7 +51,9 @@ def test_an_unwritable_directory_is_a_named_error(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(ReleaseError, match="Permission denied.*make the output directory writable"):
+    with pytest.raises(
+        ReleaseError, match=r"Permission denied.*make the output directory writable"
+    ):
         write_atomically(tmp_path / "file", b"")
     with pytest.raises(ReleaseError, match="Permission denied"), exclusive(tmp_path / "new"):
         pass

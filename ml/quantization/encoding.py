@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ml.quantization.artifact.writer import EncodedModel, StreamPart
-from ml.quantization.codecs import quantize_array
+from ml.quantization.codecs import QuantizedArray, encode_stream, quantize_array
+from ml.quantization.graph import Array
 from ml.quantization.plan import Choice, Plan
 from ml.quantization.scheme import Exact
 
@@ -47,18 +48,47 @@ def encode(plan: Plan) -> EncodedModel:
     SchemeError
         An array that does not tolerate its scheme (only an override can ask for that).
     """
-    arrays = tuple(
-        quantize_array(
-            array,
-            choice.scheme,
-            choice.slot,
-            threshold=choice.threshold,
-            ranges=choice.ranges,
-            where=choice.path,
-        )
+    pairs = zip(plan.graph.arrays, plan.choices, strict=True)
+    arrays = tuple(_quantized(array, choice) for array, choice in pairs)
+    return EncodedModel(plan.graph.root, arrays, tuple(choice.pool for choice in plan.choices))
+
+
+def settle(plan: Plan) -> Plan:
+    """Return the plan with every array exact whose exact form is the smaller one.
+
+    Rounding that saves nothing is only loss: counts held as floats, data with few values.
+    """
+    choices = tuple(
+        replace(choice, scheme=Exact(), threshold=0.0, ranges=None, reason=_SMALLER)
+        if choice.scheme != Exact() and _exact_is_smaller(array, choice)
+        else choice
         for array, choice in zip(plan.graph.arrays, plan.choices, strict=True)
     )
-    return EncodedModel(plan.graph.root, arrays, tuple(choice.pool for choice in plan.choices))
+    return replace(plan, choices=choices)
+
+
+_SMALLER = "exact is smaller than rounded here"
+
+
+def _exact_is_smaller(array: Array, choice: Choice) -> bool:
+    rounded = _quantized(array, choice)
+    exact = quantize_array(array, Exact(), choice.slot, where=choice.path)
+    return _stored_bytes(exact) <= _stored_bytes(rounded)
+
+
+def _stored_bytes(array: QuantizedArray) -> int:
+    return sum(len(encode_stream(part, effort="fast").data) for part in array.parts.values())
+
+
+def _quantized(array: Array, choice: Choice) -> QuantizedArray:
+    return quantize_array(
+        array,
+        choice.scheme,
+        choice.slot,
+        threshold=choice.threshold,
+        ranges=choice.ranges,
+        where=choice.path,
+    )
 
 
 def component_costs(plan: Plan, parts: list[StreamPart]) -> list[ComponentCost]:

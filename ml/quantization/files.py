@@ -45,4 +45,4 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
                 got=f"{status.st_size} bytes",
                 do="raise limits.file_bytes if this file is meant to be that large",
             )
-        return file.read(max_bytes + 1)
+        return file.read(status.st_size)

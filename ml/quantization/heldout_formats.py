@@ -71,7 +71,7 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
                 do="replace it by a Parquet, CSV, gzipped CSV or NPZ file",
             )
         with open(descriptor, "rb", closefd=False) as file:
-            # One byte more than there was: a read of the whole limit would reserve that much memory.
+            # Not the whole limit: that much memory would be reserved first.
             content = file.read(min(status.st_size, limits.file_bytes) + 1)
     finally:
         os.close(descriptor)
@@ -147,7 +147,12 @@ def _csv(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> pd.DataF
 
     if path.name.endswith(".gz"):
         with gzip.open(io.BytesIO(content)) as stream:
-            content = stream.read(limits.decompressed_bytes + 1)
+            # Piece by piece: a read of the whole limit would reserve that much memory first.
+            pieces, size = [], 0
+            while size <= limits.decompressed_bytes and (piece := stream.read(1 << 20)):
+                pieces.append(piece)
+                size += len(piece)
+        content = b"".join(pieces)
         _check_size(len(content), limits.decompressed_bytes, "decompressed_bytes", path)
     if not content.strip():
         raise HeldOutError("the held-out file is empty", where=str(path), do="write it again")

@@ -22,13 +22,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ml.quantization.answers import Answers, answer
+from ml.quantization.answers import Answers
 from ml.quantization.artifact.reader import Artifact, read_artifact
 from ml.quantization.artifact.writer import build_artifact
 from ml.quantization.calibration import calibrated_ranges
-from ml.quantization.encoding import component_costs, encode
+from ml.quantization.encoding import component_costs, encode, settle
 from ml.quantization.errors import InputRefused, QuantizationError, WorkerCrashed
-from ml.quantization.evaluation import Evaluation, Verdict, decide, evaluate, measure_latency
+from ml.quantization.evaluation import Evaluation, Verdict, decide, evaluate
 from ml.quantization.evaluation.latency import Latency
 from ml.quantization.graph import ModelGraph, array_paths, model_type
 from ml.quantization.heldout import HeldOut
@@ -38,15 +38,13 @@ from ml.quantization.loading.inspection import (
     inspect_file,
     needs_target,
     read_rows,
-    serving_method,
 )
 from ml.quantization.loading.scan import ScannedFile, scan
+from ml.quantization.loading.trial import Trial, TrialRequest, ask_artifact
 from ml.quantization.outcome import Guarantee, Outcome, Status
 from ml.quantization.plan import Plan, family_summary, make_plan
 from ml.quantization.precision import search_precision
-from ml.quantization.predictor import model_at, open_model
 from ml.quantization.prepare import prepare_graph
-from ml.quantization.selftest import golden_rows
 from ml.quantization.settings import ModelSettings
 
 __all__ = ["ModelSettings", "evaluate_stage", "quantize_file", "quantize_stage"]
@@ -97,7 +95,7 @@ def quantize_stage(
         )
         graph = prepare_graph(inspection.graph)
         ranges = calibrated_ranges(graph, _paths(graph), inspection.grams, settings.recipe())
-        plan = make_plan(graph, settings.recipe(), ranges)
+        plan = settle(make_plan(graph, settings.recipe(), ranges))
         record = _record(name, scanned, inspection, graph, settings, held_out)
         record["components"] = _write(plan, record, workspace / CANDIDATE)
         if settings.bit_depth != "exact":
@@ -128,7 +126,7 @@ def evaluate_stage(record: dict[str, Any]) -> Outcome:
         return replace(Outcome.from_json(full["outcome"]), seconds=full["seconds"])
     settings = ModelSettings.from_json(full["settings"])
     try:
-        judge = _Judge(full, settings, workspace, _gate_rows(full, settings))
+        judge = _Judge(full, settings, workspace)
         attempt = judge.decide(workspace / CANDIDATE, full["components"], full["bit_depth"])
         if not attempt.verdict.publish and judge.rounding_is_to_blame(attempt):
             attempt = _second_attempt(judge, attempt, settings)
@@ -136,7 +134,7 @@ def evaluate_stage(record: dict[str, Any]) -> Outcome:
         outcome = _failed(full["name"], Path(full["source"]), settings, error)
         outcome = replace(outcome, source_sha256=full["source_sha256"])
     else:
-        outcome = _outcome(full, attempt, judge.latency(attempt))
+        outcome = _outcome(full, attempt)
     return replace(outcome, seconds=full["seconds"] + time.perf_counter() - started)
 
 
@@ -150,6 +148,7 @@ class Attempt:
     bit_depth: str
     components: list[dict[str, Any]]
     evaluation: Evaluation | None
+    latency: Latency | None
     verdict: Verdict
 
 
@@ -160,14 +159,13 @@ class _Judge:
     record: dict[str, Any]
     settings: ModelSettings
     workspace: Path
-    rows: HeldOut | None
 
     def decide(self, path: Path, components: list[dict[str, Any]], bit_depth: str) -> Attempt:
         """Evaluate the file at `path`, seal the evaluation into it, and decide."""
         artifact = read_artifact(path, self.settings.limits)
-        evaluation = self.evaluate(artifact)
+        trial, evaluation = self._evaluate(artifact, path)
         sealed = artifact.sealed(
-            evaluation.to_json() if evaluation else None, self._golden(artifact, evaluation)
+            evaluation.to_json() if evaluation else None, trial.golden if trial else None
         )
         target = path.with_suffix(".sealed.qma")
         target.write_bytes(sealed)
@@ -180,52 +178,46 @@ class _Judge:
             exact_by_construction=artifact.manifest["model"]["exact"],
         )
         return Attempt(
-            target, len(sealed), read_back.sha256, bit_depth, components, evaluation, verdict
+            path=target,
+            size_bytes=len(sealed),
+            sha256=read_back.sha256,
+            bit_depth=bit_depth,
+            components=components,
+            evaluation=evaluation,
+            latency=trial.latency if trial else None,
+            verdict=verdict,
         )
 
-    def evaluate(self, artifact: Artifact) -> Evaluation | None:
-        """The candidate's figures against the original's; None without held-out rows."""
-        if self.rows is None:
+    def _evaluate(self, artifact: Artifact, path: Path) -> tuple[Trial | None, Evaluation | None]:
+        """The artifact's figures against the original's; nothing without held-out rows."""
+        record, settings = self.record, self.settings
+        if record["held_out"] is None or record["answered"] is None:
             artifact.check()
-            return None
-        original = Answers.from_files(self.workspace, limits=self.settings.limits)
-        model = self._model(artifact)
-        candidate = answer(model, self.rows.rows, original.methods)
-        task = self.record["surfaces"][self.record["answered"]]["task"]
-        return evaluate(
-            original,
-            candidate,
-            self.rows.target,
-            self.settings.gate,
-            task=task if task in ("classification", "regression", "cluster", "outlier") else "auto",
+            return None, None
+        rows = _gate_rows(record, settings)
+        original = Answers.from_files(self.workspace, limits=settings.limits)
+        task = record["surfaces"][record["answered"]]["task"]
+        request = TrialRequest(
+            artifact=path,
+            answered=record["answered"],
+            task=task,
+            methods=original.methods,
+            held_out=rows.path,
+            target=settings.target,
+            feature_names=_names(record),
+            calibration_rows=settings.calibration_rows,
+            trusted=settings.trusted,
+            latency_seconds=settings.latency_seconds,
         )
+        trial = ask_artifact(request, settings.limits, self.workspace)
+        known = ("classification", "regression", "cluster", "outlier")
+        kind: Any = task if task in known else "auto"
+        return trial, evaluate(original, trial.answers, rows.target, settings.gate, task=kind)
 
     def rounding_is_to_blame(self, attempt: Attempt) -> bool:
         """Whether a more precise artifact could pass where this one did not."""
         rounded = self.settings.bit_depth != "exact"
         return rounded and attempt.verdict.reason not in ("no_gain", "unverified", "original_nan")
-
-    def latency(self, attempt: Attempt) -> tuple[Latency | None, Latency | None]:
-        """One-row and batch latency of the original and of the artifact."""
-        before = self.record["latency"]
-        if before is None or self.rows is None:
-            return None, None
-        model = self._model(read_artifact(attempt.path, self.settings.limits))
-        method = serving_method(self.record["surfaces"][self.record["answered"]]["methods"])
-        after = measure_latency(
-            getattr(model, str(method)),
-            self.rows.rows,
-            budget_seconds=self.settings.latency_seconds,
-        )
-        return Latency.from_json(before), after
-
-    def _model(self, artifact: Artifact) -> Any:
-        return model_at(open_model(artifact, self.settings.trust), self.record["answered"])
-
-    def _golden(self, artifact: Artifact, evaluation: Evaluation | None) -> dict[str, Any] | None:
-        if self.rows is None or evaluation is None or self.record["answered"] != "":
-            return None
-        return golden_rows(self._model(artifact), self.rows.rows, len(artifact.data) // 50)
 
 
 def _second_attempt(judge: _Judge, first: Attempt, settings: ModelSettings) -> Attempt:
@@ -240,7 +232,7 @@ def _second_attempt(judge: _Judge, first: Attempt, settings: ModelSettings) -> A
             return judge.decide(path, _write(plan, judge.record, path), plan.precision)
 
         found = search_precision(
-            make_plan(graph, settings.recipe()), attempt, lambda made: made.verdict.publish
+            settle(make_plan(graph, settings.recipe())), attempt, lambda made: made.verdict.publish
         )
         if found is not None:
             return found
@@ -316,11 +308,10 @@ def _record(
     }
 
 
-def _outcome(
-    record: dict[str, Any], attempt: Attempt, latency: tuple[Latency | None, Latency | None]
-) -> Outcome:
+def _outcome(record: dict[str, Any], attempt: Attempt) -> Outcome:
     verdict, evaluation = attempt.verdict, attempt.evaluation
-    before, after = latency
+    before = Latency.from_json(record["latency"]) if record["latency"] else None
+    after = attempt.latency
     figures: dict[str, Any] = {
         "verdict": verdict.to_json(),
         "latency_before": before.to_json() if before else None,
@@ -368,18 +359,21 @@ def _failed(name: str, source: Path, settings: ModelSettings, error: Quantizatio
         source_size_bytes=source.lstat().st_size if source.exists() else 0,
         bit_depth=settings.bit_depth,
         weight_threshold=settings.weight_threshold,
+        evaluation={"error": {"name": type(error).__name__, "fields": error.fields()}},
     )
 
 
-def _gate_rows(record: dict[str, Any], settings: ModelSettings) -> HeldOut | None:
-    """The held-out rows the original answered, read again; never a calibration row."""
-    if record["held_out"] is None or record["answered"] is None:
-        return None
+def _names(record: dict[str, Any]) -> tuple[str, ...] | None:
     names = record["feature_names"]
+    return tuple(names) if names is not None else None
+
+
+def _gate_rows(record: dict[str, Any], settings: ModelSettings) -> HeldOut:
+    """The held-out rows the original answered, read again; never a calibration row."""
     _, gate = read_rows(
         Path(record["held_out"]),
         settings.target,
-        tuple(names) if names is not None else None,
+        _names(record),
         settings.calibration_rows,
         settings.limits,
         needs_target=needs_target(record["surfaces"][record["answered"]]["task"]),

@@ -151,9 +151,9 @@ def human_bytes(size_bytes: int) -> str:
 
 
 def _ratio(before: int, after: int) -> str:
-    if not after or before <= after:
+    ratio = before / after if after else 0.0
+    if ratio < 1.05:
         return "-"
-    ratio = before / after
     return f"{ratio:,.0f}x" if ratio >= 9.95 else f"{ratio:.1f}x"
 
 

@@ -128,7 +128,7 @@ class _Builder:
                     raise FormatError(f"family {name} packs nothing", where=path)
                 return self._build(family.unpack(node, _Unpacked(self)), path)
             case StringsNode(kind=kind, blob=blob, lengths=lengths):
-                texts = decode_strings(self.arrays[blob], self.arrays[lengths])
+                texts = decode_strings(self.stored(blob), self.stored(lengths))
                 return tuple(texts) if kind == "tuple" else texts
             case NumbersNode(kind=kind, item=item, array=index):
                 return self._numbers(kind, item, index)
@@ -145,7 +145,7 @@ class _Builder:
             case RecordArrayNode():
                 return self._records(node, path)
             case BytesNode(kind=kind, array=index):
-                raw = self.arrays[index].astype(np.uint8).tobytes()
+                raw = self.stored(index).astype(np.uint8).tobytes()
                 return raw if kind == "bytes" else bytearray(raw)
             case ValueNode(kind=kind, items=items):
                 return _value(kind, [self.build(item, path) for item in items], path)
@@ -155,6 +155,10 @@ class _Builder:
         if index not in self.owned:
             self.owned[index] = self.arrays[index].copy(order="K")
         return self.owned[index]
+
+    def stored(self, index: int) -> Array:
+        """The array as it is held: the artifact's, or one that `unpack` added."""
+        return self.owned[index] if index < 0 else self.arrays[index]
 
     def _dict(self, node: DictNode, path: str) -> dict[Any, Any]:
         keys = self.build(node.keys, join(path, "keys"))
@@ -173,7 +177,7 @@ class _Builder:
             raise SemanticError(f"a key of a dict is not hashable ({error})", where=path) from None
 
     def _numbers(self, kind: str, item: str, index: int) -> Any:
-        array = self.arrays[index]
+        array = self.stored(index)
         values: list[Any]
         if item in ("int", "float"):
             values = array.tolist()

@@ -52,7 +52,15 @@ class RestoredTree(Tree):  # type: ignore[misc, unused-ignore]
 
     def __reduce__(self) -> tuple[Any, ...]:
         _, args, state = super().__reduce__()
-        return RestoredTree, args, state
+        return type(self), args, state
+
+
+class RestoredLeaves(RestoredTree):
+    """A tree that is only asked which leaf a row ends in: its values meant nothing."""
+
+    def predict(self, X: Any) -> NoReturn:
+        """Raise `DroppedAttribute`: the values were random numbers."""
+        refuse("the value of leaves", "tree_")
 
 
 class RestoredPredictor(TreePredictor):  # type: ignore[misc, unused-ignore]

@@ -96,8 +96,8 @@ def _joblib(value: Any, **options: Any) -> bytes:
 
 
 def _after_first_array() -> bytes:
-    good = _joblib([np.arange(4.0), "tail"])
-    return good.replace(pickle.SHORT_BINUNICODE + b"\x04tail", SYSTEM)
+    good = _joblib([np.arange(4.0), "tail"], protocol=3)
+    return good.replace(text("tail"), SYSTEM)
 
 
 def _compressed(compress: Any, payload: bytes) -> bytes:
@@ -109,11 +109,12 @@ def _nested_tuples(depth: int) -> bytes:
 
 
 def _laughs(levels: int) -> bytes:
-    parts = [pickle.EMPTY_LIST, pickle.MEMOIZE]
+    made = pickle.EMPTY_LIST + pickle.MEMOIZE
     for level in range(levels):
         twice = (pickle.BINGET + bytes([level])) * 2
-        parts += [pickle.EMPTY_LIST, pickle.MEMOIZE, pickle.MARK, twice, pickle.APPENDS]
-    return b"".join(parts)
+        made += pickle.POP + pickle.EMPTY_LIST + pickle.MEMOIZE
+        made += pickle.MARK + twice + pickle.APPENDS
+    return made
 
 
 def _late_laughs(levels: int) -> bytes:

@@ -217,6 +217,7 @@ def test_unknown_codec_lists_those_there_are() -> None:
 
 RAW = {"id": "raw"}
 TABLE = {"bytes": 8, "count": 1, "steps": [RAW]}
+NESTED = [{"id": "palette", "table": TABLE}, RAW]
 GAPS = {"bytes": 1, "count": 1, "steps": [RAW]}
 
 
@@ -253,7 +254,7 @@ GAPS = {"bytes": 1, "count": 1, "steps": [RAW]}
         ([{"id": "palette", "table": TABLE | {"more": 1}}, RAW], "<f8"),
         ([{"id": "palette", "table": TABLE | {"steps": 1}}, RAW], "<f8"),
         (
-            [{"id": "palette", "table": TABLE | {"steps": [{"id": "palette", "table": TABLE}, RAW]}}, RAW],
+            [{"id": "palette", "table": TABLE | {"steps": NESTED}}, RAW],
             "<f8",
         ),
         ([{"id": "sparse", "dtype": "|u1", "value": "00" * 8, "gaps": 1}, RAW], "<f8"),
@@ -326,8 +327,9 @@ def test_bits_after_the_last_item_are_refused() -> None:
 
 
 def test_intermediate_arrays_are_held_to_the_limit() -> None:
+    table = {"bytes": 0, "count": 1, "steps": [{"id": "constant", "value": "00" * 8}]}
     with pytest.raises(LimitError, match="a step of a pipeline"):
-        decode_stream([{"id": "palette", "table": TABLE}, RAW], "<f8", 0, bytes(8), max_bytes=7)
+        decode_stream([{"id": "palette", "table": table}, RAW], "<f8", 0, b"", max_bytes=7)
 
 
 SEEDS = [

@@ -215,6 +215,8 @@ def test_clusters_and_outliers_must_match_as_they_come():
         found = evaluate(clusters, renamed, target, POLICY, task="cluster")
         assert found.metric == "agreement" and found.loss == 1.0
     assert evaluate(clusters, renamed, None, POLICY).task == "cluster"
+    assert evaluate(clusters, renamed, TRUTH + 7, POLICY).task == "cluster"
+    assert evaluate(clusters, renamed, TRUTH, POLICY).task == "classification"
     signs = np.where(TRUTH > 0, 1, -1)
     outlier = Answers({"predict": signs, "decision_function": signs * 0.5})
     found = evaluate(outlier, outlier, None, POLICY)

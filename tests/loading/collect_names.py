@@ -30,17 +30,28 @@ from typing import Any
 import joblib
 from joblib.numpy_pickle import NumpyUnpickler
 
-sys.path.insert(0, str(Path(__file__).parent))
-from fitted_models import fit_composites, fit_every_estimator
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.loading.fitted_models import fit_composites, fit_every_estimator
 
 SKIPPED = (".tests", ".conftest", "externals", ".datasets", "_test_common", "_testing", "_mocking",
-           "estimator_checks", "experimental", "_repr_html", "_pprint", "_plot")  # fmt: skip
+           "estimator_checks", "experimental", "_repr_html", "_pprint", "_plot",
+           "_build_utils")  # fmt: skip
 BY_MODULE = (
     "sklearn._loss.loss", "sklearn._loss.link", "sklearn._loss._loss",
     "sklearn.gaussian_process.kernels", "sklearn.linear_model._sgd_fast",
     "sklearn.metrics._dist_metrics", "sklearn.metrics._scorer", "sklearn.model_selection._split",
     "sklearn.neural_network._stochastic_optimizers", "sklearn.tree._tree",
 )  # fmt: skip
+
+
+# Bases and builders that no fitted model holds an instance of.
+BASES = {
+    "Classification", "CyLossFunction", "DistanceMetric", "DistanceMetric32", "DistanceMetric64",
+    "ForestClassifier", "ForestRegressor", "Kernel", "KernelOperator", "LinearModel",
+    "LinearModelCV", "MultiOutputLinearModel", "Regression", "TreeBuilder", "BestFirstTreeBuilder",
+    "DepthFirstTreeBuilder", "_AlphaPruner", "_CCPPruneController", "_PathFinder", "_PLS",
+    "_GeneralizedLinearRegressor", "_MultiOutputEstimator", "_RepeatedSplits",
+}  # fmt: skip
 
 
 class _Recording:
@@ -99,6 +110,8 @@ def names_by_rule() -> set[str]:
     for module in _modules("sklearn"):
         for name, value in vars(module).items():
             if not inspect.isclass(value) or value.__module__ != module.__name__:
+                continue
+            if name.lstrip("_").startswith("Base") or name.endswith("Mixin") or name in BASES:
                 continue
             if issubclass(value, BaseEstimator) or module.__name__ in BY_MODULE:
                 found.add(f"{module.__name__}:{name}")

@@ -11,6 +11,7 @@ from sklearn.datasets import make_blobs
 from sklearn.utils import all_estimators
 from sklearn.utils._test_common.instance_generator import _construct_instances
 from sklearn.utils.estimator_checks import _enforce_estimator_tags_X, _enforce_estimator_tags_y
+from threadpoolctl import threadpool_limits
 
 TEXTS = ["the cat sat on the mat", "a dog ran in the park", "cats and dogs", "no dog sat"] * 10
 LABELS_ONLY = {"LabelBinarizer", "LabelEncoder"}
@@ -48,7 +49,8 @@ def fit_every_estimator(per_class: int = 1) -> Iterator[tuple[str, Any]]:
             warnings.simplefilter("ignore")
             for estimator, _ in zip(_construct_instances(cls), range(per_class), strict=False):
                 try:
-                    estimator.fit(*_data_of(name, estimator))
+                    with threadpool_limits(1):  # threads cost more than these fits
+                        estimator.fit(*_data_of(name, estimator))
                 except (ValueError, TypeError) as error:
                     if per_class == 1:
                         raise AssertionError(f"{name} does not fit: {error}") from error
@@ -56,8 +58,13 @@ def fit_every_estimator(per_class: int = 1) -> Iterator[tuple[str, Any]]:
                 yield name, estimator
 
 
-def fit_composites() -> Iterator[tuple[str, Any]]:
-    """Yield (name, fitted model) for models that hold other models, functions or containers."""
+def fit_composites() -> list[tuple[str, Any]]:
+    """(name, fitted model) of models that hold other models, functions or containers."""
+    with threadpool_limits(1):
+        return list(_composites())
+
+
+def _composites() -> Iterator[tuple[str, Any]]:
     from scipy import sparse
     from sklearn import ensemble, linear_model, multiclass, naive_bayes, neighbors, svm, tree
     from sklearn.calibration import CalibratedClassifierCV

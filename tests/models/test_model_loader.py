@@ -42,8 +42,8 @@ def classifier(shift: float = 0.0) -> LogisticRegression:
     return LogisticRegression().fit(rows, ["low", "low", "high", "high"])
 
 
-@dataclass
-class Artifact:
+@dataclass(eq=False)
+class Artifact(ml.QuantizedModel):
     """Stands for an opened artifact, so that a test decides when it fails."""
 
     classes_: list[str] = field(default_factory=lambda: ["high", "low"])
@@ -51,9 +51,10 @@ class Artifact:
     self_test_fails: Exception | None = None
     on_predict: Callable[[], None] = lambda: None
 
-    def self_test(self) -> None:
+    def self_test(self) -> bool:
         if self.self_test_fails is not None:
             raise self.self_test_fails
+        return True
 
     def predict(self, rows: Any) -> list[str]:
         self.on_predict()
@@ -69,7 +70,7 @@ class Served:
     """A model directory with a release in it, and what opening its artifact gives."""
 
     models: Path
-    artifact: Artifact = field(default_factory=Artifact)
+    artifact: Any = field(default_factory=Artifact)
     opened: list[Path] = field(default_factory=list)
     opening_fails: Exception | None = None
 
@@ -115,7 +116,7 @@ class Served:
         (self.output / "manifest.json").write_text(json.dumps(manifest))
         return path
 
-    def open(self, path: Path, **_: Any) -> Artifact:
+    def open(self, path: Path, **_: Any) -> Any:
         self.opened.append(Path(path))
         if self.opening_fails is not None:
             raise self.opening_fails
@@ -563,6 +564,13 @@ def test_what_would_change_the_model_is_not_passed_on(served: Served, name: str)
     loader = loader_of(served, use_quantized=False)
     with pytest.raises(AttributeError, match=f"serves a fitted model and has no {name}"):
         getattr(loader, name)
+
+
+def test_a_container_of_models_is_served_as_it_is(served: Served) -> None:
+    served.artifact = {"first": Artifact(), "names": ["a"]}
+    loader = loader_of(served)
+    assert loader.model["first"].predict(ROWS) == ["quantized"] * 3
+    assert loader.keys() == served.artifact.keys() and not hasattr(loader, "predict")
 
 
 def test_the_active_model_itself(served: Served) -> None:

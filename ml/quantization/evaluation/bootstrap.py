@@ -8,7 +8,7 @@ import numpy as np
 
 from ml.quantization.evaluation.metrics import WeightedScore
 
-_CELLS = 4_000_000  # of the weight matrix held at once: 32 MB
+_CELLS = 500_000  # of the weight matrix held at once: 4 MB, near the cache
 
 
 def bootstrap_loss_bound(

@@ -60,11 +60,11 @@ def loss_p_value(b: int, c: int, rows: int, loss: float, alpha: float = 0.05) ->
     hypothesis, with the discordance q estimated from m alone (Tango, Statistics in Medicine 17,
     1998, 891-908, simplified so that the tail has a closed form for each m). The probability of
     a Z as small as the one seen is summed exactly, m ~ Bin(n, psi) and
-    B | m ~ Bin(m, (1 + loss / psi) / 2), and maximised over the unknown psi in its
-    Clopper-Pearson interval of level 1 - gamma, with gamma added to the result (Berger and Boos,
-    JASA 89, 1994, 1012-1016), gamma = alpha / 50. Any ordering gives a valid test; this one is
-    nearly as sharp as the normal approximation at large n, and for b = c = 0 it is
-    Clopper-Pearson's bound.
+    B | m ~ Bin(m, (1 + loss / psi) / 2), and maximised over the unknown psi, on a
+    grid in its Clopper-Pearson interval of level 1 - gamma, with gamma added to the result
+    (Berger and Boos, JASA 89, 1994, 1012-1016), gamma = alpha / 50. Any
+    ordering gives a valid test; this one is nearly as sharp as the normal approximation at
+    large n, and for b = c = 0 it is Clopper-Pearson's bound.
     """
     gamma = alpha * _SHARE
     discordant = b + c

@@ -116,17 +116,17 @@ def _roc_auc(answers: Answers, target: NDArray[Any]) -> WeightedScore:
 
 def _binary_auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> WeightedScore:
     order = np.argsort(scores, kind="stable")
-    ranked = scores[order]
-    below = np.searchsorted(ranked, ranked, side="left")
-    upto = np.searchsorted(ranked, ranked, side="right")
-    wins = positive[order]
+    ranked, wins = scores[order], positive[order]
+    below = np.searchsorted(ranked, ranked[wins], side="left")
+    upto = np.searchsorted(ranked, ranked[wins], side="right")
+    loses = np.where(wins, 0.0, 1.0)
 
     def score(weights: Weights) -> NDArray[np.float64]:
         """Share of (positive, negative) pairs in the right order, ties counting half."""
-        sorted_weights = weights[:, order]
-        losing = np.where(wins, 0.0, sorted_weights)
-        seen = np.concatenate([np.zeros((len(weights), 1)), np.cumsum(losing, axis=1)], axis=1)
-        winning = np.where(wins, sorted_weights, 0.0)
+        in_order = weights[:, order]
+        winning, losing = in_order[:, wins], in_order * loses
+        seen = np.zeros((len(weights), len(order) + 1))
+        np.cumsum(losing, axis=1, out=seen[:, 1:])
         pairs = (winning * (seen[:, below] + seen[:, upto])).sum(axis=1) / 2
         possible = winning.sum(axis=1) * losing.sum(axis=1)
         missing = np.full_like(pairs, np.nan)

@@ -102,7 +102,9 @@ def task_of(answers: Answers, target: NDArray[Any] | None) -> str:
         return "regression"
     if labels.dtype.kind == "i" and np.isin(labels, (-1, 1)).all():
         return "outlier"
-    return "cluster" if target is None and labels.dtype.kind in "iu" else "classification"
+    # Numbers with no classes_ behind them are clusters, unless they are the targets' own.
+    known = target is not None and np.isin(labels, target).all()
+    return "cluster" if labels.dtype.kind in "iu" and not known else "classification"
 
 
 def _failures(original: Answers, candidate: Answers) -> dict[str, str]:

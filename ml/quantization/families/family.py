@@ -17,10 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from ml.quantization.graph import Array, Node, ObjectNode, PackedNode
 from ml.quantization.scheme import Slot
+
+if TYPE_CHECKING:
+    from ml.quantization.kernels.weighting import Step
 
 Method: TypeAlias = Callable[..., Any]
 
@@ -75,6 +78,10 @@ class Lowered:
         Given the `Lowered` of the step before this one, the fused predictor of both, or None.
     names : tuple of str
         Path of every component that this predictor answers for (fused ones included).
+    text : weighting.Step or None
+        Set by steps that make term counts of documents: `text.scorer(weights)` is a function
+        straight from documents to `transform(documents) @ weights`, which a model that is linear
+        in them can absorb.
     """
 
     methods: Mapping[str, Method]
@@ -83,6 +90,7 @@ class Lowered:
     affine: tuple[Array, Array] | None = None
     absorb: Callable[[Lowered], Lowered | None] | None = None
     names: tuple[str, ...] = ()
+    text: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)

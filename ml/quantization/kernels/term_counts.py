@@ -1,4 +1,4 @@
-"""Compiled text kernels: documents to symbols, symbols to term counts, term counts to scores.
+"""Compiled text kernels: symbols to term counts, term counts to scores.
 
 Every floating-point operation is done in the order in which scikit-learn and scipy do it (counts,
 tf, idf, norm over ascending columns, one multiply-add a column and class), so that results are
@@ -10,134 +10,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from ml.quantization.kernels.compile import compiled
+from ml.quantization.kernels.symbol_ids import EDGE
+from ml.quantization.kernels.term_tree import find_child
+from ml.quantization.kernels.vocabulary import Array, Index
 
-from ml.quantization.kernels.vocabulary import Array
-from ml.quantization.kernels.term_tree import FNV_PRIME, FNV_START, find_child, find_symbol
-
-UNKNOWN = -1
-EDGE = -2  # between two words of a `char_wb` document
 NORMS = {None: 0, "l1": 1, "l2": 2, "max": 3}
 _SMALL = 40
 
 
 @compiled
-def word_ids(
-    data: Array, cuts: Array, bits: Array, shortest: int,
-    blob: Array, offsets: Array, table: Array, n_stop: int, ids: Array, id_cuts: Array,
-) -> None:  # fmt: skip
-    r"""Fill `ids` with the symbol of every run of at least `shortest` word characters.
-
-    Parameters
-    ----------
-    data, cuts : uint8 array, int64 array
-        UTF-8 of all documents, and where each begins and ends.
-    bits : uint8 array
-        One bit a code point: whether it matches ``\w``.
-    blob, offsets, table, n_stop
-        The symbols, hashed; the first `n_stop` are stop words, which leave no trace.
-    ids, id_cuts : int32 array, int64 array
-        Filled: symbols (`UNKNOWN` when there is none), and where each document's begin and end.
-    """
-    filled = 0
-    for document in range(cuts.size - 1):
-        id_cuts[document] = filled
-        at = cuts[document]
-        end = cuts[document + 1]
-        length = 0
-        start = at
-        value = FNV_START
-        while at <= end:
-            inside = False
-            step = 1
-            if at < end:
-                code = np.int64(data[at])
-                if code >= 0xF0:
-                    code = ((code & 7) << 18) | ((np.int64(data[at + 1]) & 63) << 12)
-                    code |= ((np.int64(data[at + 2]) & 63) << 6) | (np.int64(data[at + 3]) & 63)
-                    step = 4
-                elif code >= 0xE0:
-                    code = ((code & 15) << 12) | ((np.int64(data[at + 1]) & 63) << 6)
-                    code |= np.int64(data[at + 2]) & 63
-                    step = 3
-                elif code >= 0xC0:
-                    code = ((code & 31) << 6) | (np.int64(data[at + 1]) & 63)
-                    step = 2
-                inside = (bits[code >> 3] >> np.uint8(code & 7)) & 1 != 0
-            if inside:
-                if length == 0:
-                    start = at
-                    value = FNV_START
-                length += 1
-                for k in range(at, at + step):
-                    value = np.uint32((value ^ np.uint32(data[k])) * FNV_PRIME)
-            else:
-                if length >= shortest:
-                    symbol = find_symbol(data, start, at, value, blob, offsets, table)
-                    if symbol >= n_stop or symbol < 0:
-                        ids[filled] = symbol - n_stop if symbol >= 0 else UNKNOWN
-                        filled += 1
-                length = 0
-            at += step
-    id_cuts[cuts.size - 1] = filled
-
-
-@compiled
-def token_ids(
-    data: Array, cuts: Array,
-    blob: Array, offsets: Array, table: Array, n_stop: int, ids: Array, id_cuts: Array,
-) -> None:  # fmt: skip
-    """Like `word_ids` for documents that are tokens already, joined by a zero byte."""
-    filled = 0
-    for document in range(cuts.size - 1):
-        id_cuts[document] = filled
-        end = cuts[document + 1]
-        start = cuts[document]
-        value = FNV_START
-        for at in range(start, end + 1):
-            if at < end and data[at] != 0:
-                value = np.uint32((value ^ np.uint32(data[at])) * FNV_PRIME)
-                continue
-            if at > start:
-                symbol = find_symbol(data, start, at, value, blob, offsets, table)
-                if symbol >= n_stop or symbol < 0:
-                    ids[filled] = symbol - n_stop if symbol >= 0 else UNKNOWN
-                    filled += 1
-            start = at + 1
-            value = FNV_START
-    id_cuts[cuts.size - 1] = filled
-
-
-@compiled
-def character_ids(
-    codes: Array, cuts: Array, pages: Array, symbols: Array, words: bool, ids: Array, id_cuts: Array
-) -> None:
-    """Fill `ids` with the symbol of every code point, by a table of pages of 256.
-
-    With `words`, a document is words with a space before and after each, and `EDGE` is put between
-    two of them.
-    """
-    filled = 0
-    for document in range(cuts.size - 1):
-        id_cuts[document] = filled
-        before = np.uint32(0)
-        for at in range(cuts[document], cuts[document + 1]):
-            code = codes[at]
-            if words and code == 32 and before == 32:
-                ids[filled] = EDGE
-                filled += 1
-            ids[filled] = symbols[np.int64(pages[code >> 8]) * 256 + np.int64(code & 255)]
-            filled += 1
-            before = code
-    id_cuts[cuts.size - 1] = filled
-
-
-@compiled
 def _walk(
-    ids: Array, start: int, end: int, least: int, most: int,
-    first: Array, labels: Array, number: Array, n_symbols: int, found: Array, filled: int,
-) -> int:  # fmt: skip
-    """Append to `found` the number of every term that `ids[start:end]` contains; how many are in it.
+    ids: Array, start: Index, end: Index, least: Index, most: Index,
+    first: Array, labels: Array, number: Array, n_symbols: Index, found: Array, filled: Index,
+) -> Index:  # fmt: skip
+    """Append to `found` the number of every term in `ids[start:end]`; how many it holds then.
 
     A term has `least` to `most` symbols. What is no path from the root is no prefix of a term
     either, so that the walk from one place ends at the first miss.
@@ -177,9 +65,9 @@ def _walk(
 
 @compiled
 def _document_terms(
-    ids: Array, start: int, end: int, least: int, most: int, words: bool,
-    first: Array, labels: Array, number: Array, n_symbols: int, found: Array,
-) -> int:  # fmt: skip
+    ids: Array, start: Index, end: Index, least: Index, most: Index, words: bool,
+    first: Array, labels: Array, number: Array, n_symbols: Index, found: Array,
+) -> Index:  # fmt: skip
     """The terms of one document in `found`; a word shorter than `least` counts as a whole."""
     filled = 0
     if not words:
@@ -213,7 +101,7 @@ def sort_terms(found: Array) -> None:
 
 
 @compiled
-def _columns_of(found: Array, filled: int, columns: Array, counts: Array) -> int:
+def _columns_of(found: Array, filled: Index, columns: Array, counts: Array) -> Index:
     """Turn terms into ascending distinct columns (in place) with their counts; how many."""
     if columns.size:
         for i in range(filled):
@@ -231,7 +119,7 @@ def _columns_of(found: Array, filled: int, columns: Array, counts: Array) -> int
 
 
 @compiled
-def longest(cuts: Array) -> int:
+def longest(cuts: Array) -> Index:
     """The largest difference of neighbours."""
     most = 0
     for i in range(cuts.size - 1):
@@ -241,8 +129,8 @@ def longest(cuts: Array) -> int:
 
 @compiled
 def count_terms(
-    ids: Array, id_cuts: Array, least: int, most: int, words: bool,
-    first: Array, labels: Array, number: Array, n_symbols: int, columns: Array,
+    ids: Array, id_cuts: Array, least: Index, most: Index, words: bool,
+    first: Array, labels: Array, number: Array, n_symbols: Index, columns: Array,
     indices: Array, counts: Array, rows: Array,
 ) -> None:  # fmt: skip
     """Fill `indices`, `counts` and `rows` (CSR): ascending columns and counts of every document."""
@@ -264,7 +152,7 @@ def count_terms(
 
 
 @compiled
-def _weigh(
+def weigh(
     found: Array, counts: Array, n: int, tf: Array, sublinear: bool,
     codes: Array, idf: Array, norm: int, values: Array,
 ) -> bool:  # fmt: skip
@@ -311,7 +199,7 @@ def normalize_rows(values: Array, rows: Array, norm: int) -> None:
 
 
 @compiled
-def _accumulate(
+def accumulate(
     found: Array, values: Array, n: int, kept: Array, weights: Array, scale: Array, out: Any
 ) -> None:
     """Add each value times the weights of its column to `out`, in ascending columns."""
@@ -331,12 +219,24 @@ def _accumulate(
 
 
 @compiled
+def keep_above(found: Array, values: Array, n: Index, threshold: float) -> Index:
+    """Leave only the columns with a value above the threshold, each with the value one."""
+    left = 0
+    for i in range(n):
+        if values[i] > threshold:
+            found[left] = found[i]
+            values[left] = 1.0
+            left += 1
+    return left
+
+
+@compiled
 def score_terms(
-    ids: Array, id_cuts: Array, least: int, most: int, words: bool,
-    first: Array, labels: Array, number: Array, n_symbols: int, columns: Array,
+    ids: Array, id_cuts: Array, least: Index, most: Index, words: bool,
+    first: Array, labels: Array, number: Array, n_symbols: Index, columns: Array,
     binary: bool, sublinear: bool, tf: Array, codes: Array, idf: Array, norm: int,
     kept: Array, weights: Array, scale: Array, threshold: float, out: Array, begin: int,
-) -> int:  # fmt: skip
+) -> Index:  # fmt: skip
     """Add the scores of documents from `begin` on to `out`.
 
     Returns the document at which it stopped: the number of all, or one with a count beyond `tf`.
@@ -353,10 +253,9 @@ def score_terms(
         n = _columns_of(found, n, columns, times)
         if binary:
             times[:n] = 1
-        if not _weigh(found, times, n, tf, sublinear, codes, idf, norm, values):
+        if not weigh(found, times, n, tf, sublinear, codes, idf, norm, values):
             return document
         if threshold == threshold:
-            for i in range(n):
-                values[i] = 1.0 if values[i] > threshold else 0.0
-        _accumulate(found, values, n, kept, weights, scale, out[document])
+            n = keep_above(found, values, n, threshold)
+        accumulate(found, values, n, kept, weights, scale, out[document])
     return id_cuts.size - 1

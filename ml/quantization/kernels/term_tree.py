@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ml.quantization.kernels.compile import compiled
 
-from ml.quantization.kernels.vocabulary import Array
+from ml.quantization.kernels.compile import compiled
+from ml.quantization.kernels.vocabulary import Array, Index
 
 FNV_START = np.uint32(2166136261)
 FNV_PRIME = np.uint32(16777619)
@@ -21,7 +21,7 @@ _SMALL = 24
 def join_symbols(prefix: Array, data: Array, offsets: Array, blob: Array) -> bool:
     """Fill `blob` with the whole symbols; False when one shares more than there is."""
     at = 0
-    before = 0
+    before = np.int64(0)
     for i in range(prefix.size):
         start = np.int64(offsets[i])
         end = np.int64(offsets[i + 1])
@@ -70,7 +70,7 @@ def place_children(gaps: Array, first: Array, order: Array, labels: Array) -> bo
 
 
 @compiled
-def number_terms(ends: Array, first: Array, n_symbols: int, number: Array) -> int:
+def number_terms(ends: Array, first: Array, n_symbols: Index, number: Array) -> Index:
     """Fill `number` (twice the terms before, plus one at an end); the number of all terms."""
     n_inner = ends.size
     if n_inner == 0:
@@ -102,7 +102,7 @@ def number_terms(ends: Array, first: Array, n_symbols: int, number: Array) -> in
 
 
 @compiled
-def hashed(data: Array, start: int, end: int) -> Any:
+def hashed(data: Array, start: Index, end: Index) -> Any:
     """FNV-1a of the bytes, 32 bits."""
     value = FNV_START
     for i in range(start, end):
@@ -135,11 +135,13 @@ def fill_table(blob: Array, offsets: Array, table: Array) -> bool:
 
 
 @compiled
-def _equal(data: Array, start: int, end: int, blob: Array, offsets: Array, symbol: int) -> bool:
+def _equal(
+    data: Array, start: Index, end: Index, blob: Array, offsets: Array, symbol: Index
+) -> bool:
     other = np.int64(offsets[symbol])
     if np.int64(offsets[symbol + 1]) - other != end - start:
         return False
-    for k in range(end - start):
+    for k in range(end - start):  # noqa: SIM110 (compiled)
         if data[start + k] != blob[other + k]:
             return False
     return True
@@ -147,8 +149,8 @@ def _equal(data: Array, start: int, end: int, blob: Array, offsets: Array, symbo
 
 @compiled
 def find_symbol(
-    data: Array, start: int, end: int, value: Any, blob: Array, offsets: Array, table: Array
-) -> int:
+    data: Array, start: Index, end: Index, value: Any, blob: Array, offsets: Array, table: Array
+) -> Index:
     """The symbol with exactly these bytes, whose `hashed` is `value`; -1: there is none."""
     mask = np.uint32(table.size - 1)
     slot = (value ^ (value >> np.uint32(15))) & mask
@@ -161,7 +163,7 @@ def find_symbol(
 
 
 @compiled
-def find_child(labels: Array, start: int, end: int, symbol: int) -> int:
+def find_child(labels: Array, start: Index, end: Index, symbol: Index) -> Index:
     """Where `symbol` is in the ascending `labels[start:end]`; -1: it is not."""
     low = start
     high = end

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ml.quantization.kernels import documents as texts
+from ml.quantization.kernels import symbol_ids, term_tree
 from ml.quantization.kernels import term_counts as compiled
-from ml.quantization.kernels import term_tree
 from ml.quantization.kernels.documents import Analysis
 from ml.quantization.kernels.vocabulary import Array, TermTree
 from ml.quantization.kernels.weighting import (
@@ -76,12 +76,12 @@ class Reader:
             shape = texts.padded_words if words else texts.single_spaced
             codes, cuts = texts.as_code_points([shape(document) for document in documents])
             ids = np.empty(2 * len(codes) if words else len(codes), dtype=np.int32)
-            compiled.character_ids(codes, cuts, self.pages, self.numbers, words, ids, id_cuts)
+            symbol_ids.character_ids(codes, cuts, self.pages, self.numbers, words, ids, id_cuts)
             return ids, id_cuts
         if analysis.shortest is not None:
             data, cuts, plain = texts.as_bytes(documents)
             ids = np.empty(len(data) // 2 + len(documents), dtype=np.int32)
-            compiled.word_ids(
+            symbol_ids.word_ids(
                 data, cuts, texts.word_bits(plain), analysis.shortest,
                 self.blob, self.offsets, self.table, self.n_stop, ids, id_cuts,
             )  # fmt: skip
@@ -94,7 +94,7 @@ class Reader:
         if len(cuts) != len(id_cuts):
             return None
         ids = np.empty(len(data) // 2 + len(documents), dtype=np.int32)
-        compiled.token_ids(
+        symbol_ids.token_ids(
             data, cuts, self.blob, self.offsets, self.table, self.n_stop, ids, id_cuts
         )
         return ids, id_cuts
@@ -149,7 +149,8 @@ class TextStep:
         indices = np.empty(room, dtype=np.int32)
         counts = np.empty(room, dtype=np.int64)
         rows = np.empty(len(documents) + 1, dtype=np.int64)
-        compiled.count_terms(*found, *self._search(), indices, counts, rows)
+        arguments: tuple[Any, ...] = (*found, *self._search(), indices, counts, rows)
+        compiled.count_terms(*arguments)
         filled = int(rows[-1])
         kind = np.int32 if filled < 1 << 31 else np.int64
         indices = indices[:filled].astype(kind)
@@ -191,7 +192,8 @@ class TextStep:
                 return False
             table, done = tf, 0
             while True:
-                done = compiled.score_terms(*found, *front, table, *tail, out, done)
+                arguments: tuple[Any, ...] = (*found, *front, table, *tail, out, done)
+                done = compiled.score_terms(*arguments)
                 if done == len(documents):
                     return True
                 # A term more often in one document than the table foresees.

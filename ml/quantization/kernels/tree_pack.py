@@ -59,17 +59,19 @@ class Ranked:
     ranks: Array
 
 
-def rank_thresholds(feature: Array, threshold: Array, n_features: int) -> Ranked | None:
+def rank_thresholds(
+    feature: Array, threshold: Array, n_features: int, *, always: bool = False
+) -> Ranked | None:
     """Thresholds as ranks; None where the plain values are smaller (see `DIRECT_SHARE`).
 
-    -0.0 is stored as 0.0: they compare alike.
+    `always` gives ranks even then. -0.0 is stored as 0.0: they compare alike.
     """
     values = threshold + threshold.dtype.type(0)
     by_value = np.lexsort((values, feature))
     f, v = feature[by_value], values[by_value]
     fresh = np.ones(v.size, dtype=bool)
     fresh[1:] = (f[1:] != f[:-1]) | (v[1:] != v[:-1])
-    if fresh.sum() > DIRECT_SHARE * v.size:
+    if not always and fresh.sum() > DIRECT_SHARE * v.size:
         return None
     sizes = np.bincount(f[fresh], minlength=n_features)
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -153,25 +155,38 @@ def second_siblings(split: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return second[split == 0]
 
 
-def pair_siblings(ids: Array, second: npt.NDArray[np.bool_], n_rows: int) -> Array:
-    """Ids with that of a right sibling leaf replaced by its distance from the left one.
+def pair_siblings(
+    ids: Array, second: npt.NDArray[np.bool_], n_rows: int
+) -> tuple[Array, Array]:
+    """The ids of other leaves, and for the right one of two sibling leaves its distance.
 
     Two sibling leaves rarely have the same row, or the split would not have been made: the
-    distance takes one value less, and often fewer bits.
+    distance from the left one takes fewer values than an id, and has its own frequencies.
     """
     wide = ids.astype(np.int64)
-    paired = wide.copy()
     at = np.flatnonzero(second)
-    paired[at] = (wide[at] - wide[at - 1]) % n_rows
-    return narrow(paired)
+    return narrow(wide[~second]), narrow((wide[at] - wide[at - 1]) % n_rows)
 
 
-def unpair_siblings(paired: Array, second: npt.NDArray[np.bool_], n_rows: int) -> Array:
+def unpair_siblings(
+    ids: Array, distances: Array, second: npt.NDArray[np.bool_], n_rows: int
+) -> Array:
     """The inverse of `pair_siblings`."""
-    ids = paired.astype(np.int64)
+    whole = np.empty(second.size, dtype=np.int64)
+    whole[~second] = ids
     at = np.flatnonzero(second)
-    ids[at] = (ids[at] + ids[at - 1]) % n_rows
-    return ids
+    whole[at] = (whole[at - 1] + distances) % n_rows
+    return whole
+
+
+def by_balance(left_leaves: Array, right_leaves: Array) -> Indices:
+    """The order of splits by how many more leaves there are on the left.
+
+    Training sends missing values to the side with more rows, and that is mostly the side with
+    more leaves: in this order the bits that say so come in runs.
+    """
+    difference = left_leaves.astype(np.int64) - right_leaves
+    return np.argsort(difference.clip(-(1 << 15), (1 << 15) - 1).astype(np.int16), kind="stable")
 
 
 def leaf_counts(rows: Array, outputs: int) -> Array | None:

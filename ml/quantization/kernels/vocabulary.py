@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ import numpy.typing as npt
 from ml.quantization.errors import SemanticError
 
 Array: TypeAlias = npt.NDArray[Any]
+Index: TypeAlias = Any  # an int to Python, a machine integer to a compiled function
 Split: TypeAlias = Literal[" ", ""] | None
 
 MAX_SYMBOLS_IN_A_TERM = 12
@@ -229,7 +231,7 @@ def grow_tree(packed: PackedTerms) -> TermTree:
         The streams contradict each other (a prefix longer than the symbol before, counts that do
         not add up, a rank beyond the symbols): such a file was not written by this library.
     """
-    from ml.quantization.kernels import term_tree as compiled
+    from ml.quantization.kernels import term_tree
 
     _check_streams(packed)
     n_symbols = len(packed.prefix)
@@ -238,19 +240,17 @@ def grow_tree(packed: PackedTerms) -> TermTree:
     blob = np.empty(total, dtype=np.uint8)
     offsets = np.zeros(n_symbols + 1, dtype=np.int32)
     np.cumsum(prefix + length, out=offsets[1:])
-    if not compiled.join_symbols(prefix, packed.data, offsets, blob):
+    if not term_tree.join_symbols(prefix, packed.data, offsets, blob):
         raise SemanticError("a symbol shares more bytes than the one before it has", where=_WHERE)
     first = np.zeros(len(packed.children) + 1, dtype=np.uint32)
     np.cumsum(packed.children, out=first[1:])
-    labels = np.empty(
-        len(packed.gaps), dtype=np.uint16 if n_symbols <= 1 << 16 else np.uint32
-    )
+    labels = np.empty(len(packed.gaps), dtype=np.uint16 if n_symbols <= 1 << 16 else np.uint32)
     order = ranking(packed.popularity).astype(np.uint32)
-    if not compiled.place_children(packed.gaps.astype(np.uint32), first, order, labels):
+    if not term_tree.place_children(packed.gaps.astype(np.uint32), first, order, labels):
         raise SemanticError("a child has a rank beyond the last symbol", where=_WHERE)
     ends = packed.ends if packed.ends.size else np.ones(len(packed.children), dtype=np.bool_)
     number = np.empty(len(packed.children), dtype=np.uint32)
-    n_terms = compiled.number_terms(ends, first, n_symbols, number)
+    n_terms = term_tree.number_terms(ends, first, n_symbols, number)
     return TermTree(blob, offsets, first, labels, number, int(n_terms))
 
 
@@ -303,10 +303,7 @@ def terms_of(tree: TermTree, split: Split) -> list[str]:
     """The terms by canonical number."""
     raw = tree.blob.tobytes()
     cuts = tree.offsets.tolist()
-    symbols = [
-        raw[a:b].decode("utf-8", "surrogatepass")
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True)
-    ]
+    symbols = [raw[a:b].decode("utf-8", "surrogatepass") for a, b in pairwise(cuts)]
     n_inner = len(tree.number)
     if not n_inner:
         return symbols

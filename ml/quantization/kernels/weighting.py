@@ -115,10 +115,10 @@ class Step(Protocol):
         """What `scorer` is made of: add the scores to an array of the type given; False: cannot."""
 
     def select(self, columns: Array) -> Step | None:
-        """This step with only `columns` left for what follows; the norm still counts the others."""
+        """The step with only `columns` left for what follows; the norm still counts the others."""
 
     def weighed(self, weighting: Weighting) -> Step | None:
-        """This step with another one's weighting behind it, or None when that is not possible."""
+        """The step with another one's weighting behind it, or None when that is not possible."""
 
 
 def make_scorer(

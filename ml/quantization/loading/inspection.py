@@ -6,9 +6,9 @@ one flat file, the original's answers to the held-out rows, and figures.
 
 from __future__ import annotations
 
-import pickle
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from ml.quantization.answers import Answers, answer, answerable
 from ml.quantization.calibration import component_grams
-from ml.quantization.errors import FormatError, QuantizationError, ScanMalformed, UnfittedModel
+from ml.quantization.errors import FormatError, QuantizationError, UnfittedModel
 from ml.quantization.evaluation.latency import Latency, measure_latency
 from ml.quantization.graph import Array, ModelGraph
 from ml.quantization.graph_json import node_from_json, node_to_json
@@ -26,6 +26,7 @@ from ml.quantization.limits import Limits
 from ml.quantization.loading.capture import Capture, capture_objects
 from ml.quantization.loading.scan import ScannedFile
 from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.loading.unpickle import unpickle_scanned
 from ml.quantization.loading.worker import call_worker
 from ml.quantization.surface import is_estimator, surface_of
 
@@ -112,6 +113,7 @@ def inspect_file(
         HANDLER,
         {
             "snapshot": str(scanned.snapshot),
+            "source": str(scanned.source),
             "format": scanned.format,
             "trusted": sorted(trust.extra),
             "limits": {name: getattr(limits, name) for name in limits.__slots__},
@@ -132,7 +134,9 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     trust = TrustPolicy(frozenset(request["trusted"]))
     workspace = Path(request["workspace"])
     started = time.perf_counter()
-    model, warned = _load(Path(request["snapshot"]), request["format"])
+    model, warned = unpickle_scanned(
+        Path(request["snapshot"]), request["format"], request["source"]
+    )
     load_seconds = time.perf_counter() - started
     held = capture_objects(model, trust, limits)
     check_fitted(model)
@@ -189,7 +193,7 @@ def check_fitted(model: Any) -> None:
         return  # not an estimator in scikit-learn's sense: it has no fit
 
 
-def serving_method(methods: tuple[str, ...] | list[str]) -> str | None:
+def serving_method(methods: Sequence[str]) -> str | None:
     """Return the method whose latency a reader cares for."""
     for name in ("predict_proba", "predict", "decision_function", "transform", "score_samples"):
         if name in methods:
@@ -240,39 +244,6 @@ def needs_target(task: str) -> bool:
     return task in ("classification", "regression")
 
 
-def _load(snapshot: Path, kind: str) -> tuple[Any, list[str]]:
-    """The model, and what its loading warned of. The only unpickling in this library's batch."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            if kind == "joblib":
-                import joblib
-
-                model = joblib.load(snapshot)
-            else:
-                with snapshot.open("rb") as file:
-                    model = pickle.load(file)
-        except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
-            raise ScanMalformed(
-                "the model does not load",
-                where=snapshot.name,
-                got=f"{type(error).__name__}: {error}",
-                do="load it with the library versions it was saved with, and save it again",
-            ) from None
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise ScanMalformed(
-                "the model's state does not fit the installed classes",
-                where=snapshot.name,
-                got=f"{type(error).__name__}: {error}",
-                do="load it with the library versions it was saved with, and save it again",
-            ) from None
-    return model, sorted({_first_line(warning.message) for warning in caught})
-
-
-def _first_line(message: Warning | str) -> str:
-    return str(message).strip().split("\n", 1)[0][:200]
-
-
 def _ask(
     model: Any,
     held: Capture,
@@ -302,7 +273,7 @@ def _ask(
             warnings.simplefilter("ignore")
             answers = answer(estimator, gate.rows, methods)
             answers.to_files(workspace)
-            latency = _latency(estimator, methods, gate.rows, request["latency_seconds"])
+            latency = measure_serving(estimator, methods, gate.rows, request["latency_seconds"])
             grams = component_grams(held, calibration.rows, path) if calibration else {}
     except QuantizationError as error:
         return {"error": {"name": type(error).__name__, "fields": error.fields()}}
@@ -315,11 +286,14 @@ def _ask(
     }
 
 
-def _latency(estimator: Any, methods: tuple[str, ...], rows: Any, budget: float) -> Latency | None:
+def measure_serving(
+    estimator: Any, methods: Sequence[str], rows: Any, budget_seconds: float
+) -> Latency | None:
+    """Return the latency of the method that serves; None when there is none, or no budget."""
     method = serving_method(methods)
-    if method is None or budget <= 0:
+    if method is None or budget_seconds <= 0:
         return None
-    return measure_latency(getattr(estimator, method), rows, budget_seconds=budget)
+    return measure_latency(getattr(estimator, method), rows, budget_seconds=budget_seconds)
 
 
 def _write_arrays(arrays: tuple[Array, ...], path: Path) -> list[list[Any]]:

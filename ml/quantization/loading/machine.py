@@ -116,7 +116,9 @@ class Machine:
         elif isinstance(target, Instance) and self._is_a("collections:deque", target):
             target.items += items
         else:
-            raise ScanRefused("appends to something else than a list", got=describe(target))
+            raise ScanRefused(
+                "appends to something else than a list", got=describe(target), do=LEAVE
+            )
 
     def set_items(self, items: list[object]) -> None:
         """Add pairs to the dict on top of the stack."""
@@ -131,7 +133,9 @@ class Machine:
         elif isinstance(target, Instance) and any(self._is_a(name, target) for name in _DICTS):
             target.items += items
         else:
-            raise ScanRefused("sets items of something else than a dict", got=describe(target))
+            raise ScanRefused(
+                "sets items of something else than a dict", got=describe(target), do=LEAVE
+            )
 
     def _is_a(self, name: str, target: Instance) -> bool:
         return target.name == name or target.name in self.found.trust.extra
@@ -140,7 +144,9 @@ class Machine:
         """Extend the set on top of the stack."""
         target = self.stack[-1]
         if type(target) is not Members:
-            raise ScanRefused("adds members to something else than a set", got=describe(target))
+            raise ScanRefused(
+                "adds members to something else than a set", got=describe(target), do=LEAVE
+            )
         for key in items:
             _check_key(key)
         target += items

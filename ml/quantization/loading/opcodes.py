@@ -230,7 +230,9 @@ def _read_joblib_array(machine: Machine, state: object) -> NDArray:
         stream.skip(stream.unsigned(1))
     if size > len(stream.data):
         expected, got = f"at most {len(stream.data):,} bytes", f"{size:,}"
-        raise ScanRefused("an array is larger than the file", expected=expected, got=got, do=LEAVE)
+        raise ScanRefused(
+            "an array is larger than the whole file", expected=expected, got=got, do=RESAVE
+        )
     stream.skip(size)
     return array
 

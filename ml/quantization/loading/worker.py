@@ -6,7 +6,6 @@ scripts without a guard, and daemonic processes (Dask's workers) may not start c
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -24,7 +23,12 @@ from ml.quantization.limits import Limits
 from ml.quantization.loading.channel import REQUEST_BYTES, encode_record
 from ml.quantization.loading.exchange import Exchange, last_line
 
-HANDLERS: Final = frozenset({"ml.quantization.loading.inspection:inspect"})
+HANDLERS: Final = frozenset(
+    {
+        "ml.quantization.loading.inspection:inspect",
+        "ml.quantization.loading.trial:answer_rows",
+    }
+)
 PRELOAD: Final = (
     "numpy",
     "scipy.sparse",
@@ -39,6 +43,8 @@ PRELOAD: Final = (
     "joblib",
     "pandas",
     "ml.quantization.loading.inspection",
+    "ml.quantization.loading.trial",
+    "ml.quantization.predictor",
 )
 _ONE_THREAD: Final = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")
@@ -57,8 +63,11 @@ class _Server:
     log: IO[bytes]
     owner: int
 
-    def stop(self) -> None:
-        """Close the socket, which ends the server; it has no state to lose if it must be killed."""
+    def stop(self) -> str:
+        """Close the socket, which ends the server, and give the last line it printed.
+
+        It has no state to lose, so that it is killed when it does not end at once.
+        """
         self.control.close()
         if os.getpid() != self.owner:  # a fork of the parent: not its server
             self.process.returncode = 0
@@ -68,7 +77,8 @@ class _Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self.log.close()
+        with self.log:
+            return last_line(os.pread(self.log.fileno(), 1 << 20, 0)[-4096:])
 
 
 class Worker:
@@ -87,6 +97,7 @@ class Worker:
         self._preload = preload
         self._lock = threading.Lock()
         self._server: _Server | None = None
+        self._last_words = ""
         self._finalizer: weakref.finalize[Any, Any] | None = None
         _WORKERS.add(self)
 
@@ -117,32 +128,42 @@ class Worker:
             raise WorkerError("the request is too large", where=handler, expected=expected, got=got,
                               do=do)  # fmt: skip
         for _ in range(2):  # a server that died before it forked has run nothing: once more
-            exchange = Exchange(handler, payload, limits)
-            with exchange:
-                if self._submit(exchange) and exchange.wait():
+            with Exchange(handler, payload, limits) as exchange:
+                server = self._submit(exchange)
+                if server is not None and exchange.wait():
                     return exchange.answer()
-        raise self._not_started(handler)
+            if server is not None:
+                self._retire(server)
+        do = "see whether this Python can import ml.quantization.loading.inspection"
+        got = self._last_words
+        raise WorkerError("the worker process does not start", where=handler, got=got, do=do)
 
     def close(self) -> None:
         """End the server; a later call starts a new one."""
         with self._lock:
             self._drop()
 
-    def _submit(self, exchange: Exchange) -> bool:
+    def _submit(self, exchange: Exchange) -> _Server | None:
         with self._lock:
             if self._server is None or self._server.process.poll() is not None:
                 self._drop()
-                self._start()
-            assert self._server is not None
+                self._server = self._start()
+            server = self._server
             try:
-                socket.send_fds(self._server.control, [b"+"], exchange.descriptors())
-            except OSError:
-                return False
+                socket.send_fds(server.control, [b"+"], exchange.descriptors())
+            except OSError:  # it died a moment ago
+                self._drop()
+                return None
             finally:
                 exchange.hand_over()
-        return True
+        return server
 
-    def _start(self) -> None:
+    def _retire(self, server: _Server) -> None:
+        with self._lock:
+            if self._server is server:  # and not one that another thread has started since
+                self._drop()
+
+    def _start(self) -> _Server:
         ours, theirs = socket.socketpair()
         log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the server
         setup = {
@@ -161,25 +182,15 @@ class Worker:
                 env=os.environ | _ONE_THREAD,
                 start_new_session=True,
             )
-        self._server = _Server(process, ours, log, os.getpid())
-        self._finalizer = weakref.finalize(self, self._server.stop)
+        server = _Server(process, ours, log, os.getpid())
+        self._finalizer = weakref.finalize(self, server.stop)
+        return server
 
     def _drop(self) -> None:
-        if self._finalizer is not None:
-            self._finalizer()
+        if self._server is not None and self._finalizer is not None:
+            self._finalizer.detach()
+            self._last_words = self._server.stop()
         self._server = self._finalizer = None
-
-    def _not_started(self, handler: str) -> WorkerError:
-        with self._lock:
-            got = ""
-            if self._server is not None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._server.process.wait(_STOP_SECONDS)
-                self._server.log.seek(0)
-                got = last_line(self._server.log.read()[-4096:])
-            self._drop()
-        do = "see whether this Python can import ml.quantization.loading"
-        return WorkerError("the worker process does not start", where=handler, got=got, do=do)
 
     def _forget(self) -> None:
         # In a fork of this process: its lock may be held for ever, its server is the parent's.

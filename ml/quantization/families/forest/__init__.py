@@ -1,11 +1,45 @@
-"""Forests and boosted trees: all trees of a model pooled into a handful of small arrays."""
+"""Forests and boosted trees: all trees of a model pooled into a handful of small arrays.
+
+The kernels behind `lower` are imported at the first forest, not with the family: they need numba.
+"""
 
 from __future__ import annotations
 
-from ml.quantization.families.family import Family
+from ml.quantization.families.family import Arrays, Component, Family, Lowered
+from ml.quantization.families.forest.examples import examples
 from ml.quantization.families.forest.kinds import KINDS, RESIDUE
+from ml.quantization.graph import ObjectNode, PackedNode
 
 __all__ = ["FAMILY"]
-from ml.quantization.families.forest.packing import pack, unpack
 
-FAMILY = Family(name="forest", types=frozenset(KINDS), residue=RESIDUE, pack=pack, unpack=unpack)
+
+def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
+    """The component with all its trees pooled; None where they are not trees of one make."""
+    from ml.quantization.families.forest import packing
+
+    return packing.pack(node, arrays)
+
+
+def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
+    """The component as scikit-learn holds it; `SemanticError` for parts that do not fit."""
+    from ml.quantization.families.forest import packing
+
+    return packing.unpack(node, arrays)
+
+
+def lower(component: Component, exact: bool) -> Lowered | None:
+    """The fast predictor: bit for bit the restored estimator's answers, so `exact` or not."""
+    from ml.quantization.families.forest import lowering
+
+    return lowering.lower_forest(component)
+
+
+FAMILY = Family(
+    name="forest",
+    types=frozenset(KINDS),
+    residue=RESIDUE,
+    pack=pack,
+    unpack=unpack,
+    lower=lower,
+    examples=examples,
+)

@@ -13,6 +13,7 @@ TREE = "sklearn.tree._tree:Tree"
 PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor:TreePredictor"
 BIN_MAPPER = "sklearn.ensemble._hist_gradient_boosting.binning:_BinMapper"
 RESTORED_TREE = "ml.quantization.restored_trees:RestoredTree"
+RESTORED_LEAVES = "ml.quantization.restored_trees:RestoredLeaves"
 RESTORED_PREDICTOR = "ml.quantization.restored_trees:RestoredPredictor"
 RESTORED_BIN_MAPPER = "ml.quantization.restored_trees:RestoredBinMapper"
 

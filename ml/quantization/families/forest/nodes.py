@@ -11,6 +11,7 @@ from ml.quantization.families.family import Arrays
 from ml.quantization.families.forest.kinds import (
     CLASSIFIER_TREES,
     PREDICTOR,
+    RESTORED_LEAVES,
     RESTORED_PREDICTOR,
     RESTORED_TREE,
     TREE,
@@ -320,8 +321,10 @@ def _fractions(rows: Array) -> tuple[Array, bool]:
     return divide_counts(rows), True
 
 
-def build_trees(trees: PooledTrees, make: TreeMake, arrays: Arrays) -> list[Node]:
-    """A `Tree` node for each tree of a forest."""
+def build_trees(
+    trees: PooledTrees, make: TreeMake, arrays: Arrays, *, valued: bool
+) -> list[Node]:
+    """A `Tree` node for each tree of a forest; `valued`: leaf rows are the trees' values."""
     n_classes = ArrayNode(arrays.add(np.array(make.n_classes, dtype=np.int64)))
     records = _records(trees, _TREE_DTYPE)
     split = trees.split == 1
@@ -332,20 +335,20 @@ def build_trees(trees: PooledTrees, make: TreeMake, arrays: Arrays) -> list[Node
     inner = np.flatnonzero(split)
     base = np.repeat(starts[:-1], trees.sizes)[inner]
     for name, fill in (("left_child", LEAF), ("right_child", LEAF), ("feature", UNUSED)):
-        records[name] = fill
-    records["threshold"] = UNUSED
+        records[name].fill(fill)
+    records["threshold"].fill(UNUSED)
     records["left_child"][at[inner]] = order[inner + 1]
     records["right_child"][at[inner]] = order[base + trees.right[inner]]
     records["feature"][at[inner]] = trees.feature
     records["threshold"][at[inner]] = trees.threshold
     records["missing_go_to_left"][at[inner]] = trees.missing_left
     values = np.zeros((len(split), make.n_outputs, max(make.n_classes)))
-    leaf_rows = trees.rows[trees.ids].reshape(-1, make.n_outputs, max(make.n_classes))
-    values[at[~split]] = leaf_rows
+    if valued:
+        values[at[~split]] = trees.rows[trees.ids].reshape(-1, *values.shape[1:])
     deepest = np.maximum.reduceat(trees.depth, starts[:-1])
     return [
         ObjectNode(
-            RESTORED_TREE,
+            RESTORED_TREE if valued else RESTORED_LEAVES,
             (make.n_features, n_classes, make.n_outputs),
             mapping(
                 [
@@ -367,8 +370,8 @@ def build_predictors(trees: PooledTrees, arrays: Arrays) -> list[Node]:
     split = trees.split == 1
     inner = np.flatnonzero(split)
     local = inner - np.repeat(starts[:-1], trees.sizes)[inner]
-    records["is_leaf"] = ~split
-    records["depth"] = trees.depth
+    records["is_leaf"][~split] = 1
+    records["depth"][:] = trees.depth
     records["value"][~split] = trees.rows[trees.ids, 0]
     records["left"][inner] = local + 1
     records["right"][inner] = trees.right[inner]
@@ -396,7 +399,8 @@ def build_predictors(trees: PooledTrees, arrays: Arrays) -> list[Node]:
 
 def _predictor(records: RecordArrayNode, sets: Array, arrays: Arrays) -> ObjectNode:
     return ObjectNode(
-        RESTORED_PREDICTOR,
+        RESTORED_LEAVES,
+    RESTORED_PREDICTOR,
         (),
         mapping(
             [

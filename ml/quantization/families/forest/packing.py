@@ -124,9 +124,10 @@ def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
     members = _members(held)
     layout = _layout(kind, make, _owner(node.type, members), held)
     trees = decode_parts(read_parts(node, arrays), layout)
-    built = (
-        build_trees(trees, make, arrays) if make is not None else build_predictors(trees, arrays)
-    )
+    if make is not None:
+        built = build_trees(trees, make, arrays, valued=kind.leaf == "value")
+    else:
+        built = build_predictors(trees, arrays)
     attribute = _contain(kind, built, members, held, arrays)
     state: list[tuple[str, Node]] = [
         (name, _restored_mapper(value) if name == "_bin_mapper" else value)

@@ -9,8 +9,9 @@
 | `tree_thresholds` | sorted distinct thresholds, by feature; or, without `tree_ranks`, one a split, ordered by feature |
 | `tree_table_sizes` | thresholds of each feature in that table |
 | `tree_ranks` | the place of each split's threshold in its feature's table, ordered by feature |
-| `tree_missing_left` | one bit a split, packed: missing values go left; or one bool for all |
-| `tree_leaves` | the row of each leaf, a right sibling leaf as its distance from the left one; absent: row i is leaf i's |
+| `tree_missing_left` | one bit a split, packed, ordered by leaves on the left less those on the right: missing values go left; or one bool for all |
+| `tree_leaves` | the row of each leaf, but for the right one of two sibling leaves; absent: row i is leaf i's |
+| `tree_second_leaves` | for those, the distance of its row from the left one's, modulo the number of rows |
 | `tree_rows` | leaf rows as numbers |
 | `tree_counts` | leaf rows as counts: a row is its counts over their sum, output by output |
 | `tree_codes`, `tree_scales`, `tree_lows` | leaf rows as codes: low + scale * code, one pair a tree |
@@ -31,9 +32,10 @@ import numpy as np
 from ml.quantization.errors import SemanticError
 from ml.quantization.graph import Array
 from ml.quantization.kernels.pooled import PooledTrees
-from ml.quantization.kernels.topology import shape, tree_starts
+from ml.quantization.kernels.topology import count_leaves, shape, tree_starts
 from ml.quantization.kernels.tree_pack import (
     Ranked,
+    by_balance,
     by_feature,
     divide_counts,
     leaf_counts,
@@ -50,7 +52,7 @@ Parts = dict[str, Any]  # part name -> ndarray, int or bool
 
 PREFIX = "tree_"
 MISSING_LEFT = "tree_missing_left"
-LEAF_PARTS = ("tree_leaves", "tree_rows", "tree_counts", "tree_codes", "tree_scales", "tree_lows")
+LEAF_PARTS = ("tree_leaves", "tree_second_leaves", "tree_rows", "tree_counts", "tree_codes", "tree_scales", "tree_lows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def encode_parts(trees: PooledTrees, layout: Layout) -> Parts:
         "tree_nodes": int(trees.split.size),
         "tree_splits": np.packbits(trees.split),
         "tree_features": narrow(trees.feature),
-        MISSING_LEFT: _flags(trees.missing_left),
+        MISSING_LEFT: _flags(trees.missing_left, balance(trees.split, trees.sizes, trees.right)),
     }
     parts |= encode_thresholds(trees.feature, trees.threshold, layout.n_features)
     parts |= encode_leaves(trees, layout)
@@ -115,7 +117,8 @@ def encode_leaves(trees: PooledTrees, layout: Layout) -> Parts:
         rows = table.rows
         if len(rows) > 1:
             second = second_siblings(trees.split)
-            parts["tree_leaves"] = pair_siblings(table.ids, second, len(rows))
+            ids, distances = pair_siblings(table.ids, second, len(rows))
+            parts |= {"tree_leaves": ids, "tree_second_leaves": distances}
     counts = leaf_counts(rows, layout.outputs) if layout.fractions else None
     if counts is not None:
         return {**parts, "tree_counts": counts}
@@ -165,7 +168,7 @@ def decode_parts(parts: Parts, layout: Layout, path: str = "") -> PooledTrees:
         *formed,
         feature,
         _decode_thresholds(read, feature),
-        _decode_missing(read, n_splits),
+        _decode_missing(read, flags, formed),
         rows,
         ids,
         _decode_order(read, flags, formed) if "tree_left" in parts else None,
@@ -190,11 +193,13 @@ def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
     else:
         rows = held.astype(np.float64)
     if "tree_leaves" in parts:
-        paired = read.array("tree_leaves", (n_leaves,), "u")
-        ids = unpair_siblings(paired, second_siblings(flags), len(rows))
-        if ids.size and (not len(rows) or int(ids.max()) >= len(rows)):
+        second = second_siblings(flags)
+        n_second = int(second.sum())
+        held_ids = read.array("tree_leaves", (n_leaves - n_second,), "u")
+        distances = read.array("tree_second_leaves", (n_second,), "u")
+        if not len(rows) or (held_ids.size and int(held_ids.max()) >= len(rows)):
             read.refuse("tree_leaves", f"rows below {len(rows)}")
-        return rows, ids
+        return rows, unpair_siblings(held_ids, distances, second, len(rows))
     if len(rows) == 1:
         return rows, np.zeros(n_leaves, dtype=np.int64)
     if len(rows) != n_leaves:
@@ -235,10 +240,23 @@ def _decode_thresholds(read: _Reader, feature: Array) -> Array:
     return found
 
 
-def _decode_missing(read: _Reader, n_splits: int) -> Array:
+def balance(flags: Array, sizes: Array, right: Array) -> Array:
+    """The order of splits that `tree_missing_left` is in."""
+    leaves = np.empty(flags.size, dtype=np.int32)
+    count_leaves(flags, sizes, right, leaves)
+    inner = np.flatnonzero(flags)
+    base = np.repeat(tree_starts(sizes)[:-1], sizes)[inner]
+    return by_balance(leaves[inner + 1], leaves[base + right[inner]])
+
+
+def _decode_missing(read: _Reader, flags: Array, formed: tuple[Array, Array, Array]) -> Array:
+    n_splits = int(flags.sum())
     if isinstance(read.parts.get(MISSING_LEFT), bool):
         return np.full(n_splits, read.parts[MISSING_LEFT])
-    return read.bits(MISSING_LEFT, n_splits) == 1
+    missing_left = np.empty(n_splits, dtype=bool)
+    order = balance(flags, formed[0], formed[1])
+    missing_left[order] = read.bits(MISSING_LEFT, n_splits) == 1
+    return missing_left
 
 
 def _decode_order(read: _Reader, flags: Array, formed: tuple[Array, Array, Array]) -> Array:
@@ -259,10 +277,10 @@ def _decode_order(read: _Reader, flags: Array, formed: tuple[Array, Array, Array
     return order.astype(np.int32)
 
 
-def _flags(values: Array) -> Any:
+def _flags(values: Array, order: Array) -> Any:
     if not values.size or (values == values[0]).all():
         return bool(values.size and values[0])
-    return np.packbits(values)
+    return np.packbits(values[order])
 
 
 @dataclass(frozen=True, slots=True)

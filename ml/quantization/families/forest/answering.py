@@ -1,0 +1,227 @@
+"""A packed forest as the kernels take it, built at the first question."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ml.quantization.families.family import Component
+from ml.quantization.families.forest import kinds
+from ml.quantization.families.forest.kinds import KINDS
+from ml.quantization.families.forest.parts import Layout, Parts, decode_parts
+from ml.quantization.graph import Array
+from ml.quantization.kernels import tree_sum
+from ml.quantization.kernels.pooled import PooledTrees
+from ml.quantization.kernels.tree_sum import Nodes, Shape, TreeSum
+
+Jobs: TypeAlias = int | None
+
+PART_NAMES = (
+    "tree_count",
+    "tree_nodes",
+    "tree_splits",
+    "tree_features",
+    "tree_thresholds",
+    "tree_table_sizes",
+    "tree_ranks",
+    "tree_missing_left",
+    "tree_leaves",
+    "tree_second_leaves",
+    "tree_rows",
+    "tree_counts",
+    "tree_codes",
+    "tree_scales",
+    "tree_lows",
+    "tree_left",
+    "tree_right_gap",
+    "tree_categorical",
+    "tree_bitsets",
+)
+# Criteria whose trees take NaN in every scikit-learn from 1.6 on.
+NAN_CRITERIA = frozenset(
+    {"gini", "log_loss", "entropy", "squared_error", "friedman_mse", "poisson"}
+)
+
+
+class PackedForest:
+    """The trees of one component, decoded and checked.
+
+    Attributes
+    ----------
+    trees : PooledTrees
+    n_features : int
+        Columns of the rows it is asked about.
+    owner : str
+        Class of the tree estimators.
+    n_outputs : int
+    n_classes : tuple of int
+        One an output; 1 for regression.
+    """
+
+    def __init__(self, component: Component) -> None:
+        kind = KINDS[component.type]
+        self.component = component
+        self.owner: str = component.get("tree_type", component.type)
+        self.n_features = int(component["n_features_in_"])
+        numbers = component.get("tree_make")
+        own_features = int(numbers[0]) if numbers else self.n_features
+        self.n_outputs = int(numbers[1]) if numbers else 1
+        self.n_classes = tuple(int(number) for number in numbers[2:]) if numbers else (1,)
+        width = {"value": self.n_outputs * max(self.n_classes), "path": 1, "none": 0}[kind.leaf]
+        fractions = kind.leaf == "value" and self.owner in kinds.CLASSIFIER_TREES
+        layout = Layout(own_features, width, self.n_outputs, fractions)
+        parts: Parts = {name: component[name] for name in PART_NAMES if name in component}
+        self.trees: PooledTrees = decode_parts(parts, layout, component.path)
+
+    @property
+    def n_trees(self) -> int:
+        """Number of trees."""
+        return len(self.trees.sizes)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a leaf row."""
+        return int(self.trees.rows.shape[1])
+
+    def setting(self, name: str) -> Any:
+        """A hyper-parameter that all trees share."""
+        shared = self.component.get("tree_shared")
+        return shared.get(name) if isinstance(shared, dict) else self.component.get(name)
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The trees with features counted in the columns of the rows, thresholds in float32."""
+        trees = self.trees
+        return Shape(
+            trees.split,
+            trees.sizes,
+            trees.right,
+            trees.depth,
+            self._columns().astype(np.int32),
+            np.ascontiguousarray(trees.threshold, dtype=np.float32),
+            trees.missing_left,
+        )
+
+    def _columns(self) -> Array:
+        columns = self.component.get("tree_columns")
+        if not isinstance(columns, np.ndarray) or self._sees_all():
+            return self.trees.feature
+        if columns.shape[0] != self.n_trees or columns.max(initial=0) >= self.n_features:
+            raise IndexError("columns beyond the rows")
+        tree = np.repeat(np.arange(self.n_trees), (self.trees.sizes - 1) // 2)
+        return columns[tree, self.trees.feature]
+
+    def _sees_all(self) -> bool:
+        # An isolation forest over all features does not look its members' columns up.
+        return self.component.get("_max_features") == self.n_features and (
+            KINDS[self.component.type].leaf == "path"
+        )
+
+    @cached_property
+    def leaf_nodes(self) -> Nodes | None:
+        """The traversal that ends in the leaf's number within its tree."""
+        return tree_sum.lay_out(self.shape, self.trees.leaf_numbers, self.n_features)
+
+    @cached_property
+    def nan_allowed(self) -> bool:
+        """Whether the trees surely take NaN: where not, scikit-learn is asked."""
+        random = "ExtraTree" not in self.owner or self.setting("splitter") == "random"
+        return (
+            random
+            and self.setting("criterion") in NAN_CRITERIA
+            and self.setting("monotonic_cst") is None
+        )
+
+
+def tree_sums(
+    shape: Shape, ids: Array, table: Array, groups: int, n_columns: int
+) -> TreeSum | None:
+    """The sum of leaf rows `table[ids]`; None where the trees do not fit the traversal."""
+    nodes = tree_sum.lay_out(shape, ids, n_columns)
+    if nodes is None:
+        return None
+    flat = np.array(table, dtype=np.float64).reshape(-1)
+    return TreeSum(nodes, tree_sum.mask_out(shape, ids), flat, table.shape[1], groups)
+
+
+def float_rows(rows: Array, *, nan_allowed: bool) -> tuple[Array, bool] | None:
+    """The rows as float32, and whether any value is missing; None where they are refused."""
+    with np.errstate(over="ignore"):
+        values = np.array(rows, dtype=np.float32, order="C")
+    if np.isfinite(values).all():
+        return values, False
+    if not nan_allowed or np.isinf(values).any():
+        return None
+    return values, True
+
+
+def one_row(rows: Array) -> Array:
+    """A single row as a writable float64 array: the one type that the kernels are compiled for."""
+    buffer = np.empty(rows.shape)
+    buffer[...] = rows
+    return buffer
+
+
+def threads(asked: Jobs, component: Component) -> int:
+    """How many threads `n_jobs`, or else the estimator's own `n_jobs`, means."""
+    jobs = asked if asked is not None else component.get("n_jobs")
+    if not isinstance(jobs, int) or jobs == 0:
+        return 1
+    return jobs if jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + jobs)
+
+
+def add_leaves(
+    sums: TreeSum,
+    rows: Array,
+    start: Array,
+    divisor: float,
+    *,
+    nan_allowed: bool,
+    jobs: int,
+) -> Array | None:
+    """`(start + sum of leaf rows) / divisor` for each row; None for rows that are refused.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, n_columns)
+        Compared as float32.
+    start : ndarray, shape (1, groups * width)
+        What the sum starts from.
+    """
+    out = np.empty((len(rows), start.shape[1]))
+    out[...] = start
+    if len(rows) == 1:
+        done = tree_sum.answer_one(
+            sums.nodes.words,
+            sums.nodes.floats,
+            sums.nodes.starts,
+            one_row(rows),
+            sums.nodes.shift,
+            nan_allowed,
+            sums.table,
+            sums.width,
+            sums.groups,
+            divisor,
+            out.reshape(-1),
+        )
+        return out if done else None
+    prepared = float_rows(rows, nan_allowed=nan_allowed)
+    if prepared is None:
+        return None
+    values, missing = prepared
+    sums.add(values, out, missing=missing, threads=jobs)
+    out /= divisor
+    return out
+
+
+def leaf_numbers(forest: PackedForest, rows: Array, jobs: int) -> Array | None:
+    """The leaf of each row in each tree: int64 (n, n_trees); None for rows that are refused."""
+    nodes = forest.leaf_nodes
+    prepared = float_rows(rows, nan_allowed=forest.nan_allowed)
+    if nodes is None or prepared is None:
+        return None
+    values, missing = prepared
+    return tree_sum.payloads(nodes, values, missing=missing, threads=jobs)

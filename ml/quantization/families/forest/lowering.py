@@ -1,0 +1,29 @@
+"""Which fast predictor a forest gets."""
+
+from __future__ import annotations
+
+from ml.quantization.families.family import Component, Lowered
+from ml.quantization.families.forest.averaged import lower_averaged, lower_embedding
+from ml.quantization.families.forest.boosted import lower_boosted
+from ml.quantization.families.forest.histogram import lower_histogram
+from ml.quantization.families.forest.isolated import lower_isolated
+from ml.quantization.families.forest.kinds import KINDS
+from ml.quantization.families.forest.weighted import lower_weighted
+
+
+def lower_forest(component: Component) -> Lowered | None:
+    """The fast predictor of a packed forest, bit for bit the restored estimator's answers."""
+    kind = KINDS[component.type]
+    if "tree_splits" not in component or "n_features_in_" not in component:
+        return None
+    if kind.container == "nested":
+        return lower_histogram(component)
+    if kind.container == "grid":
+        return lower_boosted(component)
+    if kind.leaf == "path":
+        return lower_isolated(component)
+    if kind.leaf == "none":
+        return lower_embedding(component)
+    if kind.importances == "weighted":
+        return lower_weighted(component)
+    return lower_averaged(component)

@@ -1,0 +1,172 @@
+"""Vectorizers as arrays that kernels read: equal bit for bit to scikit-learn's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml.quantization.families.family import Component, Lowered
+from ml.quantization.families.text.names import HASHING, MAPPINGS, STREAMS, TFIDF, TRANSFORMER
+from ml.quantization.kernels.documents import Analysis
+from ml.quantization.kernels.frequencies import Frequencies, idf_table
+from ml.quantization.kernels.vocabulary import PackedTerms, TermTree, grow_tree
+
+if TYPE_CHECKING:
+    from ml.quantization.kernels.weighting import Step, Weighting
+
+_DTYPES = {f"numpy:{name}": np.dtype(name).char for name in ("float64", "float32", "int64", "int32")}
+_DTYPES |= {"builtins:float": "d", "builtins:int": "l"}
+
+
+def lower(component: Component, exact: bool) -> Lowered | None:
+    """The step as arrays: every value that it gives is equal bit for bit to scikit-learn's."""
+    if component.type == MAPPINGS:
+        return None  # its input is mappings, which only Python can walk
+    if component.type == TRANSFORMER:
+        return _lower_transformer(component)
+    step = _hashing_step(component) if component.type == HASHING else _text_step(component)
+    return None if step is None else _lowered(step, (component.path,))
+
+
+def _lowered(step: Step, names: tuple[str, ...]) -> Lowered:
+    return Lowered(methods={"transform": step.matrix}, input="text", names=names, text=step)
+
+
+def _lower_transformer(component: Component) -> Lowered | None:
+    weighting = _weighting(component)
+    if weighting is None:
+        return None
+
+    def absorb(previous: Lowered) -> Lowered | None:
+        step = previous.text
+        if step is None or (len(weighting.codes) not in (0, step.n_columns)):
+            return None
+        weighed = step.weighed(weighting)
+        names = (*previous.names, component.path)
+        return None if weighed is None else _lowered(weighed, names)
+
+    return Lowered(methods={"transform": _restored}, absorb=absorb, names=(component.path,))
+
+
+def _restored(rows: Any) -> None:
+    """Nothing: rows that are no text are the restored transformer's business."""
+
+
+def _weighting(component: Component) -> Weighting | None:
+    from ml.quantization.kernels.weighting import Weighting
+
+    norm, sublinear = component.get("norm"), component.get("sublinear_tf")
+    if norm not in ("l1", "l2", "max", None) or not isinstance(sublinear, bool):
+        return None
+    if "idf.counts" in component:
+        frequencies = Frequencies(
+            component["idf.counts"],
+            component["idf.total"],
+            component["idf.corrections"],
+            component["idf.dtype"],
+        )
+        codes, table = idf_table(frequencies)
+        return Weighting(sublinear=sublinear, codes=codes, idf=table, norm=norm)
+    idf = component.get("idf_")
+    if idf is None:
+        return Weighting(sublinear=sublinear, norm=norm)
+    if not isinstance(idf, np.ndarray) or idf.dtype.char not in "df":
+        return None
+    table, codes = np.unique(idf, return_inverse=True)
+    return Weighting(sublinear=sublinear, codes=codes.astype(np.uint32), idf=table, norm=norm)
+
+
+def _analysis(component: Component) -> Analysis | None:
+    """The settings of a vectorizer; None when it calls functions of its own or reads files."""
+    get = component.get
+    ngrams, stop = get("ngram_range"), get("stop_words")
+    if stop == "english":
+        stop = get("terms.stop_words", stop)
+    if (
+        get("input") != "content"
+        or get("analyzer") not in ("word", "char", "char_wb")
+        or get("tokenizer") is not None
+        or get("preprocessor") is not None
+        or get("strip_accents") not in ("ascii", "unicode", None)
+        or not isinstance(get("token_pattern"), str)
+        or not isinstance(get("lowercase"), bool)
+        or not isinstance(ngrams, tuple | list)
+        or len(ngrams) != 2
+        or not all(isinstance(n, int) for n in ngrams)
+        or not 1 <= ngrams[0] <= ngrams[1]
+        or not (stop is None or isinstance(stop, list | tuple | set | frozenset))
+        or not all(isinstance(word, str) for word in stop or ())
+    ):
+        return None
+    analysis = Analysis(
+        get("analyzer"),
+        (ngrams[0], ngrams[1]),
+        get("lowercase"),
+        get("strip_accents"),
+        get("token_pattern"),
+        frozenset(stop or ()),
+    )
+    return analysis if analysis.analyzer != "word" or analysis.tokenizer() else None
+
+
+def _dtype(component: Component) -> str | None:
+    """The type of the matrix; None for those that are not treated (or not given as a class)."""
+    held = component.get("dtype")
+    return _DTYPES.get(held) if isinstance(held, str) else None
+
+
+def _text_step(component: Component) -> Step | None:
+    from ml.quantization.kernels.text import Reader, TextStep
+
+    analysis = _analysis(component)
+    kind = _dtype(component)
+    if analysis is None or kind is None or "terms.split" not in component:
+        return None
+    if component["terms.split"] != ("" if analysis.analyzer != "word" else " "):
+        return None
+    tree = _tree(component)
+    columns = component.get("terms.columns")
+    if columns is None:
+        columns = np.zeros(0, dtype=np.int32)
+    elif not np.array_equal(np.sort(columns), np.arange(tree.n_terms)):
+        return None
+    weighting = _plain(component, kind)
+    if component.type == TFIDF:
+        behind = component.get("_tfidf")
+        found = _weighting(behind) if isinstance(behind, Component) else None
+        if found is None or len(found.codes) not in (0, tree.n_terms):
+            return None
+        floats = "f" if kind == "f" else "d"
+        weighting = replace(found, binary=weighting.binary, dtype=floats)
+    reader = Reader.of(analysis, tree)
+    return TextStep(reader, tree, columns.astype(np.int32), tree.n_terms, weighting)
+
+
+def _plain(component: Component, kind: str) -> Weighting:
+    from ml.quantization.kernels.weighting import Weighting
+
+    return Weighting(binary=component.get("binary") is True, dtype=kind)
+
+
+def _tree(component: Component) -> TermTree:
+    streams = {name: component[f"terms.{name}"] for name in STREAMS}
+    ends = component.get("terms.ends")
+    return grow_tree(
+        PackedTerms(**streams, ends=np.zeros(0, dtype=np.bool_) if ends is None else ends)
+    )
+
+
+def _hashing_step(component: Component) -> Step | None:
+    from ml.quantization.kernels.hashed_text import HashedStep
+
+    analysis = _analysis(component)
+    kind = _dtype(component)
+    n_features, norm = component.get("n_features"), component.get("norm")
+    if analysis is None or kind not in ("d", "f") or norm not in ("l1", "l2", None):
+        return None
+    if not isinstance(n_features, int) or not 1 <= n_features < 1 << 31:
+        return None
+    weighting = replace(_plain(component, kind), norm=norm)
+    return HashedStep(analysis, n_features, component.get("alternate_sign") is True, weighting)

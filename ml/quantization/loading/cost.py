@@ -1,0 +1,40 @@
+"""What loading one model file costs a process that has loaded nothing yet.
+
+Run as `python -m ml.quantization.loading.cost FILE [TRUSTED ...]`; prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> None:
+    """Print the seconds until the model is loaded, and how far resident memory rose."""
+    path, trusted = Path(arguments[0]), tuple(arguments[1:])
+    before = _peak_bytes()
+    started = time.perf_counter()
+    if path.suffix == ".qma":
+        from ml.quantization.predictor import load
+
+        model = load(path, trusted=trusted)
+    else:
+        from ml.quantization.loading.original import load_original
+        from ml.quantization.loading.trust import TrustPolicy
+
+        model = load_original(path, trust=TrustPolicy(frozenset(trusted)))
+    seconds = time.perf_counter() - started
+    json.dump({"seconds": seconds, "resident_bytes": _peak_bytes() - before}, sys.stdout)
+    del model
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Hostile inputs, as bytes."""

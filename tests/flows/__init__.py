@@ -1,0 +1,1 @@
+"""Tests of the flow, its tasks and its settings."""

@@ -1,0 +1,219 @@
+"""The flow on Prefect's own test server, over real models."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import State
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun
+from prefect.settings import (
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_RESULTS_LOCAL_STORAGE_PATH,
+    temporary_settings,
+)
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.conclusion import WITH_FAILURES, conclude
+from flows.quantize_models import quantize_models
+from ml.quantization import batch
+from ml.quantization.errors import WorkerCrashed
+from ml.quantization.outcome import Status
+from ml.quantization.publish import known_outcomes, read_release
+from tests.model_directory import NAMES, write_attack, write_models
+
+PROJECT = Path(__file__).parent.parent.parent
+# Prefect's own sockets and database connections are closed by the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    results = tmp_path_factory.mktemp("results")
+    with (
+        prefect_test_harness(server_startup_timeout=180),
+        temporary_settings(
+            {
+                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+                PREFECT_RESULTS_LOCAL_STORAGE_PATH: results,
+            }
+        ),
+    ):
+        yield
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    models, held_out = write_models(tmp_path)
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {"model_dir": str(models), "holdout_dir": str(held_out), "latency_seconds": 0}
+        )
+    )
+    return path
+
+
+def _run(config: Path, **given: Any) -> State[Any]:
+    return quantize_models(str(config), **given, return_state=True)
+
+
+def _task_runs(state: State[Any]) -> list[TaskRun]:
+    with get_client(sync_client=True) as client:
+        run_filter = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+        return client.read_task_runs(flow_run_filter=run_filter)
+
+
+def test_the_flow_publishes_reports_and_does_nothing_twice(config: Path) -> None:
+    state = _run(config)
+    assert state.is_completed(), state
+    assert state.name == "Completed"
+    output = config.parent / "models" / "quantized"
+    outcomes = {outcome.name: outcome for outcome in known_outcomes(output)}
+    assert tuple(outcomes) == NAMES
+    assert outcomes["linear"].status is Status.PUBLISHED
+    assert outcomes["tiny"].status is Status.NO_GAIN
+    first = read_release(output)
+    names = {f"{stage} {name}" for stage in ("quantize", "evaluate") for name in NAMES}
+    assert {run.name for run in _task_runs(state)} == names | {"discover", "report"}
+
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts()
+    table = next(a for a in artifacts if a.key == "quantization-summary")
+    rows = json.loads(str(table.data))
+    assert {row["model"] for row in rows} == set(NAMES)
+    assert list(rows[0])[:3] == ["model", "family", "bits"]
+    page = next(a for a in artifacts if a.key == "quantization-summary-page")
+    assert str(page.data) == (output / "summary.md").read_text()
+
+    again = _run(config)
+    assert again.is_completed()
+    assert {run.name for run in _task_runs(again)} == {"discover", "report"}
+    assert read_release(output) == first
+
+    (config.parent / "models" / "tiny.sav").unlink()
+    _run(config, only=["linear"], bit_depth="16", force=True)
+    changed = read_release(output)
+    assert {name: model.bit_depth for name, model in changed.models.items()} == {
+        "eu/price": "8",
+        "forest": "8",
+        "linear": "16",
+    }
+
+
+def test_a_bad_model_is_named_and_stops_nothing(config: Path) -> None:
+    write_attack(config.parent / "models")
+    state = _run(config, only=["evil", "linear"])
+    assert state.is_completed()
+    assert state.name == WITH_FAILURES
+    assert str(state.message).startswith("1 of 2 failed. 2 models: 1 published, 1 refused.")
+    strict = _run(config, only=["evil", "linear"], strict=True)
+    assert strict.is_failed()
+    assert "Short: evil." in str(strict.message)
+
+
+def test_what_may_pass_is_tried_again_and_what_does_not_costs_one_model(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.quantization import quantize
+
+    monkeypatch.setattr(quantize, "retry_delay_seconds", [0, 0])
+    real = batch.quantize_stage
+    tries: dict[str, int] = {}
+
+    def flaky(source: Path, *rest: Any) -> dict[str, Any]:
+        tries[source.stem] = tries.get(source.stem, 0) + 1
+        if source.stem == "linear" and tries["linear"] < 3:
+            raise WorkerCrashed("the worker was killed")
+        if source.stem == "price":
+            raise WorkerCrashed("the worker was killed")
+        if source.stem == "tiny":
+            raise ZeroDivisionError("a bug")
+        return real(source, *rest)
+
+    monkeypatch.setattr(batch, "quantize_stage", flaky)
+    state = _run(config)
+    assert state.name == WITH_FAILURES
+    assert tries == {"linear": 3, "price": 3, "tiny": 1, "forest": 1}
+    outcomes = {o.name: o for o in known_outcomes(config.parent / "models" / "quantized")}
+    assert outcomes["linear"].status is Status.PUBLISHED
+    assert (outcomes["eu/price"].status, outcomes["eu/price"].reason) == (
+        Status.FAILED,
+        "worker_crashed",
+    )
+    assert (outcomes["tiny"].status, outcomes["tiny"].reason) == (Status.FAILED, "unexpected")
+
+
+def test_a_configuration_that_cannot_be_used_fails_the_run(config: Path) -> None:
+    state = _run(config, model_dir=str(config.parent / "nope"))
+    assert state.is_failed()
+    assert "the model directory does not exist" in str(state.message)
+    with config.open("a") as stream:
+        stream.write("bit_dept: 8\n")
+    assert "did you mean `bit_depth`?" in str(_run(config).message)
+
+
+def test_parameters_are_checked_before_anything_runs(config: Path) -> None:
+    assert "bit_depth" in str(_run(config, bit_depth="7").message)
+    assert _run(config, allowed_drop=-1.0).is_failed()
+
+
+def test_how_a_run_ends() -> None:
+    good = {"total": "T.", "models": 3, "broken": [], "fell_short": []}
+    assert conclude(good, strict=True).is_completed()
+    missed = good | {"fell_short": ["a", "b"]}
+    failed = conclude(missed, strict=True)
+    assert (failed.is_failed(), failed.message) == (True, "T. Short: a, b.")
+    assert conclude(good | {"broken": ["a"]}, strict=False).name == WITH_FAILURES
+
+
+def test_the_deployments_are_what_the_flow_takes() -> None:
+    document = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
+    deployments = {item["name"]: item for item in document["deployments"]}
+    assert set(deployments) == {"nightly", "manual", "ci"}
+    assert deployments["nightly"]["schedules"] == [{"cron": "0 2 * * *", "timezone": "UTC"}]
+    assert deployments["nightly"]["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
+    for item in deployments.values():
+        assert item["entrypoint"] == "flows/quantize_models.py:quantize_models"
+        assert (PROJECT / item["parameters"]["config_path"]).is_file()
+        quantize_models.validate_parameters(item["parameters"])
+
+
+@pytest.mark.slow
+def test_the_command_needs_no_server(config: Path, tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+    environ["PREFECT_HOME"] = str(tmp_path / "prefect")
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "flows.quantize_models", "--config", str(config), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env=environ,
+        )
+
+    done = command()
+    assert done.returncode == 0, done.stderr
+    assert "label_exact" in done.stdout or "exact" in done.stdout
+    assert "Completed: 4 models" in done.stderr
+    bad = command("--weight-threshold", "-1")
+    assert bad.returncode == 2
+    assert "`weight_threshold` cannot be used" in bad.stderr
+    (config.parent / "models" / "broken.pkl").write_bytes(pickle.dumps(3)[:-1])
+    assert command("--strict").returncode == 1
