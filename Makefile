@@ -52,7 +52,7 @@ constraints: $(STAMP) ## Write constraints.txt anew from what is installed.
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what the demo and the tests wrote.
-	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf demo .prefect .pytest_cache .mypy_cache .ruff_cache .hypothesis build
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## As clean, and the virtual environment.

@@ -18,7 +18,7 @@ from pydantic import Field
 from flows.conclusion import conclude
 from flows.configuration import configure
 from ml.quantization.config import RunConfig
-from ml.quantization.durable import exclusive
+from ml.quantization.jobs import claim
 from tasks.discovery import discover
 from tasks.evaluation import evaluate, outcome_of
 from tasks.quantization import quantize
@@ -72,7 +72,7 @@ def quantize_models(
         n_workers=n_workers,
     )
     options = config.to_json()
-    with exclusive(config.output_path), workers(config) as runner:
+    with claim(config), workers(config) as runner:
         plan = discover(options)
         outcomes = list(process(plan["jobs"], runner))
         summary = report(options, plan, outcomes)

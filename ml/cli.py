@@ -105,6 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from ml.quantization.batch import run_batch, summarise
     from ml.quantization.config_file import load_config
     from ml.quantization.discovery import discover
+    from ml.quantization.jobs import check_directories
     from ml.quantization.report import print_table
 
     config = load_config(
@@ -127,6 +128,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "n_workers": _whole(arguments.workers),
         },
     )
+    check_directories(config)
     found = discover(config.model_path, config.output_path)
     if not found.models and not found.refused:
         raise ConfigError(

@@ -12,7 +12,8 @@ from ml.quantization.batch import falls_short, finish_batch
 from ml.quantization.config import RunConfig
 from ml.quantization.jobs import BatchPlan
 from ml.quantization.outcome import Outcome
-from ml.quantization.report import advice, summary_markdown, table_rows, total_line
+from ml.quantization.report import advice, summary_markdown, total_line
+from ml.quantization.table import table_rows
 
 ARTIFACT_KEY = "quantization-summary"
 
@@ -29,7 +30,7 @@ def report(
         create_table_artifact(key=ARTIFACT_KEY, table=table_rows(result.outcomes))
     create_markdown_artifact(key=f"{ARTIFACT_KEY}-page", markdown=summary_markdown(result.outcomes))
     log = get_run_logger()
-    for sentence in advice(result.outcomes):
+    for sentence in advice(result.shortfalls(strict=True)):
         log.warning("%s", sentence)
     log.info("%s Release %d.", total_line(result.outcomes), result.release.number)
     return {

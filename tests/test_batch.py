@@ -33,7 +33,7 @@ from ml.quantization.errors import (
 )
 from ml.quantization.jobs import BatchPlan, Job, plan_batch
 from ml.quantization.outcome import Guarantee, Outcome, Status
-from ml.quantization.publish import find_release, read_release
+from ml.quantization.release import find_release, read_release
 from tests.model_directory import NAMES, write_attack, write_models
 
 
@@ -326,7 +326,11 @@ def test_an_empty_model_directory_withdraws_nothing(fake: Fake) -> None:
     assert set(read_release(fake.output).models) == {"a"}
 
 
-def test_a_missing_held_out_directory_is_named(fake: Fake) -> None:
+def test_a_missing_directory_is_named_and_not_made(fake: Fake) -> None:
+    nowhere = fake.models / "nope"
+    with pytest.raises(ConfigError, match="nope: the model directory does not exist; create it"):
+        fake.run(model_dir=str(nowhere))
+    assert not nowhere.exists()
     with pytest.raises(ConfigError, match="the held-out directory does not exist"):
         fake.run(holdout_dir=str(fake.models / "nope"))
 

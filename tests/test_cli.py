@@ -43,14 +43,16 @@ def test_the_documented_usage_needs_no_held_out_data(directories: tuple[Path, Pa
     assert (models / "quantized" / "linear.qma").exists()
 
 
-def test_json_is_all_there_is_on_stdout(directories: tuple[Path, Path], tmp_path: Path) -> None:
+def test_json_is_all_there_is_on_stdout(
+    directories: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     models, held_out = directories
-    done = _run(
-        *("--model-dir", models, "--holdout-dir", held_out, "--output-dir", tmp_path / "out"),
-        *("--model", "linear", "--model", "eu/*", "--workers", "1", "--json"),
-    )
-    assert done.returncode == 0, done.stdout
-    result = json.loads(done.stdout)
+    where = {"model": models, "holdout": held_out, "output": tmp_path / "out"}
+    arguments = [part for key, path in where.items() for part in (f"--{key}-dir", str(path))]
+    code = main([*arguments, "--model", "linear", "--model", "eu/*", "--workers", "1", "--json"])
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, ""), out
+    result = json.loads(out)
     assert sorted(result["models"]) == ["eu/price", "linear"]
     assert result["exit_code"] == 0
     assert result["release"] == 1

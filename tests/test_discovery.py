@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml.quantization.discovery import Discovery, discover
-from ml.quantization.errors import ConfigError, PathRefused
+from ml.quantization.errors import PathRefused
 from ml.quantization.outcome import Status
 from ml.quantization.release import check_name
 
@@ -120,8 +120,3 @@ def test_a_directory_that_cannot_be_read_is_listed(
     monkeypatch.setattr(os, "scandir", scandir)
     assert _names(tmp_path) == ["a"]
     assert "this directory cannot be read" in _refused(tmp_path)["locked"]
-
-
-def test_a_missing_model_directory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nope: the model directory does not exist; create it"):
-        discover(tmp_path / "nope", tmp_path / "out")

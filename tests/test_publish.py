@@ -19,17 +19,10 @@ from ml.quantization.errors import (
     ReleaseError,
     VersionError,
 )
+from ml.quantization.objects import store_artifact
 from ml.quantization.outcome import Guarantee, Outcome, Status
-from ml.quantization.publish import (
-    Release,
-    find_release,
-    known_outcomes,
-    publish,
-    read_release,
-    read_stats,
-    rollback,
-    store_artifact,
-)
+from ml.quantization.publish import known_outcomes, publish, read_stats, rollback
+from ml.quantization.release import Release, find_release, read_release
 
 
 class Shop:

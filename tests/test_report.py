@@ -10,19 +10,16 @@ from rich.console import Console
 
 from ml.quantization.outcome import Guarantee, Outcome, Status
 from ml.quantization.report import (
-    COLUMNS,
     CSV_COLUMNS,
     advice,
     describe,
-    human_bytes,
-    order_outcomes,
     overall_reduction_percent,
     print_table,
     summary_csv,
     summary_markdown,
-    table_rows,
     total_line,
 )
+from ml.quantization.table import COLUMNS, human_bytes, order_outcomes, table_rows
 
 INTENT = Outcome(
     name="intent",

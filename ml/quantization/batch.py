@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ml.quantization.config import RunConfig
-from ml.quantization.durable import exclusive, write_json
+from ml.quantization.durable import write_json
 from ml.quantization.errors import QuantizationError, ReleaseError, WorkerCrashed
-from ml.quantization.jobs import BatchPlan, Job, finished_path, plan_batch
+from ml.quantization.jobs import BatchPlan, Job, claim, finished_path, plan_batch
+from ml.quantization.objects import store_artifact
 from ml.quantization.outcome import Guarantee, Outcome, Status
 from ml.quantization.pipeline import evaluate_stage, quantize_stage
-from ml.quantization.publish import publish, store_artifact
+from ml.quantization.publish import publish
 from ml.quantization.release import Release
 from ml.quantization.report import count_statuses, overall_reduction_percent, served_bytes
 from ml.quantization.settings import ModelSettings
@@ -83,7 +84,7 @@ def run_batch(config: RunConfig, *, progress: Progress | None = None) -> BatchRe
         Nothing could be run or published; the last release is untouched.
     """
     started = time.perf_counter()
-    with exclusive(config.output_path):
+    with claim(config):
         plan = plan_batch(config)
         outcomes = _work_off(plan, config.n_workers, progress)
         return finish_batch(config, plan, outcomes, started=started)
@@ -212,7 +213,7 @@ def finish_batch(
     *,
     started: float | None = None,
 ) -> BatchResult:
-    """The run's result, published: call it inside `exclusive(config.output_path)`.
+    """The run's result, published: call it inside `claim(config)`.
 
     Parameters
     ----------

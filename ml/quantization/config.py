@@ -22,7 +22,7 @@ from pydantic import (
 
 from ml.quantization.evaluation.policy import GatePolicy
 from ml.quantization.limits import Limits
-from ml.quantization.publish import KEEP_RELEASES
+from ml.quantization.objects import KEEP_RELEASES
 from ml.quantization.scheme import scheme_from_json
 from ml.quantization.settings import ModelSettings
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.quantization.durable import read_json_object
-from ml.quantization.errors import ConfigError, FormatError, PathRefused, QuantizationError
+from ml.quantization.errors import FormatError, PathRefused, QuantizationError
 from ml.quantization.limits import Limits
 from ml.quantization.outcome import Guarantee, Outcome, Status
 from ml.quantization.release import FORMAT, MANIFEST, check_name, printable
@@ -51,19 +51,7 @@ class Discovery:
 
 
 def discover(model_dir: Path, output_dir: Path) -> Discovery:
-    """The models below `model_dir`, without anything in `output_dir` or another release.
-
-    Raises
-    ------
-    ConfigError
-        `model_dir` is not a directory.
-    """
-    if not model_dir.is_dir():
-        raise ConfigError(
-            "the model directory does not exist",
-            where=str(model_dir),
-            do="create it and put trained models there, or name another with model_dir",
-        )
+    """The models below `model_dir`, without anything in `output_dir` or another release."""
     root = model_dir.resolve()
     models: dict[str, list[ModelFile]] = defaultdict(list)
     refused = []

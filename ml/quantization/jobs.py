@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -20,11 +21,12 @@ from typing import Any
 
 from ml.quantization.config import RunConfig
 from ml.quantization.discovery import Discovery, ModelFile, discover, model_name
-from ml.quantization.durable import hash_file
+from ml.quantization.durable import exclusive, hash_file
 from ml.quantization.errors import ConfigError, QuantizationError, ReleaseError
 from ml.quantization.heldout import find_held_out
+from ml.quantization.objects import object_is_whole
 from ml.quantization.outcome import Guarantee, Outcome, Status
-from ml.quantization.publish import object_is_whole, read_outcome, read_stats
+from ml.quantization.publish import read_outcome, read_stats
 from ml.quantization.release import Release, find_release
 from ml.quantization.settings import ModelSettings
 
@@ -106,6 +108,38 @@ class BatchPlan:
         )
 
 
+@contextmanager
+def claim(config: RunConfig) -> Iterator[None]:
+    """The directories are there, and until the block ends the output belongs to this run alone.
+
+    Raises
+    ------
+    ConfigError
+        No model directory, or no held-out directory.
+    ReleaseLocked, PathRefused, ReleaseError
+        As `exclusive`.
+    """
+    check_directories(config)  # first: making the output directory could make its parents
+    with exclusive(config.output_path):
+        yield
+
+
+def check_directories(config: RunConfig) -> None:
+    """Raises a `ConfigError` that names the directory which is configured and does not exist."""
+    if not config.model_path.is_dir():
+        raise ConfigError(
+            "the model directory does not exist",
+            where=str(config.model_path),
+            do="create it and put trained models there, or name another with model_dir",
+        )
+    if config.holdout_path is not None and not config.holdout_path.is_dir():
+        raise ConfigError(
+            "the held-out directory does not exist",
+            where=str(config.holdout_path),
+            do="create it, or set no holdout_dir to run without held-out data",
+        )
+
+
 def plan_batch(config: RunConfig) -> BatchPlan:
     """What a run with `config` has to do now. Nothing is written, so it also serves a dry run.
 
@@ -118,12 +152,7 @@ def plan_batch(config: RunConfig) -> BatchPlan:
     FormatError, VersionError
         The current manifest cannot be read; roll back, or remove it.
     """
-    if config.holdout_path is not None and not config.holdout_path.is_dir():
-        raise ConfigError(
-            "the held-out directory does not exist",
-            where=str(config.holdout_path),
-            do="create it, or set no holdout_dir to run without held-out data",
-        )
+    check_directories(config)
     past = _Past(config.output_path, find_release(config.output_path), config.force)
     found = discover(config.model_path, config.output_path)
     present = _present(found, past.release)

@@ -26,6 +26,7 @@ from ml.quantization.answers import Answers
 from ml.quantization.artifact.reader import Artifact, read_artifact
 from ml.quantization.artifact.writer import build_artifact
 from ml.quantization.calibration import calibrated_ranges
+from ml.quantization.discovery import model_name
 from ml.quantization.encoding import component_costs, encode, settle
 from ml.quantization.errors import InputRefused, QuantizationError, WorkerCrashed
 from ml.quantization.evaluation import Evaluation, Verdict, decide, evaluate
@@ -87,7 +88,7 @@ def quantize_stage(
     """
     started = time.perf_counter()
     workspace = _fresh_directory(staging / source.name)
-    name = _name(source)
+    name = model_name(source.name)
     try:
         scanned = scan(source, settings.trust, settings.limits, workspace)
         inspection = inspect_file(
@@ -118,6 +119,11 @@ def evaluate_stage(record: dict[str, Any]) -> Outcome:
     ----------
     record : dict
         What `quantize_stage` returned.
+
+    Raises
+    ------
+    WorkerCrashed, OSError
+        As `quantize_file` says.
     """
     started = time.perf_counter()
     workspace = Path(record["workspace"])
@@ -130,6 +136,8 @@ def evaluate_stage(record: dict[str, Any]) -> Outcome:
         attempt = judge.decide(workspace / CANDIDATE, full["components"], full["bit_depth"])
         if not attempt.verdict.publish and judge.rounding_is_to_blame(attempt):
             attempt = _second_attempt(judge, attempt, settings)
+    except WorkerCrashed:
+        raise
     except QuantizationError as error:
         outcome = _failed(full["name"], Path(full["source"]), settings, error)
         outcome = replace(outcome, source_sha256=full["source_sha256"])
@@ -343,8 +351,18 @@ def _outcome(record: dict[str, Any], attempt: Attempt) -> Outcome:
         latency_us_after=after.one_row_p50_us if after else None,
         components=attempt.components,
         evaluation=figures,
-        notes=record["notes"],
+        notes=[*record["notes"], *_unused_rows(record)],
     )
+
+
+def _unused_rows(record: dict[str, Any]) -> list[str]:
+    """Why no one was asked the held-out rows that there are, if so."""
+    if record["held_out"] is None or record["answered"] is not None:
+        return []
+    count = len(record["surfaces"])
+    return [
+        f"the held-out rows were not used: they can only be for one model, this file has {count}"
+    ]
 
 
 def _failed(name: str, source: Path, settings: ModelSettings, error: QuantizationError) -> Outcome:
@@ -389,10 +407,6 @@ def _request(settings: ModelSettings, held_out: Path | None) -> InspectionReques
 
 def _paths(graph: ModelGraph) -> dict[str, int]:
     return {path: index for index, path in array_paths(graph).items()}
-
-
-def _name(source: Path) -> str:
-    return source.name.split(".", 1)[0] if not source.name.startswith(".") else source.name
 
 
 def _fresh_directory(path: Path) -> Path:

@@ -84,7 +84,7 @@ class Plan:
         """The widths of the rounded arrays in a word: `8`, `16`, `32`, `exact` or `mixed`."""
         bits = {str(getattr(c.scheme, "bits", "")) for c in self.choices if c.scheme != Exact()}
         if not bits:
-            return "exact" if self.recipe.bit_depth == "exact" else self.recipe.bit_depth
+            return "exact"
         return bits.pop() if len(bits) == 1 else "mixed"
 
     def rounded_components(self) -> tuple[str, ...]:
@@ -98,14 +98,25 @@ class Plan:
     def widen(self, component: str) -> Plan:
         """The plan with every array of one component one step more precise."""
         choices = tuple(
-            replace(
-                choice, scheme=widened(choice.scheme), reason="widened: the gate was not passed"
-            )
+            _widened(choice)
             if choice.component == component and choice.scheme != Exact()
             else choice
             for choice in self.choices
         )
         return replace(self, choices=choices)
+
+
+def _widened(choice: Choice) -> Choice:
+    """The choice one step more precise; exact means that nothing is pruned either."""
+    scheme = widened(choice.scheme)
+    exact = scheme == Exact()
+    return replace(
+        choice,
+        scheme=scheme,
+        threshold=0.0 if exact else choice.threshold,
+        ranges=None if exact else choice.ranges,
+        reason="widened: the gate was not passed",
+    )
 
 
 def make_plan(graph: ModelGraph, recipe: Recipe, ranges: dict[str, Array] | None = None) -> Plan:

@@ -11,27 +11,29 @@ unchanged and `clone` returns it itself, so that it can stand in a `Pipeline` or
 
 from __future__ import annotations
 
+import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ml.quantization.artifact.reader import Artifact, read_artifact
-from ml.quantization.families import Lowered
+from ml.quantization.errors import ConfigError
 from ml.quantization.graph import (
-    Array,
     DictNode,
     Node,
     ObjectNode,
     PackedNode,
+    RefNode,
     SequenceNode,
+    attributes,
     children,
     entries,
     join,
+    walk,
 )
+from ml.quantization.input_rows import intake_of
 from ml.quantization.limits import Limits
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.restore import restore
@@ -39,7 +41,7 @@ from ml.quantization.selftest import run_self_test
 from ml.quantization.surface import PUBLIC_METHODS
 from ml.quantization.view import Context, View, view_value
 
-_FLOATS = ("f", "d")
+_OUTPUT_CONFIG = "_sklearn_output_config"
 
 
 def load(
@@ -76,29 +78,57 @@ def load(
 
 def open_model(artifact: Artifact, trust: TrustPolicy) -> Any:
     """Return the quantized model of an opened artifact (see `load`)."""
-    context = Context.of(artifact.root, artifact)
-    return _open(artifact.root, "", artifact, trust, context)
+    return _Opening(artifact, trust, Context.of(artifact.root, artifact)).open(artifact.root, "")
 
 
-def _open(node: Node, path: str, artifact: Artifact, trust: TrustPolicy, context: Context) -> Any:
-    match node:
-        case ObjectNode() | PackedNode() if path in artifact.manifest["model"]["surfaces"]:
-            return QuantizedModel(artifact, trust, View(node, context, path))
-        case SequenceNode(kind=kind) if kind in ("list", "tuple"):
-            items = [
-                _open(item, join(path, step), artifact, trust, context)
-                for step, item in children(node)
-            ]
-            return items if kind == "list" else tuple(items)
-        case DictNode(values=SequenceNode()):
-            return {
-                view_value(key, context, path): _open(
-                    value, join(path, str(key)), artifact, trust, context
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """One artifact being opened; what it refers to more than once is opened once."""
+
+    artifact: Artifact
+    trust: TrustPolicy
+    context: Context
+    opened: dict[int, Any] = field(default_factory=dict)
+
+    def open(self, node: Node, path: str) -> Any:
+        if isinstance(node, RefNode):
+            if node.target not in self.opened:
+                self.open(self.context.identified[node.target], path)
+            return self.opened[node.target]
+        made = self._made(node, path)
+        identity = getattr(node, "id", None)
+        if identity is not None:
+            self.opened[identity] = made
+        return made
+
+    def _made(self, node: Node, path: str) -> Any:
+        match node:
+            case ObjectNode() | PackedNode() if path in self.artifact.manifest["model"]["surfaces"]:
+                return QuantizedModel(self.artifact, self.trust, View(node, self.context, path))
+            case SequenceNode(kind=kind) if kind in ("list", "tuple"):
+                items = [self.open(item, join(path, step)) for step, item in children(node)]
+                return items if kind == "list" else tuple(items)
+            case DictNode(values=SequenceNode()):
+                return {
+                    view_value(key, self.context, path): self.open(value, join(path, str(key)))
+                    for key, value in entries(node)
+                }
+            case _:
+                return restore(
+                    node,
+                    self.artifact,
+                    self.trust,
+                    residue=_below(self.artifact.manifest["residue"], path),
+                    identified=self.context.identified,
                 )
-                for key, value in entries(node)
-            }
-        case _:
-            return restore(node, artifact, trust, residue=artifact.manifest["residue"])
+
+
+def _below(notes: Mapping[str, str], path: str) -> dict[str, str]:
+    """Notes on what is at or below `path`, by where it is below it."""
+    if not path:
+        return dict(notes)
+    start = f"{path}/"
+    return {key[len(start) :]: note for key, note in notes.items() if key.startswith(start)}
 
 
 class QuantizedModel:
@@ -123,12 +153,14 @@ class QuantizedModel:
         surface = artifact.manifest["model"]["surfaces"][view.path]
         self._methods: tuple[str, ...] = tuple(surface["methods"])
         self._properties: Mapping[str, Any] = surface.get("properties", {})
-        self._names = _feature_names(view)
         self._lowered = view.lower(exact=bool(artifact.manifest["model"]["exact"]))
-        if "_sklearn_output_config" in view:
-            self._lowered = None  # answers are frames: only scikit-learn makes those
-        for name in self._methods:
-            self.__dict__[name] = self._method(name)
+        # Whether `transform` answers frames: only scikit-learn makes those.
+        self._framed = any(
+            _OUTPUT_CONFIG in attributes(node)
+            for _, node in walk(view.node)
+            if isinstance(node, ObjectNode | PackedNode)
+        )
+        self._set_methods()
 
     # What it is -------------------------------------------------------------------------
 
@@ -136,7 +168,8 @@ class QuantizedModel:
     def fast_methods(self) -> tuple[str, ...]:
         """Methods that are answered without scikit-learn."""
         known = self._lowered.methods if self._lowered else {}
-        return tuple(name for name in self._methods if name in known)
+        hidden = ("transform",) if self._framed else ()
+        return tuple(name for name in self._methods if name in known and name not in hidden)
 
     @property
     def path(self) -> str:
@@ -146,7 +179,8 @@ class QuantizedModel:
     def __repr__(self) -> str:
         manifest = self.artifact.manifest
         kind = self._view.type.rpartition(":")[2]
-        return f"<QuantizedModel {kind}, {manifest['recipe']['bit_depth']} bit>"
+        depth = str(manifest["recipe"]["bit_depth"])
+        return f"<QuantizedModel {kind}, {depth}{' bit' if depth.isdigit() else ''}>"
 
     def restore(self) -> Any:
         """Return a new, real estimator of the original's class.
@@ -156,18 +190,11 @@ class QuantizedModel:
         EnvironmentMismatch
             The installed scikit-learn cannot take the state.
         """
-        residue = self.artifact.manifest["residue"]
-        path = self._view.path
-        below = {
-            key[len(path) :].lstrip("/"): note
-            for key, note in residue.items()
-            if key.startswith(path)
-        }
         return restore(
             self._view.node,
             self.artifact,
             self._trust,
-            residue=below,
+            residue=_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
         )
 
@@ -192,18 +219,22 @@ class QuantizedModel:
         """Return this model: it is fitted for good."""
         return self
 
-    def set_output(self, *, transform: str | None = None) -> QuantizedModel:
-        """Choose the container of `transform`; from then on scikit-learn answers."""
-        self._original().set_output(transform=transform)
-        self._lowered = None
-        for name in self._methods:
-            self.__dict__[name] = self._method(name)
-        return self
+    def set_params(self, **params: Any) -> QuantizedModel:
+        """Return this model; it has no parameter that can be set.
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The hyper-parameters that the original was made with."""
-        params: dict[str, Any] = self._original().get_params(deep=deep)
-        return params
+        Raises
+        ------
+        ConfigError
+            Any parameter was given.
+        """
+        if params:
+            raise ConfigError(
+                "a quantized model is fitted for good",
+                where=repr(self),
+                got=", ".join(params),
+                do="set parameters of the original, fit that, and quantize it again",
+            )
+        return self
 
     def __sklearn_clone__(self) -> QuantizedModel:
         return self
@@ -220,10 +251,8 @@ class QuantizedModel:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if name in self._properties:
             return self._properties[name]
-        if name in self._view:
-            value = self._view[name]
-            if isinstance(value, np.ndarray | str | int | float | None):
-                return value
+        if self._view.is_plain(name):
+            return self._view[name]
         return getattr(self._original(), name)
 
     def __dir__(self) -> list[str]:
@@ -247,79 +276,49 @@ class QuantizedModel:
                     self._restored = self.restore()
         return self._restored
 
-    def _method(self, name: str) -> Callable[..., Any]:
-        lowered = self._lowered
-        fast = lowered.methods.get(name) if lowered else None
+    def _set_methods(self) -> None:
+        for name in self._methods:
+            self.__dict__[name] = self._method(name)
+        if "set_output" in self._methods:
+            self.__dict__["set_output"] = self._set_output
 
+    def _set_output(self, *, transform: str | None = None) -> QuantizedModel:
+        """Choose the container of `transform`; from then on scikit-learn answers that."""
+        self._original().set_output(transform=transform)
+        self._framed = self._framed or transform is not None
+        self._set_methods()
+        return self
+
+    def _method(self, name: str) -> Callable[..., Any]:
         def slow(*args: Any, **kwargs: Any) -> Any:
             return getattr(self._original(), name)(*args, **kwargs)
 
-        if lowered is None or fast is None:
+        slow.__name__ = name
+        lowered = self._lowered
+        if lowered is None or name not in self.fast_methods:
             return slow
-        prepare = self._preparation(lowered)
+        fast = lowered.methods[name]
+        intake = intake_of(self._view, lowered)
+        frames = _frames_are_configured if name == "transform" else None
 
         def answer(X: Any, *args: Any, **kwargs: Any) -> Any:
-            if not args and not kwargs:
-                rows = prepare(X)
+            if not args and not kwargs and not (frames and frames()):
+                rows = intake.rows(X)
                 if rows is not None:
                     result = fast(rows)
                     if result is not None:
+                        intake.warn_unnamed(X)
                         return result
             return slow(X, *args, **kwargs)
 
         answer.__name__ = name
         return answer
 
-    def _preparation(self, lowered: Lowered) -> Callable[[Any], Any]:
-        """The check that turns input into rows; it gives None for what scikit-learn must treat."""
-        if lowered.input == "text":
-            return _documents
-        width = lowered.n_features
-        names = self._names
-        kind = self._view.type.rpartition(":")[2].rpartition(".")[2]
 
-        def rows(X: Any) -> Array | None:
-            if type(X) is np.ndarray:
-                if names is not None:
-                    warnings.warn(
-                        f"X does not have valid feature names, but {kind} was fitted with "
-                        "feature names",
-                        UserWarning,
-                        stacklevel=3,
-                    )
-            elif isinstance(X, list):
-                X = _from_list(X)
-            elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
-                X = X.to_numpy() if list(X.columns) == names else None
-            else:
-                return None
-            if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
-                return None
-            if X.dtype.char in _FLOATS:
-                return X if X.dtype.isnative else None
-            return X.astype(np.float64) if X.dtype.kind in "iub" else None
-
-        return rows
-
-
-def _documents(X: Any) -> list[str] | None:
-    if isinstance(X, str) or not hasattr(X, "__iter__"):
-        return None
-    documents = X if isinstance(X, list) else list(X)
-    return documents if all(type(text) is str for text in documents) else None
-
-
-def _from_list(X: list[Any]) -> Array | None:
-    try:
-        array = np.array(X)
-    except ValueError:
-        return None  # ragged: scikit-learn has the right words
-    return array if array.dtype.kind in "iubf" else None
-
-
-def _feature_names(view: View) -> list[str] | None:
-    names = view.get("feature_names_in_")
-    return None if names is None else [str(name) for name in names]
+def _frames_are_configured() -> bool:
+    """Whether `sklearn.set_config` asks every `transform` for frames."""
+    sklearn = sys.modules.get("sklearn")
+    return sklearn is not None and sklearn.get_config()["transform_output"] != "default"
 
 
 def _reopen(data: bytes, trusted: tuple[str, ...], path: str) -> Any:

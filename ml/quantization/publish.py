@@ -18,7 +18,6 @@ follows from the manifest and is made good by the next run. So a run can be kill
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -26,9 +25,7 @@ from pathlib import Path
 
 from ml.quantization.durable import (
     exclusive,
-    hash_file,
     link_atomically,
-    move_durably,
     read_json_object,
     write_atomically,
     write_json,
@@ -40,6 +37,7 @@ from ml.quantization.errors import (
     ReleaseError,
 )
 from ml.quantization.limits import Limits
+from ml.quantization.objects import KEEP_RELEASES, object_is_whole, remove_unreferenced
 from ml.quantization.outcome import Outcome, Status
 from ml.quantization.release import (
     MANIFEST,
@@ -49,55 +47,11 @@ from ml.quantization.release import (
     find_release,
     read_manifest,
     read_release,
+    release_files,
 )
 from ml.quantization.report import summary_csv, summary_markdown
 
-__all__ = [
-    "KEEP_RELEASES",
-    "Release",
-    "ReleasedModel",
-    "exclusive",
-    "find_release",
-    "known_outcomes",
-    "publish",
-    "read_release",
-    "read_stats",
-    "remove_unreferenced",
-    "rollback",
-    "store_artifact",
-]
-
-KEEP_RELEASES = 10
 _BROKEN = (Status.FAILED, Status.REFUSED)
-_OBJECT_NAME = re.compile(r"[0-9a-f]{64}\.qma")
-_RELEASE_NAME = re.compile(r"([1-9][0-9]*)\.json")
-
-
-def store_artifact(output_dir: Path, staged: Path, sha256: str) -> str:
-    """Where the staged file now lies, relative to `output_dir`: `objects/<sha256>.qma`.
-
-    Nothing refers to it until a release does.
-
-    Raises
-    ------
-    IntegrityError
-        The staged file is not the one that was evaluated.
-    ReleaseError
-        Full disk, read-only directory.
-    """
-    found, _ = hash_file(staged)
-    if found != sha256:
-        raise IntegrityError(
-            "the file changed after it was evaluated",
-            where=str(staged),
-            expected=sha256,
-            got=found,
-            do="find out what else writes here, and run again",
-        )
-    relative = f"objects/{sha256}.qma"
-    # Replacing an object by the same bytes changes nothing, and mends one that was damaged.
-    move_durably(staged, output_dir / relative)
-    return relative
 
 
 def publish(
@@ -170,7 +124,7 @@ def rollback(output_dir: Path, number: int) -> Release:
         A run is writing to the directory.
     """
     with exclusive(output_dir):
-        kept = _release_files(output_dir)
+        kept = release_files(output_dir)
         if number not in kept:
             raise ReleaseError(
                 f"there is no release {number}",
@@ -197,32 +151,6 @@ def rollback(output_dir: Path, number: int) -> Release:
         return release
 
 
-def remove_unreferenced(output_dir: Path, *, keep: int = KEEP_RELEASES) -> list[str]:
-    """The objects removed: those that no kept release and no finished outcome refers to.
-
-    The last `keep` manifests are kept, the current one always.
-    """
-    kept = _release_files(output_dir)
-    current = read_release(output_dir)
-    for number in sorted(kept)[: -max(keep, 1)]:
-        if number != current.number:
-            kept.pop(number).unlink(missing_ok=True)
-    used = {model.artifact for model in current.models.values()}
-    for path in kept.values():
-        used |= {model.artifact for model in read_manifest(path, output_dir).models.values()}
-    for path in sorted((output_dir / ".work" / "outcomes").rglob("*.json")):
-        used.add(read_json_object(path, Limits().manifest_bytes).get("artifact"))
-    removed = []
-    for path in sorted((output_dir / "objects").glob("*.qma")):
-        relative = f"objects/{path.name}"
-        if _OBJECT_NAME.fullmatch(path.name) and relative not in used:
-            path.unlink(missing_ok=True)
-            removed.append(relative)
-    for path in output_dir.rglob(".*.tmp"):  # what a killed run was writing
-        path.unlink(missing_ok=True)
-    return removed
-
-
 def read_stats(output_dir: Path, name: str) -> tuple[Outcome, str] | None:
     """(what became of the model, the fingerprint it was decided under); None if unreadable."""
     return read_outcome(_stats_path(output_dir, name))
@@ -235,17 +163,6 @@ def read_outcome(path: Path) -> tuple[Outcome, str] | None:
         return Outcome.from_json(record), str(record.get("fingerprint", ""))
     except (FormatError, OSError, KeyError, TypeError, ValueError):
         return None
-
-
-def object_is_whole(output_dir: Path, model: ReleasedModel | Outcome) -> bool:
-    """Whether the model's object is there with the right size and hash (or it has none)."""
-    if model.artifact is None:
-        return True
-    try:
-        found = hash_file(output_dir / model.artifact)
-    except OSError:
-        return False
-    return found == (model.artifact_sha256, model.artifact_size_bytes)
 
 
 def _entry(output_dir: Path, outcome: Outcome, fingerprint: str) -> ReleasedModel:
@@ -290,7 +207,7 @@ def _follow(release: Release, outcomes: Sequence[Outcome]) -> None:
         target = release.artifact_path(name)
         if target is not None:
             link_atomically(target, directory / f"{name}.qma")
-    for path in _release_files(directory).values():
+    for path in release_files(directory).values():
         for name, model in read_manifest(path, directory).models.items():
             if model.artifact and name not in served:
                 (directory / f"{name}.qma").unlink(missing_ok=True)
@@ -337,18 +254,10 @@ def _stats_path(output_dir: Path, name: str) -> Path:
     return output_dir / "stats" / f"{name}.json"
 
 
-def _release_files(output_dir: Path) -> dict[int, Path]:
-    found = {}
-    for path in (output_dir / "releases").glob("*.json"):
-        if match := _RELEASE_NAME.fullmatch(path.name):
-            found[int(match[1])] = path
-    return found
-
-
 def _next_number(output_dir: Path, last: Release | None) -> int:
     if last is not None:  # a file of a higher number is a release that never came to be
         return last.number + 1
-    return max(_release_files(output_dir), default=0) + 1
+    return max(release_files(output_dir), default=0) + 1
 
 
 def _now() -> str:

@@ -25,6 +25,7 @@ RESERVED = frozenset({"objects", "stats", "releases"})
 NAME_BYTES = 200  # leaves room for suffixes and temporary names within the usual 255
 _OBJECT = re.compile(r"objects/([0-9a-f]{64})\.qma")
 _SHA256 = re.compile(r"[0-9a-f]{64}|")
+_RELEASE_FILE = re.compile(r"([1-9][0-9]*)\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,15 @@ def read_manifest(path: Path, directory: Path) -> Release:
         models={name: _parse_model(path, name, entry) for name, entry in models.items()},
         rollback_of=rollback_of,
     )
+
+
+def release_files(output_dir: Path) -> dict[int, Path]:
+    """Every kept manifest by its number, whether or not it can be read."""
+    found = {}
+    for path in (output_dir / "releases").glob("*.json"):
+        if match := _RELEASE_FILE.fullmatch(path.name):
+            found[int(match[1])] = path
+    return found
 
 
 _TYPES = {"artifact_size_bytes": int, "source_size_bytes": int}

@@ -1,8 +1,7 @@
-"""The table: one line a model, worst news first, the same columns wherever it is shown.
+"""The report: the table where people look, and a sentence for what they have to do.
 
-A terminal gets `print_table`, files get `summary_csv` (raw numbers, units in the column names) and
-`summary_markdown`, an orchestrator gets `table_rows` (plain dicts). Sizes are decimal: 1 KB is
-1,000 bytes.
+A terminal gets `print_table`; files get `summary_csv` (raw numbers, units in the column names) and
+`summary_markdown`; an orchestrator gets `table_rows` of table.py (plain dicts).
 """
 
 from __future__ import annotations
@@ -13,25 +12,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ml.quantization.outcome import Guarantee, Outcome, Status
+from ml.quantization.outcome import Outcome, Status
+from ml.quantization.table import (
+    COLUMNS,
+    NUMERIC,
+    human_bytes,
+    one_line,
+    order_outcomes,
+    table_rows,
+    times_smaller,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-COLUMNS = (
-    "model",
-    "family",
-    "bits",
-    "before",
-    "after",
-    "smaller",
-    "score",
-    "change",
-    "verdict",
-    "1 row (us)",
-    "note",
-)
-NUMERIC = frozenset({"bits", "before", "after", "smaller", "score", "change", "1 row (us)"})
 CSV_COLUMNS = (
     "model",
     "family",
@@ -54,15 +49,6 @@ CSV_COLUMNS = (
     "unchanged",
     "note",
 )
-_STATUS_ORDER = (
-    Status.FAILED,
-    Status.REFUSED,
-    Status.FALLBACK,
-    Status.UNVERIFIED,
-    Status.PUBLISHED,
-    Status.NO_GAIN,
-)
-_GUARANTEE_ORDER = tuple(reversed(Guarantee))  # weakest first
 _DO = {
     Status.FAILED: "something broke; the log of this run says what, and the next run tries again.",
     Status.REFUSED: "the file was not opened; the original is not served from this release either.",
@@ -84,121 +70,10 @@ _STYLES = {
 }
 
 
-def order_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Worst news first: failures, refusals, fallbacks, then weaker guarantees, larger losses."""
-    return sorted(
-        outcomes,
-        key=lambda outcome: (
-            _STATUS_ORDER.index(outcome.status),
-            outcome.published,
-            _GUARANTEE_ORDER.index(outcome.guarantee),
-            outcome.score_change or 0.0,
-            outcome.name,
-        ),
-    )
-
-
-def verdict(outcome: Outcome) -> str:
-    """The one word for what became of the model: its guarantee when published on evidence."""
-    return str(outcome.guarantee if outcome.status is Status.PUBLISHED else outcome.status)
-
-
-def table_rows(outcomes: Iterable[Outcome]) -> list[dict[str, str]]:
-    """One dict of `COLUMNS` a model, as text for people, worst news first."""
-    return [dict(zip(COLUMNS, _cells(item), strict=True)) for item in order_outcomes(outcomes)]
-
-
-def _cells(outcome: Outcome) -> tuple[str, ...]:
-    before, after = outcome.source_size_bytes, outcome.artifact_size_bytes
-    return (
-        outcome.name,
-        outcome.family or "-",
-        outcome.bit_depth or "-",
-        human_bytes(before) if before else "-",
-        human_bytes(after) if after else "-",
-        _ratio(before, after),
-        _score(outcome.score_before, outcome.score_after),
-        _change(outcome.score_change),
-        verdict(outcome),
-        _arrow(
-            *(
-                _microseconds(value)
-                for value in (outcome.latency_us_before, outcome.latency_us_after)
-            )
-        ),
-        _note(outcome),
-    )
-
-
-def _note(outcome: Outcome) -> str:
-    if outcome.note:
-        return _one_line(outcome.note)
-    if outcome.published and outcome.status is Status.UNVERIFIED:
-        return "published without proof: no held-out data"
-    return "unchanged" if outcome.unchanged else ""
-
-
-def human_bytes(size_bytes: int) -> str:
-    """`size_bytes` with a unit, three digits at most before the point: `41.2 MB`."""
-    if size_bytes < 1_000:
-        return f"{size_bytes} B"
-    size = float(size_bytes)
-    for unit in ("KB", "MB", "GB"):
-        size /= 1_000
-        if size < 999.95:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1_000:,.1f} TB"
-
-
-def _ratio(before: int, after: int) -> str:
-    ratio = before / after if after else 0.0
-    if ratio < 1.05:
-        return "-"
-    return f"{ratio:,.0f}x" if ratio >= 9.95 else f"{ratio:.1f}x"
-
-
-def _score(before: float | None, after: float | None) -> str:
-    if before is None:
-        return "-"
-    if after is None:
-        return _number(before, 3)
-    # As many digits as it takes to show that they differ, within reason.
-    digits = next(
-        (d for d in (3, 4, 5) if before == after or _number(before, d) != _number(after, d)), 3
-    )
-    return _arrow(_number(before, digits), _number(after, digits))
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if abs(value) < 1_000 else f"{value:,.{digits - 3}f}"
-
-
-def _change(change: float | None) -> str:
-    if change is None:
-        return "-"
-    if change == 0:
-        return "0"
-    if abs(change) < 0.00005:
-        return f"{change:+.0e}"
-    return f"{change:+.4f}".rstrip("0").rstrip(".")
-
-
-def _microseconds(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-
-
-def _arrow(before: str, after: str) -> str:
-    return f"{before} -> {after}" if before and after else before or after or "-"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def advice(outcomes: Iterable[Outcome]) -> list[str]:
     """One sentence for each model that was not published: why, and what to do."""
     return [
-        f"{item.name} ({verdict(item)}): {(_one_line(item.note) or _DO[item.status]).rstrip('.')}."
+        f"{item.name} ({verdict(item)}): {(one_line(item.note) or _DO[item.status]).rstrip('.')}."
         for item in order_outcomes(outcomes)
         if not item.published and item.status in _DO
     ]
@@ -206,7 +81,7 @@ def advice(outcomes: Iterable[Outcome]) -> list[str]:
 
 def describe(outcome: Outcome) -> str:
     """One model in one line, for a log."""
-    cells = dict(zip(COLUMNS, _cells(outcome), strict=True))
+    cells = table_rows([outcome])[0]
     note = f": {cells['note']}" if cells["note"] else ""
     return (
         f"{outcome.name} {cells['verdict']}, {cells['before']} -> {cells['after']}, "
@@ -242,7 +117,7 @@ def total_line(outcomes: Sequence[Outcome]) -> str:
         f"{count} {name}" for name, count in count_statuses(outcomes).items() if count
     )
     models = "1 model" if len(outcomes) == 1 else f"{len(outcomes)} models"
-    smaller = _ratio(before, after)
+    smaller = times_smaller(before, after)
     return (
         f"{models}: {counts}. Served: {human_bytes(before)} -> {human_bytes(after)}"
         f"{'' if smaller == '-' else f' ({smaller} smaller)'}."
@@ -277,7 +152,7 @@ def summary_csv(outcomes: Iterable[Outcome]) -> str:
                 item.artifact_sha256,
                 round(item.seconds, 3),
                 str(item.unchanged).lower(),
-                _one_line(item.note),
+                one_line(item.note),
             )
         )
     return stream.getvalue()

@@ -1,24 +1,34 @@
-"""A live model quantized in this process, for interactive use: no file, no child, no gate."""
+"""A model quantized for the caller at once, for interactive use: no artifact file, no gate."""
 
 from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ml.quantization.artifact.writer import build_artifact
 from ml.quantization.calibration import calibrated_ranges, component_grams
 from ml.quantization.encoding import component_costs, encode, settle
-from ml.quantization.graph import array_paths
+from ml.quantization.errors import ConfigError
+from ml.quantization.graph import Array, ModelGraph, array_paths
 from ml.quantization.limits import Limits
-from ml.quantization.loading.capture import capture_objects
-from ml.quantization.loading.inspection import check_fitted, find_surfaces
+from ml.quantization.loading.capture import Capture, capture_objects
+from ml.quantization.loading.inspection import (
+    InspectionRequest,
+    answered_model,
+    check_fitted,
+    find_surfaces,
+    inspect_file,
+)
+from ml.quantization.loading.scan import scan
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.pipeline import artifact_header, describe_graph
 from ml.quantization.plan import make_plan
 from ml.quantization.predictor import load
 from ml.quantization.prepare import prepare_graph
 from ml.quantization.recipe import Recipe
+from ml.quantization.restore import restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,17 @@ class QuantizedInMemory:
     model: Any
     data: bytes
     stats: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a graph came from: what an artifact's header says of it."""
+
+    source: str
+    sha256: str
+    size_bytes: int
+    sklearn_version: str
+    surfaces: dict[str, dict[str, Any]]
 
 
 def quantize_live_model(
@@ -55,22 +76,98 @@ def quantize_live_model(
     ------
     UnfittedModel, UnsupportedComponent, UntrustedTypeError, SchemeError
         What is wrong with the model, with the path inside it.
+    ConfigError
+        Calibration rows for a container of several models.
     """
     import sklearn
 
     check_fitted(model)
     held = capture_objects(model, trust, limits)
-    graph = prepare_graph(held.graph)
-    grams = component_grams(held, calibration_rows, "") if calibration_rows is not None else {}
+    grams = _grams(model, held, calibration_rows) if calibration_rows is not None else {}
+    origin = _Origin(
+        source="live model",
+        sha256="",
+        size_bytes=len(pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL)),
+        sklearn_version=sklearn.__version__,
+        surfaces=find_surfaces(model),
+    )
+    return _quantized(held.graph, origin, recipe, trust, grams, limits)
+
+
+def quantize_pickle(
+    source: Path,
+    workspace: Path,
+    recipe: Recipe,
+    trust: TrustPolicy,
+    *,
+    calibration_rows: Any = None,
+    limits: Limits | None = None,
+) -> QuantizedInMemory:
+    """Return the quantized form of the model in a pickle or joblib file.
+
+    The file is scanned, and unpickled in a child process only.
+
+    Parameters
+    ----------
+    source : Path
+    workspace : Path
+        An empty directory for what the child hands over.
+    recipe, trust, calibration_rows, limits
+        As in `quantize_live_model`.
+
+    Raises
+    ------
+    QuantizationError
+        The file is refused, or as `quantize_live_model` says.
+    """
+    limits = limits or Limits()
+    scanned = scan(source, trust, limits, workspace)
+    found = inspect_file(scanned, trust, limits, InspectionRequest(), workspace)
+    grams: dict[str, Array] = {}
+    if calibration_rows is not None:
+        graph = found.graph
+        rebuilt = restore(graph.root, graph.arrays, trust, residue=graph.residue)
+        grams = _grams(rebuilt, capture_objects(rebuilt, trust, limits), calibration_rows)
+    origin = _Origin(
+        source=str(source),
+        sha256=scanned.sha256,
+        size_bytes=scanned.size_bytes,
+        sklearn_version=found.sklearn_version,
+        surfaces=found.surfaces,
+    )
+    return _quantized(found.graph, origin, recipe, trust, grams, limits)
+
+
+def _grams(model: Any, held: Capture, calibration_rows: Any) -> dict[str, Array]:
+    """Second moments of what each linear component of the model is given."""
+    chosen = answered_model(model)
+    if chosen is None:
+        raise ConfigError(
+            "calibration rows can only be for one model",
+            where="calibration_data",
+            got=f"a {type(model).__name__} that holds several, or none",
+            do="quantize its models one by one",
+        )
+    return component_grams(held, calibration_rows, chosen[0])
+
+
+def _quantized(
+    captured: ModelGraph,
+    origin: _Origin,
+    recipe: Recipe,
+    trust: TrustPolicy,
+    grams: dict[str, Array],
+    limits: Limits | None,
+) -> QuantizedInMemory:
+    graph = prepare_graph(captured)
     paths = {path: index for index, path in array_paths(graph).items()}
     plan = settle(make_plan(graph, recipe, calibrated_ranges(graph, paths, grams, recipe)))
-    size = len(pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL))
     record = {
-        "source": "live model",
-        "source_sha256": "",
-        "source_size_bytes": size,
-        "sklearn_version": sklearn.__version__,
-        "surfaces": find_surfaces(model),
+        "source": origin.source,
+        "source_sha256": origin.sha256,
+        "source_size_bytes": origin.size_bytes,
+        "sklearn_version": origin.sklearn_version,
+        "surfaces": origin.surfaces,
         **describe_graph(graph),
     }
     data, parts = build_artifact(encode(plan), artifact_header(plan, record))
@@ -79,9 +176,9 @@ def quantize_live_model(
         "family": record["family"],
         "bit_depth": recipe.bit_depth,
         "weight_threshold": recipe.weight_threshold,
-        "original_size_bytes": size,
+        "original_size_bytes": origin.size_bytes,
         "quantized_size_bytes": len(data),
-        "size_reduction_percent": 100.0 * (1.0 - len(data) / size),
+        "size_reduction_percent": 100.0 * (1.0 - len(data) / origin.size_bytes),
         "guarantee": "unverified",
         "calibrated": sorted(path for path in grams if path in paths),
         "components": [cost.to_json() for cost in component_costs(plan, parts)],

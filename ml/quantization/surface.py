@@ -53,6 +53,7 @@ PUBLIC_METHODS: tuple[str, ...] = (
     "get_shape",
     "get_submatrix",
     "get_metadata_routing",
+    "set_output",
 )
 # Refitting is not what an artifact is for: these are the original's business.
 _FITTING = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.quantization.codecs import decode_strings
+from ml.quantization.codecs import codes_and_scale, decode_strings
 from ml.quantization.families import Lowered, family_named, family_of
 from ml.quantization.graph import (
     Array,
@@ -84,10 +84,29 @@ class View:
     def __getitem__(self, name: str) -> Any:
         return view_value(self._attributes[name], self.context, join(self.path, name))
 
+    def is_plain(self, name: str) -> bool:
+        """Whether the attribute is stored as the value it is: an array, a number, text, None.
+
+        The parts of a packed component are its own, whatever their names; only a fitted
+        attribute's name (one that ends in an underscore) means in it what it means outside.
+        """
+        if name not in self or (isinstance(self.node, PackedNode) and not name.endswith("_")):
+            return False
+        plain = (ArrayNode, ObjectArrayNode, ScalarNode, str, int, float, type(None))
+        return isinstance(self._attributes[name], plain)
+
     def get(self, name: str, default: Any = None) -> Any:
         """The attribute, or `default` when it is not stored."""
         node = self._attributes.get(name, _ABSENT)
         return default if node is _ABSENT else self[name]  # None is a value, too
+
+    def codes(self, name: str) -> tuple[Array, Array] | None:
+        """The stored codes of an array and their scales, when it is `scale * code`."""
+        node = self._attributes.get(name)
+        stored = getattr(self.context.arrays, "quantized", None)
+        if not isinstance(node, ArrayNode) or stored is None:
+            return None
+        return codes_and_scale(stored(node.array))
 
     def lower(self, exact: bool) -> Lowered | None:
         """The component's fast predictor, when its family has one."""

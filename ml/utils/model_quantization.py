@@ -117,8 +117,8 @@ class ModelQuantizer:
         settings = self._settings
         trust = settings.trust
         if model_format == "pickle":
-            model = _load_as_data(model, settings)
-        elif model_format == "custom":
+            return _quantize_pickle(model, settings, calibration_data)
+        if model_format == "custom":
             kind = type(model)
             trust = TrustPolicy(trust.extra | {f"{kind.__module__}:{kind.__qualname__}"})
         elif model_format != "sklearn":
@@ -192,6 +192,7 @@ def quantize_model_file(
         that fails the gate or gains nothing does not raise: its `status` says so.
     """
     from ml.quantization.batch import summarise
+    from ml.quantization.discovery import model_name
     from ml.quantization.pipeline import quantize_file
 
     source = Path(input_path)
@@ -206,7 +207,8 @@ def quantize_model_file(
         target=(target,) if isinstance(target, str) else tuple(target),
         calibration_rows=calibration_rows,
     )
-    destination = Path(output_path) if output_path is not None else source.with_suffix(".qma")
+    default = source.with_name(f"{model_name(source.name)}.qma")
+    destination = Path(output_path) if output_path is not None else default
     with tempfile.TemporaryDirectory(prefix="quantize-") as staging:
         outcome = quantize_file(
             source, Path(staging), settings, Path(held_out) if held_out is not None else None
@@ -369,34 +371,36 @@ def open_any(path: Path, trusted: tuple[str, ...] = ()) -> Any:
     return load_original(path, trust=TrustPolicy(frozenset(trusted)))[0]
 
 
-def _load_as_data(model: Any, settings: ModelSettings) -> Any:
-    """The model of a pickle, taken apart in a child and rebuilt here from data."""
-    from ml.quantization.loading.inspection import InspectionRequest, inspect_file
-    from ml.quantization.loading.scan import scan
-    from ml.quantization.restore import restore
+def _quantize_pickle(
+    model: Any, settings: ModelSettings, calibration_rows: Any
+) -> tuple[Any, dict[str, Any]]:
+    """The model of a pickle, taken apart in a child process, quantized here as data."""
+    from ml.quantization.session import quantize_pickle
 
+    if not isinstance(model, bytes | bytearray | str | Path):
+        raise ConfigError(
+            "a pickle is bytes or a path",
+            where="model",
+            expected="bytes, str or Path",
+            got=type(model).__name__,
+            do='pass model_format="sklearn" for a live model',
+        )
     with tempfile.TemporaryDirectory(prefix="quantize-") as folder:
         workspace = Path(folder)
         if isinstance(model, bytes | bytearray):
             source = workspace / "model.pkl"
             source.write_bytes(model)
-        elif isinstance(model, str | Path):
-            source = Path(model)
         else:
-            raise ConfigError(
-                "a pickle is bytes or a path",
-                where="model",
-                expected="bytes, str or Path",
-                got=type(model).__name__,
-                do='pass model_format="sklearn" for a live model',
-            )
-        scanned = scan(source, settings.trust, settings.limits, workspace)
-        found = inspect_file(
-            scanned, settings.trust, settings.limits, InspectionRequest(), workspace
+            source = Path(model)
+        made = quantize_pickle(
+            source,
+            workspace,
+            settings.recipe(),
+            settings.trust,
+            calibration_rows=calibration_rows,
+            limits=settings.limits,
         )
-        return restore(
-            found.graph.root, found.graph.arrays, settings.trust, residue=found.graph.residue
-        )
+        return made.model, made.stats
 
 
 def _depth(bit_depth: int | str, recipe: str | None) -> str:

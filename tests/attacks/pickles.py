@@ -274,6 +274,33 @@ HOSTILE_PICKLES: dict[str, bytes] = {
     "19 nested marks": program(pickle.MARK * 200_000, pickle.TUPLE * 200_000),
     "19 billion laughs": program(_laughs(40)),
     "19 billion laughs, filled from outside": program(_late_laughs(40)),
+    "19 billion laughs as a dtype": program(call(DTYPE, _laughs(40), pickle.NEWFALSE)),
+    "19 billion laughs as arguments": program(
+        call(name("numpy.random._pickle", "__bit_generator_ctor"), _laughs(40), pickle.NONE)
+    ),
+    "19 billion laughs as a shape": program(
+        array_of(_laughs(40) + pickle.TUPLE1, plain_dtype("f8"), _EIGHT)
+    ),
+    "19 billion laughs as the names of fields": program(
+        dtype(
+            "V8",
+            *_VOID,
+            _laughs(40) + pickle.TUPLE1,
+            pickle.EMPTY_DICT,
+            integer(8),
+            integer(1),
+            integer(0),
+        )
+    ),
+    "19 billion laughs as the flags of a dtype": program(
+        dtype("f8", integer(3), text("<"), pickle.NONE * 3, integer(-1) * 2, _laughs(40))
+    ),
+    "20 shape that has no decimal form": program(
+        array_of(
+            (pickle.LONG1 + b"\xff" + b"\x7f" * 255) * 3 + pickle.TUPLE3, plain_dtype("f8"), _EIGHT
+        )
+    ),
+    "15 dtype of another machine": program(plain_dtype("f12")),
     "19 deep dict key": program(
         pickle.EMPTY_DICT, _nested_tuples(200_000), pickle.NONE, pickle.SETITEM
     ),

@@ -48,7 +48,8 @@ BY_MODULE = (
 BASES = {
     "Classification", "CyLossFunction", "DistanceMetric", "DistanceMetric32", "DistanceMetric64",
     "ForestClassifier", "ForestRegressor", "Kernel", "KernelOperator", "LinearModel",
-    "LinearModelCV", "MultiOutputLinearModel", "Regression", "TreeBuilder", "BestFirstTreeBuilder",
+    "LinearModelCV", "MultiOutputLinearModel", "NeighborsBase", "Regression",
+    "TreeBuilder", "BestFirstTreeBuilder",
     "DepthFirstTreeBuilder", "_AlphaPruner", "_CCPPruneController", "_PathFinder", "_PLS",
     "_GeneralizedLinearRegressor", "_MultiOutputEstimator", "_RepeatedSplits",
 }  # fmt: skip

@@ -1,29 +1,42 @@
 """The outer file: named byte segments in the safetensors format, read without slack.
 
-Writing is the safetensors library's. Reading is strict on top of its rules: one spelling only, no
-duplicate keys, no gaps, no bytes that no segment owns.
+Every safetensors reader opens it. Written here and not by that library, which puts metadata in
+another order each time: here the same segments give the same bytes. Reading is strict on top of
+the library's rules: one spelling of the header only, so no duplicate keys, no gaps, no bytes that
+no segment owns.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import struct
+from collections.abc import Mapping
 from typing import Any, NoReturn
-
-import numpy as np
 
 from ml.quantization.errors import FormatError, LimitError
 from ml.quantization.limits import Limits
 
 HEADER_CAP = 16 << 20
+LONGEST_NUMBER = 100
 
 
-def write_container(segments: dict[str, bytes], metadata: dict[str, str]) -> bytes:
-    """Return a safetensors file of byte segments; the same input gives the same bytes."""
-    from safetensors.numpy import save
+def write_container(segments: Mapping[str, bytes], metadata: Mapping[str, str]) -> bytes:
+    """Return a file of byte segments; the same input gives the same bytes."""
+    sizes = {name: len(data) for name, data in segments.items()}
+    return _head(sizes, metadata) + b"".join(segments[name] for name in sorted(segments))
 
-    tensors = {name: np.frombuffer(data, dtype=np.uint8) for name, data in segments.items()}
-    return save(tensors, metadata=metadata)
+
+def _head(sizes: Mapping[str, int], metadata: Mapping[str, str]) -> bytes:
+    """The one header that these segments, in the order of their names, can have."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name in sorted(sizes):
+        start, end = end, end + sizes[name]
+        header[name] = {"dtype": "U8", "shape": [sizes[name]], "data_offsets": [start, end]}
+    text = canonical_json(header)
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
 
 
 def read_container(
@@ -34,7 +47,8 @@ def read_container(
     Raises
     ------
     FormatError
-        Truncated, gaps, overlaps, trailing bytes, duplicate keys, other dtypes than U8.
+        Truncated, gaps, overlaps, trailing bytes, duplicate keys, other dtypes than U8, any
+        other header than the one that `write_container` makes.
     LimitError
         A header larger than the cap.
     """
@@ -51,7 +65,7 @@ def read_container(
     if not isinstance(header, dict):
         _refuse(where, "the header is not an object", type(header).__name__)
     metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+    if not isinstance(metadata, dict) or not all(type(v) is str for v in metadata.values()):
         _refuse(where, "metadata is not a table of strings", repr(metadata)[:80])
     body = memoryview(data)[8 + length :]
     placed = sorted((_span(entry, name, where), name) for name, entry in header.items())
@@ -66,17 +80,28 @@ def read_container(
         end = stop
     if end != len(body):
         _refuse(where, "bytes that no segment owns", f"{len(body)} bytes for {end}")
+    if data[: 8 + length] != _head({n: len(held) for n, held in segments.items()}, metadata):
+        _refuse(where, "the header is spelt in another way than the format's", "")
     return segments, metadata
 
 
 def parse_json(data: bytes, where: str) -> Any:
-    """Return parsed JSON; duplicate keys, non-finite numbers and huge integers are refused."""
+    """Return parsed JSON; duplicate keys, non-finite and endless numbers are refused.
+
+    Raises
+    ------
+    FormatError
+        Not JSON, a key that stands twice, a number that is not finite.
+    LimitError
+        Nested too deep, or a number of more than 100 characters.
+    """
     try:
         return json.loads(
-            data.decode("utf-8"),
+            data.decode("utf-8", "surrogatepass"),
             object_pairs_hook=lambda pairs: _unique(pairs, where),
             parse_constant=lambda text: _refuse(where, "not a JSON number", text),
-            parse_int=lambda text: _integer(text, where),
+            parse_int=lambda text: int(_number(text, where)),
+            parse_float=lambda text: _float(text, where),
         )
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         _refuse(where, "not JSON", str(error)[:80])
@@ -85,7 +110,10 @@ def parse_json(data: bytes, where: str) -> Any:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return the one spelling of a JSON value: sorted keys, no spaces, UTF-8."""
+    """Return the one spelling of a JSON value: sorted keys, no spaces, UTF-8.
+
+    Lone surrogates, which a class label or a token may hold, are kept ("surrogatepass").
+    """
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
@@ -118,10 +146,22 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     return table
 
 
-def _integer(text: str, where: str) -> int:
-    if len(text) > 100:
-        raise LimitError("an integer of too many digits", where=where, got=f"{len(text)} digits")
-    return int(text)
+def _number(text: str, where: str) -> str:
+    if len(text) > LONGEST_NUMBER:
+        raise LimitError(
+            "a number of too many digits",
+            where=where,
+            expected=f"at most {LONGEST_NUMBER}",
+            got=str(len(text)),
+        )
+    return text
+
+
+def _float(text: str, where: str) -> float:
+    value = float(_number(text, where))
+    if not math.isfinite(value):
+        _refuse(where, "not a JSON number", text)
+    return value
 
 
 def _refuse(where: str, what: str, got: str) -> NoReturn:

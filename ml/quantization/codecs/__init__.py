@@ -1,7 +1,11 @@
 """Arrays to bytes and back: lossless streams, strings, and arrays under a scheme."""
 
 from ml.quantization.codecs.calibration import search_ranges
-from ml.quantization.codecs.quantize import dequantize_array, quantize_array
+from ml.quantization.codecs.quantize import (
+    codes_and_scale,
+    dequantize_array,
+    quantize_array,
+)
 from ml.quantization.codecs.quantized import QuantizedArray
 from ml.quantization.codecs.registry import REGISTRY, Registry
 from ml.quantization.codecs.stream import EncodedStream, decode_stream, encode_stream
@@ -17,6 +21,7 @@ __all__ = [
     "EncodedStream",
     "QuantizedArray",
     "Registry",
+    "codes_and_scale",
     "decode_stream",
     "decode_strings",
     "dequantize_array",

@@ -105,6 +105,26 @@ def dequantize_array(quantized: QuantizedArray) -> Array:
     return flat.reshape(shape, order=order)
 
 
+def codes_and_scale(quantized: QuantizedArray) -> tuple[Array, Array] | None:
+    """The codes in the array's shape, and one scale per channel in the array's dtype.
+
+    None unless `scale * code` in that dtype, with channels along the first axis or a single one,
+    is what `dequantize_array` gives.
+    """
+    scheme, parts, order = quantized.scheme, quantized.parts, quantized.order
+    if not isinstance(scheme, Affine) or not scheme.symmetric or quantized.channel_axis:
+        return None
+    scale = parts["scale"].astype(quantized.dtype)
+    if not np.array_equal(scale, parts["scale"]):
+        return None
+    codes = parts["codes"]
+    if quantized.layout == "sparse":
+        positions = positions_from_gaps(parts["gaps"], quantized.size)
+        codes = np.zeros(quantized.size, dtype=codes.dtype)
+        codes[positions] = parts["codes"]
+    return codes.reshape(quantized.shape, order=order), scale
+
+
 def _decode_dense(quantized: QuantizedArray, dtype: np.dtype[Any]) -> Array:
     parts = quantized.parts
     shape, order = quantized.shape, quantized.order

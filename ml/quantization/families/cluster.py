@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from ml.quantization.families.family import Family, slots_for
+from collections.abc import Iterable
+
+from ml.quantization.families.family import Example, Family, slots_for
 from ml.quantization.scheme import Role, Slot
 
 _CENTRES = ("cluster_centers_", "subcluster_centers_")
+
+
+def examples() -> Iterable[Example]:
+    """Centres found by averaging, by a tree, and among the rows themselves."""
+    from sklearn.cluster import AffinityPropagation, Birch, KMeans
+    from sklearn.datasets import make_blobs
+
+    rows, _ = make_blobs(120, 24, centers=6, random_state=0)
+    yield Example("means", KMeans(6, random_state=0, n_init=1).fit(rows), rows)
+    yield Example("tree", Birch(n_clusters=6).fit(rows), rows)
+    yield Example("exemplars", AffinityPropagation(damping=0.9, random_state=0).fit(rows), rows)
+
 
 FAMILY = Family(
     name="cluster",
@@ -25,4 +39,5 @@ FAMILY = Family(
         "dummy_leaf_": "a link into the tree that training grows",
         "affinity_matrix_": "similarities of the training rows; prediction uses the exemplars",
     },
+    examples=examples,
 )

@@ -23,7 +23,7 @@ from ml.quantization.graph import Array, Node, ObjectNode, PackedNode
 from ml.quantization.scheme import Slot
 
 if TYPE_CHECKING:
-    from ml.quantization.kernels.weighting import Step
+    from ml.quantization.kernels.text import Step
 
 Method: TypeAlias = Callable[..., Any]
 
@@ -53,6 +53,13 @@ class Component(Protocol):
     def get(self, name: str, default: Any = None) -> Any:
         """The attribute, or `default` when it is not stored."""
 
+    def codes(self, name: str) -> tuple[Array, Array] | None:
+        """The stored integer codes of an array, in its shape, and the scale of each channel.
+
+        None when it is not stored as `scale * code`. The scales (one for each index of the first
+        axis, or a single one) have the dtype of the array.
+        """
+
     def lower(self, exact: bool) -> Lowered | None:
         """The component's own fast predictor, made by its family; None when it has none."""
 
@@ -78,7 +85,7 @@ class Lowered:
         Given the `Lowered` of the step before this one, the fused predictor of both, or None.
     names : tuple of str
         Path of every component that this predictor answers for (fused ones included).
-    text : weighting.Step or None
+    text : kernels.text.Step or None
         Set by steps that make term counts of documents: `text.scorer(weights)` is a function
         straight from documents to `transform(documents) @ weights`, which a model that is linear
         in them can absorb.

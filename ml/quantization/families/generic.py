@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from ml.quantization.families.family import Family
+from collections.abc import Iterable
+
+from ml.quantization.families.family import Example, Family
 from ml.quantization.scheme import Role, Slot
+
+
+def examples() -> Iterable[Example]:
+    """A regressor and a transformer that no family speaks for."""
+    from sklearn.cross_decomposition import PLSRegression
+    from sklearn.datasets import make_regression
+    from sklearn.preprocessing import SplineTransformer
+
+    rows, target = make_regression(120, 12, n_targets=2, random_state=0)
+    yield Example("regressor", PLSRegression(4).fit(rows, target), rows)
+    yield Example("transformer", SplineTransformer().fit(rows), rows)
+
 
 FAMILY = Family(
     name="generic",
     types=frozenset(),
     slots={"*": Slot(Role.PARAMETER, channel_axis=-1)},
+    examples=examples,
 )

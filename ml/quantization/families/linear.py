@@ -7,6 +7,9 @@ only training needed, and a fast predictor that does what scikit-learn does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache, partial
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,7 @@ from ml.quantization.kernels.linear import (
     flat_scores,
     fold_affine,
     label_indices,
-    linear_scores,
+    linear_scorer,
     one_vs_rest,
     softmax,
 )
@@ -118,8 +121,10 @@ _RESIDUE = {
 
 def lower(component: Component, exact: bool) -> Lowered | None:
     """The fast predictor of a linear model, or None for the few that answer another way."""
-    weights = _weights(component, exact)
-    if weights is None:
+    codes = component.codes("coef_")
+    # Codes are enough behind text: the weights, eight times as large, may never be needed.
+    weights = cache(partial(_weights, component, exact))
+    if codes is None and weights() is None:
         return None
     bias = component.get("intercept_", 0.0)
     if component.type in _CLASSIFIERS:
@@ -128,23 +133,69 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         answers = _regressor_answers(component)
     if answers is None:
         return None
-    return _lowered(weights, bias, answers, exact, (component.path,))
+    lowered = _lowered(weights, bias, answers, exact, (component.path,))
+
+    def absorb(previous: Lowered) -> Lowered | None:
+        if previous.text is None:
+            return lowered.absorb(previous) if lowered.absorb else None
+        return _behind_text(previous, codes, weights, bias, answers, component.path)
+
+    return replace(lowered, n_features=_width(codes, weights), absorb=absorb)
+
+
+Weights = Callable[[], Any]
+Codes = tuple[Array, Array] | None
+
+
+def _width(codes: Codes, weights: Weights) -> int:
+    width: int = codes[0].shape[-1] if codes else weights().shape[0]
+    return width
+
+
+def _behind_text(
+    previous: Lowered, codes: Codes, weights: Weights, bias: Any, answers: Answers, path: str
+) -> Lowered | None:
+    """The predictor from documents to answers; its scores have the bits of the sparse product."""
+    step = previous.text
+    width = _width(codes, weights)
+    if step is None or step.n_columns != width:
+        return None
+    held, scale = codes or (weights().T, None)
+    by_term = np.ascontiguousarray(held.reshape(-1, width).T)
+    channels = by_term.shape[1]
+    score = step.scorer(by_term, None if scale is None else np.broadcast_to(scale, channels))
+    if score is None:
+        return None
+
+    def method(answer: Callable[[Array], Array]) -> Method:
+        def call(documents: Any) -> Array | None:
+            scores = score(documents)
+            return None if scores is None else answer(flat_scores(scores + bias))
+
+        return call
+
+    return Lowered(
+        methods={name: method(answer) for name, answer in answers.items()},
+        input="text",
+        names=(*previous.names, path),
+    )
 
 
 Answers = dict[str, Callable[[Array], Array]]
 
 
 def _lowered(
-    weights: Array, bias: Any, answers: Answers, exact: bool, names: tuple[str, ...]
+    weights: Weights, bias: Any, answers: Answers, exact: bool, names: tuple[str, ...]
 ) -> Lowered:
     """The predictor of `answers(rows @ weights + bias)`, able to take in a scaler before it."""
+    scorer = cache(lambda: linear_scorer(weights(), bias, exact=exact))
 
     def method(answer: Callable[[Array], Array]) -> Method:
         def call(rows: Array) -> Array | None:
-            scores = linear_scores(rows, weights, bias)
+            scores = scorer()(rows)
             # A NaN or infinity in a row reaches every score of the row (also through a zero
-            # weight): checking the few scores is as good as checking the many inputs.
-            if not np.isfinite(scores).all():
+            # weight): the sum of the few scores tells as much as a look at the many inputs.
+            if not isfinite(np.add.reduce(scores, axis=None)):
                 return None
             return answer(scores)
 
@@ -153,12 +204,12 @@ def _lowered(
     def absorb(previous: Lowered) -> Lowered | None:
         if exact or previous.affine is None:
             return None
-        folded = fold_affine(weights, bias, *previous.affine)
-        return _lowered(*folded, answers, exact, previous.names + names)
+        folded, shifted = fold_affine(weights(), bias, *previous.affine)
+        fused = _lowered(lambda: folded, shifted, answers, exact, previous.names + names)
+        return replace(fused, n_features=folded.shape[0])
 
     return Lowered(
         methods={name: method(answer) for name, answer in answers.items()},
-        n_features=weights.shape[0],
         absorb=absorb,
         names=names,
     )
@@ -200,8 +251,10 @@ def _classifier_answers(component: Component) -> Answers | None:
 def _probabilities(component: Component, n_classes: int) -> Callable[[Array], Array] | None:
     """How this classifier turns scores into probabilities; None when it does not, or otherwise."""
     if component.type in _LOGISTIC:
-        one_vs_rest_fit = n_classes <= 2 or component.get("solver") == "liblinear"
-        return one_vs_rest if one_vs_rest_fit else softmax
+        asked = component.get("multi_class", "auto") not in ("auto", "deprecated")
+        if asked or (component.get("solver") == "liblinear" and n_classes > 2):
+            return None  # one versus rest, or softmax: that depends on scikit-learn's version
+        return one_vs_rest if n_classes <= 2 else softmax
     if component.type in _SGD and component.get("loss") == "log_loss":
         return one_vs_rest
     return None

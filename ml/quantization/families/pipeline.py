@@ -20,16 +20,27 @@ def lower(component: Component, exact: bool) -> Lowered | None:
     if not known or not lowered or any(step is None for step in lowered):
         return None
     steps: list[Lowered] = [step for step in lowered if step is not None]
+    while len(steps) > 1 and steps[0].text is not None:
+        # Text becomes a sparse matrix, which only a step that can do without it takes in.
+        fused = steps[1].absorb(steps[0]) if steps[1].absorb else None
+        if fused is None:
+            return None
+        steps[:2] = [fused]
     whole = steps.pop()
     while steps:
         previous = steps.pop()
-        whole = (whole.absorb(previous) if whole.absorb else None) or _after(previous, whole)
+        both = (whole.absorb(previous) if whole.absorb else None) or _after(previous, whole)
+        if both is None:
+            return None
+        whole = both
     return whole
 
 
-def _after(first: Lowered, then: Lowered) -> Lowered:
-    """Both steps in turn, each as it is."""
-    transform = first.methods["transform"]
+def _after(first: Lowered, then: Lowered) -> Lowered | None:
+    """Both steps in turn, each as it is; None when the first predicts fast, but transforms not."""
+    transform = first.methods.get("transform")
+    if transform is None:
+        return None
 
     def method(call: Method) -> Method:
         def both(rows: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ml.quantization.families.family import Component, Example, Family, Lowered
 
 if TYPE_CHECKING:
-    from ml.quantization.kernels.weighting import Step
+    from ml.quantization.kernels.text import Step
 
 
 def lower(component: Component, exact: bool) -> Lowered | None:

@@ -16,6 +16,7 @@ Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
+GROUP = 8
 MOST_CODES = 1 << 24  # integers up to here are exact in float32
 
 
@@ -41,16 +42,18 @@ def code_rows(
         Feature of each output column.
     table, starts : float64, int64 of shape (k + 1,)
         The sorted thresholds of column j are `table[starts[j] : starts[j + 1]]`.
-    out : float32, shape (n * width,)
-        Column j of a row receives the number of thresholds below its value, or NaN.
+    out : float32
+        Rows in groups of eight (see `traversal`), of `width` columns: column j of a row receives
+        the number of thresholds below its value, or NaN.
     """
     missing = False
     for row in range(first, last):
+        at = row // GROUP * width * GROUP + row % GROUP
         for j in range(columns.size):
             x = rows[row * n_features + columns[j]]
             if x != x:
                 missing = True
-                out[row * width + j] = np.float32(np.nan)
+                out[at + j * GROUP] = np.float32(np.nan)
                 continue
             low = starts[j]
             size = starts[j + 1] - low
@@ -61,7 +64,7 @@ def code_rows(
                     size -= half + 1
                 else:
                     size = half
-            out[row * width + j] = np.float32(low - starts[j])
+            out[at + j * GROUP] = np.float32(low - starts[j])
     return missing
 
 
@@ -101,6 +104,7 @@ def code_categories(
         Where NaN, negative and unseen values go.
     """
     for row in range(first, last):
+        at = (row // GROUP * width + offset) * GROUP + row % GROUP
         for j in range(columns.size):
             x = rows[row * n_features + columns[j]]
             goes_left = missing_left[j] != 0
@@ -112,7 +116,7 @@ def code_categories(
                     goes_left = True
                 elif known[j, category]:
                     goes_left = False
-            out[row * width + offset + j] = np.float32(0.0 if goes_left else 1.0)
+            out[at + j * GROUP] = np.float32(0.0 if goes_left else 1.0)
     return True
 
 

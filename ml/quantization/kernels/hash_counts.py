@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ml.quantization.kernels.compile import compiled
-from ml.quantization.kernels.term_counts import accumulate, keep_above, sort_terms, weigh
+from ml.quantization.kernels.term_tree import sort_ascending
 from ml.quantization.kernels.vocabulary import Array, Index
 
 WORDS, CHARACTERS, INSIDE_WORDS = 0, 1, 2
@@ -107,8 +107,8 @@ def _hash_region(
 @compiled
 def _document_columns(
     data: Array, start: Index, end: Index, kind: int, least: Index, most: Index,
-    n_columns: int, signed: bool, binary: bool,
-    starts: Array, ends: Array, keys: Array, found: Array, counts: Array,
+    n_columns: int, signed: bool,
+    starts: Array, ends: Array, keys: Array, scratch: Array, found: Array, counts: Array,
 ) -> Index:  # fmt: skip
     """Ascending columns and counts of one document; how many."""
     symbols = _spans(data, start, end, kind, starts, ends)
@@ -122,7 +122,7 @@ def _document_columns(
                 data, starts, ends, first, at, shortest, most, n_columns, keys, filled
             )
             first = at + 1
-    sort_terms(keys[:filled])
+    sort_ascending(keys[:filled], scratch)
     distinct = 0
     for i in range(filled):
         column = keys[i] >> 1
@@ -133,8 +133,6 @@ def _document_columns(
             found[distinct] = column
             counts[distinct] = step
             distinct += 1
-    if binary:
-        counts[:distinct] = 1
     return distinct
 
 
@@ -150,13 +148,14 @@ def room_for(cuts: Array, kind: int) -> Index:
 @compiled
 def count_hashed(
     data: Array, cuts: Array, kind: int, least: Index, most: Index, n_columns: int,
-    signed: bool, binary: bool, indices: Array, counts: Array, rows: Array,
+    signed: bool, indices: Array, counts: Array, rows: Array,
 ) -> None:  # fmt: skip
     """Fill `indices`, `counts` and `rows` (CSR) with the hashed terms of every document."""
     room = room_for(cuts, kind)
     starts = np.empty(room, dtype=np.int64)
     ends = np.empty(room, dtype=np.int64)
     keys = np.empty(room * (most - least + 1), dtype=np.int64)
+    scratch = np.empty(room * (most - least + 1), dtype=np.int64)
     found = np.empty(room * (most - least + 1), dtype=np.int32)
     times = np.empty(room * (most - least + 1), dtype=np.int64)
     filled = 0
@@ -164,34 +163,9 @@ def count_hashed(
     for document in range(cuts.size - 1):
         n = _document_columns(
             data, cuts[document], cuts[document + 1], kind, least, most, n_columns, signed,
-            binary, starts, ends, keys, found, times,
+            starts, ends, keys, scratch, found, times,
         )  # fmt: skip
         indices[filled : filled + n] = found[:n]
         counts[filled : filled + n] = times[:n]
         filled += n
         rows[document + 1] = filled
-
-
-@compiled
-def score_hashed(
-    data: Array, cuts: Array, kind: int, least: Index, most: Index, n_columns: int,
-    signed: bool, binary: bool, tf: Array, codes: Array, idf: Array, norm: int,
-    kept: Array, weights: Array, scale: Array, threshold: float, out: Array,
-) -> None:  # fmt: skip
-    """Add the scores of every document to `out`."""
-    room = room_for(cuts, kind)
-    starts = np.empty(room, dtype=np.int64)
-    ends = np.empty(room, dtype=np.int64)
-    keys = np.empty(room * (most - least + 1), dtype=np.int64)
-    found = np.empty(room * (most - least + 1), dtype=np.int32)
-    times = np.empty(room * (most - least + 1), dtype=np.int64)
-    values = np.empty(room * (most - least + 1), dtype=tf.dtype)
-    for document in range(cuts.size - 1):
-        n = _document_columns(
-            data, cuts[document], cuts[document + 1], kind, least, most, n_columns, signed,
-            binary, starts, ends, keys, found, times,
-        )  # fmt: skip
-        weigh(found, times, n, tf, False, codes, idf, norm, values)
-        if threshold == threshold:
-            n = keep_above(found, values, n, threshold)
-        accumulate(found, values, n, kept, weights, scale, out[document])

@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 
 from ml.quantization.kernels.compile import compiled
 
+GROUP = 8
 LANES = 64
 MOST_LEAVES = 64
 
@@ -77,7 +78,7 @@ def sum_masked(
     payload: npt.NDArray[np.uint32],
     table: npt.NDArray[np.float64],
     width: int,
-    groups: int,
+    cycle: int,
     out: npt.NDArray[np.float64],
 ) -> None:
     """Add to `out` what rows `first` to `last` reach; `traversal.sum_block` in another way.
@@ -88,19 +89,22 @@ def sum_masked(
         One entry a split, in preorder.
     splits, leaves : int64, shape (n_trees + 1,)
         First split and first leaf of each tree, and the ends.
-    rows : float32, shape (n * n_features,)
-        All rows, flat, without NaN.
+    rows : float32
+        All rows in groups of eight (see `traversal`), without NaN.
+    first : int
+        A multiple of eight.
     """
     every = ~masks.dtype.type(0)
     block = np.zeros((n_features, LANES), dtype=np.float32)
     alive = np.empty(LANES, dtype=masks.dtype)
-    columns = groups * width
+    columns = cycle * width
     for start in range(first, last, LANES):
         count = min(LANES, last - start)
-        for row in range(count):
-            at = (start + row) * n_features
+        for lane in range(0, count, GROUP):
+            at = (start + lane) * n_features
             for feature in range(n_features):
-                block[feature, row] = rows[at + feature]
+                for k in range(GROUP):
+                    block[feature, lane + k] = rows[at + feature * GROUP + k]
         for tree in range(splits.size - 1):
             alive[:] = every
             for at in range(splits[tree], splits[tree + 1]):
@@ -109,7 +113,7 @@ def sum_masked(
                 column = block[features[at]]
                 for lane in range(LANES):
                     alive[lane] &= every if column[lane] <= threshold else mask
-            column_out = (tree % groups) * width
+            column_out = (tree % cycle) * width
             for row in range(count):
                 leaf = leaves[tree] + lowest_bit(alive[row])
                 source = np.int64(payload[leaf]) * width

@@ -14,7 +14,7 @@ from ml.quantization.kernels.vocabulary import Array, Index
 
 FNV_START = np.uint32(2166136261)
 FNV_PRIME = np.uint32(16777619)
-_SMALL = 24
+_SMALL = 40
 
 
 @compiled
@@ -38,24 +38,50 @@ def join_symbols(prefix: Array, data: Array, offsets: Array, blob: Array) -> boo
 
 
 @compiled
-def _sort(values: Array) -> None:
-    """Ascending in place; most lists are short."""
-    if values.size > _SMALL:
-        values.sort()
+def sort_ascending(values: Array, scratch: Array) -> None:
+    """Sort non-negative integers in place: short lists by insertion, long ones byte by byte.
+
+    `scratch` is of the type of `values` and at least as long.
+    """
+    n = values.size
+    if n <= _SMALL:
+        for i in range(1, n):
+            value = values[i]
+            j = i - 1
+            while j >= 0 and values[j] > value:
+                values[j + 1] = values[j]
+                j -= 1
+            values[j + 1] = value
         return
-    for i in range(1, values.size):
-        value = values[i]
-        j = i - 1
-        while j >= 0 and values[j] > value:
-            values[j + 1] = values[j]
-            j -= 1
-        values[j + 1] = value
+    top = np.int64(0)
+    for i in range(n):
+        top = max(top, np.int64(values[i]))
+    source = values
+    target = scratch
+    shift: Index = 0
+    places = np.empty(257, dtype=np.int64)
+    while top >> shift > 0:
+        places[:] = 0
+        for i in range(n):
+            places[((np.int64(source[i]) >> shift) & 255) + 1] += 1
+        for digit in range(256):
+            places[digit + 1] += places[digit]
+        for i in range(n):
+            digit = (np.int64(source[i]) >> shift) & 255
+            target[places[digit]] = source[i]
+            places[digit] += 1
+        source, target = target, source
+        shift += 8
+    if shift & 8:
+        for i in range(n):
+            values[i] = scratch[i]
 
 
 @compiled
 def place_children(gaps: Array, first: Array, order: Array, labels: Array) -> bool:
     """Fill `labels` from the steps between ranks; False when a rank has no symbol."""
     n_symbols = order.size
+    scratch = np.empty(n_symbols, dtype=labels.dtype)
     for node in range(first.size - 1):
         rank = np.int64(-1)
         start = np.int64(first[node])
@@ -65,7 +91,7 @@ def place_children(gaps: Array, first: Array, order: Array, labels: Array) -> bo
             if rank >= n_symbols:
                 return False
             labels[i] = order[rank]
-        _sort(labels[start:end])
+        sort_ascending(labels[start:end], scratch)
     return True
 
 

@@ -1,31 +1,54 @@
 """Walk rows down trees, eight at a time, so that the cache misses of one hide those of another.
 
-A node is two 32-bit words, siblings are adjacent, and a tree starts at an even node:
+A node is one 64-bit word, siblings are adjacent, and a tree starts at an even node:
 
-    word 0   a split: its threshold as float32; a leaf: its payload as uint32
-    word 1   bit 31: missing values go left; then the feature; the lowest `shift` bits: the first
-             child, counted from the tree's start, 0 for a leaf
+    low half    a split: its threshold as float32; a leaf: its payload as uint32
+    high half   the feature times eight; then `shift` bits: the first child, 0 for a leaf. Children
+                are even: their lowest bit says that missing values go left
 
-`x <= threshold` goes to the first child, anything else to the second; NaN as bit 31 says.
+`x <= threshold` goes to the first child, anything else to the second; NaN as that bit says.
+Children are counted from the start of the tree's bank: as many trees as `shift` bits can address,
+mostly all of them.
+
+Rows come in groups of eight, their values side by side: value j of row r is at
+`(r // 8 * n_columns + j) * 8 + r % 8`. So eight walks need one pointer to rows and one to nodes,
+and their states stay in registers.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from numba import types
+from numba.extending import intrinsic
 
 from ml.quantization.kernels.compile import compiled
 
-Words = npt.NDArray[np.uint32]
+Words = npt.NDArray[np.uint64]
+Payloads = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-Starts = npt.NDArray[np.int64]
+Starts = npt.NDArray[np.uint64]
 
-LINK_BITS = 31
+LINK_BITS = 32
 GROUP = 8
-_LOW31 = np.uint32(0x7FFFFFFF)
-_ONE = np.uint32(1)
-_ZERO = np.uint32(0)
+_ONE = np.uint64(1)
+_ZERO = np.uint64(0)
+_HALF = np.uint64(32)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def as_float32(typing_context: Any, value: Any) -> Any:
+    """The float32 whose bits are the low half of a uint64."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        from llvmlite import ir
+
+        return builder.bitcast(builder.trunc(args[0], ir.IntType(32)), ir.FloatType())
+
+    return types.float32(types.uint64), emit
 
 
 @compiled
@@ -34,13 +57,14 @@ def lay_out(
     sizes: npt.NDArray[np.int32],
     right: npt.NDArray[np.int32],
     leaves: npt.NDArray[np.int32],
-    links: Words,
-    thresholds: Floats,
-    payload: Words,
+    links: npt.NDArray[np.uint32],
+    missing_left: npt.NDArray[np.uint8],
+    thresholds: npt.NDArray[np.uint32],
+    payload: Payloads,
     shift: int,
     words: Words,
-    floats: Floats,
     starts: Starts,
+    banks: Starts,
 ) -> None:
     """Write the nodes of a forest.
 
@@ -52,22 +76,26 @@ def lay_out(
     split, sizes, right, leaves
         The shape, as `topology.shape` and `topology.count_leaves` give it.
     links : uint32, shape (n_splits,)
-        Bit 31 and the feature (not yet shifted) of each split, in preorder.
-    thresholds : float32, shape (n_splits,)
+        The feature of each split, in preorder.
+    missing_left : uint8, shape (n_splits,)
+    thresholds : uint32, shape (n_splits,)
+        The bits of the float32.
     payload : uint32, shape (n_leaves,)
-    words, floats : shape (2 * (n_nodes + n_trees),)
-        Two views of the same memory; written.
-    starts : int64, shape (n_trees,)
-        Receives the first node of each tree.
+    words : uint64, shape (n_nodes + n_trees + 2,)
+        Written.
+    starts, banks : uint64, shape (n_trees,)
+        Receive where each tree starts within its bank, and where the bank starts.
     """
     largest = 0
     for tree in range(sizes.size):
         largest = max(largest, sizes[tree])
     rank = np.empty(largest, dtype=np.int32)  # which split or leaf of the forest a node is
     nodes = np.empty(largest, dtype=np.int32)
-    slots = np.empty(largest, dtype=np.uint32)
+    slots = np.empty(largest, dtype=np.uint64)
     first = 0
-    base = 0
+    room = 1 << shift
+    bank = 0
+    base = 2  # a child of 0 means a leaf: no tree starts there
     n_split = 0
     n_leaf = 0
     for tree in range(sizes.size):
@@ -78,21 +106,21 @@ def lay_out(
             else:
                 rank[node] = n_leaf
                 n_leaf += 1
+        if base + sizes[tree] + 1 > room:
+            bank += base - 2
+            base = 2
         starts[tree] = base
-        free = np.uint32(2)
+        banks[tree] = bank
+        free = np.uint64(base + 2)
         top = 0
         node = 0
-        slot = np.uint32(0)
+        slot = np.uint64(base)
         while True:
-            at = 2 * (base + np.int64(slot))
+            at = bank + np.int64(slot)
             if split[first + node]:
-                link = links[rank[node]]
-                floats[at] = thresholds[rank[node]]
-                words[at + 1] = (
-                    (link & np.uint32(0x80000000))
-                    | ((link & _LOW31) << np.uint32(shift))
-                    | free
-                )
+                link = (np.uint64(links[rank[node]]) << np.uint64(shift + 3)) | free
+                link |= np.uint64(missing_left[rank[node]])
+                words[at] = (link << _HALF) | np.uint64(thresholds[rank[node]])
                 low, high = node + 1, right[first + node]
                 if leaves[first + low] >= leaves[first + high]:
                     nodes[top] = high
@@ -105,10 +133,9 @@ def lay_out(
                     node = high
                     slot = free + _ONE
                 top += 1
-                free += np.uint32(2)
+                free += np.uint64(2)
                 continue
-            words[at] = payload[rank[node]]
-            words[at + 1] = np.uint32(0x80000000)
+            words[at] = np.uint64(payload[rank[node]])
             if top == 0:
                 break
             top -= 1
@@ -119,146 +146,135 @@ def lay_out(
 
 
 @compiled
-def _step(child: np.uint32, slot: np.uint32, x: np.float32, threshold: np.float32) -> np.uint32:
-    """The next node; a leaf stays where it is."""
-    if child == _ZERO:
-        return slot
-    return child if x <= threshold else child + _ONE
+def group_rows(rows: npt.NDArray[Any], groups: Floats) -> int:
+    """Copy rows (n, n_columns) into groups of eight as float32; 2 with infinities, 1 with NaN, 0.
+
+    The last group is filled up with zeros.
+    """
+    found = 0
+    n, columns = rows.shape
+    for row in range(n):
+        at = (row // GROUP * columns) * GROUP + row % GROUP
+        for column in range(columns):
+            x = np.float32(rows[row, column])
+            if x - x != np.float32(0.0):
+                found |= 1 if x != x else 2
+            groups[at + column * GROUP] = x
+    for row in range(n, -(-n // GROUP) * GROUP):
+        at = (row // GROUP * columns) * GROUP + row % GROUP
+        for column in range(columns):
+            groups[at + column * GROUP] = np.float32(0.0)
+    return found
 
 
 @compiled
-def _step_missing(
-    word: np.uint32, child: np.uint32, slot: np.uint32, x: np.float32, threshold: np.float32
-) -> np.uint32:
-    """The next node where x may be NaN."""
-    if child == _ZERO:
-        return slot
-    left = x <= threshold or (x != x and (word >> np.uint32(31)) != _ZERO)
-    return child if left else child + _ONE
+def _after(
+    words: Words, bank: np.uint64, word: np.uint64, low: np.uint64, x: np.float32, missing: bool
+) -> np.uint64:
+    """The node after `word`; a leaf is followed by itself. `missing`: x may be NaN."""
+    child = word >> _HALF & low
+    if missing:
+        left = x <= as_float32(word) or (x != x and word >> _HALF & _ONE != _ZERO)
+    else:
+        left = x <= as_float32(word)
+    following = words[bank + (child | (_ZERO if left else _ONE))]
+    return word if child == _ZERO else following
 
 
 @compiled
 def walk_one(
-    words: Words, floats: Floats, base: int, rows: Floats, offset: int, shift: int
+    words: Words, bank: np.uint64, slot: np.uint64, rows: Floats, offset: np.uint64, shift: int
 ) -> np.uint32:
     """The payload that one row reaches in one tree; NaN allowed."""
-    low = np.uint32((1 << shift) - 1)
-    slot = np.uint32(0)
-    while True:
-        at = 2 * (base + np.int64(slot))
-        word = words[at + 1]
-        child = word & low
-        if child == _ZERO:
-            return words[at]
-        x = rows[offset + np.int64((word & _LOW31) >> np.uint32(shift))]
-        slot = _step_missing(word, child, slot, x, floats[at])
+    s = np.uint64(shift + 32)
+    low = ((_ONE << np.uint64(shift)) - _ONE) & ~_ONE
+    word = words[bank + slot]
+    while word >> _HALF != _ZERO:
+        word = _after(words, bank, word, low, rows[offset + (word >> s)], True)
+    return np.uint32(word)
 
 
 @compiled
-def walk_eight(  # noqa: PLR0915 - unrolled by hand: numba keeps eight chains in registers so
+def walk_eight(
     words: Words,
-    floats: Floats,
-    b: tuple[int, ...],
+    bank: np.uint64,
+    slots: tuple[np.uint64, ...],
     rows: Floats,
-    o: tuple[int, ...],
+    o: np.uint64,
     shift: int,
     missing: bool,
+    spread: bool,
 ) -> tuple[np.uint32, ...]:
-    """The payloads of eight walks together: from tree starts `b`, rows at offsets `o`."""
-    s = np.uint32(shift)
-    low = np.uint32((1 << shift) - 1)
-    b0, b1, b2, b3, b4, b5, b6, b7 = b
-    o0, o1, o2, o3, o4, o5, o6, o7 = o
-    i0 = i1 = i2 = i3 = i4 = i5 = i6 = i7 = _ZERO
-    while True:
-        a0 = 2 * (b0 + np.int64(i0))
-        a1 = 2 * (b1 + np.int64(i1))
-        a2 = 2 * (b2 + np.int64(i2))
-        a3 = 2 * (b3 + np.int64(i3))
-        a4 = 2 * (b4 + np.int64(i4))
-        a5 = 2 * (b5 + np.int64(i5))
-        a6 = 2 * (b6 + np.int64(i6))
-        a7 = 2 * (b7 + np.int64(i7))
-        w0, w1, w2, w3 = words[a0 + 1], words[a1 + 1], words[a2 + 1], words[a3 + 1]
-        w4, w5, w6, w7 = words[a4 + 1], words[a5 + 1], words[a6 + 1], words[a7 + 1]
-        c0, c1, c2, c3 = w0 & low, w1 & low, w2 & low, w3 & low
-        c4, c5, c6, c7 = w4 & low, w5 & low, w6 & low, w7 & low
-        if (c0 | c1 | c2 | c3 | c4 | c5 | c6 | c7) == _ZERO:
-            return (
-                words[a0], words[a1], words[a2], words[a3],
-                words[a4], words[a5], words[a6], words[a7],
-            )  # fmt: skip
-        x0 = rows[o0 + np.int64((w0 & _LOW31) >> s)]
-        x1 = rows[o1 + np.int64((w1 & _LOW31) >> s)]
-        x2 = rows[o2 + np.int64((w2 & _LOW31) >> s)]
-        x3 = rows[o3 + np.int64((w3 & _LOW31) >> s)]
-        x4 = rows[o4 + np.int64((w4 & _LOW31) >> s)]
-        x5 = rows[o5 + np.int64((w5 & _LOW31) >> s)]
-        x6 = rows[o6 + np.int64((w6 & _LOW31) >> s)]
-        x7 = rows[o7 + np.int64((w7 & _LOW31) >> s)]
-        if missing:
-            i0 = _step_missing(w0, c0, i0, x0, floats[a0])
-            i1 = _step_missing(w1, c1, i1, x1, floats[a1])
-            i2 = _step_missing(w2, c2, i2, x2, floats[a2])
-            i3 = _step_missing(w3, c3, i3, x3, floats[a3])
-            i4 = _step_missing(w4, c4, i4, x4, floats[a4])
-            i5 = _step_missing(w5, c5, i5, x5, floats[a5])
-            i6 = _step_missing(w6, c6, i6, x6, floats[a6])
-            i7 = _step_missing(w7, c7, i7, x7, floats[a7])
-        else:
-            i0 = _step(c0, i0, x0, floats[a0])
-            i1 = _step(c1, i1, x1, floats[a1])
-            i2 = _step(c2, i2, x2, floats[a2])
-            i3 = _step(c3, i3, x3, floats[a3])
-            i4 = _step(c4, i4, x4, floats[a4])
-            i5 = _step(c5, i5, x5, floats[a5])
-            i6 = _step(c6, i6, x6, floats[a6])
-            i7 = _step(c7, i7, x7, floats[a7])
+    """The payloads of eight walks together, from these slots, over the rows at offset `o`.
+
+    `spread`: one tree and the eight rows of a group; otherwise eight trees and the first row.
+    Unrolled by hand; the compiler makes a loop of its own for each combination of the flags.
+    """
+    s = np.uint64(shift + 32)
+    low = ((_ONE << np.uint64(shift)) - _ONE) & ~_ONE
+    i0, i1, i2, i3, i4, i5, i6, i7 = slots
+    w0, w1, w2, w3 = words[bank + i0], words[bank + i1], words[bank + i2], words[bank + i3]
+    w4, w5, w6, w7 = words[bank + i4], words[bank + i5], words[bank + i6], words[bank + i7]
+    o1, o2, o3, o4 = o + np.uint64(1), o + np.uint64(2), o + np.uint64(3), o + np.uint64(4)
+    o5, o6, o7 = o + np.uint64(5), o + np.uint64(6), o + np.uint64(7)
+    while (w0 | w1 | w2 | w3 | w4 | w5 | w6 | w7) >> _HALF != _ZERO:
+        x = rows[o + (w0 >> s)]
+        w0 = _after(words, bank, w0, low, x, missing)
+        x = rows[(o1 if spread else o) + (w1 >> s)]
+        w1 = _after(words, bank, w1, low, x, missing)
+        x = rows[(o2 if spread else o) + (w2 >> s)]
+        w2 = _after(words, bank, w2, low, x, missing)
+        x = rows[(o3 if spread else o) + (w3 >> s)]
+        w3 = _after(words, bank, w3, low, x, missing)
+        x = rows[(o4 if spread else o) + (w4 >> s)]
+        w4 = _after(words, bank, w4, low, x, missing)
+        x = rows[(o5 if spread else o) + (w5 >> s)]
+        w5 = _after(words, bank, w5, low, x, missing)
+        x = rows[(o6 if spread else o) + (w6 >> s)]
+        w6 = _after(words, bank, w6, low, x, missing)
+        x = rows[(o7 if spread else o) + (w7 >> s)]
+        w7 = _after(words, bank, w7, low, x, missing)
+    return (
+        np.uint32(w0), np.uint32(w1), np.uint32(w2), np.uint32(w3),
+        np.uint32(w4), np.uint32(w5), np.uint32(w6), np.uint32(w7),
+    )  # fmt: skip
 
 
 @compiled
-def _fill_eight(found: Words, at: int, p: tuple[np.uint32, ...]) -> None:
+def _fill_eight(found: Payloads, at: int, p: tuple[np.uint32, ...]) -> None:
     found[at], found[at + 1], found[at + 2], found[at + 3] = p[0], p[1], p[2], p[3]
     found[at + 4], found[at + 5], found[at + 6], found[at + 7] = p[4], p[5], p[6], p[7]
 
 
 @compiled
-def payload_rows(
+def payload_groups(
     words: Words,
-    floats: Floats,
-    base: int,
-    rows: Floats,
-    n_features: int,
+    bank: np.uint64,
+    slot: np.uint64,
+    groups: Floats,
+    n_columns: int,
     first: int,
     last: int,
     shift: int,
     missing: bool,
-    found: Words,
+    found: Payloads,
 ) -> None:
-    """Fill `found[: last - first]` with what rows `first` to `last` reach in one tree."""
-    row = first
-    while row + GROUP <= last:
-        o = row * n_features
-        offsets = (
-            o, o + n_features, o + 2 * n_features, o + 3 * n_features, o + 4 * n_features,
-            o + 5 * n_features, o + 6 * n_features, o + 7 * n_features,
-        )  # fmt: skip
-        bases = (base, base, base, base, base, base, base, base)
-        p = walk_eight(words, floats, bases, rows, offsets, shift, missing)
-        _fill_eight(found, row - first, p)
-        row += GROUP
-    while row < last:
-        found[row - first] = walk_one(words, floats, base, rows, row * n_features, shift)
-        row += 1
+    """Fill `found` with what the rows of groups `first` to `last` reach in one tree."""
+    slots = (slot, slot, slot, slot, slot, slot, slot, slot)
+    stride = np.uint64(n_columns * GROUP)
+    for group in range(first, last):
+        offset = np.uint64(group) * stride
+        p = walk_eight(words, bank, slots, groups, offset, shift, missing, True)
+        _fill_eight(found, (group - first) * GROUP, p)
 
 
 @compiled
 def sum_block(
     words: Words,
-    floats: Floats,
     starts: Starts,
-    rows: Floats,
-    n_features: int,
+    banks: Starts,
+    groups: Floats,
+    n_columns: int,
     first: int,
     last: int,
     block: int,
@@ -266,30 +282,33 @@ def sum_block(
     missing: bool,
     table: Doubles,
     width: int,
-    groups: int,
+    cycle: int,
     out: Doubles,
 ) -> None:
     """Add to `out` what rows `first` to `last` reach, tree by tree in order.
 
     Parameters
     ----------
-    rows : float32, shape (n * n_features,)
-        All rows, flat.
+    groups : float32
+        All rows, as `group_rows` arranges them.
+    first, last, block : int
+        Rows; `first` and `block` are multiples of eight.
     table : float64, shape (n_payloads * width,)
         A payload p adds `table[p * width : (p + 1) * width]`.
-    groups : int
-        Tree t adds to columns `(t % groups) * width` and on.
-    out : float64, shape (n * groups * width,)
+    cycle : int
+        Tree t adds to columns `(t % cycle) * width` and on.
+    out : float64, shape (n * cycle * width,)
     """
     found = np.empty(block, dtype=np.uint32)
-    columns = groups * width
+    columns = cycle * width
     for start in range(first, last, block):
         end = min(start + block, last)
         for tree in range(starts.size):
-            payload_rows(
-                words, floats, starts[tree], rows, n_features, start, end, shift, missing, found
-            )
-            column = (tree % groups) * width
+            payload_groups(
+                words, banks[tree], starts[tree], groups, n_columns,
+                start // GROUP, -(-end // GROUP), shift, missing, found,
+            )  # fmt: skip
+            column = (tree % cycle) * width
             if width == 1:
                 for row in range(start, end):
                     out[row * columns + column] += table[found[row - start]]
@@ -304,33 +323,33 @@ def sum_block(
 @compiled
 def sum_one(
     words: Words,
-    floats: Floats,
     starts: Starts,
-    row: Floats,
+    banks: Starts,
+    group: Floats,
     shift: int,
     missing: bool,
     table: Doubles,
     width: int,
-    groups: int,
+    cycle: int,
     out: Doubles,
 ) -> None:
-    """`sum_block` for a single row: eight trees are walked together."""
+    """`sum_block` for the first row of one group: eight trees are walked together."""
     tree = 0
-    zeros = (0, 0, 0, 0, 0, 0, 0, 0)
     found = np.empty(GROUP, dtype=np.uint32)
     while tree < starts.size:
         end = min(tree + GROUP, starts.size)
-        if end - tree == GROUP:
-            bases = (
+        if end - tree == GROUP and banks[tree] == banks[end - 1]:
+            slots = (
                 starts[tree], starts[tree + 1], starts[tree + 2], starts[tree + 3],
                 starts[tree + 4], starts[tree + 5], starts[tree + 6], starts[tree + 7],
             )  # fmt: skip
-            _fill_eight(found, 0, walk_eight(words, floats, bases, row, zeros, shift, missing))
+            p = walk_eight(words, banks[tree], slots, group, _ZERO, shift, missing, False)
+            _fill_eight(found, 0, p)
         else:
             for k in range(tree, end):
-                found[k - tree] = walk_one(words, floats, starts[k], row, 0, shift)
+                found[k - tree] = walk_one(words, banks[k], starts[k], group, _ZERO, shift)
         for k in range(tree, end):
-            column = (k % groups) * width
+            column = (k % cycle) * width
             source = np.int64(found[k - tree]) * width
             for c in range(width):
                 out[column + c] += table[source + c]
@@ -340,10 +359,10 @@ def sum_one(
 @compiled
 def payload_block(
     words: Words,
-    floats: Floats,
     starts: Starts,
-    rows: Floats,
-    n_features: int,
+    banks: Starts,
+    groups: Floats,
+    n_columns: int,
     first: int,
     last: int,
     block: int,
@@ -356,9 +375,10 @@ def payload_block(
     for start in range(first, last, block):
         end = min(start + block, last)
         for tree in range(starts.size):
-            payload_rows(
-                words, floats, starts[tree], rows, n_features, start, end, shift, missing, found
-            )
+            payload_groups(
+                words, banks[tree], starts[tree], groups, n_columns,
+                start // GROUP, -(-end // GROUP), shift, missing, found,
+            )  # fmt: skip
             for row in range(start, end):
                 out[row * starts.size + tree] = found[row - start]
 

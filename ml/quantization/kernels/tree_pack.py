@@ -155,9 +155,7 @@ def second_siblings(split: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return second[split == 0]
 
 
-def pair_siblings(
-    ids: Array, second: npt.NDArray[np.bool_], n_rows: int
-) -> tuple[Array, Array]:
+def pair_siblings(ids: Array, second: npt.NDArray[np.bool_], n_rows: int) -> tuple[Array, Array]:
     """The ids of other leaves, and for the right one of two sibling leaves its distance.
 
     Two sibling leaves rarely have the same row, or the split would not have been made: the

@@ -27,6 +27,7 @@ MASK_NS = {np.dtype(np.uint32): 0.19, np.dtype(np.uint64): 0.38}
 VISIT_NS = 1.9
 FEWEST_MASKED_ROWS = 48
 ROWS_PER_THREAD = 256
+PART_ROWS = 64  # parts of rows start at whole groups and whole blocks of masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """The trees as the traversal reads them: `words` and `floats` share their memory."""
+    """The trees as the traversal reads them: see `traversal`."""
 
-    words: npt.NDArray[np.uint32]
-    floats: npt.NDArray[np.float32]
-    starts: npt.NDArray[np.int64]
+    words: npt.NDArray[np.uint64]
+    starts: npt.NDArray[np.uint64]
+    banks: npt.NDArray[np.uint64]
     shift: int
 
 
@@ -80,30 +81,28 @@ class Masks:
 
 
 def lay_out(shape: Shape, payload: Array, n_columns: int) -> Nodes | None:
-    """The nodes of a forest with `payload` at its leaves; None where a link needs over 31 bits."""
-    largest = int(shape.sizes.max(initial=1)) + 1
-    shift = largest.bit_length()
-    if shift + max(n_columns - 1, 0).bit_length() > traversal.LINK_BITS:
+    """The nodes of a forest with `payload` at its leaves; None where a link does not fit."""
+    shift = traversal.LINK_BITS - 3 - max(n_columns - 1, 0).bit_length()
+    if int(shape.sizes.max(initial=1)) + 3 > 1 << shift:
         return None
-    words = np.zeros(2 * (shape.split.size + shape.sizes.size), dtype=np.uint32)
-    floats = words.view(np.float32)
-    starts = np.empty(shape.sizes.size, dtype=np.int64)
-    links = shape.feature.astype(np.uint32)
-    links |= shape.missing_left.astype(np.uint32) << np.uint32(31)
+    words = np.zeros(shape.split.size + shape.sizes.size + 2, dtype=np.uint64)
+    starts = np.empty(shape.sizes.size, dtype=np.uint64)
+    banks = np.empty(shape.sizes.size, dtype=np.uint64)
     traversal.lay_out(
         shape.split,
         shape.sizes,
         shape.right,
         shape.leaves(),
-        links,
-        shape.threshold,
-        payload.astype(np.uint32, copy=False),
+        shape.feature.astype(np.uint32),
+        shape.missing_left.astype(np.uint8),
+        np.array(shape.threshold, dtype=np.float32).view(np.uint32),
+        np.array(payload, dtype=np.uint32),
         shift,
         words,
-        floats,
         starts,
+        banks,
     )
-    return Nodes(words, floats, starts, shift)
+    return Nodes(words, starts, banks, shift)
 
 
 def mask_out(shape: Shape, payload: Array) -> Masks | None:
@@ -128,7 +127,7 @@ def mask_out(shape: Shape, payload: Array) -> Masks | None:
         masks,
         tree_starts(per_tree - 1),
         tree_starts(per_tree),
-        payload.astype(np.uint32, copy=False),
+        np.array(payload, dtype=np.uint32),
     )
 
 
@@ -142,26 +141,27 @@ class TreeSum:
         The trees; `masks` is used on blocks of rows without NaN.
     table : float64, shape (n_payloads * width,)
         What a leaf adds.
-    width, groups : int
-        Tree t adds `width` values to the columns `(t % groups) * width` and on.
+    width, cycle : int
+        Tree t adds `width` values to the columns `(t % cycle) * width` and on.
     """
 
     nodes: Nodes
     masks: Masks | None
     table: npt.NDArray[np.float64]
     width: int
-    groups: int
+    cycle: int
 
-    def add(self, rows: Rows, out: Array, *, missing: bool, threads: int = 1) -> None:
-        """Add to `out`, float64 of shape (n, groups * width).
+    def add(self, rows: Rows, n: int, out: Array, *, missing: bool, threads: int = 1) -> None:
+        """Add to `out`, float64 of shape (n, cycle * width).
 
         Parameters
         ----------
-        rows : float32, shape (n, n_columns), C-contiguous
+        rows : float32, shape (n_groups, n_columns, 8)
+            n rows as `grouped` arranges them.
         missing : bool
             Whether any value is NaN.
         """
-        n, columns = rows.shape
+        columns = rows.shape[1]
         flat, flat_out = rows.reshape(-1), out.reshape(-1)
         nodes, masks = self.nodes, self.masks
         if masks is not None and not missing and n >= FEWEST_MASKED_ROWS:
@@ -180,7 +180,7 @@ class TreeSum:
                     masks.payload,
                     self.table,
                     self.width,
-                    self.groups,
+                    self.cycle,
                     flat_out,
                 )
         else:
@@ -189,8 +189,8 @@ class TreeSum:
             def work(first: int, last: int) -> None:
                 traversal.sum_block(
                     nodes.words,
-                    nodes.floats,
                     nodes.starts,
+                    nodes.banks,
                     flat,
                     columns,
                     first,
@@ -200,24 +200,39 @@ class TreeSum:
                     missing,
                     self.table,
                     self.width,
-                    self.groups,
+                    self.cycle,
                     flat_out,
                 )
 
         over_rows(work, n, threads)
 
 
-def payloads(nodes: Nodes, rows: Rows, *, missing: bool, threads: int = 1) -> Array:
-    """What each row reaches in each tree: int64, shape (n, n_trees)."""
+def grouped(rows: Array) -> tuple[Rows, bool, bool]:
+    """Rows in groups of eight as float32, and whether any is NaN, any infinite.
+
+    Parameters
+    ----------
+    rows : float32 or float64, shape (n, n_columns)
+        Any strides. Values beyond float32 become infinite.
+    """
     n, columns = rows.shape
+    source = np.array(rows, dtype=rows.dtype if rows.dtype == np.float32 else np.float64, order="C")
+    groups = np.empty((-(-n // traversal.GROUP), columns, traversal.GROUP), dtype=np.float32)
+    found = traversal.group_rows(source, groups.reshape(-1))
+    return groups, bool(found & 1), bool(found & 2)
+
+
+def payloads(nodes: Nodes, rows: Rows, n: int, *, missing: bool, threads: int = 1) -> Array:
+    """What each of n grouped rows reaches in each tree: int64, shape (n, n_trees)."""
+    columns = rows.shape[1]
     out = np.empty((n, nodes.starts.size), dtype=np.int64)
     flat, flat_out, block = rows.reshape(-1), out.reshape(-1), block_rows(columns)
 
     def work(first: int, last: int) -> None:
         traversal.payload_block(
             nodes.words,
-            nodes.floats,
             nodes.starts,
+            nodes.banks,
             flat,
             columns,
             first,
@@ -239,27 +254,27 @@ def block_rows(columns: int) -> int:
 
 
 def over_rows(work: Callable[[int, int], object], n: int, threads: int) -> None:
-    """Call `work(first, last)` over all rows, in as many threads as pay."""
+    """Call `work(first, last)` over all rows, in as many threads as pay; parts start at groups."""
     parts = max(1, min(threads, n // ROWS_PER_THREAD))
     if parts == 1:
         work(0, n)
         return
-    edges = [n * part // parts for part in range(parts + 1)]
+    edges = [n * part // parts // PART_ROWS * PART_ROWS for part in range(parts)] + [n]
     with ThreadPoolExecutor(parts) as pool:
         list(pool.map(work, edges[:-1], edges[1:]))
 
 
 @compiled
 def answer_one(
-    words: npt.NDArray[np.uint32],
-    floats: Rows,
-    starts: npt.NDArray[np.int64],
+    words: npt.NDArray[np.uint64],
+    starts: npt.NDArray[np.uint64],
+    banks: npt.NDArray[np.uint64],
     row: Array,
     shift: int,
     nan_allowed: bool,
     table: npt.NDArray[np.float64],
     width: int,
-    groups: int,
+    cycle: int,
     divisor: float,
     out: npt.NDArray[np.float64],
 ) -> bool:
@@ -267,21 +282,19 @@ def answer_one(
 
     Parameters
     ----------
-    row : float32 or float64, shape (1, n_columns)
+    row : float64, shape (n_columns,)
         Compared as float32.
     """
-    buffer = np.empty(row.shape[1], dtype=np.float32)
+    group = np.empty(row.size * traversal.GROUP, dtype=np.float32)
     missing = False
-    for column in range(row.shape[1]):
-        x = np.float32(row[0, column])
+    for column in range(row.size):
+        x = np.float32(row[column])
         if x - x != np.float32(0.0):
             if x == x or not nan_allowed:
                 return False
             missing = True
-        buffer[column] = x
-    traversal.sum_one(
-        words, floats, starts, buffer, shift, missing, table, width, groups, out
-    )
+        group[column * traversal.GROUP] = x
+    traversal.sum_one(words, starts, banks, group, shift, missing, table, width, cycle, out)
     for column in range(out.size):
         out[column] /= divisor
     return True
@@ -289,9 +302,9 @@ def answer_one(
 
 @compiled
 def answer_one_coded(
-    words: npt.NDArray[np.uint32],
-    floats: Rows,
-    starts: npt.NDArray[np.int64],
+    words: npt.NDArray[np.uint64],
+    starts: npt.NDArray[np.uint64],
+    banks: npt.NDArray[np.uint64],
     row: npt.NDArray[np.float64],
     columns: npt.NDArray[np.int64],
     edges: npt.NDArray[np.float64],
@@ -299,13 +312,13 @@ def answer_one_coded(
     shift: int,
     table: npt.NDArray[np.float64],
     width: int,
-    groups: int,
+    cycle: int,
     out: npt.NDArray[np.float64],
 ) -> None:
     """Add one row's leaves to `out`; the row is float64, flat, and coded first (see `binning`)."""
-    buffer = np.empty(max(columns.size, 1), dtype=np.float32)
-    buffer[0] = np.float32(0.0)
+    group = np.empty(max(columns.size, 1) * traversal.GROUP, dtype=np.float32)
+    group[0] = np.float32(0.0)
     missing = code_rows(
-        row, row.size, columns, edges, edge_starts, 0, 1, buffer, columns.size
+        row, row.size, columns, edges, edge_starts, 0, 1, group, max(columns.size, 1)
     )
-    traversal.sum_one(words, floats, starts, buffer, shift, missing, table, width, groups, out)
+    traversal.sum_one(words, starts, banks, group, shift, missing, table, width, cycle, out)

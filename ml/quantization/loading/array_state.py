@@ -32,6 +32,7 @@ _OBJECT_FLAGS: Final = 63
 _OBJECT_BITS: Final = 0b111  # holds references, pickles as a list, is a pointer
 _WRAPPER_KEYS: Final = {"subclass", "shape", "order", "dtype", "allow_mmap"}
 _MAX_DIMENSIONS: Final = 64
+_MAX_LENGTH: Final = 1 << 63
 
 
 def _refused(what: str, expected: str = "", got: str = "") -> ScanRefused:
@@ -43,8 +44,11 @@ def make_dtype(args: tuple[object, ...]) -> DType:
     code = args[0] if args else None
     # copy=True makes a new object; without it a state would change numpy's own float64.
     if not isinstance(code, str) or not _CODE.fullmatch(code) or args[1:] not in ((0, 1),):
-        raise _refused("numpy.dtype is called with something else than a code", got=repr(args)[:80])
-    dtype = np.dtype(code)
+        raise _refused("numpy.dtype is called with something else than a code", got=describe(args))
+    try:
+        dtype = np.dtype(code)
+    except TypeError as error:  # an extended float of another machine
+        raise _refused("numpy has no such dtype here", got=code) from error
     return DType(
         "numpy:dtype", code=code, itemsize=dtype.itemsize, has_object=dtype.hasobject, args=None
     )
@@ -56,16 +60,16 @@ def set_dtype_state(dtype: DType, state: object) -> None:
         raise _refused("a dtype's state is not a tuple of 8 or 9", got=describe(state))
     version, endian, subarray, names, fields, itemsize, alignment, flags = state[:8]
     if version not in (3, 4) or endian not in ("<", ">", "|") or subarray is not None:
-        raise _refused("a dtype's state has an unknown form", got=repr(state[:3])[:80])
+        raise _refused("a dtype's state has an unknown form", got=describe(state[:3]))
     if type(flags) is not int or (
         flags != _OBJECT_FLAGS if dtype.has_object else flags & _OBJECT_BITS
     ):
-        raise _refused(f"the flags of dtype {dtype.code} do not fit its code", got=repr(flags)[:40])
+        raise _refused(f"the flags of dtype {dtype.code} do not fit its code", got=describe(flags))
     sized = dtype.code[0] in "SUV"
     if (itemsize != dtype.itemsize) if sized else (itemsize != -1 or alignment != -1):
-        raise _refused(f"dtype {dtype.code} has another item size", got=repr(itemsize)[:40])
+        raise _refused(f"dtype {dtype.code} has another item size", got=describe(itemsize))
     if sized and (type(alignment) is not int or not 1 <= alignment <= 16):
-        raise _refused(f"dtype {dtype.code} has no usable alignment", got=repr(alignment)[:40])
+        raise _refused(f"dtype {dtype.code} has no usable alignment", got=describe(alignment))
     if names is not None or fields is not None:
         _check_fields(dtype, names, fields)
     if len(state) == 9:
@@ -75,10 +79,13 @@ def set_dtype_state(dtype: DType, state: object) -> None:
 def _check_fields(dtype: DType, names: object, fields: object) -> None:
     if dtype.code[0] != "V" or not isinstance(names, tuple) or not isinstance(fields, Pairs):
         raise _refused(f"dtype {dtype.code} has fields of an unknown form")
-    if len(set(map(str, names))) != len(names) or list(names) != fields[::2]:
+    keys = fields[::2]
+    if not all(isinstance(name, str) for name in [*names, *keys]):  # before anything compares them
+        raise _refused("the names of a structured dtype are not text")
+    if len(set(names)) != len(names) or list(names) != keys:
         raise _refused("the names of a structured dtype are not its fields")
     for name, entry in zip(names, fields[1::2], strict=True):
-        if not isinstance(name, str) or not isinstance(entry, tuple) or len(entry) != 2:
+        if not isinstance(entry, tuple) or len(entry) != 2:
             raise _refused("a field of a structured dtype has an unknown form")
         inner, offset = entry
         if not isinstance(inner, DType) or not inner.built or inner.has_object:
@@ -89,7 +96,7 @@ def _check_fields(dtype: DType, names: object, fields: object) -> None:
             raise _refused(
                 f"field {name} of a structured dtype lies outside its item",
                 f"an offset within {dtype.itemsize} bytes",
-                repr(offset)[:40],
+                describe(offset),
             )
 
 
@@ -117,9 +124,9 @@ def count_items(shape: object) -> int:
     if (
         not isinstance(shape, tuple)
         or len(shape) > _MAX_DIMENSIONS
-        or any(type(length) is not int or length < 0 for length in shape)
+        or any(type(length) is not int or not 0 <= length < _MAX_LENGTH for length in shape)
     ):
-        raise _refused("an array's shape", "a tuple of lengths", repr(shape)[:80])
+        raise _refused("an array's shape", "a tuple of lengths", describe(shape))
     lengths: Shape = shape
     return math.prod(lengths)
 
@@ -155,7 +162,7 @@ def make_array(args: tuple[object, ...], trust: TrustPolicy, *, masked: bool) ->
         if not isinstance(kind, Global) or not trust.is_array_type(kind.name):
             raise _refused("an array is made of another type", "numpy.ndarray", describe(kind))
     if len(args) != len(kinds) + 2 or args[-2] != (0,) or args[-1] not in (b"b", "b"):
-        raise _refused("an array is made with an unusual shape or type", got=repr(args)[:80])
+        raise _refused("an array is made with an unusual shape or type", got=describe(args))
     return NDArray("numpy:ndarray", args=None, masked=masked)
 
 
@@ -192,7 +199,7 @@ def make_scalar(args: tuple[object, ...]) -> None:
 def make_from_buffer(args: tuple[object, ...]) -> NDArray:
     """The array that numpy's `_frombuffer(buffer, dtype, shape, order)` would make."""
     if len(args) not in (4, 5) or args[3] not in ("C", "F", "K"):
-        raise _refused("numpy's _frombuffer is called in an unknown way", got=repr(args)[:80])
+        raise _refused("numpy's _frombuffer is called in an unknown way", got=describe(args))
     dtype = _used(args[1])
     if dtype.has_object:
         raise _refused("an array of objects is made from raw bytes")
@@ -223,7 +230,7 @@ def check_wrapper_state(state: object, trust: TrustPolicy) -> tuple[int | None, 
         raise _refused("joblib's array wrapper has another type of array", got=describe(subclass))
     alignment = values.get("numpy_array_alignment_bytes")
     if order not in ("C", "F") or alignment not in (None, 16) or values["allow_mmap"] not in (0, 1):
-        raise _refused("joblib's array wrapper has an unknown layout", got=repr(order)[:40])
+        raise _refused("joblib's array wrapper has an unknown layout", got=describe(order))
     dtype = _used(values["dtype"])
     count = count_items(values["shape"])
     return (None if dtype.has_object else count * dtype.itemsize), (16 if alignment else None)

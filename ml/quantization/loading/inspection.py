@@ -19,7 +19,7 @@ from ml.quantization.answers import Answers, answer, answerable
 from ml.quantization.calibration import component_grams
 from ml.quantization.errors import FormatError, QuantizationError, UnfittedModel
 from ml.quantization.evaluation.latency import Latency, measure_latency
-from ml.quantization.graph import Array, ModelGraph
+from ml.quantization.graph import Array, ModelGraph, join
 from ml.quantization.graph_json import node_from_json, node_to_json
 from ml.quantization.heldout import HeldOut, check_disjoint, read_held_out
 from ml.quantization.limits import Limits
@@ -70,7 +70,8 @@ class Inspection:
     load_seconds : float
         Unpickling.
     answered : str or None
-        Path of the estimator that answered the held-out rows.
+        Path of the estimator that answered the held-out rows; None when the model holds several
+        (or none) that could have.
     answers : Answers or None
     feature_names : tuple of str or None
     latency : Latency or None
@@ -157,40 +158,44 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def find_surfaces(model: Any, path: str = "") -> dict[str, dict[str, Any]]:
-    """Return the estimators that a caller can reach: the model itself, or those in containers."""
+def find_surfaces(model: Any) -> dict[str, dict[str, Any]]:
+    """Return path -> methods and task of the estimators that a caller can reach."""
+    return {path: surface_of(estimator) for path, estimator in find_estimators(model).items()}
+
+
+def find_estimators(model: Any, path: str = "") -> dict[str, Any]:
+    """Return path -> estimator: the model itself, or those in the containers it is made of."""
     if is_estimator(model):
-        return {path: surface_of(model)}
-    found: dict[str, dict[str, Any]] = {}
+        return {path: model}
     items: list[tuple[str, Any]] = []
     if type(model) is dict:
         items = [(str(key), value) for key, value in model.items() if isinstance(key, str | int)]
     elif type(model) in (list, tuple):
         items = [(str(position), value) for position, value in enumerate(model)]
+    found: dict[str, Any] = {}
     for step, value in items:
-        found |= find_surfaces(value, f"{path}/{step}" if path else step)
+        found |= find_estimators(value, join(path, step))
     return found
 
 
 def check_fitted(model: Any) -> None:
-    """Raise `UnfittedModel` when the model is an estimator that was never fitted."""
+    """Raise `UnfittedModel` when the model is, or holds, an estimator that was never fitted."""
     from sklearn.base import BaseEstimator
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
-    if not isinstance(model, BaseEstimator) or not is_estimator(model):
-        return
-    try:
-        check_is_fitted(model)
-    except NotFittedError:
-        raise UnfittedModel(
-            "the estimator was never fitted",
-            where=type(model).__name__,
-            expected="a fitted estimator",
-            do="fit it before saving it",
-        ) from None
-    except TypeError:
-        return  # not an estimator in scikit-learn's sense: it has no fit
+    for path, estimator in find_estimators(model).items():
+        if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "fit"):
+            continue
+        try:
+            check_is_fitted(estimator)
+        except NotFittedError:
+            raise UnfittedModel(
+                "the estimator was never fitted",
+                where=": ".join(part for part in (path, type(estimator).__name__) if part),
+                expected="a fitted estimator",
+                do="fit it before saving it",
+            ) from None
 
 
 def serving_method(methods: Sequence[str]) -> str | None:
@@ -201,17 +206,12 @@ def serving_method(methods: Sequence[str]) -> str | None:
     return None
 
 
-def answered_model(model: Any, surfaces: dict[str, dict[str, Any]]) -> tuple[str, Any] | None:
+def answered_model(model: Any) -> tuple[str, Any] | None:
     """Return (path, estimator) of the one model that held-out rows are for; None if not one."""
-    predicting = [path for path, found in surfaces.items() if "predict" in found["methods"]]
-    candidates = predicting or list(surfaces)
-    if len(candidates) != 1:
-        return None
-    path = candidates[0]
-    estimator = model
-    for step in path.split("/") if path else ():
-        estimator = estimator[step] if isinstance(estimator, dict) else estimator[int(step)]
-    return path, estimator
+    found = find_estimators(model)
+    predicting = {path: each for path, each in found.items() if hasattr(each, "predict")}
+    candidates = {id(each): (path, each) for path, each in reversed((predicting or found).items())}
+    return candidates.popitem()[1] if len(candidates) == 1 else None
 
 
 def read_rows(
@@ -253,7 +253,7 @@ def _ask(
     workspace: Path,
 ) -> dict[str, Any]:
     """The original's answers; what is wrong with the held-out data is a finding, not a failure."""
-    chosen = answered_model(model, surfaces)
+    chosen = answered_model(model)
     if chosen is None:
         return {}
     path, estimator = chosen

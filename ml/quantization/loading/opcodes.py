@@ -17,16 +17,16 @@ from ml.quantization.errors import InputRefused, LimitError, ScanMalformed, Scan
 from ml.quantization.loading.array_state import check_wrapper_state
 from ml.quantization.loading.machine import Findings, Machine
 from ml.quantization.loading.placeholders import Instance, Members, NDArray, Pairs
-from ml.quantization.loading.stream import LEAVE, RESAVE
+from ml.quantization.loading.stream import LEAVE, RESAVE, decode
 from ml.quantization.loading.trust import JOBLIB_WRAPPER
 
 Handler: TypeAlias = Callable[[Machine], None]
 
 _INTEGER: Final = re.compile(rb"00|01|0|-?[1-9][0-9]{0,999}")
-_LONG: Final = re.compile(rb"(?:0|-?[1-9][0-9]{0,3999})L?")
+_LONG: Final = re.compile(rb"(?:0|-?[1-9][0-9]{0,1999})L?")
 _INDEX: Final = re.compile(rb"0|[1-9][0-9]{0,9}")
 _FLOAT: Final = re.compile(rb"-?(?:nan|inf|[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)")
-_LONG_BYTES: Final = 4096
+_LONG_BYTES: Final = 1024  # far from the 4,300 digits that Python refuses to print
 _STOP: Final = pickle.STOP[0]
 
 
@@ -171,7 +171,11 @@ def _put_line(machine: Machine) -> None:
 
 
 def _memoize(machine: Machine) -> None:
-    machine.put(len(machine.memo))
+    memo = machine.memo
+    if len(memo) < machine.found.limits.pickle_memo:
+        memo[len(memo)] = machine.stack[-1]
+    else:
+        machine.put(len(memo))
 
 
 def _pop_two(machine: Machine) -> list[object]:
@@ -237,6 +241,17 @@ def _read_joblib_array(machine: Machine, state: object) -> NDArray:
     return array
 
 
+def _short_text(machine: Machine) -> None:
+    # One term of a vocabulary each: the opcode that large text models are made of.
+    stream = machine.stream
+    start = stream.pos + 1
+    stop = start + stream.data[stream.pos]
+    if stop > len(stream.data):
+        stream.skip(stop - stream.pos)
+    stream.pos = stop
+    machine.stack.append(decode(stream.data[start:stop], "utf-8"))
+
+
 def _unsigned(width: int) -> Handler:
     return lambda machine: machine.stack.append(machine.stream.unsigned(width))
 
@@ -278,7 +293,7 @@ _KNOWN: Final[dict[bytes, Handler]] = {
     pickle.LONG4: lambda machine: _long(machine, 4),
     pickle.BINFLOAT: _float,
     pickle.UNICODE: lambda machine: machine.stack.append(machine.stream.escaped_text()),
-    pickle.SHORT_BINUNICODE: _text(1),
+    pickle.SHORT_BINUNICODE: _short_text,
     pickle.BINUNICODE: _text(4),
     pickle.BINUNICODE8: _text(8),
     pickle.SHORT_BINBYTES: _bytes(1),

@@ -6,9 +6,11 @@ Numbers, short texts, tuples and lists stand for themselves; nothing here can ru
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
+
+_SHOWN: Final = 8
 
 
 @dataclass(slots=True, eq=False)
@@ -73,16 +75,32 @@ class NDArray(Instance):
     masked: bool = False
 
 
+_CONTAINERS: Final[dict[type, str]] = {
+    Pairs: "a dict",
+    Members: "a set",
+    list: "a list",
+    tuple: "a tuple",
+}
+
+
 def describe(value: object) -> str:
-    """A few words for what stands on the stack, for error messages."""
+    """A few words for what stands on the stack, for error messages.
+
+    Never the whole of it: written out, a value that shares its parts may have no end.
+    """
+    if type(value) is tuple and len(value) <= _SHOWN:
+        return f"({', '.join(_word(item) for item in value)})"
+    return _word(value)
+
+
+def _word(value: object) -> str:
     if isinstance(value, Global):
         return value.name
     if isinstance(value, Instance):
         return f"an instance of {value.name}"
     if isinstance(value, Blob):
         return f"{value.size:,} bytes of {'text' if value.encoding else 'data'}"
-    names = {Pairs: "a dict", Members: "a set", list: "a list", tuple: "a tuple"}
-    for kind, short in names.items():
-        if type(value) is kind:
-            return short
+    for kind, name in _CONTAINERS.items():
+        if isinstance(value, kind):
+            return name
     return repr(value)[:60]

@@ -81,10 +81,9 @@ def make_empty(cls: object, args: tuple[object, ...], trust: TrustPolicy) -> Ins
 
 
 def _unexpected(name: str, args: tuple[object, ...]) -> ScanRefused:
-    shown = ", ".join(describe(arg) for arg in args[:4])
     return ScanRefused(
         f"calls {name} with arguments that no pickle of it has",
-        got=f"({shown})",
+        got=describe(args),
         do="do not open this file",
     )
 

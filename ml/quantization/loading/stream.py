@@ -85,8 +85,11 @@ class Stream:
 
     def int32(self) -> int:
         """The next signed number of 4 bytes."""
-        self._need(4)
-        (value,) = _INT32.unpack_from(self.data, self.pos)
+        try:
+            (value,) = _INT32.unpack_from(self.data, self.pos)
+        except struct.error:
+            self._need(4)
+            raise
         self.pos += 4
         return int(value)
 
@@ -142,6 +145,8 @@ def decode(raw: bytes, encoding: str) -> str:
         They are not text of that encoding.
     """
     try:
-        return raw.decode(encoding, "surrogatepass" if encoding == "utf-8" else "strict")
+        if encoding == "utf-8":
+            return raw.decode("utf-8", "surrogatepass")
+        return raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise ScanMalformed("a text is not valid", got=str(error)[:120], do=RESAVE) from error

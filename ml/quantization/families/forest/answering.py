@@ -137,31 +137,26 @@ class PackedForest:
 
 
 def tree_sums(
-    shape: Shape, ids: Array, table: Array, groups: int, n_columns: int
+    shape: Shape, ids: Array, table: Array, cycle: int, n_columns: int
 ) -> TreeSum | None:
     """The sum of leaf rows `table[ids]`; None where the trees do not fit the traversal."""
     nodes = tree_sum.lay_out(shape, ids, n_columns)
     if nodes is None:
         return None
     flat = np.array(table, dtype=np.float64).reshape(-1)
-    return TreeSum(nodes, tree_sum.mask_out(shape, ids), flat, table.shape[1], groups)
+    return TreeSum(nodes, tree_sum.mask_out(shape, ids), flat, table.shape[1], cycle)
 
 
 def float_rows(rows: Array, *, nan_allowed: bool) -> tuple[Array, bool] | None:
-    """The rows as float32, and whether any value is missing; None where they are refused."""
-    with np.errstate(over="ignore"):
-        values = np.array(rows, dtype=np.float32, order="C")
-    if np.isfinite(values).all():
-        return values, False
-    if not nan_allowed or np.isinf(values).any():
-        return None
-    return values, True
+    """The rows in groups of eight, and whether any value is missing; None where refused."""
+    groups, missing, infinite = tree_sum.grouped(rows)
+    return None if infinite or (missing and not nan_allowed) else (groups, missing)
 
 
 def one_row(rows: Array) -> Array:
     """A single row as a writable float64 array: the one type that the kernels are compiled for."""
-    buffer = np.empty(rows.shape)
-    buffer[...] = rows
+    buffer = np.empty(rows.size)
+    buffer[:] = rows[0]
     return buffer
 
 
@@ -188,7 +183,7 @@ def add_leaves(
     ----------
     rows : ndarray, shape (n, n_columns)
         Compared as float32.
-    start : ndarray, shape (1, groups * width)
+    start : ndarray, shape (1, cycle * width)
         What the sum starts from.
     """
     out = np.empty((len(rows), start.shape[1]))
@@ -196,14 +191,14 @@ def add_leaves(
     if len(rows) == 1:
         done = tree_sum.answer_one(
             sums.nodes.words,
-            sums.nodes.floats,
             sums.nodes.starts,
+            sums.nodes.banks,
             one_row(rows),
             sums.nodes.shift,
             nan_allowed,
             sums.table,
             sums.width,
-            sums.groups,
+            sums.cycle,
             divisor,
             out.reshape(-1),
         )
@@ -212,7 +207,7 @@ def add_leaves(
     if prepared is None:
         return None
     values, missing = prepared
-    sums.add(values, out, missing=missing, threads=jobs)
+    sums.add(values, len(rows), out, missing=missing, threads=jobs)
     out /= divisor
     return out
 
@@ -224,4 +219,4 @@ def leaf_numbers(forest: PackedForest, rows: Array, jobs: int) -> Array | None:
     if nodes is None or prepared is None:
         return None
     values, missing = prepared
-    return tree_sum.payloads(nodes, values, missing=missing, threads=jobs)
+    return tree_sum.payloads(nodes, values, len(rows), missing=missing, threads=jobs)

@@ -19,6 +19,7 @@ from ml.quantization.families.forest.answering import (
 from ml.quantization.families.forest.losses import inverse_link, link_of, probabilities
 from ml.quantization.graph import Array
 from ml.quantization.kernels import binning, tree_sum
+from ml.quantization.kernels.binning import GROUP
 from ml.quantization.kernels.tree_pack import by_feature, rank_thresholds
 from ml.quantization.kernels.tree_sum import Shape, TreeSum
 
@@ -90,16 +91,16 @@ class HistogramTrees:
         if len(rows) == 1 and not len(coding.category_columns):
             tree_sum.answer_one_coded(
                 sums.nodes.words,
-                sums.nodes.floats,
                 sums.nodes.starts,
-                one_row(rows).reshape(-1),
+                sums.nodes.banks,
+                one_row(rows),
                 coding.columns,
                 coding.table,
                 coding.starts,
                 sums.nodes.shift,
                 sums.table,
                 sums.width,
-                sums.groups,
+                sums.cycle,
                 out.reshape(-1),
             )
             return out
@@ -107,13 +108,13 @@ class HistogramTrees:
         if coded is None:
             return None
         values, missing = coded
-        sums.add(values, out, missing=missing, threads=threads(n_jobs, _NO_JOBS))
+        sums.add(values, len(rows), out, missing=missing, threads=threads(n_jobs, _NO_JOBS))
         return np.asfortranarray(out)
 
     def _code(self, rows: Array, jobs: int) -> tuple[Array, bool] | None:
         coding = self.coding
         n, n_features = rows.shape
-        out = np.zeros((n, coding.width), dtype=np.float32)
+        out = np.zeros((-(-n // GROUP), coding.width, GROUP), dtype=np.float32)
         flat, flat_out = rows.reshape(-1), out.reshape(-1)
         found: list[bool] = []
         refused: list[bool] = []

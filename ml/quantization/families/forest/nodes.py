@@ -399,8 +399,7 @@ def build_predictors(trees: PooledTrees, arrays: Arrays) -> list[Node]:
 
 def _predictor(records: RecordArrayNode, sets: Array, arrays: Arrays) -> ObjectNode:
     return ObjectNode(
-        RESTORED_LEAVES,
-    RESTORED_PREDICTOR,
+        RESTORED_PREDICTOR,
         (),
         mapping(
             [

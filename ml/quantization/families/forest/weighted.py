@@ -104,7 +104,9 @@ class MedianTrees:
         if prepared is None or self.nodes is None:
             return None
         jobs = threads(n_jobs, self.component)
-        reached = tree_sum.payloads(self.nodes, prepared[0], missing=False, threads=jobs)
+        reached = tree_sum.payloads(
+            self.nodes, prepared[0], len(rows), missing=False, threads=jobs
+        )
         values = self.forest.trees.rows[:, 0][reached]
         order = np.argsort(values, axis=1)
         cumulated = np.cumsum(self.weights[order], axis=1)

@@ -14,9 +14,12 @@ from ml.quantization.kernels.frequencies import Frequencies, idf_table
 from ml.quantization.kernels.vocabulary import PackedTerms, TermTree, grow_tree
 
 if TYPE_CHECKING:
-    from ml.quantization.kernels.weighting import Step, Weighting
+    from ml.quantization.kernels.text import Step
+    from ml.quantization.kernels.weighting import Weighting
 
-_DTYPES = {f"numpy:{name}": np.dtype(name).char for name in ("float64", "float32", "int64", "int32")}
+_DTYPES = {
+    f"numpy:{name}": np.dtype(name).char for name in ("float64", "float32", "int64", "int32")
+}
 _DTYPES |= {"builtins:float": "d", "builtins:int": "l"}
 
 
@@ -58,7 +61,7 @@ def _weighting(component: Component) -> Weighting | None:
     from ml.quantization.kernels.weighting import Weighting
 
     norm, sublinear = component.get("norm"), component.get("sublinear_tf")
-    if norm not in ("l1", "l2", "max", None) or not isinstance(sublinear, bool):
+    if norm not in ("l1", "l2", None) or not isinstance(sublinear, bool):
         return None
     if "idf.counts" in component:
         frequencies = Frequencies(
@@ -118,7 +121,8 @@ def _dtype(component: Component) -> str | None:
 
 
 def _text_step(component: Component) -> Step | None:
-    from ml.quantization.kernels.text import Reader, TextStep
+    from ml.quantization.kernels.term_counter import Reader, TermCounter
+    from ml.quantization.kernels.text import TextStep
 
     analysis = _analysis(component)
     kind = _dtype(component)
@@ -140,8 +144,8 @@ def _text_step(component: Component) -> Step | None:
             return None
         floats = "f" if kind == "f" else "d"
         weighting = replace(found, binary=weighting.binary, dtype=floats)
-    reader = Reader.of(analysis, tree)
-    return TextStep(reader, tree, columns.astype(np.int32), tree.n_terms, weighting)
+    counter = TermCounter(Reader.of(analysis, tree), tree, columns.astype(np.int32))
+    return TextStep(counter, weighting)
 
 
 def _plain(component: Component, kind: str) -> Weighting:
@@ -159,7 +163,8 @@ def _tree(component: Component) -> TermTree:
 
 
 def _hashing_step(component: Component) -> Step | None:
-    from ml.quantization.kernels.hashed_text import HashedStep
+    from ml.quantization.kernels.hash_counter import HashCounter
+    from ml.quantization.kernels.text import TextStep
 
     analysis = _analysis(component)
     kind = _dtype(component)
@@ -169,4 +174,5 @@ def _hashing_step(component: Component) -> Step | None:
     if not isinstance(n_features, int) or not 1 <= n_features < 1 << 31:
         return None
     weighting = replace(_plain(component, kind), norm=norm)
-    return HashedStep(analysis, n_features, component.get("alternate_sign") is True, weighting)
+    signed = component.get("alternate_sign") is True
+    return TextStep(HashCounter(analysis, n_features, signed), weighting)

@@ -1,0 +1,110 @@
+"""Compiled text kernels: term counts to values, and values to scores.
+
+A matrix is CSR: `rows` says where each document's `indices` (ascending columns) and values begin
+and end. Every floating-point operation is done in the order in which scikit-learn and scipy do it
+(tf, idf, norm over ascending columns, one multiply-add a column and channel), so that results are
+equal bit for bit. Importing this module imports numba.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ml.quantization.kernels.compile import compiled
+from ml.quantization.kernels.vocabulary import Array, Index
+
+NORMS = {None: 0, "l1": 1, "l2": 2}
+
+
+@compiled
+def weigh(
+    counts: Array, indices: Array, rows: Array,
+    binary: bool, sublinear: bool, tf: Array, codes: Array, idf: Array, norm: int, values: Array,
+) -> None:  # fmt: skip
+    """Fill `values` with tf, times idf, divided by the norm of the row.
+
+    `tf` is a table of logarithms that reaches beyond the largest count (`sublinear` only).
+    """
+    for i in range(rows[-1]):
+        if sublinear:
+            values[i] = tf[1 if binary else counts[i]]
+        else:
+            values[i] = 1 if binary else counts[i]
+        if idf.size:
+            values[i] = values[i] * idf[codes[indices[i]]]
+    normalize_rows(values, rows, norm)
+
+
+@compiled
+def normalize_rows(values: Array, rows: Array, norm: int) -> None:
+    """Divide each row by its norm, in place; a norm of zero changes nothing."""
+    if norm == 0:
+        return
+    for row in range(rows.size - 1):
+        total = 0.0
+        for i in range(rows[row], rows[row + 1]):
+            value = values[i]
+            if norm == 1:
+                total += abs(value)
+            else:
+                total += value * value
+        if norm == 2:
+            total = np.sqrt(total)
+        if total != 0.0:
+            for i in range(rows[row], rows[row + 1]):
+                values[i] = values[i] / total
+
+
+@compiled
+def keep_above(indices: Array, values: Array, rows: Array, threshold: float) -> None:
+    """Leave only what is above the threshold, each with the value one; `rows` shrinks with it."""
+    left = 0
+    start = rows[0]
+    for row in range(rows.size - 1):
+        end = rows[row + 1]
+        for i in range(start, end):
+            if values[i] > threshold:
+                indices[left] = indices[i]
+                values[left] = 1.0
+                left += 1
+        start = end
+        rows[row + 1] = left
+
+
+@compiled
+def accumulate(
+    indices: Array, values: Array, rows: Array,
+    kept: Array, weights: Array, scale: Array, out: Array,
+) -> None:  # fmt: skip
+    """Add value times weight to `out` (n, n_channels), in ascending columns.
+
+    `kept` maps a column to its row of the weights (-1: none); empty: they are the same. With
+    `scale` a weight is `scale * code`.
+    """
+    channels = out.shape[1]
+    for document in range(rows.size - 1):
+        scores = out[document]
+        for i in range(rows[document], rows[document + 1]):
+            row = np.int64(indices[i])
+            if kept.size:
+                row = np.int64(kept[row])
+                if row < 0:
+                    continue
+            value = out.dtype.type(values[i])
+            if scale.size:
+                for channel in range(channels):
+                    scores[channel] += value * out.dtype.type(
+                        scale[channel] * weights[row, channel]
+                    )
+            else:
+                for channel in range(channels):
+                    scores[channel] += value * out.dtype.type(weights[row, channel])
+
+
+@compiled
+def largest(counts: Array) -> Index:
+    """The largest count, at least 1."""
+    most = 1
+    for count in counts:
+        most = max(most, count)
+    return most

@@ -1,0 +1,79 @@
+"""The artifacts of an output directory, by content: stored once, checked, removed when unused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ml.quantization.durable import hash_file, move_durably, read_json_object
+from ml.quantization.errors import IntegrityError
+from ml.quantization.limits import Limits
+from ml.quantization.outcome import Outcome
+from ml.quantization.release import ReleasedModel, read_manifest, read_release, release_files
+
+KEEP_RELEASES = 10
+_OBJECT_NAME = re.compile(r"[0-9a-f]{64}\.qma")
+
+
+def store_artifact(output_dir: Path, staged: Path, sha256: str) -> str:
+    """Where the staged file now lies, relative to `output_dir`: `objects/<sha256>.qma`.
+
+    Nothing refers to it until a release does.
+
+    Raises
+    ------
+    IntegrityError
+        The staged file is not the one that was evaluated.
+    ReleaseError
+        Full disk, read-only directory.
+    """
+    found, _ = hash_file(staged)
+    if found != sha256:
+        raise IntegrityError(
+            "the file changed after it was evaluated",
+            where=str(staged),
+            expected=sha256,
+            got=found,
+            do="find out what else writes here, and run again",
+        )
+    relative = f"objects/{sha256}.qma"
+    # Replacing an object by the same bytes changes nothing, and mends one that was damaged.
+    move_durably(staged, output_dir / relative)
+    return relative
+
+
+def object_is_whole(output_dir: Path, model: ReleasedModel | Outcome) -> bool:
+    """Whether the model's object is there with the right size and hash (or it has none)."""
+    if model.artifact is None:
+        return True
+    try:
+        found = hash_file(output_dir / model.artifact)
+    except OSError:
+        return False
+    return found == (model.artifact_sha256, model.artifact_size_bytes)
+
+
+def remove_unreferenced(output_dir: Path, *, keep: int = KEEP_RELEASES) -> list[str]:
+    """The objects removed: those that no kept release and no finished outcome refers to.
+
+    The last `keep` manifests are kept, the current one always.
+    """
+    kept = release_files(output_dir)
+    current = read_release(output_dir)
+    for number in sorted(kept)[: -max(keep, 1)]:
+        if number != current.number:
+            kept.pop(number).unlink(missing_ok=True)
+    used = {model.artifact for model in current.models.values()}
+    for path in kept.values():
+        used |= {model.artifact for model in read_manifest(path, output_dir).models.values()}
+    for path in sorted((output_dir / ".work" / "outcomes").rglob("*.json")):
+        used.add(read_json_object(path, Limits().manifest_bytes).get("artifact"))
+    removed = []
+    for path in sorted((output_dir / "objects").glob("*.qma")):
+        relative = f"objects/{path.name}"
+        if _OBJECT_NAME.fullmatch(path.name) and relative not in used:
+            path.unlink(missing_ok=True)
+            removed.append(relative)
+    for path in output_dir.rglob(".*.tmp"):  # what a killed run was writing
+        path.unlink(missing_ok=True)
+    return removed

@@ -1,0 +1,395 @@
+"""What must hold for every family: each `check_*` takes one example and asserts one promise.
+
+A family is checked on its own `examples()`; a new one is found without being named here.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import pickle
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.pool import Pool
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+
+from ml.quantization.answers import ANSWER_METHODS, plain_arrays
+from ml.quantization.errors import DroppedAttribute
+from ml.quantization.evaluation.agreement import same_bits
+from ml.quantization.families import Example, all_families
+from ml.quantization.loading.capture import capture, capture_objects
+from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.plan import make_plan
+from ml.quantization.predictor import QuantizedModel
+from ml.quantization.prepare import prepare_graph
+from ml.quantization.recipe import recipe_for
+from ml.quantization.surface import _FITTING as FITTING
+from ml.quantization.surface import PUBLIC_METHODS
+from ml.utils.model_quantization import ModelQuantizer
+
+ROUNDED = ("8", "16", "32")
+DEPTHS = ("exact", *ROUNDED)
+RELATIVE_ERROR = 1e-6  # of a fast predictor's numbers, against the largest of the restored one's
+
+# Methods that draw random numbers: nothing to compare without seeding numpy first.
+DRAWING = frozenset({"sample", "sample_y"})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One example of one family."""
+
+    family: str
+    example: Example
+
+    def __str__(self) -> str:
+        return f"{self.family}-{self.example.name}".replace(" ", "_")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the rows are documents, mappings or the like: no numbers to vary."""
+        return not isinstance(self.example.rows, np.ndarray)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the rows are a matrix of numbers."""
+        return not self.is_text and self.example.rows.dtype.kind in "iuf"
+
+
+@cache
+def all_cases() -> tuple[Case, ...]:
+    """Every example of every family."""
+    return tuple(Case(family.name, item) for family in all_families() for item in family.examples())
+
+
+@cache
+def quantized(case: Case, bit_depth: str) -> QuantizedModel:
+    """The example quantized in this process; it is made once."""
+    made, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(case.example.model)
+    assert isinstance(made, QuantizedModel)
+    return made
+
+
+@cache
+def original(case: Case) -> Any:
+    """The example as its own pickle gives it back: what a restored model is held against."""
+    return pickle.loads(pickle.dumps(case.example.model))
+
+
+def check_plan_is_total(case: Case, bit_depth: str) -> None:
+    """Every array has one choice, with a reason."""
+    graph = prepare_graph(capture(case.example.model, TrustPolicy()))
+    plan = make_plan(graph, recipe_for(bit_depth))
+    assert len(plan.choices) == len(graph.arrays)
+    assert all(choice.reason and choice.family and choice.pool for choice in plan.choices)
+    assert plan.exact or bit_depth != "exact"
+
+
+def check_round_trip_is_exact(case: Case) -> None:
+    """The restored estimator answers with the original's bits."""
+    restored = quantized(case, "exact").restore()
+    assert type(restored).__qualname__ == type(case.example.model).__qualname__
+    assert isinstance(restored, type(case.example.model))
+    for name in (*ANSWER_METHODS, "predict_log_proba", "apply", "inverse_transform"):
+        if hasattr(original(case), name) and (name != "inverse_transform"):
+            check_same_answer(case, name, original(case), restored, case.example.rows)
+
+
+def check_input_is_not_changed(case: Case) -> None:
+    """Quantizing leaves the model as it was, answering leaves the rows as they were."""
+    before = pickle.dumps(case.example.model), pickle.dumps(case.example.rows)
+    for bit_depth in DEPTHS:
+        model, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(case.example.model)
+        for name in model.fast_methods:
+            getattr(model, name)(case.example.rows)
+    assert (pickle.dumps(case.example.model), pickle.dumps(case.example.rows)) == before
+
+
+def check_bytes_are_reproducible(case: Case, bit_depth: str) -> None:
+    """The same model gives the same bytes, also when it was pickled in between."""
+    first = quantized(case, bit_depth).artifact.data
+    for model in (case.example.model, original(case)):
+        again, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(model)
+        assert again.artifact.data == first
+
+
+def check_predictor_equals_restored(case: Case, bit_depth: str) -> None:
+    """Fast methods answer what the restored estimator does, for any number of rows."""
+    model = quantized(case, bit_depth)
+    restored = model.restore()
+    rows = case.example.rows
+    for name in model.fast_methods:
+        for some in (rows, rows[:1], rows[:7], _many(rows)):
+            fast, slow = (getattr(each, name)(some) for each in (model, restored))
+            if bit_depth == "exact":
+                check_same_bits(name, slow, fast)
+            else:
+                check_close(name, slow, fast)
+
+
+def check_surface_is_the_originals(case: Case) -> None:
+    """Just the original's public methods are there; and its fitted attributes, with their values.
+
+    Methods that fit are not: an artifact is fitted for good. Residue says that it was dropped.
+    """
+    model, known = quantized(case, "exact"), original(case)
+    restored = model.restore()
+    for name in PUBLIC_METHODS:
+        expected = name not in FITTING and callable(getattr(known, name, None))
+        assert hasattr(model, name) == expected, name
+    for name in sorted({*dir(type(known)), *vars(known)}):
+        if name.startswith("_") or name in PUBLIC_METHODS:
+            continue
+        if not hasattr(known, name):
+            assert not hasattr(model, name), name
+        elif hasattr(restored, name):
+            mine, theirs = getattr(model, name), getattr(restored, name)
+            if not callable(theirs):
+                check_same_value(name, theirs, mine)
+        else:
+            with pytest.raises(DroppedAttribute, match=name):
+                getattr(restored, name)
+            with pytest.raises(DroppedAttribute, match=name):
+                getattr(model, name)
+
+
+def check_odd_input_is_the_originals(case: Case, odd: Callable[[Any], Any]) -> None:
+    """Input of another kind gets the original's answer, warnings and errors."""
+    for name in quantized(case, "exact").fast_methods or ANSWER_METHODS:
+        if hasattr(original(case), name):
+            check_same_outcome(case, name, odd)
+
+
+def check_it_pickles(case: Case, bit_depth: str) -> None:
+    """A copy made by pickle or joblib answers the same, and costs no more than the artifact."""
+    model = quantized(case, bit_depth)
+    data = pickle.dumps(model)
+    assert len(data) < len(model.artifact.data) + 500
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    for copy in (pickle.loads(data), joblib.load(file)):
+        assert copy.artifact.data == model.artifact.data
+        assert copy.fast_methods == model.fast_methods
+        check_first_answer(case, model, copy)
+
+
+def check_it_answers_in_another_process(case: Case, pool: Pool) -> None:
+    """A fresh interpreter that gets the model through multiprocessing answers the same."""
+    model = quantized(case, "8")
+    name = _first_method(model)
+    if name is not None:
+        mine = plain_arrays(name, getattr(model, name)(case.example.rows))
+        theirs = pool.apply(answer_here, (model, name, case.example.rows))
+        assert mine.keys() == theirs.keys()
+        assert all(same_bits(mine[key], theirs[key]) for key in mine)
+
+
+def answer_here(model: Any, name: str, rows: Any) -> dict[str, Any]:
+    """Run in the other process."""
+    return plain_arrays(name, getattr(model, name)(rows))
+
+
+def start_pool() -> Pool:
+    """One fresh interpreter."""
+    return multiprocessing.get_context("spawn").Pool(1)
+
+
+def check_residue_is_reported(case: Case) -> None:
+    """Reading what was dropped names it, on the restored object that it was dropped from."""
+    model = quantized(case, "exact")
+    objects = capture_objects(model.restore(), TrustPolicy(frozenset(RESTORED))).objects
+    for path, note in model.artifact.manifest["residue"].items():
+        assert note
+        where, _, name = path.rpartition("/")
+        if where in objects and name not in dir(type(objects[where])):
+            with pytest.raises(DroppedAttribute, match=f"{name} was training residue"):
+                getattr(objects[where], name)
+
+
+RESTORED = tuple(
+    f"ml.quantization.restored_trees:{name}"
+    for name in ("RestoredTree", "RestoredLeaves", "RestoredPredictor", "RestoredBinMapper")
+)
+
+
+# Input of other kinds ---------------------------------------------------------------------
+
+NUMERIC_ROWS: dict[str, Callable[[Any], Any]] = {
+    "float32": lambda rows: rows.astype(np.float32),
+    "float16": lambda rows: rows[:4].astype(np.float16),
+    "longdouble": lambda rows: rows[:4].astype(np.longdouble),
+    "int64": lambda rows: rows.astype(np.int64),
+    "uint8": lambda rows: np.abs(rows).astype(np.uint8),
+    "bool": lambda rows: rows > 0,
+    "big-endian": lambda rows: rows.astype(">f8"),
+    "Fortran": np.asfortranarray,
+    "strided": lambda rows: np.repeat(rows, 3, axis=1)[:, ::3],
+    "reversed": lambda rows: rows[::-1],
+    "read-only": lambda rows: _read_only(rows),
+    "list": lambda rows: rows[:5].tolist(),
+    "list of arrays": lambda rows: list(rows[:5]),
+    "tuple": lambda rows: tuple(map(tuple, rows[:5].tolist())),
+    "one row": lambda rows: rows[:1],
+    "frame": lambda rows: pd.DataFrame(rows),
+    "named frame": lambda rows: pd.DataFrame(rows).add_prefix("x"),
+    "object": lambda rows: rows[:5].astype(object),
+    "matrix of text": lambda rows: rows[:5].astype(str),
+    "sparse": csr_array,
+    "no rows": lambda rows: rows[:0],
+    "one dimension": lambda rows: rows[0],
+    "three dimensions": lambda rows: rows[None],
+    "a column short": lambda rows: rows[:, 1:],
+    "NaN": lambda rows: _with_value(rows, np.nan),
+    "infinity": lambda rows: _with_value(rows, np.inf),
+    "negative infinity": lambda rows: _with_value(rows, -np.inf),
+    "huge": lambda rows: rows * 1e200,
+    "complex": lambda rows: rows[:5].astype(complex),
+    "None": lambda rows: None,
+    "a number": lambda rows: 3.0,
+    "text": lambda rows: "x",
+    "ragged": lambda rows: [[1.0, 2.0], [3.0]],
+}
+OTHER_ROWS: dict[str, Callable[[Any], Any]] = {
+    "tuple": tuple,
+    "generator": lambda rows: (row for row in rows),
+    "array": lambda rows: np.array(rows, dtype=object),
+    "series": lambda rows: pd.Series(list(rows)),
+    "one row": lambda rows: rows[:1],
+    "no rows": lambda rows: rows[:0],
+    "a row alone": lambda rows: rows[0],
+    "None among rows": lambda rows: [rows[0], None],
+    "NaN among rows": lambda rows: [rows[0], float("nan")],
+    "a number among rows": lambda rows: [rows[0], 3],
+    "bytes": lambda rows: [b"one fish"],
+    "empty text": lambda rows: ["", " ", "\n"],
+    "odd text": lambda rows: ["İstanbul ß ǅ", "a\0b", "\ud800", "x" * 3000, "日本語 テキスト", "é e\u0301"],
+    "None": lambda rows: None,
+    "a number": lambda rows: 3.0,
+    "numbers": lambda rows: np.zeros((2, 2)),
+}
+
+
+def _read_only(rows: Any) -> Any:
+    copy = rows.copy()
+    copy.setflags(write=False)
+    return copy
+
+
+def _with_value(rows: Any, value: float) -> Any:
+    copy = np.array(rows[:5], dtype=np.float64)
+    copy[2, 1] = value
+    return copy
+
+
+def _many(rows: Any) -> Any:
+    """Rows enough for every path that is taken for large batches only."""
+    times = 300 // len(rows) + 1
+    if isinstance(rows, np.ndarray):
+        return np.concatenate([rows] * times)
+    return list(rows) * times
+
+
+# Comparing --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What a method did: its answer or its error, and what it warned of."""
+
+    answer: dict[str, Any] | None
+    error: str
+    warned: tuple[str, ...]
+
+
+def reaction(model: Any, name: str, rows: Any) -> Reaction:
+    """What the method of this name does when it is given these rows."""
+    answer, error = None, ""
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
+        warnings.simplefilter("always")
+        try:
+            answer = plain_arrays(name, getattr(model, name)(rows))
+        except Exception as raised:  # noqa: BLE001  whatever it is, the other must raise it too
+            error = f"{type(raised).__name__}: {raised}"
+    warned = tuple(f"{item.category.__name__}: {item.message}" for item in caught)
+    return Reaction(answer, error, warned)
+
+
+def check_same_outcome(case: Case, name: str, odd: Callable[[Any], Any]) -> None:
+    """Both models do the same with `odd(rows)`, which is made anew for each."""
+    rows = case.example.rows
+    expected = reaction(original(case), name, odd(rows))
+    got = reaction(quantized(case, "exact"), name, odd(rows))
+    assert got.error == expected.error
+    assert got.warned == expected.warned
+    if expected.answer is not None:
+        assert got.answer is not None and got.answer.keys() == expected.answer.keys()
+        for key, array in expected.answer.items():
+            assert same_bits(array, got.answer[key]), f"{name}: {key}"
+
+
+def check_same_answer(case: Case, name: str, one: Any, other: Any, rows: Any) -> None:
+    """Two models give the same bits, or the same error."""
+    expected, got = reaction(one, name, rows), reaction(other, name, rows)
+    assert got.error == expected.error
+    if expected.answer is not None:
+        assert got.answer is not None and got.answer.keys() == expected.answer.keys()
+        assert all(same_bits(expected.answer[key], got.answer[key]) for key in expected.answer)
+
+
+def check_first_answer(case: Case, one: Any, other: Any) -> None:
+    """Two models give the same bits where they answer at all."""
+    name = _first_method(one)
+    if name is not None:
+        check_same_answer(case, name, one, other, case.example.rows)
+
+
+def _first_method(model: Any) -> str | None:
+    return next((name for name in ANSWER_METHODS if hasattr(model, name)), None)
+
+
+def check_same_bits(name: str, expected: Any, got: Any) -> None:
+    """The answers are equal in type, shape and every bit."""
+    one, other = plain_arrays(name, expected), plain_arrays(name, got)
+    assert one.keys() == other.keys()
+    for key, array in one.items():
+        assert same_bits(array, other[key]), key
+
+
+def check_close(name: str, expected: Any, got: Any) -> None:
+    """Labels are equal, numbers are within `RELATIVE_ERROR`."""
+    one, other = plain_arrays(name, expected), plain_arrays(name, got)
+    assert one.keys() == other.keys()
+    for key, array in one.items():
+        assert array.dtype == other[key].dtype and array.shape == other[key].shape, key
+        if array.dtype.kind == "f":
+            known = np.abs(array[np.isfinite(array)])
+            bound = RELATIVE_ERROR * known.max(initial=0.0)
+            np.testing.assert_allclose(other[key], array, rtol=0, atol=bound, err_msg=key)
+        else:
+            np.testing.assert_array_equal(other[key], array, err_msg=key)
+
+
+def check_same_value(name: str, expected: Any, got: Any) -> None:
+    """A fitted attribute or parameter has the restored estimator's value."""
+    if isinstance(expected, np.ndarray) or hasattr(expected, "tocsr"):
+        check_same_bits(name, expected, got)
+    elif isinstance(expected, float):
+        assert type(got) is type(expected) and (got == expected or expected != got != got), name
+    elif isinstance(expected, str | int | bool | type(None)):
+        assert type(got) is type(expected) and got == expected, name
+    else:
+        assert type(got) is type(expected) or isinstance(got, type(expected)), name
+
+
+def pairs(cases: Iterable[Case], depths: Iterable[str]) -> list[Any]:
+    """Parameters for `pytest.mark.parametrize`: every case at every depth."""
+    return [pytest.param(case, depth, id=f"{case}-{depth}") for case in cases for depth in depths]

@@ -1,0 +1,127 @@
+"""The common checks, for every example of every family there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from multiprocessing.pool import Pool
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml.quantization.families import all_families, family_named, family_of
+from tests.families import checks
+from tests.families.checks import DEPTHS, ROUNDED, Case, all_cases, pairs
+
+CASES = all_cases()
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_depth = pytest.mark.parametrize(("case", "bit_depth"), pairs(CASES, DEPTHS))
+
+
+def _odd_input(cases: list[Case], table: dict[str, Any]) -> list[Any]:
+    return [
+        pytest.param(case, make, id=f"{case}-{kind}".replace(" ", "_"))
+        for case in cases
+        for kind, make in table.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    with checks.start_pool() as started:
+        yield started
+
+
+def test_every_family_has_examples_of_its_own_classes() -> None:
+    for family in all_families():
+        examples = list(family.examples())
+        assert examples, family.name
+        names = [example.name for example in examples]
+        assert len(set(names)) == len(names), family.name
+        for example in examples:
+            kind = type(example.model)
+            name = f"{kind.__module__}:{kind.__qualname__}"
+            assert family_of(name) is family, f"{family.name}: {example.name} is a {name}"
+
+
+def test_a_class_that_no_family_names_is_generic() -> None:
+    assert family_of("somewhere:Unknown").name == "generic"
+    with pytest.raises(KeyError, match="no family 'forrest'; known: bayes, .*forest"):
+        family_named("forrest")
+
+
+@every_depth
+def test_plan_is_total(case: Case, bit_depth: str) -> None:
+    checks.check_plan_is_total(case, bit_depth)
+
+
+@every_case
+def test_round_trip_is_exact(case: Case) -> None:
+    checks.check_round_trip_is_exact(case)
+
+
+@every_case
+def test_input_is_not_changed(case: Case) -> None:
+    checks.check_input_is_not_changed(case)
+
+
+@pytest.mark.parametrize(("case", "bit_depth"), pairs(CASES, ("exact", "8")))
+def test_bytes_are_reproducible(case: Case, bit_depth: str) -> None:
+    checks.check_bytes_are_reproducible(case, bit_depth)
+
+
+@every_depth
+def test_predictor_equals_restored(case: Case, bit_depth: str) -> None:
+    checks.check_predictor_equals_restored(case, bit_depth)
+
+
+@every_case
+def test_surface_is_the_originals(case: Case) -> None:
+    checks.check_surface_is_the_originals(case)
+
+
+@every_case
+def test_it_pickles(case: Case) -> None:
+    checks.check_it_pickles(case, "8")
+
+
+@every_case
+def test_it_answers_in_another_process(case: Case, pool: Pool) -> None:
+    checks.check_it_answers_in_another_process(case, pool)
+
+
+@every_case
+def test_residue_is_reported(case: Case) -> None:
+    checks.check_residue_is_reported(case)
+
+
+@pytest.mark.parametrize(
+    ("case", "odd"), _odd_input([c for c in CASES if c.is_numeric], checks.NUMERIC_ROWS)
+)
+def test_odd_numbers_are_treated_as_the_original_does(case: Case, odd: Any) -> None:
+    checks.check_odd_input_is_the_originals(case, odd)
+
+
+@pytest.mark.parametrize(
+    ("case", "odd"), _odd_input([c for c in CASES if c.is_text], checks.OTHER_ROWS)
+)
+def test_odd_documents_are_treated_as_the_original_does(case: Case, odd: Any) -> None:
+    checks.check_odd_input_is_the_originals(case, odd)
+
+
+@every_case
+def test_rows_that_are_not_finite_get_the_originals_error_at_any_depth(case: Case) -> None:
+    if not case.is_numeric or case.example.rows.dtype.kind != "f":
+        pytest.skip("rows that are always finite")
+    for kind in ("NaN", "infinity"):
+        rows = checks.NUMERIC_ROWS[kind](case.example.rows)
+        for bit_depth in ROUNDED:
+            model = checks.quantized(case, bit_depth)
+            for name in model.fast_methods:
+                expected = checks.reaction(checks.original(case), name, rows)
+                got = checks.reaction(model, name, rows)
+                assert got.error == expected.error, name
+                if expected.answer is not None:
+                    assert got.answer is not None and np.shape(got.answer) == np.shape(
+                        expected.answer
+                    )
