@@ -30,7 +30,7 @@ demo: $(STAMP) ## Train 17 real models, run the flow over them, and show what ca
 	@echo "The table again:      demo/models/quantized/summary.md (and summary.csv)"
 	@echo "One model's evidence: demo/models/quantized/stats/intent.json"
 	@echo "What is served:       demo/models/quantized/manifest.json"
-	@echo "Serve it:             ML_MODEL_DIR=demo/models $(RUN) examples/serve_by_name.py"
+	@echo "Serve it:             $(RUN) examples/serve_by_name.py"
 
 test: $(STAMP) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
@@ -44,7 +44,8 @@ lint: $(STAMP) ## Check style, format and types.
 	$(RUN) -m mypy
 
 bench: $(STAMP) ## Measure sizes and speeds, side by side with what they are compared to.
-	$(RUN) -m benchmarks
+	@for script in $$(grep -l __main__ benchmarks/*.py); do \
+	  name=$$(basename $$script .py); echo "== $$name"; $(RUN) -m benchmarks.$$name || exit 1; done
 
 constraints: $(STAMP) ## Write constraints.txt anew from what is installed.
 	@{ sed -n '/^#/p' constraints.txt; $(RUN) -m pip list --format=freeze --exclude-editable \

@@ -72,7 +72,7 @@ class Checked(BaseModel):
     def _no_bool_for_a_number(cls, value: object, info: ValidationInfo) -> object:
         annotation = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, bool) and annotation in (float, float | None):
-            raise ValueError("a number is needed")  # noqa: TRY004
+            raise ValueError("a number is needed")
         return value
 
 

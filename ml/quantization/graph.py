@@ -236,7 +236,9 @@ def children(node: Node) -> Iterator[tuple[str, Node]]:
         case DictNode():
             if isinstance(node.keys, SequenceNode) and isinstance(node.values, SequenceNode):
                 for key, value in entries(node):
-                    yield str(key) if isinstance(key, str | int) else "key", value
+                    if not isinstance(key, Atom):
+                        yield "keys", key
+                    yield entry_step(key), value
             else:
                 yield "keys", node.keys
                 yield "values", node.values
@@ -260,6 +262,11 @@ def children(node: Node) -> Iterator[tuple[str, Node]]:
             yield from parts
         case _:
             return
+
+
+def entry_step(key: Any) -> str:
+    """The step to the value at `key` of a dict (a key, or the node of one)."""
+    return str(key) if isinstance(key, str | int) else "key"
 
 
 def _is_named(node: Node) -> TypeGuard[SequenceNode]:

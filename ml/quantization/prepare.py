@@ -20,6 +20,8 @@ from ml.quantization.graph import (
     SequenceNode,
     array_indices,
     children,
+    entries,
+    entry_step,
     join,
     renumber,
     walk,
@@ -59,8 +61,8 @@ class _Work:
             case SequenceNode():
                 items = [self.prepare(item, join(path, step)) for step, item in children(node)]
                 return replace(node, items=tuple(items))
-            case DictNode(values=SequenceNode() as values):
-                items = [self.prepare(item, join(path, step)) for step, item in children(node)]
+            case DictNode(keys=SequenceNode(), values=SequenceNode() as values):
+                items = [self.prepare(v, join(path, entry_step(k))) for k, v in entries(node)]
                 return replace(node, values=replace(values, items=tuple(items)))
             case _:
                 return with_children(node, lambda child: self.prepare(child, path))

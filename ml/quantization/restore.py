@@ -1,24 +1,25 @@
 """An artifact's graph to the real estimator: `cls.__new__` and state, nothing else.
 
 No node can call a function. The handful of classes that are not made by `__new__` and state have
-their way back in `_SPECIAL`, keyed by exact class name.
+their way back in `special` or in `_CONSTRUCTED`, keyed by exact class name.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from ml.quantization.codecs.strings import decode_strings
 from ml.quantization.errors import (
     EnvironmentMismatch,
     FormatError,
+    LimitError,
     SemanticError,
+    UntrustedTypeError,
 )
-from ml.quantization.families import family_named
+from ml.quantization.families import Family, family_named
 from ml.quantization.graph import (
     Array,
     ArrayNode,
@@ -37,11 +38,25 @@ from ml.quantization.graph import (
     StringsNode,
     ValueNode,
     children,
+    entry_step,
     join,
 )
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.residue import reporting_class
+from ml.quantization.special import SPECIAL
 from ml.quantization.validators import check_state
+from ml.quantization.values import (
+    MISFITS,
+    ArraySource,
+    bytes_value,
+    dict_value,
+    fitting,
+    numbers_value,
+    object_array,
+    record_array,
+    scalar_value,
+    small_value,
+)
 
 _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
     "list": list,
@@ -49,12 +64,6 @@ _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
     "set": set,
     "frozenset": frozenset,
 }
-
-
-class ArraySource(Protocol):
-    """Where the arrays of a graph come from: decoded on demand, by index."""
-
-    def __getitem__(self, index: int) -> Array: ...
 
 
 def restore(
@@ -83,20 +92,34 @@ def restore(
     ------
     UntrustedTypeError
         A class or function that is not allowed.
-    SemanticError
-        State that would make native code misbehave.
+    FormatError, SemanticError
+        Values that make no sense, state that would make native code misbehave.
     EnvironmentMismatch
         The installed library cannot take the state.
+    LimitError
+        Nested deeper than this interpreter's stack.
     """
-    builder = _Builder(arrays, trust, dict(residue or {}), dict(identified or {}))
-    return builder.build(root, "")
+    builder = _Builder(arrays, trust, _by_owner(residue or {}), dict(identified or {}))
+    try:
+        return builder.build(root, "")
+    except RecursionError:
+        raise LimitError("nested too deep to be made", where="model") from None
+
+
+def _by_owner(residue: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Path of an object -> its dropped attributes and what they were."""
+    found: dict[str, dict[str, str]] = {}
+    for path, note in residue.items():
+        owner, _, attribute = path.rpartition("/")
+        found.setdefault(owner, {})[attribute] = note
+    return found
 
 
 @dataclass(slots=True)
 class _Builder:
     arrays: ArraySource
     trust: TrustPolicy
-    residue: dict[str, str]
+    residue: dict[str, dict[str, str]]
     identified: dict[int, Node]
     made: dict[int, Any] = field(default_factory=dict)
     owned: dict[int, Array] = field(default_factory=dict)
@@ -115,40 +138,36 @@ class _Builder:
             case ArrayNode(array=index):
                 return self.array(index)
             case SequenceNode(kind=kind):
-                return _CONTAINERS[kind](
-                    [self.build(item, join(path, step)) for step, item in children(node)]
-                )
+                items = [self.build(item, join(path, step)) for step, item in children(node)]
+                with fitting(f"not a {kind}", path):
+                    return _CONTAINERS[kind](items)
             case DictNode():
                 return self._dict(node, path)
             case ObjectNode():
                 return self._object(node, path)
-            case PackedNode(family=name):
-                family = family_named(name)
-                if family.unpack is None:
-                    raise FormatError(f"family {name} packs nothing", where=path)
-                return self._build(family.unpack(node, _Unpacked(self)), path)
+            case PackedNode():
+                return self._packed(node, path)
             case StringsNode(kind=kind, blob=blob, lengths=lengths):
                 texts = decode_strings(self.stored(blob), self.stored(lengths))
                 return tuple(texts) if kind == "tuple" else texts
             case NumbersNode(kind=kind, item=item, array=index):
-                return self._numbers(kind, item, index)
+                return numbers_value(kind, item, self.stored(index), path)
             case ScalarNode(dtype=dtype, data=data):
                 return scalar_value(dtype, data, path)
             case RefNode(target=target):
-                if target not in self.made:
-                    self.build(self.identified[target], path)
-                return self.made[target]
+                return self._referred(target, path)
             case NameNode(name=name):
                 return self.trust.resolve_name(name, path)
-            case ObjectArrayNode(shape=shape, items=items):
-                return self._object_array(shape, items, path)
-            case RecordArrayNode():
-                return self._records(node, path)
+            case ObjectArrayNode(shape=shape, items=content):
+                return object_array(shape, self.build(content, path), path)
+            case RecordArrayNode(names=names, columns=columns):
+                pairs = zip(columns, names, strict=True)
+                built = [self.build(column, join(path, name)) for column, name in pairs]
+                return record_array(node, built, path)
             case BytesNode(kind=kind, array=index):
-                raw = self.stored(index).astype(np.uint8).tobytes()
-                return raw if kind == "bytes" else bytearray(raw)
-            case ValueNode(kind=kind, items=items):
-                return _value(kind, [self.build(item, path) for item in items], path)
+                return bytes_value(kind, self.stored(index), path)
+            case ValueNode(kind=kind, items=parts):
+                return small_value(kind, [self.build(part, path) for part in parts], path)
 
     def array(self, index: int) -> Array:
         """The array, owned by the restored object; one object for each index."""
@@ -160,78 +179,51 @@ class _Builder:
         """The array as it is held: the artifact's, or one that `unpack` added."""
         return self.owned[index] if index < 0 else self.arrays[index]
 
+    def _referred(self, target: int, path: str) -> Any:
+        if target not in self.made:
+            if target not in self.identified:
+                raise FormatError("a reference to a node that is not there", where=path)
+            self.build(self.identified[target], path)
+        return self.made[target]
+
+    def _packed(self, node: PackedNode, path: str) -> Any:
+        family = known_family(node.family, path)
+        if family.unpack is None:
+            raise FormatError(f"family {node.family} packs nothing", where=path)
+        with fitting(f"parts that family {node.family} cannot unpack", path):
+            plain = family.unpack(node, _Unpacked(self))
+        return self._build(plain, path)
+
     def _dict(self, node: DictNode, path: str) -> dict[Any, Any]:
         keys = self.build(node.keys, join(path, "keys"))
-        if isinstance(node.values, SequenceNode):
+        if isinstance(node.values, SequenceNode) and len(node.values.items) == len(keys):
             values = [
-                self.build(value, join(path, str(key)))
+                self.build(value, join(path, entry_step(key)))
                 for key, value in zip(keys, node.values.items, strict=True)
             ]
         else:
             values = self.build(node.values, join(path, "values"))
-        if len(keys) != len(values):
-            raise SemanticError("a dict with more keys than values", where=path)
-        try:
-            return dict(zip(keys, values, strict=True))
-        except TypeError as error:
-            raise SemanticError(f"a key of a dict is not hashable ({error})", where=path) from None
-
-    def _numbers(self, kind: str, item: str, index: int) -> Any:
-        array = self.stored(index)
-        values: list[Any]
-        if item in ("int", "float"):
-            values = array.tolist()
-        else:
-            values = list(array.astype(np.dtype(item), copy=False))
-        return tuple(values) if kind == "tuple" else values
-
-    def _object_array(self, shape: tuple[int, ...], items: Node, path: str) -> Array:
-        content = self.build(items, path)
-        flat = np.empty(len(content), dtype=object)
-        flat[:] = content if len(content) else []
-        try:
-            return flat.reshape(shape)
-        except ValueError:
-            raise SemanticError(
-                "an object array's shape does not fit its items",
-                where=path,
-                expected=str(shape),
-                got=f"{len(content)} items",
-            ) from None
-
-    def _records(self, node: RecordArrayNode, path: str) -> Array:
-        columns = [
-            self.build(column, join(path, n))
-            for column, n in zip(node.columns, node.names, strict=True)
-        ]
-        try:
-            dtype = np.dtype(
-                {
-                    "names": list(node.names),
-                    "formats": [
-                        (column.dtype, column.shape[len(node.shape) :]) for column in columns
-                    ],
-                    "offsets": list(node.offsets),
-                    "itemsize": node.itemsize,
-                }
-            )
-            records = np.zeros(node.shape, dtype=dtype)
-            for name, column in zip(node.names, columns, strict=True):
-                records[name] = column
-        except (TypeError, ValueError, AttributeError) as error:
-            raise SemanticError(f"not a record array: {error}", where=path) from None
-        return records
+        return dict_value(keys, values, path)
 
     def _object(self, node: ObjectNode, path: str) -> Any:
-        special = _SPECIAL.get(node.type)
+        special = SPECIAL.get(node.type)
         if special is not None:
-            return special(self.build_state(node.state, path), path)
+            state = self.build_state(node.state, path)
+            with fitting(f"not the state of {node.type}", path):
+                return special(state, path)
         cls = self.trust.resolve_class(node.type, path)
+        if not self.trust.may_make(node.type) or cls.__module__ == "builtins":
+            raise UntrustedTypeError(
+                f"{node.type} is not a class that objects are made of",
+                where=path,
+                do="do not use this file: no writer makes such objects",
+            )
         state = self.build_state(node.state, path)
         args = [self.build(item, path) for item in node.args]
         check_state(node.type, args, state, path)
-        made = cls(*args) if node.type in _CONSTRUCTED else _new(cls, args, path)
-        _set_state(made, self._with_residue(made, state, path), path)
+        made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
+        _set_state(made, state, path)
+        self._report_residue(made, state, path)
         self._fill(made, node.entries, path)
         return made
 
@@ -239,26 +231,44 @@ class _Builder:
         """The state of an object: the path of an attribute is `object/attribute`."""
         return self._dict(state, path) if isinstance(state, DictNode) else self.build(state, path)
 
-    def _with_residue(self, made: Any, state: Any, path: str) -> Any:
-        names = {
-            dropped.rpartition("/")[2]: note
-            for dropped, note in self.residue.items()
-            if dropped.rpartition("/")[0] == path
-        }
+    def _report_residue(self, made: Any, state: Any, path: str) -> None:
+        """Let reading a dropped attribute say that it was dropped."""
+        names = self.residue.get(path)
         if names and isinstance(state, dict):
-            made.__class__ = reporting_class(type(made), tuple(sorted(names.items())))
-        return state
+            with fitting(f"residue of a {type(made).__qualname__}", path):
+                made.__class__ = reporting_class(type(made), tuple(sorted(names.items())))
 
     def _fill(self, made: Any, entries: Node, path: str) -> None:
         if entries is None:
             return
         content = self.build(entries, path)
-        if isinstance(content, dict) and isinstance(made, dict):
-            dict.update(made, content)
-        elif isinstance(content, list) and hasattr(made, "extend"):
-            made.extend(content)
-        else:
-            raise SemanticError("entries do not fit their object", where=path)
+        for container, kind, fill in _FILLS:
+            if isinstance(made, container) and isinstance(content, kind):
+                fill(made, content)
+                return
+        raise SemanticError("entries do not fit their object", where=path)
+
+
+# Of several that fit, the first: an ordered dict filled as a plain one would seem empty.
+_FILLS: tuple[tuple[type, type, Callable[[Any, Any], object]], ...] = (
+    (OrderedDict, dict, OrderedDict.update),
+    (dict, dict, dict.update),
+    (list, list, list.extend),
+    (deque, list, deque.extend),
+)
+
+
+def known_family(name: str, path: str) -> Family:
+    """The family of this name; FormatError when this library has none."""
+    try:
+        return family_named(name)
+    except KeyError as error:
+        raise FormatError(
+            "a component of an unknown family",
+            where=path,
+            got=str(error),
+            do="read the file with a newer version of this library",
+        ) from None
 
 
 @dataclass(slots=True)
@@ -276,16 +286,16 @@ class _Unpacked:
         return index
 
 
-def _new(cls: type, args: list[Any], path: str) -> Any:
+def _new(cls: type, args: list[Any], path: str, *, construct: bool) -> Any:
     try:
-        return cls.__new__(cls, *args)
-    except TypeError as error:
+        return cls(*args) if construct else cls.__new__(cls, *args)
+    except MISFITS as error:
         raise EnvironmentMismatch(
             f"{cls.__qualname__} of the installed version cannot be made from this artifact",
             where=path,
-            got=str(error),
+            got=f"{type(error).__name__}: {error}",
             do="install the library versions that the artifact names",
-        ) from None
+        ) from error
 
 
 def _set_state(made: Any, state: Any, path: str) -> None:
@@ -300,7 +310,7 @@ def _set_state(made: Any, state: Any, path: str) -> None:
                 setattr(made, name, value)
         else:
             vars(made).update(state)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except MISFITS as error:
         raise EnvironmentMismatch(
             f"{type(made).__qualname__} does not take this state",
             where=path,
@@ -318,88 +328,9 @@ def _versioned(made: Any, state: Any) -> Any:
     return state
 
 
-def scalar_value(dtype: str, data: str, path: str) -> Any:
-    """The numpy scalar of a `ScalarNode`.
-
-    Raises
-    ------
-    FormatError
-        Bytes that do not fit the dtype.
-    """
-    try:
-        kind = np.dtype(dtype)
-        raw = bytes.fromhex(data)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"not a scalar: {error}", where=path) from None
-    if kind.hasobject or kind.names or kind.itemsize != len(raw):
-        raise FormatError("a scalar's bytes do not fit its dtype", where=path, got=dtype)
-    return np.frombuffer(raw, dtype=kind)[0] if kind.itemsize else kind.type()
-
-
-def _value(kind: str, items: list[Any], path: str) -> Any:
-    makers: dict[str, Callable[..., Any]] = {
-        "complex": complex,
-        "slice": slice,
-        "range": range,
-        "dtype": _dtype,
-    }
-    try:
-        return makers[kind](*items)
-    except (TypeError, ValueError) as error:
-        raise SemanticError(f"not a {kind}: {error}", where=path) from None
-
-
-def _dtype(description: Any) -> Any:
-    dtype = np.dtype(description)
-    if dtype.hasobject and description not in ("|O", "O"):
-        raise ValueError("records of objects are not allowed")
-    return dtype
-
-
-def _random_state(state: Any, path: str) -> Any:
-    made = np.random.RandomState()
-    return _with(made.set_state, state, made, path)
-
-
-def _generator(state: Any, path: str) -> Any:
-    kinds = {k: getattr(np.random, k) for k in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")}
-    name = state.get("bit_generator") if isinstance(state, dict) else None
-    if name not in kinds:
-        raise SemanticError("unknown bit generator", where=path, got=repr(name))
-    bits = kinds[name]()
-
-    def apply(value: Any) -> None:
-        bits.state = value
-
-    return _with(apply, state, np.random.Generator(bits), path)
-
-
-def _masked(state: Any, path: str) -> Any:
-    from numpy import ma
-
-    if not isinstance(state, dict) or set(state) != {"data", "mask", "fill_value"}:
-        raise SemanticError("not a masked array", where=path)
-    made: Any = ma.MaskedArray(state["data"], mask=state["mask"])
-    return _with(lambda value: setattr(made, "fill_value", value), state["fill_value"], made, path)
-
-
-def _with(apply: Callable[[Any], object], state: Any, made: Any, path: str) -> Any:
-    try:
-        apply(state)
-    except (TypeError, ValueError, KeyError) as error:
-        raise SemanticError(f"state does not fit: {error}", where=path) from None
-    return made
-
-
-_SPECIAL: dict[str, Callable[[Any, str], Any]] = {
-    "numpy.random.mtrand:RandomState": _random_state,
-    "numpy.random._generator:Generator": _generator,
-    "numpy.ma:MaskedArray": _masked,
-    "numpy.ma.core:MaskedArray": _masked,
-}
-
-# Extension types of a few numbers whose __init__ sets them; they do nothing else.
-_CONSTRUCTED = frozenset(
+# Containers and extension types whose __init__ keeps its arguments, and does nothing else.
+_CONSTRUCTED = frozenset(f"collections:{name}" for name in ("Counter", "defaultdict", "deque"))
+_CONSTRUCTED |= frozenset(
     f"sklearn._loss._loss:{name}"
     for name in (
         "CyAbsoluteError",

@@ -42,7 +42,11 @@ class QuantizedInMemory:
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """Where a graph came from: what an artifact's header says of it."""
+    """Where a graph came from.
+
+    `size_bytes` is what figures are held against. Only a file's goes into the artifact: a live
+    model's pickle is now longer and now shorter, and the same model must give the same bytes.
+    """
 
     source: str
     sha256: str
@@ -165,7 +169,7 @@ def _quantized(
     record = {
         "source": origin.source,
         "source_sha256": origin.sha256,
-        "source_size_bytes": origin.size_bytes,
+        "source_size_bytes": origin.size_bytes if origin.sha256 else 0,
         "sklearn_version": origin.sklearn_version,
         "surfaces": origin.surfaces,
         **describe_graph(graph),

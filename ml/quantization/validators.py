@@ -136,6 +136,9 @@ def _refuse(path: str, what: str, got: str) -> NoReturn:
 
 _VALIDATORS: dict[str, Callable[[list[Any], Any, str], None]] = {
     "sklearn.tree._tree:Tree": _check_tree,
+    "ml.quantization.restored_trees:RestoredTree": _check_tree,
+    "ml.quantization.restored_trees:RestoredLeaves": _check_tree,
+    "ml.quantization.restored_trees:RestoredPredictor": _check_predictor,
     "sklearn.ensemble._hist_gradient_boosting.predictor:TreePredictor": _check_predictor,
     "scipy.sparse._csr:csr_matrix": _check_csr,
     "scipy.sparse._csr:csr_array": _check_csr,

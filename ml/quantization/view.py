@@ -29,7 +29,15 @@ from ml.quantization.graph import (
     join,
     walk,
 )
-from ml.quantization.restore import ArraySource, scalar_value
+from ml.quantization.restore import known_family
+from ml.quantization.values import (
+    ArraySource,
+    dict_value,
+    fitting,
+    numbers_value,
+    object_array,
+    scalar_value,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ RELATIVE_ERROR = 1e-6  # of a fast predictor's numbers, against the largest of t
 DRAWING = frozenset({"sample", "sample_y"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One example of one family."""
 
@@ -55,13 +55,14 @@ class Case:
 
     @property
     def is_text(self) -> bool:
-        """Whether the rows are documents, mappings or the like: no numbers to vary."""
-        return not isinstance(self.example.rows, np.ndarray)
+        """Whether the rows are a list: documents, mappings or the like."""
+        return isinstance(self.example.rows, list)
 
     @property
     def is_numeric(self) -> bool:
         """Whether the rows are a matrix of numbers."""
-        return not self.is_text and self.example.rows.dtype.kind in "iuf"
+        rows = self.example.rows
+        return isinstance(rows, np.ndarray) and rows.dtype.kind in "iuf"
 
 
 @cache
@@ -109,7 +110,7 @@ def check_input_is_not_changed(case: Case) -> None:
     for bit_depth in DEPTHS:
         model, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(case.example.model)
         for name in model.fast_methods:
-            getattr(model, name)(case.example.rows)
+            reaction(model, name, case.example.rows)
     assert (pickle.dumps(case.example.model), pickle.dumps(case.example.rows)) == before
 
 
@@ -128,7 +129,8 @@ def check_predictor_equals_restored(case: Case, bit_depth: str) -> None:
     rows = case.example.rows
     for name in model.fast_methods:
         for some in (rows, rows[:1], rows[:7], _many(rows)):
-            fast, slow = (getattr(each, name)(some) for each in (model, restored))
+            with np.errstate(all="ignore"):
+                fast, slow = (getattr(each, name)(some) for each in (model, restored))
             if bit_depth == "exact":
                 check_same_bits(name, slow, fast)
             else:
@@ -161,11 +163,12 @@ def check_surface_is_the_originals(case: Case) -> None:
                 getattr(model, name)
 
 
-def check_odd_input_is_the_originals(case: Case, odd: Callable[[Any], Any]) -> None:
+def check_odd_input_is_the_originals(case: Case) -> None:
     """Input of another kind gets the original's answer, warnings and errors."""
-    for name in quantized(case, "exact").fast_methods or ANSWER_METHODS:
-        if hasattr(original(case), name):
-            check_same_outcome(case, name, odd)
+    table = NUMERIC_ROWS if case.is_numeric else OTHER_ROWS if case.is_text else {}
+    for name in quantized(case, "exact").fast_methods:
+        for kind, odd in table.items():
+            check_same_outcome(case, name, odd, kind)
 
 
 def check_it_pickles(case: Case, bit_depth: str) -> None:
@@ -292,10 +295,11 @@ def _with_value(rows: Any, value: float) -> Any:
 
 def _many(rows: Any) -> Any:
     """Rows enough for every path that is taken for large batches only."""
-    times = 300 // len(rows) + 1
-    if isinstance(rows, np.ndarray):
-        return np.concatenate([rows] * times)
-    return list(rows) * times
+    times = 300 // (len(rows) if isinstance(rows, list) else rows.shape[0]) + 1
+    if isinstance(rows, list):
+        return rows * times
+    count = rows.shape[0]
+    return rows[np.resize(np.arange(count), count * times)]
 
 
 # Comparing --------------------------------------------------------------------------------
@@ -317,23 +321,28 @@ def reaction(model: Any, name: str, rows: Any) -> Reaction:
         warnings.simplefilter("always")
         try:
             answer = plain_arrays(name, getattr(model, name)(rows))
+            # The bytes that pad a long double are whatever was there before.
+            answer = {
+                key: array.astype(np.float64) if array.dtype.char == "g" else array
+                for key, array in answer.items()
+            }
         except Exception as raised:  # noqa: BLE001  whatever it is, the other must raise it too
             error = f"{type(raised).__name__}: {raised}"
     warned = tuple(f"{item.category.__name__}: {item.message}" for item in caught)
     return Reaction(answer, error, warned)
 
 
-def check_same_outcome(case: Case, name: str, odd: Callable[[Any], Any]) -> None:
+def check_same_outcome(case: Case, name: str, odd: Callable[[Any], Any], kind: str) -> None:
     """Both models do the same with `odd(rows)`, which is made anew for each."""
-    rows = case.example.rows
+    rows, where = case.example.rows, f"{name} of {kind}"
     expected = reaction(original(case), name, odd(rows))
     got = reaction(quantized(case, "exact"), name, odd(rows))
-    assert got.error == expected.error
-    assert got.warned == expected.warned
+    assert got.error == expected.error, where
+    assert got.warned == expected.warned, where
     if expected.answer is not None:
-        assert got.answer is not None and got.answer.keys() == expected.answer.keys()
+        assert got.answer is not None and got.answer.keys() == expected.answer.keys(), where
         for key, array in expected.answer.items():
-            assert same_bits(array, got.answer[key]), f"{name}: {key}"
+            assert same_bits(array, got.answer[key]), f"{where}: {key}"
 
 
 def check_same_answer(case: Case, name: str, one: Any, other: Any, rows: Any) -> None:

@@ -18,14 +18,6 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_depth = pytest.mark.parametrize(("case", "bit_depth"), pairs(CASES, DEPTHS))
 
 
-def _odd_input(cases: list[Case], table: dict[str, Any]) -> list[Any]:
-    return [
-        pytest.param(case, make, id=f"{case}-{kind}".replace(" ", "_"))
-        for case in cases
-        for kind, make in table.items()
-    ]
-
-
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     with checks.start_pool() as started:
@@ -95,18 +87,9 @@ def test_residue_is_reported(case: Case) -> None:
     checks.check_residue_is_reported(case)
 
 
-@pytest.mark.parametrize(
-    ("case", "odd"), _odd_input([c for c in CASES if c.is_numeric], checks.NUMERIC_ROWS)
-)
-def test_odd_numbers_are_treated_as_the_original_does(case: Case, odd: Any) -> None:
-    checks.check_odd_input_is_the_originals(case, odd)
-
-
-@pytest.mark.parametrize(
-    ("case", "odd"), _odd_input([c for c in CASES if c.is_text], checks.OTHER_ROWS)
-)
-def test_odd_documents_are_treated_as_the_original_does(case: Case, odd: Any) -> None:
-    checks.check_odd_input_is_the_originals(case, odd)
+@every_case
+def test_odd_input_is_treated_as_the_original_does(case: Case) -> None:
+    checks.check_odd_input_is_the_originals(case)
 
 
 @every_case

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import zstandard
 
-from ml.quantization.artifact.container import canonical_json, write_container
+from ml.quantization.artifact.container import write_container
+from ml.quantization.artifact.manifest import MANIFEST, pack_manifest
 from ml.quantization.codecs import EncodedStream, QuantizedArray, encode_stream
-from ml.quantization.graph import Array, Node
+from ml.quantization.graph import Node
 from ml.quantization.graph_json import node_to_json
 
-FORMAT = "qma"
-VERSION = "1.0"
 BUNDLED = 2048  # smaller streams share one segment: each segment costs about 100 bytes
 POOLED = 512  # smaller streams of one dtype are one stream
 _BUNDLE = "bundle"
@@ -80,14 +78,8 @@ def build_artifact(model: EncodedModel, header: dict[str, Any]) -> tuple[bytes, 
 def assemble(manifest: dict[str, Any], segments: dict[str, bytes]) -> bytes:
     """Return a file of these segments under this manifest; hashes are computed here."""
     table = {name: [len(data), hashlib.sha256(data).hexdigest()] for name, data in segments.items()}
-    text = canonical_json({**manifest, "segments": table})
-    packed = zstandard.ZstdCompressor(level=19, write_checksum=False).compress(text)
-    metadata = {
-        "format": FORMAT,
-        "version": VERSION,
-        "manifest_sha256": hashlib.sha256(packed).hexdigest(),
-    }
-    return write_container({"manifest": packed, **segments}, metadata)
+    packed, metadata = pack_manifest({**manifest, "segments": table})
+    return write_container({MANIFEST: packed, **segments}, metadata)
 
 
 def _encode_streams(model: EncodedModel) -> tuple[list[EncodedStream], list[StreamPart]]:

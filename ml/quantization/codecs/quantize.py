@@ -106,7 +106,7 @@ def dequantize_array(quantized: QuantizedArray) -> Array:
 
 
 def codes_and_scale(quantized: QuantizedArray) -> tuple[Array, Array] | None:
-    """The codes in the array's shape, and one scale per channel in the array's dtype.
+    """The codes in the array's shape (Fortran order), and scales per channel in its dtype.
 
     None unless `scale * code` in that dtype, with channels along the first axis or a single one,
     is what `dequantize_array` gives.
@@ -117,12 +117,13 @@ def codes_and_scale(quantized: QuantizedArray) -> tuple[Array, Array] | None:
     scale = parts["scale"].astype(quantized.dtype)
     if not np.array_equal(scale, parts["scale"]):
         return None
-    codes = parts["codes"]
-    if quantized.layout == "sparse":
-        positions = positions_from_gaps(parts["gaps"], quantized.size)
-        codes = np.zeros(quantized.size, dtype=codes.dtype)
-        codes[positions] = parts["codes"]
-    return codes.reshape(quantized.shape, order=order), scale
+    stored = parts["codes"]
+    if quantized.layout == "dense":
+        return np.asfortranarray(stored.reshape(quantized.shape, order=order)), scale
+    positions = positions_from_gaps(parts["gaps"], quantized.size)
+    codes = np.zeros(quantized.shape, dtype=stored.dtype, order="F")
+    codes[np.unravel_index(positions, quantized.shape, order)] = stored
+    return codes, scale
 
 
 def _decode_dense(quantized: QuantizedArray, dtype: np.dtype[Any]) -> Array:

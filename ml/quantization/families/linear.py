@@ -7,10 +7,10 @@ only training needed, and a fast predictor that does what scikit-learn does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import isfinite
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -26,10 +26,14 @@ from ml.quantization.graph import Array
 from ml.quantization.kernels.linear import (
     flat_scores,
     fold_affine,
+    is_usable,
+    kernel_operands,
     label_indices,
-    linear_scorer,
+    linear_rows,
+    linear_scores,
     one_vs_rest,
     softmax,
+    suits_kernel,
 )
 from ml.quantization.scheme import Role, Slot
 
@@ -126,25 +130,79 @@ def lower(component: Component, exact: bool) -> Lowered | None:
     weights = cache(partial(_weights, component, exact))
     if codes is None and weights() is None:
         return None
-    bias = component.get("intercept_", 0.0)
-    if component.type in _CLASSIFIERS:
-        answers = _classifier_answers(component)
-    else:
-        answers = _regressor_answers(component)
+    answers = _answers(component)
     if answers is None:
         return None
-    lowered = _lowered(weights, bias, answers, exact, (component.path,))
+    model = _Linear(weights, component.get("intercept_", 0.0), answers, exact, (component.path,))
 
     def absorb(previous: Lowered) -> Lowered | None:
-        if previous.text is None:
-            return lowered.absorb(previous) if lowered.absorb else None
-        return _behind_text(previous, codes, weights, bias, answers, component.path)
+        if previous.text is not None:
+            return _behind_text(previous, codes, model)
+        return _behind_scaler(previous, model)
 
-    return replace(lowered, n_features=_width(codes, weights), absorb=absorb)
+    return model.lowered(_width(codes, weights), absorb)
 
 
-Weights = Callable[[], Any]
-Codes = tuple[Array, Array] | None
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How scores become one method's answer.
+
+    `of_scores` is the whole way in numpy. In one compiled call: `kernel` of `linear_rows` gives
+    what `finish` then makes the answer of.
+    """
+
+    of_scores: Callable[[Array], Array]
+    kernel: Literal["row_scores", "row_softmax", "row_one_vs_rest", "row_winners"]
+    finish: Callable[[Array], Array]
+
+
+Answers: TypeAlias = dict[str, _Answer]
+Weights: TypeAlias = Callable[[], Any]
+Codes: TypeAlias = tuple[Array, Array] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Linear:
+    """`answers(rows @ weights + bias)`; weights are (n_features,) or (n_features, n_outputs)."""
+
+    weights: Weights
+    bias: Any
+    answers: Answers
+    exact: bool
+    names: tuple[str, ...]
+
+    def lowered(
+        self, n_features: int, absorb: Callable[[Lowered], Lowered | None] | None = None
+    ) -> Lowered:
+        """The predictor of rows."""
+        methods = {name: self._method(answer) for name, answer in self.answers.items()}
+        return Lowered(methods, n_features=n_features, absorb=absorb, names=self.names)
+
+    def _method(self, answer: _Answer) -> Method:
+        by_blas = self._by_blas(answer)
+        if self.exact:
+            return by_blas
+        kernel, finish = getattr(linear_rows(), answer.kernel), answer.finish
+        operands = cache(lambda: kernel_operands(self.weights(), self.bias))
+
+        def call(rows: Array) -> Array | None:
+            weights, bias = operands()
+            if suits_kernel(rows, weights):
+                found = kernel(rows, weights, bias)
+                answered: Array | None = finish(found) if is_usable(found) else None
+                return answered
+            return by_blas(rows)
+
+        return call
+
+    def _by_blas(self, answer: _Answer) -> Method:
+        def call(rows: Array) -> Array | None:
+            scores = linear_scores(rows, self.weights(), self.bias)
+            # A NaN or infinity in a row reaches every score of the row (also through a zero
+            # weight): the sum of the few scores tells as much as a look at the many inputs.
+            return answer.of_scores(scores) if isfinite(np.add.reduce(scores, axis=None)) else None
+
+        return call
 
 
 def _width(codes: Codes, weights: Weights) -> int:
@@ -152,67 +210,37 @@ def _width(codes: Codes, weights: Weights) -> int:
     return width
 
 
-def _behind_text(
-    previous: Lowered, codes: Codes, weights: Weights, bias: Any, answers: Answers, path: str
-) -> Lowered | None:
+def _behind_scaler(previous: Lowered, model: _Linear) -> Lowered | None:
+    """The scaler folded into weights and bias; not to the bit, so not when that is asked for."""
+    if model.exact or previous.affine is None:
+        return None
+    weights, bias = fold_affine(model.weights(), model.bias, *previous.affine)
+    names = previous.names + model.names
+    return replace(model, weights=lambda: weights, bias=bias, names=names).lowered(len(weights))
+
+
+def _behind_text(previous: Lowered, codes: Codes, model: _Linear) -> Lowered | None:
     """The predictor from documents to answers; its scores have the bits of the sparse product."""
     step = previous.text
-    width = _width(codes, weights)
+    width = _width(codes, model.weights)
     if step is None or step.n_columns != width:
         return None
-    held, scale = codes or (weights().T, None)
+    held, scale = codes or (model.weights().T, None)
     by_term = np.ascontiguousarray(held.reshape(-1, width).T)
     channels = by_term.shape[1]
     score = step.scorer(by_term, None if scale is None else np.broadcast_to(scale, channels))
     if score is None:
         return None
 
-    def method(answer: Callable[[Array], Array]) -> Method:
+    def method(answer: _Answer) -> Method:
         def call(documents: Any) -> Array | None:
             scores = score(documents)
-            return None if scores is None else answer(flat_scores(scores + bias))
+            return None if scores is None else answer.of_scores(scores + model.bias)
 
         return call
 
-    return Lowered(
-        methods={name: method(answer) for name, answer in answers.items()},
-        input="text",
-        names=(*previous.names, path),
-    )
-
-
-Answers = dict[str, Callable[[Array], Array]]
-
-
-def _lowered(
-    weights: Weights, bias: Any, answers: Answers, exact: bool, names: tuple[str, ...]
-) -> Lowered:
-    """The predictor of `answers(rows @ weights + bias)`, able to take in a scaler before it."""
-    scorer = cache(lambda: linear_scorer(weights(), bias, exact=exact))
-
-    def method(answer: Callable[[Array], Array]) -> Method:
-        def call(rows: Array) -> Array | None:
-            scores = scorer()(rows)
-            # A NaN or infinity in a row reaches every score of the row (also through a zero
-            # weight): the sum of the few scores tells as much as a look at the many inputs.
-            if not isfinite(np.add.reduce(scores, axis=None)):
-                return None
-            return answer(scores)
-
-        return call
-
-    def absorb(previous: Lowered) -> Lowered | None:
-        if exact or previous.affine is None:
-            return None
-        folded, shifted = fold_affine(weights(), bias, *previous.affine)
-        fused = _lowered(lambda: folded, shifted, answers, exact, previous.names + names)
-        return replace(fused, n_features=folded.shape[0])
-
-    return Lowered(
-        methods={name: method(answer) for name, answer in answers.items()},
-        absorb=absorb,
-        names=names,
-    )
+    methods = {name: method(answer) for name, answer in model.answers.items()}
+    return Lowered(methods, input="text", names=previous.names + model.names)
 
 
 def _weights(component: Component, exact: bool) -> Array | None:
@@ -231,43 +259,61 @@ def _weights(component: Component, exact: bool) -> Array | None:
     return dense.T
 
 
+def _answers(component: Component) -> Answers | None:
+    """What each method makes of the scores; None when the model answers in another way."""
+    if component.type in _CLASSIFIERS:
+        return _classifier_answers(component)
+    if component.type not in _GENERALIZED:
+        return {"predict": _as_they_are(component)}
+    link = component.get("_base_loss")
+    kind = link["link"].type if isinstance(link, Component) and "link" in link else ""
+    if kind.endswith(":LogLink"):
+        return {"predict": _Answer(np.exp, "row_scores", lambda found: np.exp(found.reshape(-1)))}
+    return {"predict": _as_they_are(component)} if kind.endswith(":IdentityLink") else None
+
+
+def _as_they_are(component: Component) -> _Answer:
+    """Scores in the shape that the weights give them: one dimension for one-dimensional ones."""
+    coef = component.get("coef_")
+    flat = isinstance(coef, np.ndarray) and coef.ndim == 1
+    return _Answer(lambda s: s, "row_scores", (lambda s: s.reshape(-1)) if flat else (lambda s: s))
+
+
 def _classifier_answers(component: Component) -> Answers | None:
     classes = component["classes_"]
-    if isinstance(component.get("_label_binarizer"), Component) and str(
-        component["_label_binarizer"].get("y_type_", "")
-    ).startswith("multilabel"):
+    binarizer = component.get("_label_binarizer")
+    if isinstance(binarizer, Component) and binarizer.get("y_type_", "").startswith("multilabel"):
         return None
-    answers: Answers = {
-        "decision_function": flat_scores,
-        "predict": lambda scores: classes.take(label_indices(flat_scores(scores))),
+    answers = {
+        "decision_function": _Answer(flat_scores, "row_scores", flat_scores),
+        "predict": _Answer(
+            lambda scores: classes.take(label_indices(flat_scores(scores))),
+            "row_winners",
+            classes.take,
+        ),
     }
     proba = _probabilities(component, len(classes))
     if proba is not None:
-        answers["predict_proba"] = lambda scores: proba(flat_scores(scores))
-        answers["predict_log_proba"] = lambda scores: np.log(proba(flat_scores(scores)))
+        answers["predict_proba"] = proba
+        answers["predict_log_proba"] = _Answer(
+            lambda scores: np.log(proba.of_scores(scores)),
+            proba.kernel,
+            np.log,
+        )
     return answers
 
 
-def _probabilities(component: Component, n_classes: int) -> Callable[[Array], Array] | None:
+def _probabilities(component: Component, n_classes: int) -> _Answer | None:
     """How this classifier turns scores into probabilities; None when it does not, or otherwise."""
+    each = _Answer(lambda s: one_vs_rest(flat_scores(s)), "row_one_vs_rest", lambda found: found)
     if component.type in _LOGISTIC:
         asked = component.get("multi_class", "auto") not in ("auto", "deprecated")
         if asked or (component.get("solver") == "liblinear" and n_classes > 2):
             return None  # one versus rest, or softmax: that depends on scikit-learn's version
-        return one_vs_rest if n_classes <= 2 else softmax
+        return each if n_classes <= 2 else _Answer(softmax, "row_softmax", lambda found: found)
     if component.type in _SGD and component.get("loss") == "log_loss":
-        return one_vs_rest
+        return each
     return None
-
-
-def _regressor_answers(component: Component) -> Answers | None:
-    if component.type in _GENERALIZED:
-        link = component.get("_base_loss")
-        kind = link["link"].type if isinstance(link, Component) and "link" in link else ""
-        inverses: Answers = {"IdentityLink": lambda scores: scores, "LogLink": np.exp}
-        inverse = inverses.get(kind.rpartition(":")[2])
-        return None if inverse is None else {"predict": inverse}
-    return {"predict": lambda scores: scores}
 
 
 def examples() -> Iterable[Example]:

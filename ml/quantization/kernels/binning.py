@@ -31,6 +31,7 @@ def code_rows(
     last: int,
     out: Floats,
     width: int,
+    doubled: bool,
 ) -> bool:
     """Fill the first columns of `out`; whether a NaN was met.
 
@@ -43,28 +44,36 @@ def code_rows(
     table, starts : float64, int64 of shape (k + 1,)
         The sorted thresholds of column j are `table[starts[j] : starts[j + 1]]`.
     out : float32
-        Rows in groups of eight (see `traversal`), of `width` columns: column j of a row receives
-        the number of thresholds below its value, or NaN.
+        Rows in groups of eight (see `traversal`): column j of a row receives the number of
+        thresholds below its value, or NaN.
+    width : int
+        Columns of a row; there are as many again where they are `doubled`.
     """
     missing = False
+    stride = width * (2 if doubled else 1) * GROUP
+    infinity = np.float32(np.inf)
     for row in range(first, last):
-        at = row // GROUP * width * GROUP + row % GROUP
+        at = row // GROUP * stride + row % GROUP
         for j in range(columns.size):
             x = rows[row * n_features + columns[j]]
             if x != x:
                 missing = True
-                out[at + j * GROUP] = np.float32(np.nan)
+                out[at + j * GROUP] = infinity if doubled else np.float32(np.nan)
+                if doubled:
+                    out[at + (j + width) * GROUP] = -infinity
                 continue
-            low = starts[j]
-            size = starts[j + 1] - low
-            while size > 0:  # invariant: all before `low` are below x, all from low + size are not
-                half = size >> 1
-                if table[low + half] < x:
-                    low += half + 1
-                    size -= half + 1
-                else:
-                    size = half
-            out[at + j * GROUP] = np.float32(low - starts[j])
+            # Without branches: the outcome of each comparison is a coin toss to a predictor.
+            low = np.uint64(starts[j])
+            size = np.uint64(starts[j + 1]) - low
+            while size > np.uint64(1):
+                half = size >> np.uint64(1)
+                low += half if table[low + half - np.uint64(1)] < x else np.uint64(0)
+                size -= half
+            low += np.uint64(1) if size and table[low] < x else np.uint64(0)
+            code = np.float32(np.int64(low) - starts[j])
+            out[at + j * GROUP] = code
+            if doubled:
+                out[at + (j + width) * GROUP] = code
     return missing
 
 
@@ -89,7 +98,7 @@ def code_categories(
     first: int,
     last: int,
     out: Floats,
-    width: int,
+    stride: int,
     offset: int,
 ) -> bool:
     """Fill columns `offset` and on: 0 for left, 1 for right; False for a value of 256 or more.
@@ -104,7 +113,7 @@ def code_categories(
         Where NaN, negative and unseen values go.
     """
     for row in range(first, last):
-        at = (row // GROUP * width + offset) * GROUP + row % GROUP
+        at = row // GROUP * stride + offset * GROUP + row % GROUP
         for j in range(columns.size):
             x = rows[row * n_features + columns[j]]
             goes_left = missing_left[j] != 0

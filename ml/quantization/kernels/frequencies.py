@@ -9,6 +9,7 @@ kept as a correction in units of the last place, one for each distinct frequency
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def idf_table(frequencies: Frequencies) -> tuple[Array, Array]:
 
     Returns
     -------
-    codes : unsigned integer array of shape (n_terms,)
+    codes : uint16 or uint32 array of shape (n_terms,)
     table : float array of shape (n_distinct,)
 
     Raises
@@ -104,10 +105,10 @@ def idf_table(frequencies: Frequencies) -> tuple[Array, Array]:
         present[counts] = True
         distinct = np.flatnonzero(present)
         number = np.cumsum(present, dtype=np.int64) - 1
-        codes = number.astype(np.min_scalar_type(len(distinct)))[counts]
+        codes = number.astype(_code_type(len(distinct)))[counts]
     else:
         distinct, codes = np.unique(counts, return_inverse=True)
-        codes = codes.astype(np.min_scalar_type(len(distinct)))
+        codes = codes.astype(_code_type(len(distinct)))
     corrections = frequencies.corrections
     if corrections.dtype != np.int8 or corrections.shape != distinct.shape:
         raise SemanticError(
@@ -120,6 +121,11 @@ def idf_table(frequencies: Frequencies) -> tuple[Array, Array]:
     bits = np.dtype(f"i{formula.itemsize}")
     table = (formula.view(bits) + corrections.astype(bits)).view(formula.dtype)
     return codes, table
+
+
+def _code_type(distinct: int) -> Any:
+    # Two types, not more: every type of an array is another compilation of the kernels.
+    return np.uint16 if distinct <= 1 << 16 else np.uint32
 
 
 def _formula(counts: Array, total: int, dtype: np.dtype[np.floating]) -> Array:

@@ -6,16 +6,15 @@ same weights has the same bits; the formulas are those of its user guide, sectio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ml.quantization.graph import Array
 
-# Where `skinny` beats a BLAS product (measured): enough rows, and so many columns.
-SKINNY_ROWS = 64
-SKINNY_COLUMNS = range(4, 33)
+KERNEL_COLUMNS = 32
+KERNEL_ROWS = 8
 
 
 def linear_scores(rows: Array, weights: Array, bias: Array | float) -> Array:
@@ -36,33 +35,36 @@ def linear_scores(rows: Array, weights: Array, bias: Array | float) -> Array:
     return scores
 
 
-def linear_scorer(weights: Array, bias: Array | float, *, exact: bool) -> Callable[[Array], Array]:
-    """Return the function of `rows` that gives `linear_scores`, the quickest for each shape.
+def linear_rows() -> ModuleType:
+    """Return the module of compiled kernels; importing it brings in numba (a third of a second)."""
+    from ml.quantization.kernels import linear_rows as module
 
-    Parameters
-    ----------
-    weights, bias
-        As in `linear_scores`.
-    exact : bool
-        Only the product that scikit-learn itself uses. Otherwise batches of a shape that suits
-        `skinny.skinny_scores` go there; its scores differ by rounding only.
+    return module
+
+
+def kernel_operands(weights: Array, bias: Array | float) -> tuple[Array, Array]:
+    """Return weights (n_outputs, n_features) and bias (n_outputs,) as `linear_rows` takes them.
+
+    The weights keep their dtype: the kernels are for float64 only (see `suits_kernel`).
     """
-    if exact or weights.ndim == 1 or weights.shape[1] not in SKINNY_COLUMNS:
-        return lambda rows: linear_scores(rows, weights, bias)
-    prepared: list[tuple[Array, Array]] = []
-    n_columns = weights.shape[1]
+    rows = np.ascontiguousarray(np.atleast_2d(weights.T))
+    return rows, np.broadcast_to(np.asarray(bias, dtype=np.float64), len(rows)).copy()
 
-    def scores(rows: Array) -> Array:
-        if len(rows) < SKINNY_ROWS or not rows.flags.c_contiguous:
-            return linear_scores(rows, weights, bias)
-        # Imported at the first batch: compiled code takes a third of a second to come in.
-        from ml.quantization.kernels.skinny import padded_weights, skinny_scores
 
-        if not prepared:
-            prepared.append(padded_weights(weights.T, np.broadcast_to(bias, n_columns)))
-        return skinny_scores(rows, *prepared[0])[:, :n_columns]
+def suits_kernel(rows: Array, weights: Array) -> bool:
+    """Return whether `linear_rows` is the quicker way for this product (measured).
 
-    return scores
+    Many rows times many columns is what BLAS is best at. Weights in float32 are left to numpy,
+    whose answers are then float32 as well.
+    """
+    few = weights.shape[0] <= KERNEL_COLUMNS or rows.shape[0] <= KERNEL_ROWS
+    return few and rows.flags.c_contiguous and weights.dtype.char == "d"
+
+
+def is_usable(answer: Array) -> bool:
+    """Return whether an answer of `linear_rows` may be given: every score in it was finite."""
+    first = answer.item(0)
+    return bool(first == first and first != -1)  # NaN marks numbers, -1 labels
 
 
 def flat_scores(scores: Array) -> Array:

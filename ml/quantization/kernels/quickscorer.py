@@ -76,7 +76,9 @@ def sum_masked(
     first: int,
     last: int,
     payload: npt.NDArray[np.uint32],
-    table: npt.NDArray[np.float64],
+    ends: npt.NDArray[np.uint32],
+    places: npt.NDArray[np.uint32],
+    values: npt.NDArray[np.float64],
     width: int,
     cycle: int,
     out: npt.NDArray[np.float64],
@@ -113,10 +115,16 @@ def sum_masked(
                 column = block[features[at]]
                 for lane in range(LANES):
                     alive[lane] &= every if column[lane] <= threshold else mask
-            column_out = (tree % cycle) * width
-            for row in range(count):
-                leaf = leaves[tree] + lowest_bit(alive[row])
-                source = np.int64(payload[leaf]) * width
-                to = (start + row) * columns + column_out
-                for k in range(width):
-                    out[to + k] += table[source + k]
+            to = start * columns + (tree % cycle) * width
+            base = leaves[tree]
+            if width == 1:
+                for row in range(count):
+                    leaf = np.uint64(base + lowest_bit(alive[row]))
+                    out[to] += values[np.uint64(payload[leaf])]
+                    to += columns
+            else:
+                for row in range(count):
+                    p = payload[np.uint64(base + lowest_bit(alive[row]))]
+                    for e in range(ends[p], ends[p + 1]):
+                        out[to + places[e]] += values[e]
+                    to += columns

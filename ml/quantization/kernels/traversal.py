@@ -1,18 +1,23 @@
 """Walk rows down trees, eight at a time, so that the cache misses of one hide those of another.
 
-A node is one 64-bit word, siblings are adjacent, and a tree starts at an even node:
+A node is one 64-bit word, siblings are adjacent, and children start at an even node:
 
-    low half    a split: its threshold as float32; a leaf: its payload as uint32
-    high half   the feature times eight; then `shift` bits: the first child, 0 for a leaf. Children
-                are even: their lowest bit says that missing values go left
+    low half    a split: its threshold as float32; a leaf: a NaN that carries its payload
+    high half   the column times eight; then `shift` bits: the first child, or the leaf itself
 
-`x <= threshold` goes to the first child, anything else to the second; NaN as that bit says.
+A row goes to the second child when its value is above the threshold, else to the first. Nothing is
+above a NaN, so that a row that has reached a leaf stays there, and eight walks can go on until all
+have arrived without asking each time which ones have.
+
 Children are counted from the start of the tree's bank: as many trees as `shift` bits can address,
-mostly all of them.
+mostly all of them. Payloads are counted from the least of their tree.
 
 Rows come in groups of eight, their values side by side: value j of row r is at
 `(r // 8 * n_columns + j) * 8 + r % 8`. So eight walks need one pointer to rows and one to nodes,
 and their states stay in registers.
+
+Missing values are no matter of the walk: where rows have any, column j holds plus infinity for
+NaN, column `n_columns + j` minus infinity, and a split looks at the one that sends NaN its way.
 """
 
 from __future__ import annotations
@@ -34,9 +39,13 @@ Starts = npt.NDArray[np.uint64]
 
 LINK_BITS = 32
 GROUP = 8
+PAYLOAD_BITS = 22
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _HALF = np.uint64(32)
+_QUIET_NAN = np.uint64(0x7FC00000)
+_EXPONENT = np.uint64(0x7F800000)
+_PAYLOAD = np.uint32((1 << PAYLOAD_BITS) - 1)
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
@@ -57,16 +66,16 @@ def lay_out(
     sizes: npt.NDArray[np.int32],
     right: npt.NDArray[np.int32],
     leaves: npt.NDArray[np.int32],
-    links: npt.NDArray[np.uint32],
-    missing_left: npt.NDArray[np.uint8],
+    columns: npt.NDArray[np.uint32],
     thresholds: npt.NDArray[np.uint32],
     payload: Payloads,
     shift: int,
     words: Words,
     starts: Starts,
     banks: Starts,
-) -> None:
-    """Write the nodes of a forest.
+    bases: Payloads,
+) -> bool:
+    """Write the nodes of a forest; False where the payloads of one tree span too far.
 
     The children of the heavier side follow their parent at once, so that the likely path stays
     in few cache lines.
@@ -75,16 +84,17 @@ def lay_out(
     ----------
     split, sizes, right, leaves
         The shape, as `topology.shape` and `topology.count_leaves` give it.
-    links : uint32, shape (n_splits,)
-        The feature of each split, in preorder.
-    missing_left : uint8, shape (n_splits,)
+    columns : uint32, shape (n_splits,)
+        What each split looks at, in preorder.
     thresholds : uint32, shape (n_splits,)
-        The bits of the float32.
+        The bits of the float32; no NaN and no infinity.
     payload : uint32, shape (n_leaves,)
-    words : uint64, shape (n_nodes + n_trees + 2,)
+    words : uint64, shape (n_nodes + n_trees,)
         Written.
     starts, banks : uint64, shape (n_trees,)
         Receive where each tree starts within its bank, and where the bank starts.
+    bases : uint32, shape (n_trees,)
+        Receive the least payload of each tree.
     """
     largest = 0
     for tree in range(sizes.size):
@@ -95,22 +105,29 @@ def lay_out(
     first = 0
     room = 1 << shift
     bank = 0
-    base = 2  # a child of 0 means a leaf: no tree starts there
+    base = 0
     n_split = 0
     n_leaf = 0
     for tree in range(sizes.size):
+        least = payload[n_leaf]
+        most = least
         for node in range(sizes[tree]):
             if split[first + node]:
                 rank[node] = n_split
                 n_split += 1
             else:
                 rank[node] = n_leaf
+                least = min(least, payload[n_leaf])
+                most = max(most, payload[n_leaf])
                 n_leaf += 1
+        if most - least > _PAYLOAD:
+            return False
         if base + sizes[tree] + 1 > room:
-            bank += base - 2
-            base = 2
+            bank += base
+            base = 0
         starts[tree] = base
         banks[tree] = bank
+        bases[tree] = least
         free = np.uint64(base + 2)
         top = 0
         node = 0
@@ -118,8 +135,7 @@ def lay_out(
         while True:
             at = bank + np.int64(slot)
             if split[first + node]:
-                link = (np.uint64(links[rank[node]]) << np.uint64(shift + 3)) | free
-                link |= np.uint64(missing_left[rank[node]])
+                link = (np.uint64(columns[rank[node]]) << np.uint64(shift + 3)) | free
                 words[at] = (link << _HALF) | np.uint64(thresholds[rank[node]])
                 low, high = node + 1, right[first + node]
                 if leaves[first + low] >= leaves[first + high]:
@@ -135,7 +151,7 @@ def lay_out(
                 top += 1
                 free += np.uint64(2)
                 continue
-            words[at] = np.uint64(payload[rank[node]])
+            words[at] = (slot << _HALF) | _QUIET_NAN | np.uint64(payload[rank[node]] - least)
             if top == 0:
                 break
             top -= 1
@@ -143,55 +159,60 @@ def lay_out(
             slot = slots[top]
         first += sizes[tree]
         base += sizes[tree] + 1
+    return True
 
 
 @compiled
-def group_rows(rows: npt.NDArray[Any], groups: Floats) -> int:
-    """Copy rows (n, n_columns) into groups of eight as float32; 2 with infinities, 1 with NaN, 0.
+def group_rows(rows: npt.NDArray[Any], groups: Floats, doubled: bool) -> int:
+    """Copy rows (n, n_columns) into groups of eight as float32; what was met, in two bits.
 
-    The last group is filled up with zeros.
+    Bit 0: a NaN; bit 1: an infinity, or a value beyond float32. The last group is filled up with
+    zeros. `doubled`: every column twice, with infinities for NaN (see the head of this file).
     """
     found = 0
-    n, columns = rows.shape
+    n, n_columns = rows.shape
+    stride = n_columns * (2 if doubled else 1) * GROUP
+    second = n_columns * GROUP
+    infinity = np.float32(np.inf)
     for row in range(n):
-        at = (row // GROUP * columns) * GROUP + row % GROUP
-        for column in range(columns):
+        at = row // GROUP * stride + row % GROUP
+        for column in range(n_columns):
             x = np.float32(rows[row, column])
+            absent = x != x
             if x - x != np.float32(0.0):
-                found |= 1 if x != x else 2
-            groups[at + column * GROUP] = x
+                found |= 1 if absent else 2
+            if doubled:
+                groups[at + second] = -infinity if absent else x
+                x = infinity if absent else x
+            groups[at] = x
+            at += GROUP
     for row in range(n, -(-n // GROUP) * GROUP):
-        at = (row // GROUP * columns) * GROUP + row % GROUP
-        for column in range(columns):
-            groups[at + column * GROUP] = np.float32(0.0)
+        at = row // GROUP * stride + row % GROUP
+        for _ in range(stride // GROUP):
+            groups[at] = np.float32(0.0)
+            at += GROUP
     return found
 
 
 @compiled
 def _after(
-    words: Words, bank: np.uint64, word: np.uint64, low: np.uint64, x: np.float32, missing: bool
+    words: Words, bank: np.uint64, word: np.uint64, low: np.uint64, x: np.float32
 ) -> np.uint64:
-    """The node after `word`; a leaf is followed by itself. `missing`: x may be NaN."""
-    child = word >> _HALF & low
-    if missing:
-        left = x <= as_float32(word) or (x != x and word >> _HALF & _ONE != _ZERO)
-    else:
-        left = x <= as_float32(word)
-    following = words[bank + (child | (_ZERO if left else _ONE))]
-    return word if child == _ZERO else following
+    """The node after `word`; a leaf is followed by itself."""
+    return words[bank + (word >> _HALF & low | (_ONE if x > as_float32(word) else _ZERO))]
 
 
 @compiled
 def walk_one(
     words: Words, bank: np.uint64, slot: np.uint64, rows: Floats, offset: np.uint64, shift: int
 ) -> np.uint32:
-    """The payload that one row reaches in one tree; NaN allowed."""
+    """The payload that one row reaches in one tree."""
     s = np.uint64(shift + 32)
-    low = ((_ONE << np.uint64(shift)) - _ONE) & ~_ONE
+    low = (_ONE << np.uint64(shift)) - _ONE
     word = words[bank + slot]
-    while word >> _HALF != _ZERO:
-        word = _after(words, bank, word, low, rows[offset + (word >> s)], True)
-    return np.uint32(word)
+    while word & _EXPONENT != _EXPONENT:
+        word = _after(words, bank, word, low, rows[offset + (word >> s)])
+    return np.uint32(word) & _PAYLOAD
 
 
 @compiled
@@ -202,48 +223,42 @@ def walk_eight(
     rows: Floats,
     o: np.uint64,
     shift: int,
-    missing: bool,
     spread: bool,
-) -> tuple[np.uint32, ...]:
-    """The payloads of eight walks together, from these slots, over the rows at offset `o`.
+) -> tuple[np.uint64, ...]:
+    """The leaves of eight walks together, from these slots, over the rows at offset `o`.
 
     `spread`: one tree and the eight rows of a group; otherwise eight trees and the first row.
-    Unrolled by hand; the compiler makes a loop of its own for each combination of the flags.
     """
     s = np.uint64(shift + 32)
-    low = ((_ONE << np.uint64(shift)) - _ONE) & ~_ONE
+    low = (_ONE << np.uint64(shift)) - _ONE
     i0, i1, i2, i3, i4, i5, i6, i7 = slots
     w0, w1, w2, w3 = words[bank + i0], words[bank + i1], words[bank + i2], words[bank + i3]
     w4, w5, w6, w7 = words[bank + i4], words[bank + i5], words[bank + i6], words[bank + i7]
     o1, o2, o3, o4 = o + np.uint64(1), o + np.uint64(2), o + np.uint64(3), o + np.uint64(4)
     o5, o6, o7 = o + np.uint64(5), o + np.uint64(6), o + np.uint64(7)
-    while (w0 | w1 | w2 | w3 | w4 | w5 | w6 | w7) >> _HALF != _ZERO:
-        x = rows[o + (w0 >> s)]
-        w0 = _after(words, bank, w0, low, x, missing)
-        x = rows[(o1 if spread else o) + (w1 >> s)]
-        w1 = _after(words, bank, w1, low, x, missing)
-        x = rows[(o2 if spread else o) + (w2 >> s)]
-        w2 = _after(words, bank, w2, low, x, missing)
-        x = rows[(o3 if spread else o) + (w3 >> s)]
-        w3 = _after(words, bank, w3, low, x, missing)
-        x = rows[(o4 if spread else o) + (w4 >> s)]
-        w4 = _after(words, bank, w4, low, x, missing)
-        x = rows[(o5 if spread else o) + (w5 >> s)]
-        w5 = _after(words, bank, w5, low, x, missing)
-        x = rows[(o6 if spread else o) + (w6 >> s)]
-        w6 = _after(words, bank, w6, low, x, missing)
-        x = rows[(o7 if spread else o) + (w7 >> s)]
-        w7 = _after(words, bank, w7, low, x, missing)
-    return (
-        np.uint32(w0), np.uint32(w1), np.uint32(w2), np.uint32(w3),
-        np.uint32(w4), np.uint32(w5), np.uint32(w6), np.uint32(w7),
-    )  # fmt: skip
+    # Unrolled by hand; the compiler makes a loop of its own for either value of `spread`.
+    while w0 & w1 & w2 & w3 & w4 & w5 & w6 & w7 & _EXPONENT != _EXPONENT:
+        w0 = _after(words, bank, w0, low, rows[o + (w0 >> s)])
+        w1 = _after(words, bank, w1, low, rows[(o1 if spread else o) + (w1 >> s)])
+        w2 = _after(words, bank, w2, low, rows[(o2 if spread else o) + (w2 >> s)])
+        w3 = _after(words, bank, w3, low, rows[(o3 if spread else o) + (w3 >> s)])
+        w4 = _after(words, bank, w4, low, rows[(o4 if spread else o) + (w4 >> s)])
+        w5 = _after(words, bank, w5, low, rows[(o5 if spread else o) + (w5 >> s)])
+        w6 = _after(words, bank, w6, low, rows[(o6 if spread else o) + (w6 >> s)])
+        w7 = _after(words, bank, w7, low, rows[(o7 if spread else o) + (w7 >> s)])
+    return w0, w1, w2, w3, w4, w5, w6, w7
 
 
 @compiled
-def _fill_eight(found: Payloads, at: int, p: tuple[np.uint32, ...]) -> None:
-    found[at], found[at + 1], found[at + 2], found[at + 3] = p[0], p[1], p[2], p[3]
-    found[at + 4], found[at + 5], found[at + 6], found[at + 7] = p[4], p[5], p[6], p[7]
+def _fill_eight(found: Payloads, at: int, w: tuple[np.uint64, ...], base: np.uint32) -> None:
+    found[at] = (np.uint32(w[0]) & _PAYLOAD) + base
+    found[at + 1] = (np.uint32(w[1]) & _PAYLOAD) + base
+    found[at + 2] = (np.uint32(w[2]) & _PAYLOAD) + base
+    found[at + 3] = (np.uint32(w[3]) & _PAYLOAD) + base
+    found[at + 4] = (np.uint32(w[4]) & _PAYLOAD) + base
+    found[at + 5] = (np.uint32(w[5]) & _PAYLOAD) + base
+    found[at + 6] = (np.uint32(w[6]) & _PAYLOAD) + base
+    found[at + 7] = (np.uint32(w[7]) & _PAYLOAD) + base
 
 
 @compiled
@@ -251,12 +266,12 @@ def payload_groups(
     words: Words,
     bank: np.uint64,
     slot: np.uint64,
+    base: np.uint32,
     groups: Floats,
     n_columns: int,
     first: int,
     last: int,
     shift: int,
-    missing: bool,
     found: Payloads,
 ) -> None:
     """Fill `found` with what the rows of groups `first` to `last` reach in one tree."""
@@ -264,8 +279,8 @@ def payload_groups(
     stride = np.uint64(n_columns * GROUP)
     for group in range(first, last):
         offset = np.uint64(group) * stride
-        p = walk_eight(words, bank, slots, groups, offset, shift, missing, True)
-        _fill_eight(found, (group - first) * GROUP, p)
+        w = walk_eight(words, bank, slots, groups, offset, shift, True)
+        _fill_eight(found, (group - first) * GROUP, w, base)
 
 
 @compiled
@@ -273,14 +288,16 @@ def sum_block(
     words: Words,
     starts: Starts,
     banks: Starts,
+    bases: Payloads,
     groups: Floats,
     n_columns: int,
     first: int,
     last: int,
     block: int,
     shift: int,
-    missing: bool,
-    table: Doubles,
+    ends: Payloads,
+    places: Payloads,
+    values: Doubles,
     width: int,
     cycle: int,
     out: Doubles,
@@ -293,31 +310,32 @@ def sum_block(
         All rows, as `group_rows` arranges them.
     first, last, block : int
         Rows; `first` and `block` are multiples of eight.
-    table : float64, shape (n_payloads * width,)
-        A payload p adds `table[p * width : (p + 1) * width]`.
-    cycle : int
+    ends, places, values
+        What a payload p adds: for e from `ends[p]` to `ends[p + 1]`, `values[e]` at `places[e]`.
+    width, cycle : int
         Tree t adds to columns `(t % cycle) * width` and on.
     out : float64, shape (n * cycle * width,)
     """
     found = np.empty(block, dtype=np.uint32)
-    columns = cycle * width
+    columns = np.uint64(cycle * width)
     for start in range(first, last, block):
         end = min(start + block, last)
         for tree in range(starts.size):
             payload_groups(
-                words, banks[tree], starts[tree], groups, n_columns,
-                start // GROUP, -(-end // GROUP), shift, missing, found,
+                words, banks[tree], starts[tree], bases[tree], groups, n_columns,
+                start // GROUP, -(-end // GROUP), shift, found,
             )  # fmt: skip
-            column = (tree % cycle) * width
+            at = np.uint64(start) * columns + np.uint64((tree % cycle) * width)
             if width == 1:
-                for row in range(start, end):
-                    out[row * columns + column] += table[found[row - start]]
+                for row in range(end - start):
+                    out[at] += values[found[row]]
+                    at += columns
             else:
-                for row in range(start, end):
-                    at = row * columns + column
-                    source = np.int64(found[row - start]) * width
-                    for k in range(width):
-                        out[at + k] += table[source + k]
+                for row in range(end - start):
+                    p = np.uint64(found[row])
+                    for e in range(ends[p], ends[p + _ONE]):
+                        out[at + places[e]] += values[e]
+                    at += columns
 
 
 @compiled
@@ -325,10 +343,12 @@ def sum_one(
     words: Words,
     starts: Starts,
     banks: Starts,
+    bases: Payloads,
     group: Floats,
     shift: int,
-    missing: bool,
-    table: Doubles,
+    ends: Payloads,
+    places: Payloads,
+    values: Doubles,
     width: int,
     cycle: int,
     out: Doubles,
@@ -343,16 +363,16 @@ def sum_one(
                 starts[tree], starts[tree + 1], starts[tree + 2], starts[tree + 3],
                 starts[tree + 4], starts[tree + 5], starts[tree + 6], starts[tree + 7],
             )  # fmt: skip
-            p = walk_eight(words, banks[tree], slots, group, _ZERO, shift, missing, False)
-            _fill_eight(found, 0, p)
+            w = walk_eight(words, banks[tree], slots, group, _ZERO, shift, False)
+            _fill_eight(found, 0, w, np.uint32(0))
         else:
             for k in range(tree, end):
                 found[k - tree] = walk_one(words, banks[k], starts[k], group, _ZERO, shift)
         for k in range(tree, end):
             column = (k % cycle) * width
-            source = np.int64(found[k - tree]) * width
-            for c in range(width):
-                out[column + c] += table[source + c]
+            p = found[k - tree] + bases[k]
+            for e in range(ends[p], ends[p + 1]):
+                out[column + places[e]] += values[e]
         tree = end
 
 
@@ -361,13 +381,13 @@ def payload_block(
     words: Words,
     starts: Starts,
     banks: Starts,
+    bases: Payloads,
     groups: Floats,
     n_columns: int,
     first: int,
     last: int,
     block: int,
     shift: int,
-    missing: bool,
     out: npt.NDArray[np.int64],
 ) -> None:
     """Fill `out` (n * n_trees, flat) with the payload of each row in each tree."""
@@ -376,8 +396,8 @@ def payload_block(
         end = min(start + block, last)
         for tree in range(starts.size):
             payload_groups(
-                words, banks[tree], starts[tree], groups, n_columns,
-                start // GROUP, -(-end // GROUP), shift, missing, found,
+                words, banks[tree], starts[tree], bases[tree], groups, n_columns,
+                start // GROUP, -(-end // GROUP), shift, found,
             )  # fmt: skip
             for row in range(start, end):
                 out[row * starts.size + tree] = found[row - start]

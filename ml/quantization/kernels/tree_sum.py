@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,24 @@ from ml.quantization.kernels.compile import compiled
 from ml.quantization.kernels.topology import count_leaves, tree_starts
 
 Array = npt.NDArray[Any]
-Rows = npt.NDArray[np.float32]
+Groups = npt.NDArray[np.float32]
 
-BLOCK_BYTES = 128 << 10  # of rows: they stay in the second-level cache while a tree passes by
+# A forest that fits in the second-level cache is walked by blocks of rows that fit in the first;
+# a larger one streams past blocks that fill the second, so that it streams seldom.
+CACHED_FOREST_BYTES = 768 << 10
+SMALL_BLOCK_BYTES = 16 << 10
+LARGE_BLOCK_BYTES = 1 << 20
 SMALLEST_BLOCK = 64
-LARGEST_BLOCK = 1024
-# Measured on Zen 4: a masked split costs 0.19 ns a row (0.38 ns with 64-bit masks), a visited
-# node 1.9 ns. Below one block of rows the masks have nothing to amortise them.
+LARGEST_BLOCK = 16384
+# Measured on Zen 4, per row: a masked split, with 32- or 64-bit masks, and a visited node. Below
+# one block of rows the masks have nothing to amortise them.
 MASK_NS = {np.dtype(np.uint32): 0.19, np.dtype(np.uint64): 0.38}
-VISIT_NS = 1.9
+VISIT_NS = 1.5
 FEWEST_MASKED_ROWS = 48
 ROWS_PER_THREAD = 256
 PART_ROWS = 64  # parts of rows start at whole groups and whole blocks of masks
+
+ANSWERED, REFUSED, MISSING = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +67,19 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """The trees as the traversal reads them: see `traversal`."""
+    """The trees as the traversal reads them: see `traversal`. `doubled`: made for missing values."""
 
     words: npt.NDArray[np.uint64]
     starts: npt.NDArray[np.uint64]
     banks: npt.NDArray[np.uint64]
+    bases: npt.NDArray[np.uint32]
     shift: int
+    doubled: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """The trees as the bit-mask kernel reads them."""
+    """The trees as the bit-mask kernel reads them: see `quickscorer.sum_masked`."""
 
     features: npt.NDArray[np.int32]
     thresholds: npt.NDArray[np.float32]
@@ -80,29 +89,58 @@ class Masks:
     payload: npt.NDArray[np.uint32]
 
 
-def lay_out(shape: Shape, payload: Array, n_columns: int) -> Nodes | None:
-    """The nodes of a forest with `payload` at its leaves; None where a link does not fit."""
+@dataclass(frozen=True, slots=True)
+class LeafTable:
+    """What a leaf adds: for payload p, `values[e]` at `places[e]`, e from `ends[p]` on.
+
+    Zeros are left out where adding them changes nothing.
+    """
+
+    ends: npt.NDArray[np.uint32]
+    places: npt.NDArray[np.uint32]
+    values: npt.NDArray[np.float64]
+    width: int
+
+
+def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> Nodes | None:
+    """The nodes of a forest with `payload` at its leaves; None where one does not fit its word."""
+    columns = shape.feature.astype(np.uint32)
+    if doubled:
+        columns += np.where(shape.missing_left, n_columns, 0).astype(np.uint32)
+        n_columns *= 2
     shift = traversal.LINK_BITS - 3 - max(n_columns - 1, 0).bit_length()
-    if int(shape.sizes.max(initial=1)) + 3 > 1 << shift:
+    thresholds = _finite(shape.threshold)
+    if shift < 2 or int(shape.sizes.max(initial=1)) + 1 > 1 << shift or thresholds is None:
         return None
-    words = np.zeros(shape.split.size + shape.sizes.size + 2, dtype=np.uint64)
-    starts = np.empty(shape.sizes.size, dtype=np.uint64)
-    banks = np.empty(shape.sizes.size, dtype=np.uint64)
-    traversal.lay_out(
+    n_trees = shape.sizes.size
+    words = np.zeros(shape.split.size + n_trees, dtype=np.uint64)
+    starts, banks = np.empty(n_trees, dtype=np.uint64), np.empty(n_trees, dtype=np.uint64)
+    bases = np.empty(n_trees, dtype=np.uint32)
+    fits = traversal.lay_out(
         shape.split,
         shape.sizes,
         shape.right,
         shape.leaves(),
-        shape.feature.astype(np.uint32),
-        shape.missing_left.astype(np.uint8),
-        np.array(shape.threshold, dtype=np.float32).view(np.uint32),
+        columns,
+        thresholds.view(np.uint32),
         np.array(payload, dtype=np.uint32),
         shift,
         words,
         starts,
         banks,
+        bases,
     )
-    return Nodes(words, starts, banks, shift)
+    return Nodes(words, starts, banks, bases, shift, doubled) if fits else None
+
+
+def _finite(threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+    """Thresholds that finite values cannot tell from these, all finite; None with minus infinity.
+
+    A split at plus infinity divides what is there from what is missing.
+    """
+    values = np.array(threshold, dtype=np.float32)
+    values[np.isposinf(values)] = np.finfo(np.float32).max
+    return values if np.isfinite(values).all() else None
 
 
 def mask_out(shape: Shape, payload: Array) -> Masks | None:
@@ -131,83 +169,130 @@ def mask_out(shape: Shape, payload: Array) -> Masks | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+def leaf_table(rows: npt.NDArray[np.float64]) -> LeafTable:
+    """The table of leaf rows (n, width).
+
+    0.0 added to a sum that starts at 0.0 changes nothing unless the sum can be -0.0, which takes
+    a negative value.
+    """
+    keep = rows != 0.0
+    if rows.shape[1] == 1 or not (rows >= 0.0).all() or np.signbit(rows).any():
+        keep = np.ones(rows.shape, dtype=bool)
+    ends = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.uint32)
+    places = np.nonzero(keep)[1].astype(np.uint32)
+    return LeafTable(ends, places, np.array(rows[keep], dtype=np.float64), rows.shape[1])
+
+
 class TreeSum:
     """Sums of leaf rows over trees, added in tree order in float64, as scikit-learn does.
 
-    Attributes
+    Parameters
     ----------
-    nodes, masks
-        The trees; `masks` is used on blocks of rows without NaN.
-    table : float64, shape (n_payloads * width,)
-        What a leaf adds.
-    width, cycle : int
-        Tree t adds `width` values to the columns `(t % cycle) * width` and on.
+    shape : Shape
+    payload : int array, shape (n_leaves,)
+        The row of each leaf.
+    rows : float64, shape (n_rows, width)
+        What it adds: finite or not, -0.0 or not, added as it is.
+    cycle : int
+        Tree t adds to the columns `(t % cycle) * width` and on.
+    n_columns : int
+        Of the rows that are asked about.
     """
 
-    nodes: Nodes
-    masks: Masks | None
-    table: npt.NDArray[np.float64]
-    width: int
-    cycle: int
+    def __init__(
+        self, shape: Shape, payload: Array, rows: Array, cycle: int, n_columns: int
+    ) -> None:
+        self.shape = shape
+        self.payload = payload
+        self.table = leaf_table(rows)
+        self.cycle = cycle
+        self.n_columns = n_columns
 
-    def add(self, rows: Rows, n: int, out: Array, *, missing: bool, threads: int = 1) -> None:
-        """Add to `out`, float64 of shape (n, cycle * width).
+    @cached_property
+    def nodes(self) -> Nodes | None:
+        """The trees for rows without missing values."""
+        return lay_out(self.shape, self.payload, self.n_columns, doubled=False)
+
+    @cached_property
+    def gap_nodes(self) -> Nodes | None:
+        """The trees for rows with missing values."""
+        return lay_out(self.shape, self.payload, self.n_columns, doubled=True)
+
+    @cached_property
+    def masks(self) -> Masks | None:
+        """The trees as masks, where that is faster."""
+        return mask_out(self.shape, self.payload)
+
+    def add(self, groups: Groups, n: int, out: Array, *, doubled: bool, threads: int = 1) -> bool:
+        """Add to `out`, float64 of shape (n, cycle * width); False where the trees do not fit.
 
         Parameters
         ----------
-        rows : float32, shape (n_groups, n_columns, 8)
+        groups : float32, shape (n_groups, n_columns, 8)
             n rows as `grouped` arranges them.
-        missing : bool
-            Whether any value is NaN.
+        doubled : bool
+            Whether they have every column twice.
         """
-        columns = rows.shape[1]
-        flat, flat_out = rows.reshape(-1), out.reshape(-1)
-        nodes, masks = self.nodes, self.masks
-        if masks is not None and not missing and n >= FEWEST_MASKED_ROWS:
+        flat, flat_out = groups.reshape(-1), out.reshape(-1)
+        if not doubled and n >= FEWEST_MASKED_ROWS and self.masks is not None:
+            over_rows(self._masked(self.masks, flat, flat_out), n, threads)
+            return True
+        nodes = self.gap_nodes if doubled else self.nodes
+        if nodes is None:
+            return False
+        table, columns = self.table, groups.shape[1]
+        block = block_rows(columns, nodes.words.nbytes)
 
-            def work(first: int, last: int) -> None:
-                quickscorer.sum_masked(
-                    masks.features,
-                    masks.thresholds,
-                    masks.masks,
-                    masks.splits,
-                    masks.leaves,
-                    flat,
-                    columns,
-                    first,
-                    last,
-                    masks.payload,
-                    self.table,
-                    self.width,
-                    self.cycle,
-                    flat_out,
-                )
-        else:
-            block = block_rows(columns)
-
-            def work(first: int, last: int) -> None:
-                traversal.sum_block(
-                    nodes.words,
-                    nodes.starts,
-                    nodes.banks,
-                    flat,
-                    columns,
-                    first,
-                    last,
-                    block,
-                    nodes.shift,
-                    missing,
-                    self.table,
-                    self.width,
-                    self.cycle,
-                    flat_out,
-                )
+        def work(first: int, last: int) -> None:
+            traversal.sum_block(
+                nodes.words,
+                nodes.starts,
+                nodes.banks,
+                nodes.bases,
+                flat,
+                columns,
+                first,
+                last,
+                block,
+                nodes.shift,
+                table.ends,
+                table.places,
+                table.values,
+                table.width,
+                self.cycle,
+                flat_out,
+            )
 
         over_rows(work, n, threads)
+        return True
+
+    def _masked(self, masks: Masks, flat: Array, out: Array) -> Callable[[int, int], object]:
+        table = self.table
+
+        def work(first: int, last: int) -> None:
+            quickscorer.sum_masked(
+                masks.features,
+                masks.thresholds,
+                masks.masks,
+                masks.splits,
+                masks.leaves,
+                flat,
+                self.n_columns,
+                first,
+                last,
+                masks.payload,
+                table.ends,
+                table.places,
+                table.values,
+                table.width,
+                self.cycle,
+                out,
+            )
+
+        return work
 
 
-def grouped(rows: Array) -> tuple[Rows, bool, bool]:
+def grouped(rows: Array, *, doubled: bool = False) -> tuple[Groups, bool, bool]:
     """Rows in groups of eight as float32, and whether any is NaN, any infinite.
 
     Parameters
@@ -216,30 +301,32 @@ def grouped(rows: Array) -> tuple[Rows, bool, bool]:
         Any strides. Values beyond float32 become infinite.
     """
     n, columns = rows.shape
+    columns *= 2 if doubled else 1
     source = np.array(rows, dtype=rows.dtype if rows.dtype == np.float32 else np.float64, order="C")
     groups = np.empty((-(-n // traversal.GROUP), columns, traversal.GROUP), dtype=np.float32)
-    found = traversal.group_rows(source, groups.reshape(-1))
+    found = traversal.group_rows(source, groups.reshape(-1), doubled)
     return groups, bool(found & 1), bool(found & 2)
 
 
-def payloads(nodes: Nodes, rows: Rows, n: int, *, missing: bool, threads: int = 1) -> Array:
+def payloads(nodes: Nodes, groups: Groups, n: int, threads: int = 1) -> Array:
     """What each of n grouped rows reaches in each tree: int64, shape (n, n_trees)."""
-    columns = rows.shape[1]
+    columns = groups.shape[1]
     out = np.empty((n, nodes.starts.size), dtype=np.int64)
-    flat, flat_out, block = rows.reshape(-1), out.reshape(-1), block_rows(columns)
+    flat, flat_out = groups.reshape(-1), out.reshape(-1)
+    block = block_rows(columns, nodes.words.nbytes)
 
     def work(first: int, last: int) -> None:
         traversal.payload_block(
             nodes.words,
             nodes.starts,
             nodes.banks,
+            nodes.bases,
             flat,
             columns,
             first,
             last,
             block,
             nodes.shift,
-            missing,
             flat_out,
         )
 
@@ -247,14 +334,15 @@ def payloads(nodes: Nodes, rows: Rows, n: int, *, missing: bool, threads: int = 
     return out
 
 
-def block_rows(columns: int) -> int:
+def block_rows(columns: int, forest_bytes: int) -> int:
     """Rows that are walked together: a multiple of eight."""
-    fitting = BLOCK_BYTES // (4 * max(columns, 1)) // 8 * 8
+    room = SMALL_BLOCK_BYTES if forest_bytes <= CACHED_FOREST_BYTES else LARGE_BLOCK_BYTES
+    fitting = room // (4 * max(columns, 1)) // 8 * 8
     return min(max(fitting, SMALLEST_BLOCK), LARGEST_BLOCK)
 
 
 def over_rows(work: Callable[[int, int], object], n: int, threads: int) -> None:
-    """Call `work(first, last)` over all rows, in as many threads as pay; parts start at groups."""
+    """Call `work(first, last)` over all rows, in as many threads as pay."""
     parts = max(1, min(threads, n // ROWS_PER_THREAD))
     if parts == 1:
         work(0, n)
@@ -269,35 +357,46 @@ def answer_one(
     words: npt.NDArray[np.uint64],
     starts: npt.NDArray[np.uint64],
     banks: npt.NDArray[np.uint64],
+    bases: npt.NDArray[np.uint32],
     row: Array,
     shift: int,
-    nan_allowed: bool,
-    table: npt.NDArray[np.float64],
+    ends: npt.NDArray[np.uint32],
+    places: npt.NDArray[np.uint32],
+    values: npt.NDArray[np.float64],
     width: int,
     cycle: int,
     divisor: float,
     out: npt.NDArray[np.float64],
-) -> bool:
-    """Add one row's leaves to `out` and divide; False (nothing done) for inf or a refused NaN.
+) -> int:
+    """Add one row's leaves to `out` and divide; nothing is done but for `ANSWERED`.
 
     Parameters
     ----------
     row : float64, shape (n_columns,)
         Compared as float32.
+
+    Returns
+    -------
+    int
+        `ANSWERED`, `REFUSED` (an infinity), or `MISSING` (a NaN).
     """
     group = np.empty(row.size * traversal.GROUP, dtype=np.float32)
-    missing = False
+    state = ANSWERED
     for column in range(row.size):
         x = np.float32(row[column])
         if x - x != np.float32(0.0):
-            if x == x or not nan_allowed:
-                return False
-            missing = True
+            if x == x:
+                return REFUSED
+            state = MISSING
         group[column * traversal.GROUP] = x
-    traversal.sum_one(words, starts, banks, group, shift, missing, table, width, cycle, out)
+    if state != ANSWERED:
+        return state
+    traversal.sum_one(
+        words, starts, banks, bases, group, shift, ends, places, values, width, cycle, out
+    )
     for column in range(out.size):
         out[column] /= divisor
-    return True
+    return ANSWERED
 
 
 @compiled
@@ -305,20 +404,36 @@ def answer_one_coded(
     words: npt.NDArray[np.uint64],
     starts: npt.NDArray[np.uint64],
     banks: npt.NDArray[np.uint64],
+    bases: npt.NDArray[np.uint32],
     row: npt.NDArray[np.float64],
     columns: npt.NDArray[np.int64],
     edges: npt.NDArray[np.float64],
     edge_starts: npt.NDArray[np.int64],
+    n_columns: int,
+    doubled: bool,
     shift: int,
-    table: npt.NDArray[np.float64],
+    ends: npt.NDArray[np.uint32],
+    places: npt.NDArray[np.uint32],
+    values: npt.NDArray[np.float64],
     width: int,
     cycle: int,
     out: npt.NDArray[np.float64],
-) -> None:
-    """Add one row's leaves to `out`; the row is float64, flat, and coded first (see `binning`)."""
-    group = np.empty(max(columns.size, 1) * traversal.GROUP, dtype=np.float32)
+) -> int:
+    """Add one row's leaves to `out`; the row is float64, flat, and coded first (see `binning`).
+
+    Returns
+    -------
+    int
+        `ANSWERED`, or `MISSING`: a NaN, and the nodes are not those for it; nothing is done.
+    """
+    group = np.empty(n_columns * (2 if doubled else 1) * traversal.GROUP, dtype=np.float32)
     group[0] = np.float32(0.0)
     missing = code_rows(
-        row, row.size, columns, edges, edge_starts, 0, 1, group, max(columns.size, 1)
+        row, row.size, columns, edges, edge_starts, 0, 1, group, n_columns, doubled
     )
-    traversal.sum_one(words, starts, banks, group, shift, missing, table, width, cycle, out)
+    if missing and not doubled:
+        return MISSING
+    traversal.sum_one(
+        words, starts, banks, bases, group, shift, ends, places, values, width, cycle, out
+    )
+    return ANSWERED

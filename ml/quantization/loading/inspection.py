@@ -310,7 +310,7 @@ def _write_arrays(arrays: tuple[Array, ...], path: Path) -> list[list[Any]]:
 
 
 def _read_arrays(rows: list[Any], path: Path, limits: Limits) -> tuple[Array, ...]:
-    from ml.quantization.artifact.reader import read_dtype
+    from ml.quantization.artifact.tables import read_dtype
 
     size = path.stat().st_size
     data = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, dtype=np.uint8)

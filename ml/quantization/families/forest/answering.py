@@ -123,7 +123,16 @@ class PackedForest:
     @cached_property
     def leaf_nodes(self) -> Nodes | None:
         """The traversal that ends in the leaf's number within its tree."""
-        return tree_sum.lay_out(self.shape, self.trees.leaf_numbers, self.n_features)
+        return self._leaf_nodes(doubled=False)
+
+    @cached_property
+    def leaf_gap_nodes(self) -> Nodes | None:
+        """The same for rows with missing values."""
+        return self._leaf_nodes(doubled=True)
+
+    def _leaf_nodes(self, *, doubled: bool) -> Nodes | None:
+        numbers = self.trees.leaf_numbers
+        return tree_sum.lay_out(self.shape, numbers, self.n_features, doubled=doubled)
 
     @cached_property
     def nan_allowed(self) -> bool:
@@ -136,21 +145,14 @@ class PackedForest:
         )
 
 
-def tree_sums(
-    shape: Shape, ids: Array, table: Array, cycle: int, n_columns: int
-) -> TreeSum | None:
-    """The sum of leaf rows `table[ids]`; None where the trees do not fit the traversal."""
-    nodes = tree_sum.lay_out(shape, ids, n_columns)
-    if nodes is None:
-        return None
-    flat = np.array(table, dtype=np.float64).reshape(-1)
-    return TreeSum(nodes, tree_sum.mask_out(shape, ids), flat, table.shape[1], cycle)
-
-
 def float_rows(rows: Array, *, nan_allowed: bool) -> tuple[Array, bool] | None:
-    """The rows in groups of eight, and whether any value is missing; None where refused."""
+    """The rows in groups of eight, and whether they are doubled for NaN; None where refused."""
     groups, missing, infinite = tree_sum.grouped(rows)
-    return None if infinite or (missing and not nan_allowed) else (groups, missing)
+    if infinite or (missing and not nan_allowed):
+        return None
+    if missing:
+        groups, _, _ = tree_sum.grouped(rows, doubled=True)
+    return groups, missing
 
 
 def one_row(rows: Array) -> Array:
@@ -188,35 +190,40 @@ def add_leaves(
     """
     out = np.empty((len(rows), start.shape[1]))
     out[...] = start
-    if len(rows) == 1:
-        done = tree_sum.answer_one(
-            sums.nodes.words,
-            sums.nodes.starts,
-            sums.nodes.banks,
+    nodes = sums.nodes
+    if len(rows) == 1 and nodes is not None:
+        state = tree_sum.answer_one(
+            nodes.words,
+            nodes.starts,
+            nodes.banks,
+            nodes.bases,
             one_row(rows),
-            sums.nodes.shift,
-            nan_allowed,
-            sums.table,
-            sums.width,
+            nodes.shift,
+            sums.table.ends,
+            sums.table.places,
+            sums.table.values,
+            sums.table.width,
             sums.cycle,
             divisor,
             out.reshape(-1),
         )
-        return out if done else None
+        if state == tree_sum.ANSWERED:
+            return out
     prepared = float_rows(rows, nan_allowed=nan_allowed)
     if prepared is None:
         return None
-    values, missing = prepared
-    sums.add(values, len(rows), out, missing=missing, threads=jobs)
+    groups, doubled = prepared
+    if not sums.add(groups, len(rows), out, doubled=doubled, threads=jobs):
+        return None
     out /= divisor
     return out
 
 
 def leaf_numbers(forest: PackedForest, rows: Array, jobs: int) -> Array | None:
     """The leaf of each row in each tree: int64 (n, n_trees); None for rows that are refused."""
-    nodes = forest.leaf_nodes
     prepared = float_rows(rows, nan_allowed=forest.nan_allowed)
-    if nodes is None or prepared is None:
+    if prepared is None:
         return None
-    values, missing = prepared
-    return tree_sum.payloads(nodes, values, len(rows), missing=missing, threads=jobs)
+    groups, doubled = prepared
+    nodes = forest.leaf_gap_nodes if doubled else forest.leaf_nodes
+    return None if nodes is None else tree_sum.payloads(nodes, groups, len(rows), jobs)

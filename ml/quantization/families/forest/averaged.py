@@ -15,7 +15,6 @@ from ml.quantization.families.forest.answering import (
     add_leaves,
     leaf_numbers,
     threads,
-    tree_sums,
 )
 from ml.quantization.families.forest.kinds import KINDS
 from ml.quantization.graph import Array
@@ -29,23 +28,22 @@ class AveragedTrees:
         self.forest = PackedForest(component)
         self.component = component
         self.single = KINDS[component.type].container == "single"
-        # A lone tree's row is taken, not added to zero: -0.0 stays -0.0.
-        self.start = np.full((1, self.forest.width), -0.0 if self.single else 0.0)
+        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
+        lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
+        self.start = np.full((1, self.forest.width), -0.0 if lone_value else 0.0)
         self.classes: list[Array] = []
         if self.forest.owner in kinds.CLASSIFIER_TREES:
             classes = component["classes_"]
             self.classes = [classes] if self.forest.n_outputs == 1 else list(classes)
 
     @cached_property
-    def sums(self) -> TreeSum | None:
+    def sums(self) -> TreeSum:
         """The trees, laid out."""
         forest = self.forest
-        return tree_sums(forest.shape, forest.trees.ids, forest.trees.rows, 1, forest.n_features)
+        return TreeSum(forest.shape, forest.trees.ids, forest.trees.rows, 1, forest.n_features)
 
     def mean(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """The mean leaf row: shape (n, n_outputs * most classes)."""
-        if self.sums is None:
-            return None
         return add_leaves(
             self.sums,
             rows,

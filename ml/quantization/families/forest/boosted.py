@@ -13,7 +13,6 @@ from ml.quantization.families.forest.answering import (
     add_leaves,
     leaf_numbers,
     threads,
-    tree_sums,
 )
 from ml.quantization.families.forest.losses import link_of, probabilities, raw_prior
 from ml.quantization.graph import Array
@@ -35,16 +34,14 @@ class BoostedTrees:
         self.rate = float(component["learning_rate"])
 
     @cached_property
-    def sums(self) -> TreeSum | None:
+    def sums(self) -> TreeSum:
         """The trees, laid out, with leaves already multiplied."""
         forest = self.forest
         table = self.rate * forest.trees.rows
-        return tree_sums(forest.shape, forest.trees.ids, table, self.outputs, forest.n_features)
+        return TreeSum(forest.shape, forest.trees.ids, table, self.outputs, forest.n_features)
 
     def raw(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """Raw sums: shape (n, trees of an iteration)."""
-        if self.sums is None:
-            return None
         jobs = threads(n_jobs, self.component)
         return add_leaves(self.sums, rows, self.start, 1.0, nan_allowed=False, jobs=jobs)
 

@@ -14,7 +14,6 @@ from ml.quantization.families.forest.answering import (
     PackedForest,
     one_row,
     threads,
-    tree_sums,
 )
 from ml.quantization.families.forest.losses import inverse_link, link_of, probabilities
 from ml.quantization.graph import Array
@@ -67,6 +66,7 @@ class HistogramTrees:
         baseline = np.asarray(component["_baseline_prediction"], dtype=np.float64)
         self.start = np.zeros((1, self.outputs)) + baseline.reshape(1, -1)
         self.encoder = _encoder(component)
+        self.gaps = False  # whether a row with missing values has been seen
 
     @cached_property
     def coding(self) -> Coding:
@@ -74,53 +74,71 @@ class HistogramTrees:
         return _coding(self.forest, _known_categories(self.component))
 
     @cached_property
-    def sums(self) -> TreeSum | None:
+    def sums(self) -> TreeSum:
         """The trees, laid out."""
         trees, coding = self.forest.trees, self.coding
-        return tree_sums(coding.shape, trees.ids, trees.rows, self.outputs, coding.width)
+        return TreeSum(coding.shape, trees.ids, trees.rows, self.outputs, coding.width)
 
     def raw(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """Raw sums: shape (n, trees of an iteration), in Fortran order as scikit-learn has them."""
-        sums, coding = self.sums, self.coding
-        if sums is None:
-            return None
-        out = np.empty((len(rows), self.outputs))
-        out[...] = self.start
         if self.encoder is not None:
             rows = self.encoder.encode(rows)
-        if len(rows) == 1 and not len(coding.category_columns):
-            tree_sum.answer_one_coded(
-                sums.nodes.words,
-                sums.nodes.starts,
-                sums.nodes.banks,
-                one_row(rows),
-                coding.columns,
-                coding.table,
-                coding.starts,
-                sums.nodes.shift,
-                sums.table,
-                sums.width,
-                sums.cycle,
-                out.reshape(-1),
-            )
+        out = np.empty((len(rows), self.outputs))
+        out[...] = self.start
+        if len(rows) == 1 and not len(self.coding.category_columns) and self._answer_one(rows, out):
             return out
         coded = self._code(np.array(rows, dtype=np.float64, order="C"), threads(n_jobs, _NO_JOBS))
         if coded is None:
             return None
-        values, missing = coded
-        sums.add(values, len(rows), out, missing=missing, threads=threads(n_jobs, _NO_JOBS))
+        groups, doubled = coded
+        jobs = threads(n_jobs, _NO_JOBS)
+        if not self.sums.add(groups, len(rows), out, doubled=doubled, threads=jobs):
+            return None
         return np.asfortranarray(out)
 
+    def _answer_one(self, rows: Array, out: Array) -> bool:
+        """Add one row's leaves to `out`; False where the trees do not fit."""
+        sums, coding = self.sums, self.coding
+        nodes = sums.gap_nodes if self.gaps else sums.nodes
+        if nodes is None:
+            return False
+        state = tree_sum.answer_one_coded(
+            nodes.words,
+            nodes.starts,
+            nodes.banks,
+            nodes.bases,
+            one_row(rows),
+            coding.columns,
+            coding.table,
+            coding.starts,
+            coding.width,
+            nodes.doubled,
+            nodes.shift,
+            sums.table.ends,
+            sums.table.places,
+            sums.table.values,
+            sums.table.width,
+            sums.cycle,
+            out.reshape(-1),
+        )
+        if state == tree_sum.MISSING:
+            # Where one row has gaps others will: from now on the nodes that know them are used.
+            self.gaps = True
+            return self._answer_one(rows, out)
+        return True
+
     def _code(self, rows: Array, jobs: int) -> tuple[Array, bool] | None:
-        coding = self.coding
+        """The rows coded, in groups of eight, and whether they are doubled for NaN."""
+        coding, doubled = self.coding, self.gaps
         n, n_features = rows.shape
-        out = np.zeros((-(-n // GROUP), coding.width, GROUP), dtype=np.float32)
+        columns = coding.width * (2 if doubled else 1)
+        out = np.zeros((-(-n // GROUP), columns, GROUP), dtype=np.float32)
         flat, flat_out = rows.reshape(-1), out.reshape(-1)
-        found: list[bool] = []
-        refused: list[bool] = []
+        missing: list[bool] = []
+        good: list[bool] = []
 
         def work(first: int, last: int) -> None:
-            found.append(
+            missing.append(
                 binning.code_rows(
                     flat,
                     n_features,
@@ -131,25 +149,33 @@ class HistogramTrees:
                     last,
                     flat_out,
                     coding.width,
+                    doubled,
                 )
             )
-            if len(coding.category_columns) and not binning.code_categories(
-                flat,
-                n_features,
-                coding.category_columns,
-                coding.left,
-                coding.known,
-                coding.missing_left,
-                first,
-                last,
-                flat_out,
-                coding.width,
-                len(coding.columns),
-            ):
-                refused.append(True)
+            if len(coding.category_columns):
+                good.append(
+                    binning.code_categories(
+                        flat,
+                        n_features,
+                        coding.category_columns,
+                        coding.left,
+                        coding.known,
+                        coding.missing_left,
+                        first,
+                        last,
+                        flat_out,
+                        columns * GROUP,
+                        len(coding.columns),
+                    )
+                )
 
         tree_sum.over_rows(work, n, jobs)
-        return None if refused else (out, any(found))
+        if not all(good):
+            return None
+        if any(missing) and not doubled:
+            self.gaps = True
+            return self._code(rows, jobs)
+        return out, doubled
 
     def decision_function(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Raw sums: (n,) for two classes."""
@@ -286,8 +312,8 @@ def _coding(forest: PackedForest, known: dict[int, Array]) -> Coding:
             trees.depth,
             coded_feature,
             coded_threshold,
-            # Categorical splits have NaN decided in their column, which never holds one.
-            trees.missing_left,
+            # A categorical column never holds NaN: where it goes is decided in coding.
+            trees.missing_left & numeric,
         ),
     )
 

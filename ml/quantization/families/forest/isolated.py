@@ -12,7 +12,6 @@ from ml.quantization.families.forest.answering import (
     PackedForest,
     add_leaves,
     threads,
-    tree_sums,
 )
 from ml.quantization.graph import Array
 from ml.quantization.kernels.tree_sum import TreeSum
@@ -29,19 +28,17 @@ class IsolationTrees:
         self.denominator = self.forest.n_trees * longest
 
     @cached_property
-    def sums(self) -> TreeSum | None:
+    def sums(self) -> TreeSum:
         """The trees, laid out, with a path length at each leaf."""
         trees = self.forest.trees
         depth = trees.depth[trees.split == 0] + np.int64(1)
         lengths = depth + trees.rows[trees.ids, 0] - 1.0
         ids = np.arange(len(lengths))
         table = lengths.reshape(-1, 1)
-        return tree_sums(self.forest.shape, ids, table, 1, self.forest.n_features)
+        return TreeSum(self.forest.shape, ids, table, 1, self.forest.n_features)
 
     def score_samples(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Minus the anomaly score."""
-        if self.sums is None:
-            return None
         depths = add_leaves(
             self.sums,
             rows,

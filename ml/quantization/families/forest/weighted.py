@@ -14,7 +14,6 @@ from ml.quantization.families.forest.answering import (
     add_leaves,
     float_rows,
     threads,
-    tree_sums,
 )
 from ml.quantization.families.forest.losses import softmax
 from ml.quantization.graph import Array
@@ -32,7 +31,7 @@ class VotingTrees:
         self.weights: Array = component["estimator_weights_"]
 
     @cached_property
-    def sums(self) -> TreeSum | None:
+    def sums(self) -> TreeSum:
         """The trees, laid out, with the votes of each at its leaves."""
         trees, count = self.forest.trees, len(self.classes)
         per_tree = (trees.sizes + 1) // 2
@@ -41,12 +40,10 @@ class VotingTrees:
         votes = np.repeat((-1 / (count - 1) * weight)[:, np.newaxis], count, axis=1)
         votes[np.arange(len(chosen)), chosen] = weight
         ids = np.arange(len(chosen))
-        return tree_sums(self.forest.shape, ids, votes, 1, self.forest.n_features)
+        return TreeSum(self.forest.shape, ids, votes, 1, self.forest.n_features)
 
     def decision_function(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Weighted votes: (n,) for two classes."""
-        if self.sums is None:
-            return None
         votes = add_leaves(
             self.sums,
             rows,
@@ -96,7 +93,7 @@ class MedianTrees:
     def nodes(self) -> Nodes | None:
         """The trees, laid out, with the row of each leaf."""
         forest = self.forest
-        return tree_sum.lay_out(forest.shape, forest.trees.ids, forest.n_features)
+        return tree_sum.lay_out(forest.shape, forest.trees.ids, forest.n_features, doubled=False)
 
     def predict(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The value up to which half of the weight lies."""
@@ -104,9 +101,7 @@ class MedianTrees:
         if prepared is None or self.nodes is None:
             return None
         jobs = threads(n_jobs, self.component)
-        reached = tree_sum.payloads(
-            self.nodes, prepared[0], len(rows), missing=False, threads=jobs
-        )
+        reached = tree_sum.payloads(self.nodes, prepared[0], len(rows), jobs)
         values = self.forest.trees.rows[:, 0][reached]
         order = np.argsort(values, axis=1)
         cumulated = np.cumsum(self.weights[order], axis=1)
