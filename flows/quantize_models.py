@@ -93,7 +93,8 @@ def process(jobs: list[dict[str, Any]], runner: TaskRunner[Any]) -> Iterator[dic
     for start in range(0, len(jobs), JOBS_PER_WAVE):
         wave = jobs[start : start + JOBS_PER_WAVE]
         quantized = runner.map(quantize, {"job": wave})
-        evaluated = runner.map(evaluate, {"job": wave, "record": list(quantized)})
+        work = [{"job": job, "record": made} for job, made in zip(wave, quantized, strict=True)]
+        evaluated = runner.map(evaluate, {"work": work})
         running += zip(wave, quantized, evaluated, strict=True)
     for job, first, second in running:
         yield outcome_of(job, first, second)

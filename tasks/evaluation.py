@@ -16,7 +16,7 @@ from tasks.retries import may_pass
 
 @task(
     name="evaluate",
-    task_run_name="evaluate {job[name]}",
+    task_run_name="evaluate {work[job][name]}",
     retries=len(RETRY_DELAYS_SECONDS),
     retry_delay_seconds=list(RETRY_DELAYS_SECONDS),
     retry_jitter_factor=0.5,
@@ -24,9 +24,14 @@ from tasks.retries import may_pass
     cache_policy=NO_CACHE,
     result_serializer="json",
 )
-def evaluate(job: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """The model's outcome (`Outcome.to_json`), its artifact stored if it is to be served."""
-    outcome = evaluate_job(Job(**job), record)
+def evaluate(work: dict[str, Any]) -> dict[str, Any]:
+    """The model's outcome (`Outcome.to_json`), its artifact stored if it is to be served.
+
+    `work` holds the `job` and the `record` that `quantize` made of it. They come in one parameter
+    for a reason: for a future that is a parameter itself, Prefect asks the server for its state,
+    which takes longer than all else it does for a task.
+    """
+    outcome = evaluate_job(Job(**work["job"]), work["record"])
     get_run_logger().info("%s", describe(outcome))
     return outcome.to_json()
 

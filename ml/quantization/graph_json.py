@@ -102,9 +102,12 @@ def node_from_json(value: Any, *, n_arrays: int, limits: Limits) -> Node:
         Anything outside the grammar, an array that does not exist, a reference to a node that
         does not come earlier.
     LimitError
-        More nodes or deeper nesting than `limits` allows.
+        More nodes or deeper nesting than `limits`, or this interpreter's stack, allow.
     """
-    return _Reader(n_arrays, limits).read(value, 0)
+    try:
+        return _Reader(n_arrays, limits).read(value, 0)
+    except RecursionError:
+        raise LimitError("nested too deep to be read", where="graph") from None
 
 
 @dataclass(slots=True)
@@ -164,8 +167,11 @@ class _Reader:
         _arity(rest, 2, "dict")
         keys, values = (self.read(item, depth + 1) for item in rest)
         for side in (keys, values):
-            if not isinstance(side, SequenceNode | StringsNode | NumbersNode):
-                _refuse("dict keys and values are sequences", type(side).__name__)
+            if not isinstance(side, SequenceNode | StringsNode | NumbersNode) or side.kind not in (
+                "list",
+                "tuple",
+            ):
+                _refuse("dict keys and values are lists or tuples", type(side).__name__)
         if (
             isinstance(keys, SequenceNode)
             and isinstance(values, SequenceNode)
@@ -178,7 +184,7 @@ class _Reader:
         if not 1 <= len(rest) <= 4:
             _refuse("not an object node", rest)
         fields = [*rest[1:], *([None] * (4 - len(rest)))]
-        args = fields[0] or []
+        args = fields[0] if len(rest) > 1 else []
         if not isinstance(args, list):
             _refuse("arguments of an object are a list", args)
         return ObjectNode(
@@ -199,6 +205,8 @@ class _Reader:
             if not isinstance(part, list) or len(part) != 2 or not isinstance(part[0], str):
                 _refuse("a part is [name, node]", part)
             read.append((part[0], self.read(part[1], depth + 1)))
+        if len(dict(read)) != len(read):
+            _refuse("a part that stands twice", [part[0] for part in parts])
         return PackedNode(_text(family), self._name(name), tuple(read), identity)
 
     def _array(self, rest: list[Any], _: int) -> Node:
@@ -210,7 +218,7 @@ class _Reader:
         shape, names, columns, itemsize, offsets = rest
         if not all(isinstance(part, list) for part in (shape, names, columns, offsets)):
             _refuse("not a record array", rest)
-        if not len(names) == len(columns) == len(offsets):
+        if not 0 < len(names) == len(columns) == len(offsets):
             _refuse("a record array needs a column and an offset for each name", rest)
         return RecordArrayNode(
             self._shape(shape),

@@ -32,7 +32,7 @@ def _generator(state: Any, path: str) -> Any:
 
 
 def _check_positions(state: Any, path: str) -> None:
-    """numpy reads the next word at these positions without looking whether there is one."""
+    """Refuse a position that numpy would read at without looking whether a word is there."""
     for held, key, words in (
         (state["state"], "pos", MERSENNE_WORDS),
         (state, "buffer_pos", PHILOX_WORDS),

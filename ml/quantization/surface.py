@@ -102,9 +102,11 @@ def task_of(model: Any) -> str:
 
 
 def is_estimator(value: Any) -> bool:
-    """Whether an object answers any of the methods that predictions come from."""
-    return not isinstance(value, type) and any(
-        callable(_get(value, name)) for name in ("predict", "transform", "fit_predict", "decode")
+    """Whether an object is asked something: a fitted estimator, of scikit-learn or alike."""
+    if isinstance(value, type):
+        return False
+    return any(callable(_get(value, name)) for name in ("predict", "transform", "decode")) or all(
+        callable(_get(value, name)) for name in ("fit", "get_params")
     )
 
 

@@ -1,7 +1,9 @@
 """State that native code trusts blindly, checked before an object is made of it.
 
-scikit-learn's trees and k-d trees, and scipy's sparse matrices, follow the indices in their
-state without looking: a wrong one crashes or hangs the process.
+scikit-learn's trees, k-d trees and support vector machines, and scipy's sparse matrices, follow
+the indices and sizes in their state without looking: a wrong one crashes or hangs the process. An
+estimator checks rows against its own `n_features_in_` and hands them to its trees unseen, so
+those are held against it as well.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ml.quantization.errors import SemanticError
+from ml.quantization.values import fitting
 
 
 def check_state(type_name: str, args: list[Any], state: Any, path: str) -> None:
@@ -24,12 +27,8 @@ def check_state(type_name: str, args: list[Any], state: Any, path: str) -> None:
     """
     validator = _VALIDATORS.get(type_name)
     if validator is not None:
-        try:
+        with fitting(f"the state of {type_name} has another shape", path):
             validator(args, state, path)
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-            if isinstance(error, SemanticError):
-                raise
-            _refuse(path, f"the state of {type_name} has another shape", str(error))
 
 
 def check_links(left: Any, right: Any, n_nodes: int, path: str) -> None:
@@ -53,8 +52,10 @@ def check_links(left: Any, right: Any, n_nodes: int, path: str) -> None:
 def _check_tree(args: list[Any], state: Any, path: str) -> None:
     n_features, n_classes, n_outputs = int(args[0]), np.asarray(args[1]), int(args[2])
     nodes, values, count = state["nodes"], state["values"], state["node_count"]
-    if nodes.ndim != 1 or not 0 < count <= len(nodes):
+    if type(count) is not int or nodes.ndim != 1 or not 0 < count <= len(nodes):
         _refuse(path, "node_count does not fit the nodes", f"{count} of {len(nodes)}")
+    if n_classes.dtype.kind not in "iu" or not 0 < n_features < 1 << 31:
+        _refuse(path, "n_features and n_classes are counts", f"{n_features}, {n_classes.dtype}")
     if n_classes.shape != (n_outputs,) or n_outputs < 1 or n_classes.min() < 1:
         _refuse(path, "n_classes does not fit n_outputs", str(n_classes))
     if values.shape != (len(nodes), n_outputs, int(n_classes.max())):
@@ -81,6 +82,79 @@ def _check_predictor(args: list[Any], state: Any, path: str) -> None:
             _refuse(path, f"{name} has another shape", str(sets.shape))
         if categorical.any() and int(nodes["bitset_idx"][categorical].max()) >= len(sets):
             _refuse(path, "a histogram bitset is out of range", name)
+
+
+def _check_tree_owner(args: list[Any], state: Any, path: str) -> None:
+    if "tree_" in state and state["tree_"].n_features != state["n_features_in_"]:
+        _refuse(path, "a tree looks at other columns than its estimator has", "")
+
+
+def _check_forest(args: list[Any], state: Any, path: str) -> None:
+    for tree in _flat(state.get("estimators_", ())):
+        if tree.n_features_in_ != state["n_features_in_"]:
+            _refuse(path, "a tree looks at other columns than its forest has", "")
+
+
+def _check_boosting(args: list[Any], state: Any, path: str) -> None:
+    _check_forest(args, state, path)
+    stages = state.get("estimators_")
+    if stages is not None and (
+        stages.ndim != 2 or stages.shape[1] != state["n_trees_per_iteration_"]
+    ):
+        _refuse(path, "stages of another width than a prediction", str(stages.shape))
+
+
+def _check_isolation(args: list[Any], state: Any, path: str) -> None:
+    trees = state.get("estimators_", ())
+    columns = state.get("estimators_features_", ())
+    if len(trees) != len(columns):
+        _refuse(path, "columns for another number of trees", f"{len(columns)}, not {len(trees)}")
+    for tree, held in zip(trees, columns, strict=True):
+        seen = (tree.n_features_in_, state["n_features_in_"])
+        if held.ndim != 1 or len(held) != seen[0] or len(held) > seen[1]:
+            _refuse(path, "a tree looks at other columns than it is given", str(seen))
+        if not (held.min() >= 0 and held.max() < seen[1]):
+            _refuse(path, "a column of a tree is out of range", f"{seen[1]} columns")
+
+
+def _check_histogram(args: list[Any], state: Any, path: str) -> None:
+    iterations = state.get("_predictors", ())
+    if not iterations:
+        return
+    n_features = state["n_features_in_"]
+    if state["_n_features"] > n_features:
+        _refuse(path, "trees for more columns than the model has", str(state["_n_features"]))
+    for predictors in iterations:
+        if len(predictors) != state["n_trees_per_iteration_"]:
+            _refuse(path, "an iteration of another width than a prediction", str(len(predictors)))
+        for predictor in predictors:
+            feature = predictor.nodes["feature_idx"][predictor.nodes["is_leaf"] == 0]
+            if feature.size and not (feature.min() >= 0 and feature.max() < state["_n_features"]):
+                _refuse(path, "a tree feature is out of range", f"{state['_n_features']} columns")
+
+
+def _check_support(args: list[Any], state: Any, path: str) -> None:
+    if "support_" not in state:
+        return
+    counts, rows = state["_n_support"], len(state["support_"])
+    classes = len(counts)
+    shape = (classes - 1, rows)
+    if classes < 2 or state["_dual_coef_"].shape != shape:
+        _refuse(path, "coefficients do not fit the support vectors", str(shape))
+    if state["_intercept_"].shape != (classes * (classes - 1) // 2,):
+        _refuse(path, "intercepts do not fit the classes", str(classes))
+    fitted = state["shape_fit_"]
+    if rows and not (state["support_"].min() >= 0 and state["support_"].max() < fitted[0]):
+        _refuse(path, "a support vector is out of range", f"{fitted[0]} rows")
+    if "classes_" in state and (counts.min() < 0 or counts.sum() != rows):
+        _refuse(path, "support vectors of the classes do not add up", f"{rows} rows")
+    vectors = state["support_vectors_"]
+    if state["kernel"] != "precomputed" and vectors.shape != (rows, state["n_features_in_"]):
+        _refuse(path, "support vectors of another shape", str(vectors.shape))
+
+
+def _flat(trees: Any) -> Any:
+    return trees.flat if isinstance(trees, np.ndarray) else trees
 
 
 def _check_compressed(args: list[Any], state: Any, path: str, *, rows: bool) -> None:
@@ -134,20 +208,58 @@ def _refuse(path: str, what: str, got: str) -> NoReturn:
     raise SemanticError(what, where=path or "model", got=got)
 
 
-_VALIDATORS: dict[str, Callable[[list[Any], Any, str], None]] = {
-    "sklearn.tree._tree:Tree": _check_tree,
-    "ml.quantization.restored_trees:RestoredTree": _check_tree,
-    "ml.quantization.restored_trees:RestoredLeaves": _check_tree,
-    "ml.quantization.restored_trees:RestoredPredictor": _check_predictor,
-    "sklearn.ensemble._hist_gradient_boosting.predictor:TreePredictor": _check_predictor,
-    "scipy.sparse._csr:csr_matrix": _check_csr,
-    "scipy.sparse._csr:csr_array": _check_csr,
-    "scipy.sparse._csc:csc_matrix": _check_csc,
-    "scipy.sparse._csc:csc_array": _check_csc,
-    "sklearn.neighbors._kd_tree:KDTree": _check_binary_tree,
-    "sklearn.neighbors._kd_tree:KDTree64": _check_binary_tree,
-    "sklearn.neighbors._kd_tree:KDTree32": _check_binary_tree,
-    "sklearn.neighbors._ball_tree:BallTree": _check_binary_tree,
-    "sklearn.neighbors._ball_tree:BallTree64": _check_binary_tree,
-    "sklearn.neighbors._ball_tree:BallTree32": _check_binary_tree,
+_Validator = Callable[[list[Any], Any, str], None]
+_ENSEMBLE = "sklearn.ensemble."
+_HISTOGRAM = f"{_ENSEMBLE}_hist_gradient_boosting."
+_RESTORED = "ml.quantization.restored_trees:"
+
+
+def _named(validator: _Validator, module: str, *names: str) -> dict[str, _Validator]:
+    return dict.fromkeys((f"{module}{name}" for name in names), validator)
+
+
+_VALIDATORS: dict[str, _Validator] = {
+    **_named(_check_tree, "sklearn.tree._tree:", "Tree"),
+    **_named(_check_tree, _RESTORED, "RestoredTree", "RestoredLeaves"),
+    **_named(_check_predictor, f"{_HISTOGRAM}predictor:", "TreePredictor"),
+    **_named(_check_predictor, _RESTORED, "RestoredPredictor"),
+    **_named(_check_csr, "scipy.sparse._csr:", "csr_matrix", "csr_array"),
+    **_named(_check_csc, "scipy.sparse._csc:", "csc_matrix", "csc_array"),
+    **_named(_check_binary_tree, "sklearn.neighbors._kd_tree:", "KDTree", "KDTree64", "KDTree32"),
+    **_named(
+        _check_binary_tree, "sklearn.neighbors._ball_tree:", "BallTree", "BallTree64", "BallTree32"
+    ),
+    **_named(
+        _check_tree_owner,
+        "sklearn.tree._classes:",
+        "DecisionTreeClassifier",
+        "DecisionTreeRegressor",
+        "ExtraTreeClassifier",
+        "ExtraTreeRegressor",
+    ),
+    **_named(
+        _check_forest,
+        f"{_ENSEMBLE}_forest:",
+        "RandomForestClassifier",
+        "RandomForestRegressor",
+        "ExtraTreesClassifier",
+        "ExtraTreesRegressor",
+        "RandomTreesEmbedding",
+    ),
+    **_named(
+        _check_boosting,
+        f"{_ENSEMBLE}_gb:",
+        "GradientBoostingClassifier",
+        "GradientBoostingRegressor",
+    ),
+    **_named(_check_isolation, f"{_ENSEMBLE}_iforest:", "IsolationForest"),
+    **_named(
+        _check_histogram,
+        f"{_HISTOGRAM}gradient_boosting:",
+        "HistGradientBoostingClassifier",
+        "HistGradientBoostingRegressor",
+    ),
+    **_named(
+        _check_support, "sklearn.svm._classes:", "SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM"
+    ),
 }

@@ -170,8 +170,6 @@ def record_array(node: RecordArrayNode, columns: list[Any], path: str) -> Array:
                 "itemsize": node.itemsize,
             }
         )
-        if dtype.hasobject:
-            raise ValueError("records of objects")
         records = np.zeros(node.shape, dtype=dtype)
         for name, column in zip(node.names, columns, strict=True):
             records[name] = column

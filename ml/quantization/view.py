@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ml.quantization.codecs import codes_and_scale, decode_strings
-from ml.quantization.families import Lowered, family_named, family_of
+from ml.quantization.errors import FormatError
+from ml.quantization.families import Lowered, family_of
 from ml.quantization.graph import (
     Array,
     ArrayNode,
@@ -26,6 +25,7 @@ from ml.quantization.graph import (
     StringsNode,
     attributes,
     children,
+    entry_step,
     join,
     walk,
 )
@@ -95,13 +95,14 @@ class View:
     def is_plain(self, name: str) -> bool:
         """Whether the attribute is stored as the value it is: an array, a number, text, None.
 
-        The parts of a packed component are its own, whatever their names; only a fitted
-        attribute's name (one that ends in an underscore) means in it what it means outside.
+        The parts of a packed component are its own, whatever their names: of them only an array
+        with a fitted attribute's name (one that ends in an underscore) is that attribute.
         """
-        if name not in self or (isinstance(self.node, PackedNode) and not name.endswith("_")):
-            return False
+        node = self._attributes.get(name, _ABSENT)
+        if isinstance(self.node, PackedNode):
+            return name.endswith("_") and isinstance(node, ArrayNode)
         plain = (ArrayNode, ObjectArrayNode, ScalarNode, str, int, float, type(None))
-        return isinstance(self._attributes[name], plain)
+        return isinstance(node, plain)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The attribute, or `default` when it is not stored."""
@@ -117,9 +118,18 @@ class View:
         return codes_and_scale(stored(node.array))
 
     def lower(self, exact: bool) -> Lowered | None:
-        """The component's fast predictor, when its family has one."""
-        family = family_named(self.family)
-        return family.lower(self, exact) if family.lower is not None else None
+        """The component's fast predictor, when its family has one.
+
+        Raises
+        ------
+        FormatError, SemanticError
+            A family that this library lacks, or values that the family cannot use.
+        """
+        family = known_family(self.family, self.path)
+        if family.lower is None:
+            return None
+        with fitting(f"values that family {self.family} cannot use", self.path):
+            return family.lower(self, exact)
 
 
 def view_value(node: Node, context: Context, path: str) -> Any:
@@ -133,6 +143,8 @@ def view_value(node: Node, context: Context, path: str) -> Any:
         case ObjectNode() | PackedNode():
             return View(node, context, path)
         case RefNode(target=target):
+            if target not in context.identified:
+                raise FormatError("a reference to a node that is not there", where=path)
             return view_value(context.identified[target], context, path)
         case ArrayNode(array=index):
             return context.arrays[index]
@@ -145,29 +157,20 @@ def view_value(node: Node, context: Context, path: str) -> Any:
             return tuple(items) if kind == "tuple" else items
         case DictNode(keys=keys):
             names = view_value(keys, context, path)
-            if isinstance(node.values, SequenceNode):
-                steps = [(str(name), item) for name, item in zip(names, node.values.items)]  # noqa: B905
-                return dict(
-                    zip(
-                        names,
-                        (view_value(item, context, join(path, step)) for step, item in steps),
-                        strict=True,
-                    )
-                )
-            return dict(zip(names, view_value(node.values, context, path), strict=True))
+            if isinstance(node.values, SequenceNode) and len(node.values.items) == len(names):
+                values = [
+                    view_value(item, context, join(path, entry_step(name)))
+                    for name, item in zip(names, node.values.items, strict=True)
+                ]
+            else:
+                values = view_value(node.values, context, path)
+            return dict_value(names, values, path)
         case StringsNode(kind=kind, blob=blob, lengths=lengths):
             texts = decode_strings(context.arrays[blob], context.arrays[lengths])
             return tuple(texts) if kind == "tuple" else texts
-        case NumbersNode(kind=kind, array=index):
-            values = context.arrays[index].tolist()
-            return tuple(values) if kind == "tuple" else values
+        case NumbersNode(kind=kind, item=item, array=index):
+            return numbers_value(kind, item, context.arrays[index], path)
         case ObjectArrayNode(shape=shape, items=content):
-            return _object_array(shape, view_value(content, context, path))
+            return object_array(shape, view_value(content, context, path), path)
         case _:
             return node
-
-
-def _object_array(shape: tuple[int, ...], items: list[Any]) -> Array:
-    flat = np.empty(len(items), dtype=object)
-    flat[:] = items
-    return flat.reshape(shape)

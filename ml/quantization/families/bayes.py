@@ -48,7 +48,6 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         prior, mean, variance = (component[n] for n in ("class_prior_", "theta_", "var_"))
 
         def gaussian(rows: Array) -> Array | None:
-            # float32 rows keep their type in a sum whose rounding depends on the memory order.
             finite = np.isfinite(rows).all()
             return gaussian_likelihood(rows, prior, mean, variance) if finite else None
 
@@ -136,13 +135,12 @@ def _discrete(component: Component) -> Lowered | None:
 def _categorical(component: Component) -> Lowered | None:
     tables = list(component["feature_log_prob_"])
     prior = component["class_log_prior_"]
+    limits = np.array([table.shape[1] for table in tables])
 
     def joint(rows: Array) -> Array | None:
-        if not np.isfinite(rows).all() or (rows < 0).any():
-            return None
+        if not ((rows >= 0) & (rows < limits)).all():
+            return None  # NaN, infinity, or a category that was never seen
         codes = rows.astype(np.int64)
-        if (codes.max(axis=0) >= np.array([table.shape[1] for table in tables])).any():
-            return None
         likelihood: Array = np.zeros((len(codes), len(prior)))
         for index, table in enumerate(tables):
             likelihood += table[:, codes[:, index]].T

@@ -147,6 +147,9 @@ class Family:
         bit the same. The parts are nodes; their arrays get slots by the same `slots` mapping.
     unpack : callable or None
         The inverse. Must validate: the parts may come from a hostile file (`SemanticError`).
+    coarsen : callable or None
+        `coarsen(packed, arrays, bits) -> (packed, reason)`: the packed component at 8 or 16 bits,
+        where that takes more than a scheme for each of its arrays, and what was done in a clause.
     lower : callable or None
         `lower(component, exact) -> Lowered | None`. With `exact=True` only a predictor whose
         every output is bit-identical to the restored estimator's may be returned; otherwise
@@ -161,6 +164,7 @@ class Family:
     residue: Mapping[str, str] = field(default_factory=dict)
     pack: Callable[[ObjectNode, Arrays], PackedNode | None] | None = None
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
+    coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None
     lower: Callable[[Component, bool], Lowered | None] | None = None
     examples: Callable[[], Iterable[Example]] = _no_examples
 

@@ -182,15 +182,14 @@ class _Linear:
         by_blas = self._by_blas(answer)
         if self.exact:
             return by_blas
-        kernel, finish = getattr(linear_rows(), answer.kernel), answer.finish
+        kernel: Callable[..., Array] = getattr(linear_rows(), answer.kernel)
         operands = cache(lambda: kernel_operands(self.weights(), self.bias))
 
         def call(rows: Array) -> Array | None:
             weights, bias = operands()
             if suits_kernel(rows, weights):
                 found = kernel(rows, weights, bias)
-                answered: Array | None = finish(found) if is_usable(found) else None
-                return answered
+                return answer.finish(found) if is_usable(found) else None
             return by_blas(rows)
 
         return call

@@ -23,8 +23,12 @@ def lower(component: Component, exact: bool) -> Lowered | None:
     if steps is None or not isinstance(width, int):
         return None
 
+    # Whether the mean is rounded to float32 before it is taken from float32 rows depends on
+    # scikit-learn's version: where every bit counts, it answers for itself.
+    refused = "f" if exact and component.type == _STANDARD else ""
+
     def transform(rows: Array) -> Array | None:
-        if not np.isfinite(rows).all():
+        if rows.dtype.char == refused or not np.isfinite(rows).all():
             return None
         # In place on a copy, in the dtype of the rows: what scikit-learn does, to the bit.
         result = rows.copy(order="K")

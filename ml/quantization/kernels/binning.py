@@ -20,6 +20,54 @@ GROUP = 8
 MOST_CODES = 1 << 24  # integers up to here are exact in float32
 
 
+FANOUT = 16
+
+
+def pad_table(table: Doubles, sizes: Indices) -> tuple[Doubles, Indices, Doubles]:
+    """`(table, starts, pivots)` as `code_rows` searches them.
+
+    Where no column has more than 255 thresholds, each is filled up to 256 with infinities, and
+    every 16th is a pivot: counting the pivots below x and then the thresholds of one run of 16
+    takes two vector comparisons. Otherwise there are no pivots, and the search is binary.
+    """
+    if not sizes.size or int(sizes.max()) >= FANOUT * FANOUT:
+        return (
+            table,
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            np.empty((0, FANOUT)),
+        )
+    padded = np.full((sizes.size, FANOUT * FANOUT), np.inf)
+    padded[np.arange(FANOUT * FANOUT) < sizes[:, None]] = table
+    starts = np.arange(sizes.size + 1, dtype=np.int64) * FANOUT * FANOUT
+    pivots = np.ascontiguousarray(padded[:, FANOUT - 1 :: FANOUT])
+    return padded.reshape(-1), starts, pivots
+
+
+@compiled
+def _count_below(table: Doubles, low: np.uint64, pivots: Doubles, x: float) -> np.uint64:
+    run = np.uint64(0)
+    for k in range(FANOUT):
+        run += np.uint64(pivots[k] < x)
+    if run == np.uint64(FANOUT):  # above the last padding: x is infinite
+        return run * np.uint64(FANOUT)
+    run *= np.uint64(FANOUT)
+    within = np.uint64(0)
+    for k in range(FANOUT):
+        within += np.uint64(table[low + run + np.uint64(k)] < x)
+    return run + within
+
+
+@compiled
+def _search(table: Doubles, low: np.uint64, size: np.uint64, x: float) -> np.uint64:
+    one = np.uint64(1)
+    at = low
+    while size > one:
+        half = size >> one
+        at += half * np.uint64(table[at + half - one] < x)
+        size -= half
+    return at - low + np.uint64(size == one and table[at] < x)
+
+
 @compiled
 def code_rows(
     rows: Doubles,
@@ -27,6 +75,7 @@ def code_rows(
     columns: Indices,
     table: Doubles,
     starts: Indices,
+    pivots: Doubles,
     first: int,
     last: int,
     out: Floats,
@@ -41,8 +90,10 @@ def code_rows(
         All rows, flat.
     columns : int64, shape (k,)
         Feature of each output column.
-    table, starts : float64, int64 of shape (k + 1,)
-        The sorted thresholds of column j are `table[starts[j] : starts[j + 1]]`.
+    table, starts, pivots
+        As `pad_table` gives them: the sorted thresholds of each column.
+    first : int
+        A multiple of eight.
     out : float32
         Rows in groups of eight (see `traversal`): column j of a row receives the number of
         thresholds below its value, or NaN.
@@ -56,24 +107,17 @@ def code_rows(
         at = row // GROUP * stride + row % GROUP
         for j in range(columns.size):
             x = rows[row * n_features + columns[j]]
-            if x != x:
-                missing = True
-                out[at + j * GROUP] = infinity if doubled else np.float32(np.nan)
-                if doubled:
-                    out[at + (j + width) * GROUP] = -infinity
-                continue
-            # Without branches: the outcome of each comparison is a coin toss to a predictor.
             low = np.uint64(starts[j])
-            size = np.uint64(starts[j + 1]) - low
-            while size > np.uint64(1):
-                half = size >> np.uint64(1)
-                low += half if table[low + half - np.uint64(1)] < x else np.uint64(0)
-                size -= half
-            low += np.uint64(1) if size and table[low] < x else np.uint64(0)
-            code = np.float32(np.int64(low) - starts[j])
-            out[at + j * GROUP] = code
+            if pivots.shape[0]:
+                code = np.float32(_count_below(table, low, pivots[j], x))
+            else:
+                code = np.float32(_search(table, low, np.uint64(starts[j + 1]) - low, x))
+            absent = x != x
+            missing |= absent
+            out[at] = (infinity if doubled else np.float32(np.nan)) if absent else code
             if doubled:
-                out[at + (j + width) * GROUP] = code
+                out[at + width * GROUP] = -infinity if absent else code
+            at += GROUP
     return missing
 
 

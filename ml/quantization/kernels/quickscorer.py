@@ -18,7 +18,8 @@ from numba.extending import intrinsic
 from ml.quantization.kernels.compile import compiled
 
 GROUP = 8
-LANES = 64
+LANES = 256  # rows of a block: enough to amortise what is done once a split
+STEP = 64
 MOST_LEAVES = 64
 
 Masks = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
@@ -76,6 +77,7 @@ def sum_masked(
     first: int,
     last: int,
     payload: npt.NDArray[np.uint32],
+    leaf_values: npt.NDArray[np.float64],
     ends: npt.NDArray[np.uint32],
     places: npt.NDArray[np.uint32],
     values: npt.NDArray[np.float64],
@@ -95,36 +97,64 @@ def sum_masked(
         All rows in groups of eight (see `traversal`), without NaN.
     first : int
         A multiple of eight.
+    payload : uint32, shape (n_leaves,)
+    leaf_values : float64, shape (n_leaves,)
+        What each leaf adds where `width` is 1.
+    ends, places, values, width, cycle, out
+        As in `traversal.sum_block`.
     """
     every = ~masks.dtype.type(0)
     block = np.zeros((n_features, LANES), dtype=np.float32)
     alive = np.empty(LANES, dtype=masks.dtype)
+    totals = np.zeros((cycle, LANES))
     columns = cycle * width
     for start in range(first, last, LANES):
         count = min(LANES, last - start)
+        lanes = min(LANES, -(-count // STEP) * STEP)
         for lane in range(0, count, GROUP):
             at = (start + lane) * n_features
             for feature in range(n_features):
                 for k in range(GROUP):
                     block[feature, lane + k] = rows[at + feature * GROUP + k]
+        if width == 1:
+            for row in range(count):
+                for column_out in range(cycle):
+                    totals[column_out, row] = out[(start + row) * columns + column_out]
         for tree in range(splits.size - 1):
             alive[:] = every
-            for at in range(splits[tree], splits[tree + 1]):
-                threshold = thresholds[at]
-                mask = masks[at]
-                column = block[features[at]]
-                for lane in range(LANES):
+            at, end = splits[tree], splits[tree + 1]
+            while at + 4 <= end:  # four at once: `alive` is loaded and stored once for them
+                t0, t1, t2, t3 = (
+                    thresholds[at], thresholds[at + 1], thresholds[at + 2], thresholds[at + 3],
+                )  # fmt: skip
+                m0, m1, m2, m3 = masks[at], masks[at + 1], masks[at + 2], masks[at + 3]
+                x0, x1 = block[features[at]], block[features[at + 1]]
+                x2, x3 = block[features[at + 2]], block[features[at + 3]]
+                for lane in range(lanes):
+                    left = alive[lane]
+                    left &= every if x0[lane] <= t0 else m0
+                    left &= every if x1[lane] <= t1 else m1
+                    left &= every if x2[lane] <= t2 else m2
+                    left &= every if x3[lane] <= t3 else m3
+                    alive[lane] = left
+                at += 4
+            for rest in range(at, end):
+                threshold, mask, column = thresholds[rest], masks[rest], block[features[rest]]
+                for lane in range(lanes):
                     alive[lane] &= every if column[lane] <= threshold else mask
-            to = start * columns + (tree % cycle) * width
             base = leaves[tree]
             if width == 1:
-                for row in range(count):
-                    leaf = np.uint64(base + lowest_bit(alive[row]))
-                    out[to] += values[np.uint64(payload[leaf])]
-                    to += columns
+                sums = totals[tree % cycle]
+                for lane in range(lanes):
+                    sums[lane] += leaf_values[base + lowest_bit(alive[lane])]
             else:
+                to = start * columns + (tree % cycle) * width
                 for row in range(count):
                     p = payload[np.uint64(base + lowest_bit(alive[row]))]
                     for e in range(ends[p], ends[p + 1]):
                         out[to + places[e]] += values[e]
                     to += columns
+        if width == 1:
+            for row in range(count):
+                for column_out in range(cycle):
+                    out[(start + row) * columns + column_out] = totals[column_out, row]

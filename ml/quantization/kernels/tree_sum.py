@@ -28,11 +28,11 @@ SMALLEST_BLOCK = 64
 LARGEST_BLOCK = 16384
 # Measured on Zen 4, per row: a masked split, with 32- or 64-bit masks, and a visited node. Below
 # one block of rows the masks have nothing to amortise them.
-MASK_NS = {np.dtype(np.uint32): 0.19, np.dtype(np.uint64): 0.38}
+MASK_NS = {np.dtype(np.uint32): 0.08, np.dtype(np.uint64): 0.16}
 VISIT_NS = 1.5
 FEWEST_MASKED_ROWS = 48
 ROWS_PER_THREAD = 256
-PART_ROWS = 64  # parts of rows start at whole groups and whole blocks of masks
+PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of masks
 
 ANSWERED, REFUSED, MISSING = 0, 1, 2
 
@@ -268,6 +268,7 @@ class TreeSum:
 
     def _masked(self, masks: Masks, flat: Array, out: Array) -> Callable[[int, int], object]:
         table = self.table
+        leaf_values = table.values[masks.payload] if table.width == 1 else table.values
 
         def work(first: int, last: int) -> None:
             quickscorer.sum_masked(
@@ -281,6 +282,7 @@ class TreeSum:
                 first,
                 last,
                 masks.payload,
+                leaf_values,
                 table.ends,
                 table.places,
                 table.values,
@@ -409,6 +411,7 @@ def answer_one_coded(
     columns: npt.NDArray[np.int64],
     edges: npt.NDArray[np.float64],
     edge_starts: npt.NDArray[np.int64],
+    pivots: npt.NDArray[np.float64],
     n_columns: int,
     doubled: bool,
     shift: int,
@@ -429,7 +432,7 @@ def answer_one_coded(
     group = np.empty(n_columns * (2 if doubled else 1) * traversal.GROUP, dtype=np.float32)
     group[0] = np.float32(0.0)
     missing = code_rows(
-        row, row.size, columns, edges, edge_starts, 0, 1, group, n_columns, doubled
+        row, row.size, columns, edges, edge_starts, pivots, 0, 1, group, n_columns, doubled
     )
     if missing and not doubled:
         return MISSING

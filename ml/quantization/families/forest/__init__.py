@@ -27,6 +27,13 @@ def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
     return packing.unpack(node, arrays)
 
 
+def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, str]:
+    """The packed forest at 8 or 16 bits, and what was done in a clause."""
+    from ml.quantization.families.forest import coarsening
+
+    return coarsening.coarsen(packed, arrays, bits)
+
+
 def lower(component: Component, exact: bool) -> Lowered | None:
     """The fast predictor: bit for bit the restored estimator's answers, so `exact` or not."""
     from ml.quantization.families.forest import lowering
@@ -40,6 +47,7 @@ FAMILY = Family(
     residue=RESIDUE,
     pack=pack,
     unpack=unpack,
+    coarsen=coarsen,
     lower=lower,
     examples=examples,
 )

@@ -34,7 +34,7 @@ PART_NAMES = (
     "tree_counts",
     "tree_codes",
     "tree_scales",
-    "tree_lows",
+    "tree_centre",
     "tree_left",
     "tree_right_gap",
     "tree_categorical",

@@ -31,8 +31,8 @@ class Coding:
 
     Attributes
     ----------
-    columns, table, starts
-        Numerical features that are looked at, and their sorted thresholds.
+    columns, table, starts, pivots
+        Numerical features that are looked at, and their sorted thresholds: `binning.pad_table`.
     category_columns, left, known, missing_left
         One entry for each different categorical split.
     shape : Shape
@@ -42,6 +42,7 @@ class Coding:
     columns: Array
     table: Array
     starts: Array
+    pivots: Array
     category_columns: Array
     left: Array
     known: Array
@@ -111,6 +112,7 @@ class HistogramTrees:
             coding.columns,
             coding.table,
             coding.starts,
+            coding.pivots,
             coding.width,
             nodes.doubled,
             nodes.shift,
@@ -145,6 +147,7 @@ class HistogramTrees:
                     coding.columns,
                     coding.table,
                     coding.starts,
+                    coding.pivots,
                     first,
                     last,
                     flat_out,
@@ -281,7 +284,7 @@ def _coding(forest: PackedForest, known: dict[int, Array]) -> Coding:
     )
     numeric = ~categorical
     columns, place = np.unique(feature[numeric], return_inverse=True)
-    table, starts, ranks = _tables(place.reshape(-1), trees.threshold[numeric], len(columns))
+    table, sizes, ranks = _tables(place.reshape(-1), trees.threshold[numeric], len(columns))
     coded_feature = np.empty(feature.size, dtype=np.int32)
     coded_threshold = np.full(feature.size, 0.5, dtype=np.float32)
     coded_feature[numeric] = place.reshape(-1)
@@ -299,8 +302,7 @@ def _coding(forest: PackedForest, known: dict[int, Array]) -> Coding:
         seen[row, known[at].astype(np.int64)] = 1
     return Coding(
         columns,
-        table,
-        starts,
+        *binning.pad_table(table, sizes),
         np.ascontiguousarray(distinct[:, 0]),
         np.unpackbits(bits, axis=1, bitorder="little").reshape(-1, CATEGORIES),
         seen,
@@ -319,11 +321,9 @@ def _coding(forest: PackedForest, known: dict[int, Array]) -> Coding:
 
 
 def _tables(place: Array, threshold: Array, count: int) -> tuple[Array, Array, Array]:
-    """The sorted thresholds of each column, where each starts, and each split's rank."""
+    """The sorted thresholds of all columns, how many each has, and each split's rank."""
     ranked = rank_thresholds(place, threshold.astype(np.float64), count, always=True)
     assert ranked is not None
     ranks = np.empty(place.size, dtype=np.float32)
     ranks[by_feature(place)] = ranked.ranks
-    sizes = ranked.sizes.astype(np.int64)
-    table = np.array(ranked.table, dtype=np.float64)
-    return table, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), ranks
+    return np.array(ranked.table, dtype=np.float64), ranked.sizes.astype(np.int64), ranks

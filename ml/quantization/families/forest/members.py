@@ -79,9 +79,7 @@ def scatter_members(
 ) -> list[ObjectNode] | None:
     """The member nodes again; None where a varying attribute has another number of values."""
     shared = mapping_items(members.shared)
-    columns = [
-        (name, _values(node, arrays)) for name, node in mapping_items(members.varying)
-    ]
+    columns = [(name, _values(node, arrays)) for name, node in mapping_items(members.varying)]
     if any(len(values) != len(trees) for _, values in columns):
         return None
     return [

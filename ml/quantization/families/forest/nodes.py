@@ -32,6 +32,7 @@ from ml.quantization.kernels.tree_pack import divide_counts, floor_float32
 FRACTION_TOLERANCE = 1e-6
 UNUSED = -2  # what scikit-learn writes as feature and threshold of a leaf
 LEAF = -1
+GAPLESS = "gapless"  # marks the columns of a tree that was saved without missing_go_to_left
 
 _TREE_NAMES = (
     "left_child",
@@ -106,12 +107,15 @@ class ReadForest:
         For each tree its columns by name, in its own numbering.
     counted : bool
         Whether leaves held class counts, as scikit-learn wrote them before 1.3.
+    gapless : bool
+        Whether nodes lacked the flag for missing values, as before 1.3.
     """
 
     trees: PooledTrees
     make: TreeMake | None
     columns: list[dict[str, Array]]
     counted: bool = False
+    gapless: bool = False
 
 
 def read_trees(nodes: list[Node], owner: str, arrays: Arrays) -> ReadForest | None:
@@ -154,7 +158,8 @@ def read_trees(nodes: list[Node], owner: str, arrays: Arrays) -> ReadForest | No
         pooled["missing_go_to_left"][split] != 0,
         rows.reshape(len(rows), make.width),
     )
-    return None if trees is None else ReadForest(trees, make, columns, counted)
+    gapless = any(GAPLESS in table for table in columns)
+    return None if trees is None else ReadForest(trees, make, columns, counted, gapless)
 
 
 def _read_tree(node: Node, arrays: Arrays) -> tuple[TreeMake, dict[str, Array]] | None:
@@ -177,7 +182,9 @@ def _read_tree(node: Node, arrays: Arrays) -> tuple[TreeMake, dict[str, Array]] 
     if table is None or count < 1 or value.ndim != 3 or len(value) != count:
         return None
     # scikit-learn before 1.3 had no missing values: there NaN was refused.
-    table.setdefault("missing_go_to_left", np.zeros(count, dtype=np.uint8))
+    if "missing_go_to_left" not in table:
+        table["missing_go_to_left"] = np.zeros(count, dtype=np.uint8)
+        table[GAPLESS] = table["missing_go_to_left"]
     if any(name not in table for name in _TREE_NAMES):
         return None
     n_classes = tuple(int(number) for number in arrays[classes.array].ravel())
@@ -258,9 +265,10 @@ def _bitsets(
     counts = [len(table["sets"]) for table in columns]
     tree = np.repeat(np.arange(len(columns)), order.sizes)[split][categorical]
     local = index[split][categorical].astype(np.int64)
-    if any(table["sets"].shape[1:] != (8,) for table in columns if len(table["sets"])) or (
-        local >= np.array(counts)[tree]
-    ).any():
+    if (
+        any(table["sets"].shape[1:] != (8,) for table in columns if len(table["sets"]))
+        or (local >= np.array(counts)[tree]).any()
+    ):
         return None
     sets = np.concatenate([table["sets"].reshape(-1, 8) for table in columns])
     return sets[(np.cumsum(counts) - counts)[tree] + local].astype(np.uint32)
@@ -305,7 +313,16 @@ def _pool(
         return None
     ids = np.arange(len(rows), dtype=np.int64)
     return PooledTrees(
-        flags, *formed, feature, threshold, missing_left, rows, ids, order.local, categorical, bitsets
+        flags,
+        *formed,
+        feature,
+        threshold,
+        missing_left,
+        rows,
+        ids,
+        order.local,
+        categorical,
+        bitsets,
     )
 
 
@@ -321,9 +338,7 @@ def _fractions(rows: Array) -> tuple[Array, bool]:
     return divide_counts(rows), True
 
 
-def build_trees(
-    trees: PooledTrees, make: TreeMake, arrays: Arrays, *, valued: bool
-) -> list[Node]:
+def build_trees(trees: PooledTrees, make: TreeMake, arrays: Arrays, *, valued: bool) -> list[Node]:
     """A `Tree` node for each tree of a forest; `valued`: leaf rows are the trees' values."""
     n_classes = ArrayNode(arrays.add(np.array(make.n_classes, dtype=np.int64)))
     records = _records(trees, _TREE_DTYPE)
@@ -354,7 +369,10 @@ def build_trees(
                 [
                     ("max_depth", int(deepest[tree])),
                     ("node_count", int(end - start)),
-                    ("nodes", _record_node(records, slice(int(start), int(end)), _TREE_DTYPE, arrays)),
+                    (
+                        "nodes",
+                        _record_node(records, slice(int(start), int(end)), _TREE_DTYPE, arrays),
+                    ),
                     ("values", ArrayNode(arrays.add(values[start:end]))),
                 ]
             ),

@@ -104,8 +104,31 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
         for name, value in state.items()
         if name not in gone
     ]
-    encoded = encode_parts(read.trees, _layout(kind, read.make, _owner(node.type, held.members), state))
+    encoded = encode_parts(
+        read.trees, _layout(kind, read.make, _owner(node.type, held.members), state)
+    )
     return PackedNode(FAMILY_NAME, node.type, (*kept, *extra, *part_nodes(encoded, arrays)))
+
+
+def old_format_notes(node: ObjectNode, arrays: Arrays) -> tuple[str, ...]:
+    """What is put right when this component is packed: formats that scikit-learn has left behind.
+
+    Empty for components that are no forest, or are of the present format.
+    """
+    kind = KINDS.get(node.type)
+    state = attributes(node)
+    if kind is None or kind.container == "nested" or kind.attribute not in state:
+        return ()
+    held = _find_trees(kind, state, arrays)
+    read = None if held is None else _read(node.type, kind, held, state, arrays)
+    if read is None:
+        return ()
+    notes = []
+    if read.gapless:
+        notes.append("trees saved by scikit-learn 1.2 or older: missing values go right")
+    if read.counted:
+        notes.append("leaves held class counts, as before scikit-learn 1.3: made fractions again")
+    return tuple(notes)
 
 
 def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
@@ -116,14 +139,11 @@ def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
     SemanticError
         Parts that do not fit each other.
     """
-    kind = KINDS.get(node.type)
-    if kind is None:
-        raise SemanticError("not a forest", got=node.type)
+    _, trees = decode_packed(node, arrays)
+    kind = KINDS[node.type]
     held = dict(node.parts)
     make = read_make(held.get("tree_make"))
     members = _members(held)
-    layout = _layout(kind, make, _owner(node.type, members), held)
-    trees = decode_parts(read_parts(node, arrays), layout)
     if make is not None:
         built = build_trees(trees, make, arrays, valued=kind.leaf == "value")
     else:
@@ -140,6 +160,23 @@ def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
     if kind.leaf == "path":
         state += _path_nodes(trees, arrays)
     return ObjectNode(node.type, (), mapping(state), None, node.id)
+
+
+def decode_packed(node: PackedNode, arrays: Arrays) -> tuple[Layout, PooledTrees]:
+    """The trees of a packed component.
+
+    Raises
+    ------
+    SemanticError
+        Not a forest, or parts that do not fit each other.
+    """
+    kind = KINDS.get(node.type)
+    if kind is None:
+        raise SemanticError("not a forest", got=node.type)
+    held = dict(node.parts)
+    make = read_make(held.get("tree_make"))
+    layout = _layout(kind, make, _owner(node.type, _members(held)), held)
+    return layout, decode_parts(read_parts(node, arrays), layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,4 +426,12 @@ def _state(node: ObjectNode) -> DictNode:
     return node.state if isinstance(node.state, DictNode) else mapping([])
 
 
-__all__ = ["pack", "part_nodes", "read_make", "read_parts", "unpack"]
+__all__ = [
+    "decode_packed",
+    "old_format_notes",
+    "pack",
+    "part_nodes",
+    "read_make",
+    "read_parts",
+    "unpack",
+]

@@ -14,7 +14,7 @@
 | `tree_second_leaves` | for those, the distance of its row from the left one's, modulo the number of rows |
 | `tree_rows` | leaf rows as numbers |
 | `tree_counts` | leaf rows as counts: a row is its counts over their sum, output by output |
-| `tree_codes`, `tree_scales`, `tree_lows` | leaf rows as codes: low + scale * code, one pair a tree |
+| `tree_codes`, `tree_scales`, `tree_centre` | leaf rows as codes: centre + scale * (code - half), one scale a tree |
 | `tree_left`, `tree_right_gap` | numbers of the children where nodes are not numbered in preorder |
 | `tree_categorical` | one bit a split, packed: it looks a category up |
 | `tree_bitsets` | the categories that go left, 256 bits for each such split |
@@ -31,6 +31,7 @@ import numpy as np
 
 from ml.quantization.errors import SemanticError
 from ml.quantization.graph import Array
+from ml.quantization.kernels.coarsen import decode_leaves as decode_leaf_codes
 from ml.quantization.kernels.pooled import PooledTrees
 from ml.quantization.kernels.topology import count_leaves, shape, tree_starts
 from ml.quantization.kernels.tree_pack import (
@@ -52,7 +53,15 @@ Parts = dict[str, Any]  # part name -> ndarray, int or bool
 
 PREFIX = "tree_"
 MISSING_LEFT = "tree_missing_left"
-LEAF_PARTS = ("tree_leaves", "tree_second_leaves", "tree_rows", "tree_counts", "tree_codes", "tree_scales", "tree_lows")
+LEAF_PARTS = (
+    "tree_leaves",
+    "tree_second_leaves",
+    "tree_rows",
+    "tree_counts",
+    "tree_codes",
+    "tree_scales",
+    "tree_centre",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +219,21 @@ def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
 def _decode_codes(read: _Reader, flags: Array) -> Array:
     n_trees, width = read.number("tree_count"), read.layout.width
     n_leaves = int(flags.size - flags.sum())
-    codes = read.array("tree_codes", (n_leaves, width), "u").astype(np.float64)
-    scales = read.array("tree_scales", (n_trees, width), "f").astype(np.float64)
-    lows = read.array("tree_lows", (n_trees, width), "f").astype(np.float64)
-    if not (np.isfinite(scales).all() and np.isfinite(lows).all() and (scales >= 0).all()):
-        read.refuse("tree_scales", "finite numbers")
+    codes = read.array("tree_codes", (n_leaves, width), "u")
+    scales = read.array("tree_scales", (n_trees, width), "f")
+    centre = read.array("tree_centre", (width,), "f").astype(np.float64)
+    if codes.dtype.itemsize > 2:
+        read.refuse("tree_codes", "codes of 8 or 16 bits")
+    if not (np.isfinite(scales).all() and np.isfinite(centre).all() and (scales > 0).all()):
+        read.refuse("tree_scales", "finite numbers above zero")
     formed = shape(flags, n_trees)
     assert formed is not None  # checked by the caller
-    tree = np.repeat(np.arange(n_trees), (formed[0] + 1) // 2)
-    values: Array = lows[tree] + scales[tree] * codes
-    return values
+    return decode_leaf_codes(codes, scales, centre, leaf_trees(formed[0]))
+
+
+def leaf_trees(sizes: Array) -> Array:
+    """The tree of each leaf."""
+    return np.repeat(np.arange(len(sizes)), (sizes + 1) // 2)
 
 
 def _decode_thresholds(read: _Reader, feature: Array) -> Array:

@@ -1,0 +1,108 @@
+"""A packed forest at 8 or 16 bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ml.quantization.families.family import Arrays
+from ml.quantization.families.forest import packing
+from ml.quantization.families.forest.kinds import KINDS
+from ml.quantization.families.forest.parts import (
+    LEAF_PARTS,
+    Layout,
+    Parts,
+    encode_leaves,
+    encode_thresholds,
+    leaf_trees,
+)
+from ml.quantization.graph import Node, PackedNode
+from ml.quantization.kernels.coarsen import coarsen_leaves, coarsen_thresholds
+from ml.quantization.kernels.pooled import PooledTrees
+from ml.quantization.kernels.topology import count_leaves
+from ml.quantization.kernels.tree_pack import floor_float32
+
+LEVELS = 255  # thresholds of a feature at 8 bits: a row's value then has 256 possible codes
+FRACTION_STEPS = 255
+FEW_ROWS = 256
+THRESHOLD_PARTS = ("tree_thresholds", "tree_table_sizes", "tree_ranks")
+
+
+def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, str]:
+    """The forest at 8 or 16 bits, and what was done.
+
+    16 bits: float64 thresholds become float32, rounded down, so that a row which float32 can hold
+    goes the same way; leaf values become 16-bit codes with a scale for each tree. Class fractions
+    are kept. 8 bits: moreover at most 255 thresholds a feature, and 8-bit codes.
+
+    Parameters
+    ----------
+    packed : PackedNode
+        As `pack` made it, exact.
+    bits : {8, 16}
+    """
+    layout, trees = packing.decode_packed(packed, arrays)
+    done: list[str] = []
+    threshold = trees.threshold
+    if threshold.dtype == np.float64:
+        threshold = floor_float32(threshold)
+        done.append("thresholds rounded down to float32")
+    if bits == 8:
+        threshold, share = coarsen_thresholds(
+            trees.feature, threshold, _weights(trees), layout.n_features, LEVELS
+        )
+        if share:
+            done.append(f"{LEVELS} thresholds a feature, {share:.0%} of the splits moved")
+    parts = encode_thresholds(trees.feature, threshold, layout.n_features)
+    leaves, note = _leaves(packed, trees, layout, bits)
+    if note:
+        done.append(note)
+    kept: list[tuple[str, Node]] = [
+        (name, value)
+        for name, value in packed.parts
+        if name not in THRESHOLD_PARTS and (name not in LEAF_PARTS or leaves is None)
+    ]
+    parts |= leaves or {}
+    coarse = replace(packed, parts=(*kept, *packing.part_nodes(parts, arrays)))
+    return coarse, "; ".join(done) or f"nothing to round at {bits} bits"
+
+
+def _weights(trees: PooledTrees) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """About how many rows pass each split: the leaves below it.
+
+    The counts themselves are residue. In fully grown trees rows and leaves are the same; in
+    shallow ones the leaves hold similar shares.
+    """
+    leaves = np.empty(trees.split.size, dtype=np.int32)
+    count_leaves(trees.split, trees.sizes, trees.right, leaves)
+    return leaves[trees.split == 1].astype(np.float64)
+
+
+def _leaves(
+    packed: PackedNode, trees: PooledTrees, layout: Layout, bits: int
+) -> tuple[Parts | None, str]:
+    """The parts of rounded leaves, or None where they stay as they are."""
+    kind = KINDS[packed.type]
+    # A table of few different rows is small as it is; ids into a larger one take up to 16 bits.
+    tabulated = "tree_leaves" in dict(packed.parts) or len(trees.rows) == 1
+    if kind.leaf != "value" or len(trees.rows) <= FEW_ROWS or (bits == 16 and tabulated):
+        return None, ""
+    if layout.fractions:
+        if bits > 8:
+            return None, ""
+        grouped = trees.rows.reshape(len(trees.rows), layout.outputs, -1)
+        counts = np.rint(grouped * FRACTION_STEPS)
+        if (counts.sum(axis=2) == 0).any():
+            return None, ""
+        rows = counts / counts.sum(axis=2, keepdims=True)
+        rounded = replace(trees, rows=rows.reshape(trees.rows.shape))
+        return encode_leaves(rounded, layout), f"class fractions in {FRACTION_STEPS} steps"
+    centred = kind.container in ("grid", "nested")
+    tree = leaf_trees(trees.sizes)
+    coded = coarsen_leaves(trees.rows[trees.ids], tree, len(trees.sizes), bits, centred=centred)
+    if coded is None:
+        return None, ""
+    codes, scales, centre = coded
+    parts: Parts = {"tree_codes": codes, "tree_scales": scales, "tree_centre": centre}
+    return parts, f"{bits}-bit leaves with a scale for each tree"
