@@ -156,7 +156,7 @@ def evaluate_job(job: Job, record: dict[str, Any]) -> Outcome:
         outcome = replace(outcome, artifact=None)
     if outcome.status is not Status.FAILED and _same_source(job, outcome):
         finished = outcome.to_json() | {"fingerprint": job.fingerprint}
-        write_json(finished_path(output_dir, job.name), finished)
+        write_json(finished_path(output_dir, job.name), finished, flush=False)
     shutil.rmtree(job.staging, ignore_errors=True)
     return outcome
 

@@ -40,8 +40,14 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, flush: bool = True) -> None:
     """`path` holds `data`, or what it held before.
+
+    Parameters
+    ----------
+    flush : bool
+        False for what can be made again: readers still see the old file or the new one, but a
+        power cut may leave an empty one.
 
     Raises
     ------
@@ -55,18 +61,20 @@ def write_atomically(path: Path, data: bytes) -> None:
             with temporary.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if flush:
+                    os.fsync(stream.fileno())
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
-        sync_directory(path.parent)
+        if flush:
+            sync_directory(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
     """`path` holds `value` as canonical JSON (sorted keys), indented for people."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"))
+    write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"), flush=flush)
 
 
 def move_durably(source: Path, target: Path) -> None:

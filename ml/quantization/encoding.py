@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,10 +55,15 @@ def encode(plan: Plan) -> EncodedModel:
 
 
 def settle(plan: Plan) -> Plan:
-    """Return the plan with every array exact whose exact form is the smaller one.
+    """Return the plan with everything exact whose exact form is not the larger one.
 
-    Rounding that saves nothing is only loss: counts held as floats, data with few values.
+    Rounding that saves nothing is only loss: counts held as floats, data with few values, a
+    small forest.
     """
+    for path in tuple(plan.bits):
+        exact = plan.exact_component(path)
+        if _component_bytes(exact, path) <= _component_bytes(plan, path) * _WORTH_ROUNDING:
+            plan = exact
     choices = tuple(
         replace(choice, scheme=Exact(), threshold=0.0, ranges=None, reason=_SMALLER)
         if choice.scheme != Exact() and _exact_is_smaller(array, choice)
@@ -65,6 +71,14 @@ def settle(plan: Plan) -> Plan:
         for array, choice in zip(plan.graph.arrays, plan.choices, strict=True)
     )
     return replace(plan, choices=choices)
+
+
+_WORTH_ROUNDING = 1.02  # a coarser component must be 2 % smaller than the exact one
+
+
+def _component_bytes(plan: Plan, path: str) -> int:
+    pairs = zip(plan.graph.arrays, plan.choices, strict=True)
+    return sum(_stored_bytes(_quantized(a, c)) for a, c in pairs if c.component == path)
 
 
 _SMALLER = "exact is smaller than rounded here"
@@ -91,8 +105,19 @@ def _quantized(array: Array, choice: Choice) -> QuantizedArray:
     )
 
 
-def component_costs(plan: Plan, parts: list[StreamPart]) -> list[ComponentCost]:
-    """Return one line per component that holds arrays, in the order of the graph."""
+def component_costs(
+    plan: Plan, parts: list[StreamPart], packed_bytes: Mapping[str, int]
+) -> list[ComponentCost]:
+    """Return one line per component that holds arrays, in the order of the graph.
+
+    Parameters
+    ----------
+    plan : Plan
+    parts : list of StreamPart
+        Where the bytes went.
+    packed_bytes : mapping of str to int
+        Bytes of packed components before they were packed (`PreparedGraph.packed_bytes`).
+    """
     after = [0.0] * len(plan.choices)
     for part in parts:
         after[part.array] += part.stored_bytes
@@ -103,6 +128,9 @@ def component_costs(plan: Plan, parts: list[StreamPart]) -> list[ComponentCost]:
     for (path, type_name, family), indices in members.items():
         largest = sorted(indices, key=lambda index: -plan.graph.arrays[index].nbytes)
         schemes = dict.fromkeys(str(plan.choices[index].scheme) for index in largest)
+        if path in plan.bits:
+            schemes = {f"coarse{plan.bits[path]}": None}
+        before = sum(plan.graph.arrays[index].nbytes for index in indices)
         rounded = [index for index in largest if plan.choices[index].scheme != Exact()]
         lines.append(
             ComponentCost(
@@ -110,9 +138,9 @@ def component_costs(plan: Plan, parts: list[StreamPart]) -> list[ComponentCost]:
                 type=type_name,
                 family=family,
                 scheme=", ".join(schemes),
-                bytes_before=sum(plan.graph.arrays[index].nbytes for index in indices),
+                bytes_before=packed_bytes.get(path, before),
                 bytes_after=round(sum(after[index] for index in indices)),
-                reason=_why(plan.choices[(rounded or largest)[0]]),
+                reason=plan.reasons.get(path) or _why(plan.choices[(rounded or largest)[0]]),
             )
         )
     return lines

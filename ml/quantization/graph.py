@@ -14,7 +14,7 @@ Paths join the steps from the root with `/`: attribute names, dict keys, list po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeGuard
 
@@ -391,3 +391,26 @@ def renumber(root: Node, number: Mapping[int, int]) -> Node:
                 return with_children(node, change)
 
     return change(root)
+
+
+def with_children_at(node: Node, path: str, change: Callable[[Node, str], Node]) -> Node:
+    """As `with_children`, with the path of each child beside it."""
+    match node:
+        case SequenceNode():
+            items = [change(item, join(path, step)) for step, item in children(node)]
+            return replace(node, items=tuple(items))
+        case DictNode(keys=SequenceNode(), values=SequenceNode() as values):
+            items = [change(item, join(path, entry_step(key))) for key, item in entries(node)]
+            return replace(node, values=replace(values, items=tuple(items)))
+        case PackedNode(parts=parts):
+            return replace(node, parts=tuple((n, change(p, join(path, n))) for n, p in parts))
+        case _:
+            return with_children(node, lambda child: change(child, path))
+
+
+def compact(graph: ModelGraph, root: Node, arrays: Sequence[Array]) -> ModelGraph:
+    """The graph with another root, and of `arrays` just those that its nodes name, in order."""
+    used = list(dict.fromkeys(index for _, node in walk(root) for index in array_indices(node)))
+    number = {old: new for new, old in enumerate(used)}
+    kept = tuple(arrays[index] for index in used)
+    return replace(graph, root=renumber(root, number), arrays=kept)

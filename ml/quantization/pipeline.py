@@ -45,7 +45,7 @@ from ml.quantization.loading.trial import Trial, TrialRequest, ask_artifact
 from ml.quantization.outcome import Guarantee, Outcome, Status
 from ml.quantization.plan import Plan, family_summary, make_plan
 from ml.quantization.precision import search_precision
-from ml.quantization.prepare import prepare_graph
+from ml.quantization.prepare import PreparedGraph, prepare_graph
 from ml.quantization.settings import ModelSettings
 
 __all__ = ["ModelSettings", "evaluate_stage", "quantize_file", "quantize_stage"]
@@ -87,19 +87,20 @@ def quantize_stage(
     See `quantize_file` for parameters and exceptions.
     """
     started = time.perf_counter()
-    workspace = _fresh_directory(staging / source.name)
+    workspace = _fresh_directory(staging.absolute() / source.name)
     name = model_name(source.name)
     try:
         scanned = scan(source, settings.trust, settings.limits, workspace)
         inspection = inspect_file(
             scanned, settings.trust, settings.limits, _request(settings, held_out), workspace
         )
-        graph = prepare_graph(inspection.graph)
+        prepared = prepare_graph(inspection.graph)
+        graph = prepared.graph
         ranges = calibrated_ranges(graph, _paths(graph), inspection.grams, settings.recipe())
         plan = settle(make_plan(graph, settings.recipe(), ranges))
-        record = _record(name, scanned, inspection, graph, settings, held_out)
+        record = _record(name, scanned, inspection, prepared, settings, held_out)
         record["components"] = _write(plan, record, workspace / CANDIDATE)
-        if settings.bit_depth != "exact":
+        if settings.bit_depth == "auto" or settings.on_gate_failure == "exact":
             exact = make_plan(graph, settings.recipe("exact"))
             record["lossless_components"] = _write(exact, record, workspace / LOSSLESS)
     except WorkerCrashed:
@@ -254,7 +255,7 @@ def _write(plan: Plan, record: dict[str, Any], path: Path) -> list[dict[str, Any
     """Write the plan's artifact to `path`; return where its bytes went, by component."""
     data, parts = build_artifact(encode(plan), artifact_header(plan, record))
     path.write_bytes(data)
-    return [cost.to_json() for cost in component_costs(plan, parts)]
+    return [cost.to_json() for cost in component_costs(plan, parts, record["packed_bytes"])]
 
 
 def artifact_header(plan: Plan, record: dict[str, Any]) -> dict[str, Any]:
@@ -279,9 +280,11 @@ def artifact_header(plan: Plan, record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def describe_graph(graph: ModelGraph) -> dict[str, Any]:
+def describe_graph(prepared: PreparedGraph) -> dict[str, Any]:
     """Return the parts of a record that follow from the graph."""
+    graph = prepared.graph
     return {
+        "packed_bytes": prepared.packed_bytes,
         "family": family_summary(graph),
         "model_type": model_type(graph),
         "residue": dict(graph.residue),
@@ -293,7 +296,7 @@ def _record(
     name: str,
     scanned: ScannedFile,
     inspection: Inspection,
-    graph: ModelGraph,
+    prepared: PreparedGraph,
     settings: ModelSettings,
     held_out: Path | None,
 ) -> dict[str, Any]:
@@ -312,7 +315,7 @@ def _record(
         "surfaces": inspection.surfaces,
         "sklearn_version": inspection.sklearn_version,
         "latency": inspection.latency.to_json() if inspection.latency else None,
-        **describe_graph(graph),
+        **describe_graph(prepared),
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 
+from ml.quantization.coarsening import coarse_bits, coarsen_graph
 from ml.quantization.errors import SchemeError
 from ml.quantization.families import Family, all_families, family_named, family_of
 from ml.quantization.graph import (
@@ -24,6 +26,7 @@ from ml.quantization.recipe import Recipe, widened
 from ml.quantization.scheme import Affine, Codebook, Exact, Role, Scheme, Slot
 
 SMALL = 32  # an array of fewer numbers gains nothing from codes and a scale
+_MOST_BITS = 16  # a coarsened component's widest form short of exact
 _STATE = Slot(Role.STATE)
 
 
@@ -68,21 +71,40 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A choice for every array of a graph, by array index."""
+    """A choice for every array of a graph, by array index.
 
+    Attributes
+    ----------
+    origin : ModelGraph
+        The prepared graph, exact.
+    graph : ModelGraph
+        What is written: `origin` with some components coarsened.
+    recipe : Recipe
+    choices : tuple of Choice
+        One for each array of `graph`.
+    bits : mapping of str to int
+        Path of each coarsened component -> its bits.
+    reasons : mapping of str to str
+        Path of each coarsened component that changed -> what was done.
+    """
+
+    origin: ModelGraph
     graph: ModelGraph
     recipe: Recipe
     choices: tuple[Choice, ...]
+    bits: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exact(self) -> bool:
         """Whether nothing at all is rounded or pruned."""
-        return all(choice.scheme == Exact() for choice in self.choices)
+        return not self.bits and all(choice.scheme == Exact() for choice in self.choices)
 
     @property
     def precision(self) -> str:
         """The widths of the rounded arrays in a word: `8`, `16`, `32`, `exact` or `mixed`."""
         bits = {str(getattr(c.scheme, "bits", "")) for c in self.choices if c.scheme != Exact()}
+        bits |= {str(width) for width in self.bits.values()}
         if not bits:
             return "exact"
         return bits.pop() if len(bits) == 1 else "mixed"
@@ -91,12 +113,14 @@ class Plan:
         """Paths of the components that something is rounded in, the smallest first."""
         sizes: dict[str, int] = {}
         for choice, array in zip(self.choices, self.graph.arrays, strict=True):
-            if choice.scheme != Exact():
+            if choice.scheme != Exact() or choice.component in self.bits:
                 sizes[choice.component] = sizes.get(choice.component, 0) + array.nbytes
         return tuple(sorted(sizes, key=lambda path: (sizes[path], path)))
 
     def widen(self, component: str) -> Plan:
         """The plan with every array of one component one step more precise."""
+        if component in self.bits:
+            return self._less_coarse(component)
         choices = tuple(
             _widened(choice)
             if choice.component == component and choice.scheme != Exact()
@@ -104,6 +128,21 @@ class Plan:
             for choice in self.choices
         )
         return replace(self, choices=choices)
+
+    def _less_coarse(self, component: str) -> Plan:
+        """The plan with one component coarsened to the next more bits, or not at all."""
+        if self.bits[component] >= _MOST_BITS:
+            return self.exact_component(component)
+        return self._with_bits({**self.bits, component: _MOST_BITS})
+
+    def exact_component(self, component: str) -> Plan:
+        """The plan with one coarsened component left as it is."""
+        return self._with_bits({p: width for p, width in self.bits.items() if p != component})
+
+    def _with_bits(self, bits: Mapping[str, int]) -> Plan:
+        plan = make_plan(self.origin, self.recipe, bits=bits)
+        settled = {choice.path: choice for choice in self.choices}
+        return replace(plan, choices=tuple(settled.get(c.path, c) for c in plan.choices))
 
 
 def _widened(choice: Choice) -> Choice:
@@ -119,7 +158,13 @@ def _widened(choice: Choice) -> Choice:
     )
 
 
-def make_plan(graph: ModelGraph, recipe: Recipe, ranges: dict[str, Array] | None = None) -> Plan:
+def make_plan(
+    graph: ModelGraph,
+    recipe: Recipe,
+    ranges: dict[str, Array] | None = None,
+    *,
+    bits: Mapping[str, int] | None = None,
+) -> Plan:
     """Return a plan that is total: every array of the graph gets exactly one choice.
 
     Parameters
@@ -129,21 +174,33 @@ def make_plan(graph: ModelGraph, recipe: Recipe, ranges: dict[str, Array] | None
     recipe : Recipe
     ranges : mapping of path to ndarray, optional
         Ranges per channel from calibration.
+    bits : mapping of path to int, optional
+        Components to coarsen; by default those that the recipe asks for.
 
     Raises
     ------
     SchemeError
         An override asks for a scheme that the array does not tolerate.
     """
+    wanted = coarse_bits(graph, recipe) if bits is None else bits
+    coarse = coarsen_graph(graph, wanted)
+    arrays = coarse.graph.arrays
     choices: dict[int, Choice] = {}
-    for located in locate_arrays(graph.root):
+    for located in locate_arrays(coarse.graph.root):
         for index in located.indices:
             if index not in choices:
-                choices[index] = _choose(located, graph.arrays[index], recipe, ranges or {})
-    missing = set(range(len(graph.arrays))) - set(choices)
+                choices[index] = _choose(located, arrays[index], recipe, ranges or {})
+    missing = set(range(len(arrays))) - set(choices)
     if missing:
         raise AssertionError(f"arrays that no node names: {sorted(missing)[:5]}")
-    return Plan(graph, recipe, tuple(choices[index] for index in range(len(graph.arrays))))
+    return Plan(
+        origin=graph,
+        graph=coarse.graph,
+        recipe=recipe,
+        choices=tuple(choices[index] for index in range(len(arrays))),
+        bits={path: width for path, width in wanted.items() if path in coarse.reasons},
+        reasons=coarse.reasons,
+    )
 
 
 @dataclass(frozen=True, slots=True)

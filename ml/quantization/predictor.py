@@ -30,6 +30,7 @@ from ml.quantization.graph import (
     attributes,
     children,
     entries,
+    entry_step,
     join,
     walk,
 )
@@ -39,6 +40,7 @@ from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.restore import restore
 from ml.quantization.selftest import run_self_test
 from ml.quantization.surface import PUBLIC_METHODS
+from ml.quantization.values import dict_value
 from ml.quantization.view import Context, View, view_value
 
 _OUTPUT_CONFIG = "_sklearn_output_config"
@@ -109,10 +111,10 @@ class _Opening:
                 items = [self.open(item, join(path, step)) for step, item in children(node)]
                 return items if kind == "list" else tuple(items)
             case DictNode(values=SequenceNode()):
-                return {
-                    view_value(key, self.context, path): self.open(value, join(path, str(key)))
-                    for key, value in entries(node)
-                }
+                pairs = list(entries(node))
+                keys = [view_value(key, self.context, path) for key, _ in pairs]
+                held = [self.open(value, join(path, entry_step(key))) for key, value in pairs]
+                return dict_value(keys, held, path)
             case _:
                 return restore(
                     node,

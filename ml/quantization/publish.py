@@ -96,7 +96,7 @@ def publish(
     for outcome in outcomes:
         if not outcome.unchanged and _names_files(outcome.name):
             record = outcome.to_json() | {"fingerprint": fingerprints.get(outcome.name, "")}
-            write_json(_stats_path(output_dir, outcome.name), record)
+            write_json(_stats_path(output_dir, outcome.name), record, flush=False)
     _follow(release, outcomes)
     remove_unreferenced(output_dir, keep=keep)
     return release

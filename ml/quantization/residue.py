@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getattr_static
 from typing import Any
 
 from ml.quantization.errors import DroppedAttribute
@@ -34,6 +35,9 @@ def reporting_class(cls: type, dropped: tuple[tuple[str, str], ...]) -> type:
                     got=notes[name],
                     do="read it from the original model",
                 )
+            own = getattr_static(cls, name, None)
+            if hasattr(own, "__get__"):  # a property that failed: its own error says why
+                return own.__get__(self, type(self))
             inherited = getattr(cls, "__getattr__", None)
             if inherited is not None:
                 return inherited(self, name)

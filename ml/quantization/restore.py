@@ -305,7 +305,8 @@ def _set_state(made: Any, state: Any, path: str) -> None:
         if hasattr(made, "__setstate__"):
             made.__setstate__(_versioned(made, state))
         elif isinstance(state, tuple) and len(state) == 2:
-            vars(made).update(state[0] or {})
+            if state[0]:  # a class with nothing but slots has no __dict__
+                vars(made).update(state[0])
             for name, value in (state[1] or {}).items():
                 setattr(made, name, value)
         else:

@@ -85,8 +85,8 @@ def quantize_live_model(
     """
     import sklearn
 
-    check_fitted(model)
     held = capture_objects(model, trust, limits)
+    check_fitted(model)
     grams = _grams(model, held, calibration_rows) if calibration_rows is not None else {}
     origin = _Origin(
         source="live model",
@@ -163,7 +163,8 @@ def _quantized(
     grams: dict[str, Array],
     limits: Limits | None,
 ) -> QuantizedInMemory:
-    graph = prepare_graph(captured)
+    prepared = prepare_graph(captured)
+    graph = prepared.graph
     paths = {path: index for index, path in array_paths(graph).items()}
     plan = settle(make_plan(graph, recipe, calibrated_ranges(graph, paths, grams, recipe)))
     record = {
@@ -172,7 +173,7 @@ def _quantized(
         "source_size_bytes": origin.size_bytes if origin.sha256 else 0,
         "sklearn_version": origin.sklearn_version,
         "surfaces": origin.surfaces,
-        **describe_graph(graph),
+        **describe_graph(prepared),
     }
     data, parts = build_artifact(encode(plan), artifact_header(plan, record))
     stats = {
@@ -185,7 +186,9 @@ def _quantized(
         "size_reduction_percent": 100.0 * (1.0 - len(data) / origin.size_bytes),
         "guarantee": "unverified",
         "calibrated": sorted(path for path in grams if path in paths),
-        "components": [cost.to_json() for cost in component_costs(plan, parts)],
+        "components": [
+            cost.to_json() for cost in component_costs(plan, parts, record["packed_bytes"])
+        ],
         "residue": record["residue"],
         "notes": record["notes"],
     }

@@ -26,7 +26,7 @@ class Treated:
 def treat(model: Any, trusted: tuple[str, ...] = ()) -> Treated:
     """Everything that the library makes of a model in memory."""
     trust = TrustPolicy(frozenset(trusted))
-    graph = prepare_graph(capture(model, trust))
+    graph = prepare_graph(capture(model, trust)).graph
     view = View(graph.root, Context.of(graph.root, graph.arrays))
     restored = restore(graph.root, graph.arrays, trust, residue=graph.residue)
     return Treated(graph, restored, view.lower(exact=True))

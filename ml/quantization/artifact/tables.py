@@ -135,9 +135,10 @@ def _decoded_bytes(meta: dict[str, Any], number: int, where: str) -> int:
         not isinstance(shape, list)
         or len(shape) > MOST_DIMENSIONS
         or not all(type(size) is int and size >= 0 for size in shape)
+        # A Python product cannot overflow; numpy's does, where another size is 0, too.
+        or prod(size or 1 for size in shape) >= 1 << 62
     ):
         _refuse(where, f"the shape of array {number} is not a shape", repr(shape)[:80])
-    # A Python product: it cannot overflow.
     return prod(shape) * read_dtype(meta.get("dtype"), where).itemsize
 
 

@@ -112,7 +112,12 @@ def codes_and_scale(quantized: QuantizedArray) -> tuple[Array, Array] | None:
     is what `dequantize_array` gives.
     """
     scheme, parts, order = quantized.scheme, quantized.parts, quantized.order
-    if not isinstance(scheme, Affine) or not scheme.symmetric or quantized.channel_axis:
+    if (
+        not isinstance(scheme, Affine)
+        or not scheme.symmetric
+        or quantized.channel_axis
+        or len(quantized.shape) > 2
+    ):
         return None
     scale = parts["scale"].astype(quantized.dtype)
     if not np.array_equal(scale, parts["scale"]):
@@ -121,9 +126,12 @@ def codes_and_scale(quantized: QuantizedArray) -> tuple[Array, Array] | None:
     if quantized.layout == "dense":
         return np.asfortranarray(stored.reshape(quantized.shape, order=order)), scale
     positions = positions_from_gaps(parts["gaps"], quantized.size)
-    codes = np.zeros(quantized.shape, dtype=stored.dtype, order="F")
-    codes[np.unravel_index(positions, quantized.shape, order)] = stored
-    return codes, scale
+    codes = np.zeros(quantized.size, dtype=stored.dtype)
+    if order == "C" and len(quantized.shape) == 2:
+        width = quantized.shape[1]
+        positions = positions % width * quantized.shape[0] + positions // width
+    codes[positions] = stored
+    return codes.reshape(quantized.shape, order="F"), scale
 
 
 def _decode_dense(quantized: QuantizedArray, dtype: np.dtype[Any]) -> Array:

@@ -194,7 +194,7 @@ class _Linear:
 
         return call
 
-    def _by_blas(self, answer: _Answer) -> Method:
+    def _by_blas(self, answer: _Answer) -> Callable[[Array], Array | None]:
         def call(rows: Array) -> Array | None:
             scores = linear_scores(rows, self.weights(), self.bias)
             # A NaN or infinity in a row reaches every score of the row (also through a zero

@@ -1,7 +1,8 @@
-"""Fewer thresholds and shorter leaf codes: chosen to lose little, by how many rows are concerned."""
+"""Fewer thresholds and shorter leaf codes, chosen by how many rows they concern."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def coarsen_thresholds(
     moved = threshold.copy()
     order = np.argsort(feature, kind="stable")
     edges = np.searchsorted(feature[order], np.arange(n_features + 1))
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         at = order[start:end]
         values, place = np.unique(threshold[at], return_inverse=True)
         if len(values) > levels:

@@ -57,5 +57,6 @@ class PooledTrees:
         if self.order is not None:
             return self.order[self.split == 0].astype(np.int64)
         starts = np.cumsum(self.sizes, dtype=np.int64) - self.sizes
-        at = np.flatnonzero(self.split == 0)
-        return at - np.repeat(starts, (self.sizes + 1) // 2)
+        at = np.flatnonzero(self.split == 0).astype(np.int64)
+        at -= np.repeat(starts, (self.sizes + 1) // 2)
+        return at

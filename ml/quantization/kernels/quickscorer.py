@@ -25,12 +25,11 @@ MOST_LEAVES = 64
 Masks = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
 
 
-@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def lowest_bit(typing_context: Any, value: Any) -> Any:
+def _lowest_bit(typing_context: Any, value: Any) -> Any:
     """Position of the lowest set bit of an unsigned integer that is not zero."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        from llvmlite import ir
+        from llvmlite import ir  # type: ignore[import-untyped, unused-ignore]
 
         found = builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
         return context.cast(builder, found, signature.args[0], signature.return_type)
@@ -38,6 +37,9 @@ def lowest_bit(typing_context: Any, value: Any) -> Any:
     if not isinstance(value, types.Integer):
         return None
     return types.int64(value), emit
+
+
+lowest_bit: Any = intrinsic(_lowest_bit)
 
 
 @compiled

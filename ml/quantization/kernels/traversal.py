@@ -34,132 +34,31 @@ from ml.quantization.kernels.compile import compiled
 Words = npt.NDArray[np.uint64]
 Payloads = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 Starts = npt.NDArray[np.uint64]
 
 LINK_BITS = 32
 GROUP = 8
 PAYLOAD_BITS = 22
-_ONE = np.uint64(1)
-_ZERO = np.uint64(0)
-_HALF = np.uint64(32)
-_QUIET_NAN = np.uint64(0x7FC00000)
-_EXPONENT = np.uint64(0x7F800000)
-_PAYLOAD = np.uint32((1 << PAYLOAD_BITS) - 1)
+ONE = np.uint64(1)
+ZERO = np.uint64(0)
+HALF = np.uint64(32)
+QUIET_NAN = np.uint64(0x7FC00000)
+EXPONENT = np.uint64(0x7F800000)
+PAYLOAD_MASK = np.uint32((1 << PAYLOAD_BITS) - 1)
 
 
-@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def as_float32(typing_context: Any, value: Any) -> Any:
+def _as_float32(typing_context: Any, value: Any) -> Any:
     """The float32 whose bits are the low half of a uint64."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        from llvmlite import ir
+        from llvmlite import ir  # type: ignore[import-untyped, unused-ignore]
 
         return builder.bitcast(builder.trunc(args[0], ir.IntType(32)), ir.FloatType())
 
     return types.float32(types.uint64), emit
 
 
-@compiled
-def lay_out(
-    split: npt.NDArray[np.uint8],
-    sizes: npt.NDArray[np.int32],
-    right: npt.NDArray[np.int32],
-    leaves: npt.NDArray[np.int32],
-    columns: npt.NDArray[np.uint32],
-    thresholds: npt.NDArray[np.uint32],
-    payload: Payloads,
-    shift: int,
-    words: Words,
-    starts: Starts,
-    banks: Starts,
-    bases: Payloads,
-) -> bool:
-    """Write the nodes of a forest; False where the payloads of one tree span too far.
-
-    The children of the heavier side follow their parent at once, so that the likely path stays
-    in few cache lines.
-
-    Parameters
-    ----------
-    split, sizes, right, leaves
-        The shape, as `topology.shape` and `topology.count_leaves` give it.
-    columns : uint32, shape (n_splits,)
-        What each split looks at, in preorder.
-    thresholds : uint32, shape (n_splits,)
-        The bits of the float32; no NaN and no infinity.
-    payload : uint32, shape (n_leaves,)
-    words : uint64, shape (n_nodes + n_trees,)
-        Written.
-    starts, banks : uint64, shape (n_trees,)
-        Receive where each tree starts within its bank, and where the bank starts.
-    bases : uint32, shape (n_trees,)
-        Receive the least payload of each tree.
-    """
-    largest = 0
-    for tree in range(sizes.size):
-        largest = max(largest, sizes[tree])
-    rank = np.empty(largest, dtype=np.int32)  # which split or leaf of the forest a node is
-    nodes = np.empty(largest, dtype=np.int32)
-    slots = np.empty(largest, dtype=np.uint64)
-    first = 0
-    room = 1 << shift
-    bank = 0
-    base = 0
-    n_split = 0
-    n_leaf = 0
-    for tree in range(sizes.size):
-        least = payload[n_leaf]
-        most = least
-        for node in range(sizes[tree]):
-            if split[first + node]:
-                rank[node] = n_split
-                n_split += 1
-            else:
-                rank[node] = n_leaf
-                least = min(least, payload[n_leaf])
-                most = max(most, payload[n_leaf])
-                n_leaf += 1
-        if most - least > _PAYLOAD:
-            return False
-        if base + sizes[tree] + 1 > room:
-            bank += base
-            base = 0
-        starts[tree] = base
-        banks[tree] = bank
-        bases[tree] = least
-        free = np.uint64(base + 2)
-        top = 0
-        node = 0
-        slot = np.uint64(base)
-        while True:
-            at = bank + np.int64(slot)
-            if split[first + node]:
-                link = (np.uint64(columns[rank[node]]) << np.uint64(shift + 3)) | free
-                words[at] = (link << _HALF) | np.uint64(thresholds[rank[node]])
-                low, high = node + 1, right[first + node]
-                if leaves[first + low] >= leaves[first + high]:
-                    nodes[top] = high
-                    slots[top] = free + _ONE
-                    node = low
-                    slot = free
-                else:
-                    nodes[top] = low
-                    slots[top] = free
-                    node = high
-                    slot = free + _ONE
-                top += 1
-                free += np.uint64(2)
-                continue
-            words[at] = (slot << _HALF) | _QUIET_NAN | np.uint64(payload[rank[node]] - least)
-            if top == 0:
-                break
-            top -= 1
-            node = nodes[top]
-            slot = slots[top]
-        first += sizes[tree]
-        base += sizes[tree] + 1
-    return True
+as_float32: Any = intrinsic(_as_float32)
 
 
 @compiled
@@ -199,7 +98,10 @@ def _after(
     words: Words, bank: np.uint64, word: np.uint64, low: np.uint64, x: np.float32
 ) -> np.uint64:
     """The node after `word`; a leaf is followed by itself."""
-    return words[bank + (word >> _HALF & low | (_ONE if x > as_float32(word) else _ZERO))]
+    following: np.uint64 = words[
+        bank + (word >> HALF & low | (ONE if x > as_float32(word) else ZERO))
+    ]
+    return following
 
 
 @compiled
@@ -208,11 +110,11 @@ def walk_one(
 ) -> np.uint32:
     """The payload that one row reaches in one tree."""
     s = np.uint64(shift + 32)
-    low = (_ONE << np.uint64(shift)) - _ONE
+    low = (ONE << np.uint64(shift)) - ONE
     word = words[bank + slot]
-    while word & _EXPONENT != _EXPONENT:
+    while word & EXPONENT != EXPONENT:
         word = _after(words, bank, word, low, rows[offset + (word >> s)])
-    return np.uint32(word) & _PAYLOAD
+    return np.uint32(word) & PAYLOAD_MASK
 
 
 @compiled
@@ -230,14 +132,14 @@ def walk_eight(
     `spread`: one tree and the eight rows of a group; otherwise eight trees and the first row.
     """
     s = np.uint64(shift + 32)
-    low = (_ONE << np.uint64(shift)) - _ONE
+    low = (ONE << np.uint64(shift)) - ONE
     i0, i1, i2, i3, i4, i5, i6, i7 = slots
     w0, w1, w2, w3 = words[bank + i0], words[bank + i1], words[bank + i2], words[bank + i3]
     w4, w5, w6, w7 = words[bank + i4], words[bank + i5], words[bank + i6], words[bank + i7]
     o1, o2, o3, o4 = o + np.uint64(1), o + np.uint64(2), o + np.uint64(3), o + np.uint64(4)
     o5, o6, o7 = o + np.uint64(5), o + np.uint64(6), o + np.uint64(7)
     # Unrolled by hand; the compiler makes a loop of its own for either value of `spread`.
-    while w0 & w1 & w2 & w3 & w4 & w5 & w6 & w7 & _EXPONENT != _EXPONENT:
+    while w0 & w1 & w2 & w3 & w4 & w5 & w6 & w7 & EXPONENT != EXPONENT:
         w0 = _after(words, bank, w0, low, rows[o + (w0 >> s)])
         w1 = _after(words, bank, w1, low, rows[(o1 if spread else o) + (w1 >> s)])
         w2 = _after(words, bank, w2, low, rows[(o2 if spread else o) + (w2 >> s)])
@@ -250,15 +152,16 @@ def walk_eight(
 
 
 @compiled
-def _fill_eight(found: Payloads, at: int, w: tuple[np.uint64, ...], base: np.uint32) -> None:
-    found[at] = (np.uint32(w[0]) & _PAYLOAD) + base
-    found[at + 1] = (np.uint32(w[1]) & _PAYLOAD) + base
-    found[at + 2] = (np.uint32(w[2]) & _PAYLOAD) + base
-    found[at + 3] = (np.uint32(w[3]) & _PAYLOAD) + base
-    found[at + 4] = (np.uint32(w[4]) & _PAYLOAD) + base
-    found[at + 5] = (np.uint32(w[5]) & _PAYLOAD) + base
-    found[at + 6] = (np.uint32(w[6]) & _PAYLOAD) + base
-    found[at + 7] = (np.uint32(w[7]) & _PAYLOAD) + base
+def fill_eight(found: Payloads, at: int, w: tuple[np.uint64, ...], base: np.uint32) -> None:
+    """Write the payloads of eight leaves, counted from `base`."""
+    found[at] = (np.uint32(w[0]) & PAYLOAD_MASK) + base
+    found[at + 1] = (np.uint32(w[1]) & PAYLOAD_MASK) + base
+    found[at + 2] = (np.uint32(w[2]) & PAYLOAD_MASK) + base
+    found[at + 3] = (np.uint32(w[3]) & PAYLOAD_MASK) + base
+    found[at + 4] = (np.uint32(w[4]) & PAYLOAD_MASK) + base
+    found[at + 5] = (np.uint32(w[5]) & PAYLOAD_MASK) + base
+    found[at + 6] = (np.uint32(w[6]) & PAYLOAD_MASK) + base
+    found[at + 7] = (np.uint32(w[7]) & PAYLOAD_MASK) + base
 
 
 @compiled
@@ -280,100 +183,7 @@ def payload_groups(
     for group in range(first, last):
         offset = np.uint64(group) * stride
         w = walk_eight(words, bank, slots, groups, offset, shift, True)
-        _fill_eight(found, (group - first) * GROUP, w, base)
-
-
-@compiled
-def sum_block(
-    words: Words,
-    starts: Starts,
-    banks: Starts,
-    bases: Payloads,
-    groups: Floats,
-    n_columns: int,
-    first: int,
-    last: int,
-    block: int,
-    shift: int,
-    ends: Payloads,
-    places: Payloads,
-    values: Doubles,
-    width: int,
-    cycle: int,
-    out: Doubles,
-) -> None:
-    """Add to `out` what rows `first` to `last` reach, tree by tree in order.
-
-    Parameters
-    ----------
-    groups : float32
-        All rows, as `group_rows` arranges them.
-    first, last, block : int
-        Rows; `first` and `block` are multiples of eight.
-    ends, places, values
-        What a payload p adds: for e from `ends[p]` to `ends[p + 1]`, `values[e]` at `places[e]`.
-    width, cycle : int
-        Tree t adds to columns `(t % cycle) * width` and on.
-    out : float64, shape (n * cycle * width,)
-    """
-    found = np.empty(block, dtype=np.uint32)
-    columns = np.uint64(cycle * width)
-    for start in range(first, last, block):
-        end = min(start + block, last)
-        for tree in range(starts.size):
-            payload_groups(
-                words, banks[tree], starts[tree], bases[tree], groups, n_columns,
-                start // GROUP, -(-end // GROUP), shift, found,
-            )  # fmt: skip
-            at = np.uint64(start) * columns + np.uint64((tree % cycle) * width)
-            if width == 1:
-                for row in range(end - start):
-                    out[at] += values[found[row]]
-                    at += columns
-            else:
-                for row in range(end - start):
-                    p = np.uint64(found[row])
-                    for e in range(ends[p], ends[p + _ONE]):
-                        out[at + places[e]] += values[e]
-                    at += columns
-
-
-@compiled
-def sum_one(
-    words: Words,
-    starts: Starts,
-    banks: Starts,
-    bases: Payloads,
-    group: Floats,
-    shift: int,
-    ends: Payloads,
-    places: Payloads,
-    values: Doubles,
-    width: int,
-    cycle: int,
-    out: Doubles,
-) -> None:
-    """`sum_block` for the first row of one group: eight trees are walked together."""
-    tree = 0
-    found = np.empty(GROUP, dtype=np.uint32)
-    while tree < starts.size:
-        end = min(tree + GROUP, starts.size)
-        if end - tree == GROUP and banks[tree] == banks[end - 1]:
-            slots = (
-                starts[tree], starts[tree + 1], starts[tree + 2], starts[tree + 3],
-                starts[tree + 4], starts[tree + 5], starts[tree + 6], starts[tree + 7],
-            )  # fmt: skip
-            w = walk_eight(words, banks[tree], slots, group, _ZERO, shift, False)
-            _fill_eight(found, 0, w, np.uint32(0))
-        else:
-            for k in range(tree, end):
-                found[k - tree] = walk_one(words, banks[k], starts[k], group, _ZERO, shift)
-        for k in range(tree, end):
-            column = (k % cycle) * width
-            p = found[k - tree] + bases[k]
-            for e in range(ends[p], ends[p + 1]):
-                out[column + places[e]] += values[e]
-        tree = end
+        fill_eight(found, (group - first) * GROUP, w, base)
 
 
 @compiled

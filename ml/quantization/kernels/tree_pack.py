@@ -137,9 +137,10 @@ def _row_keys(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     words = np.ascontiguousarray(bits).view(np.uint64)
     if words.shape[1] == 1:
         return words[:, 0]
-    odd = np.random.default_rng(_HASH_SEED).integers(0, 1 << 63, words.shape[1], dtype=np.uint64)
+    odd = np.random.default_rng(_HASH_SEED).integers(1, 1 << 63, words.shape[1], dtype=np.uint64)
+    factors = np.asarray(odd | np.uint64(1))
     key = np.zeros(len(words), dtype=np.uint64)
-    for column, factor in enumerate(odd | np.uint64(1)):
+    for column, factor in enumerate(factors):
         mixed = words[:, column] ^ (words[:, column] >> np.uint64(29))
         key = (key ^ (key >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + mixed * factor
     return key
@@ -150,9 +151,9 @@ def second_siblings(split: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
     Its left sibling is then the leaf before it.
     """
-    second = np.zeros(split.size, dtype=bool)
+    second: npt.NDArray[np.bool_] = np.zeros(split.size, dtype=bool)
     second[2:] = (split[:-2] == 1) & (split[1:-1] == 0) & (split[2:] == 0)
-    return second[split == 0]
+    return np.asarray(second[split == 0])
 
 
 def pair_siblings(ids: Array, second: npt.NDArray[np.bool_], n_rows: int) -> tuple[Array, Array]:
@@ -221,4 +222,4 @@ def divide_counts(counts: Array) -> npt.NDArray[np.float64]:
     """Counts along the last axis as fractions of their sum; zeros where the sum is zero."""
     wide = counts.astype(np.float64)
     total = wide.sum(axis=-1, keepdims=True)
-    return np.divide(wide, total, out=np.zeros_like(wide), where=total != 0)
+    return np.asarray(np.divide(wide, total, out=np.zeros_like(wide), where=total != 0))

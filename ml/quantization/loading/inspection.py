@@ -6,6 +6,7 @@ one flat file, the original's answers to the held-out rows, and figures.
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -117,9 +118,10 @@ def inspect_file(
             "source": str(scanned.source),
             "format": scanned.format,
             "trusted": sorted(trust.extra),
+            "import_path": import_path(trust),
             "limits": {name: getattr(limits, name) for name in limits.__slots__},
             "workspace": str(workspace),
-            "held_out": str(request.held_out) if request.held_out else None,
+            "held_out": str(request.held_out.absolute()) if request.held_out else None,
             "target": list(request.target),
             "calibration_rows": request.calibration_rows,
             "latency_seconds": request.latency_seconds,
@@ -133,6 +135,7 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     """Run in the child: answer one request (see `inspect_file`)."""
     limits = Limits(**request["limits"])
     trust = TrustPolicy(frozenset(request["trusted"]))
+    extend_import_path(request["import_path"])
     workspace = Path(request["workspace"])
     started = time.perf_counter()
     model, warned = unpickle_scanned(
@@ -156,6 +159,19 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     if request["held_out"]:
         result |= _ask(model, held, surfaces, request, limits, workspace)
     return result
+
+
+def import_path(trust: TrustPolicy) -> list[str]:
+    """Return where the caller finds modules; empty when it trusts none of its own.
+
+    The server that children come from may be older than the caller's last addition to `sys.path`.
+    """
+    return [str(Path(entry).absolute()) for entry in sys.path] if trust.extra else []
+
+
+def extend_import_path(entries: list[str]) -> None:
+    """Run in the child: find modules where the caller does, after its own places."""
+    sys.path.extend(entry for entry in entries if entry not in sys.path)
 
 
 def find_surfaces(model: Any) -> dict[str, dict[str, Any]]:

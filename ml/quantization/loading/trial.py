@@ -16,7 +16,13 @@ from ml.quantization.answers import Answers, answer
 from ml.quantization.artifact.reader import read_artifact
 from ml.quantization.evaluation.latency import Latency
 from ml.quantization.limits import Limits
-from ml.quantization.loading.inspection import measure_serving, needs_target, read_rows
+from ml.quantization.loading.inspection import (
+    extend_import_path,
+    import_path,
+    measure_serving,
+    needs_target,
+    read_rows,
+)
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.loading.worker import call_worker
 from ml.quantization.selftest import golden_rows
@@ -91,11 +97,12 @@ def ask_artifact(request: TrialRequest, limits: Limits, workspace: Path) -> Tria
             "answered": request.answered,
             "task": request.task,
             "methods": list(request.methods),
-            "held_out": str(request.held_out),
+            "held_out": str(request.held_out.absolute()),
             "target": list(request.target),
             "feature_names": list(request.feature_names) if request.feature_names else None,
             "calibration_rows": request.calibration_rows,
             "trusted": list(request.trusted),
+            "import_path": import_path(TrustPolicy(frozenset(request.trusted))),
             "latency_seconds": request.latency_seconds,
             "limits": {name: getattr(limits, name) for name in limits.__slots__},
             "workspace": str(workspace),
@@ -114,6 +121,7 @@ def answer_rows(request: dict[str, Any]) -> dict[str, Any]:
     from ml.quantization.predictor import model_at, open_model
 
     limits = Limits(**request["limits"])
+    extend_import_path(request["import_path"])
     names = request["feature_names"]
     artifact = read_artifact(Path(request["artifact"]), limits)
     model = model_at(

@@ -22,9 +22,9 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
 
 def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
     """The component as scikit-learn holds it; `SemanticError` for parts that do not fit."""
-    from ml.quantization.families.forest import packing
+    from ml.quantization.families.forest import unpacking
 
-    return packing.unpack(node, arrays)
+    return unpacking.unpack(node, arrays)
 
 
 def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, str]:

@@ -10,12 +10,14 @@ import numpy as np
 
 from ml.quantization.families.family import Component
 from ml.quantization.families.forest import kinds
+from ml.quantization.families.forest.decoding import decode_parts
 from ml.quantization.families.forest.kinds import KINDS
-from ml.quantization.families.forest.parts import Layout, Parts, decode_parts
+from ml.quantization.families.forest.parts import Layout, Parts
 from ml.quantization.graph import Array
-from ml.quantization.kernels import tree_sum
+from ml.quantization.kernels import single_row, tree_sum
 from ml.quantization.kernels.pooled import PooledTrees
-from ml.quantization.kernels.tree_sum import Nodes, Shape, TreeSum
+from ml.quantization.kernels.tree_layout import Nodes, Shape, lay_out
+from ml.quantization.kernels.tree_sum import TreeSum
 
 Jobs: TypeAlias = int | None
 
@@ -132,7 +134,7 @@ class PackedForest:
 
     def _leaf_nodes(self, *, doubled: bool) -> Nodes | None:
         numbers = self.trees.leaf_numbers
-        return tree_sum.lay_out(self.shape, numbers, self.n_features, doubled=doubled)
+        return lay_out(self.shape, numbers, self.n_features, doubled=doubled)
 
     @cached_property
     def nan_allowed(self) -> bool:
@@ -192,7 +194,7 @@ def add_leaves(
     out[...] = start
     nodes = sums.nodes
     if len(rows) == 1 and nodes is not None:
-        state = tree_sum.answer_one(
+        state = single_row.answer_one(
             nodes.words,
             nodes.starts,
             nodes.banks,
@@ -207,7 +209,7 @@ def add_leaves(
             divisor,
             out.reshape(-1),
         )
-        if state == tree_sum.ANSWERED:
+        if state == single_row.ANSWERED:
             return out
     prepared = float_rows(rows, nan_allowed=nan_allowed)
     if prepared is None:

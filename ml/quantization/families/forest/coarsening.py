@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ml.quantization.families.family import Arrays
-from ml.quantization.families.forest import packing
+from ml.quantization.families.forest import packing, unpacking
 from ml.quantization.families.forest.kinds import KINDS
 from ml.quantization.families.forest.parts import (
     LEAF_PARTS,
@@ -17,7 +17,7 @@ from ml.quantization.families.forest.parts import (
     encode_thresholds,
     leaf_trees,
 )
-from ml.quantization.graph import Node, PackedNode
+from ml.quantization.graph import Array, Node, PackedNode
 from ml.quantization.kernels.coarsen import coarsen_leaves, coarsen_thresholds
 from ml.quantization.kernels.pooled import PooledTrees
 from ml.quantization.kernels.topology import count_leaves
@@ -42,7 +42,7 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
         As `pack` made it, exact.
     bits : {8, 16}
     """
-    layout, trees = packing.decode_packed(packed, arrays)
+    layout, trees = unpacking.decode_packed(packed, arrays)
     done: list[str] = []
     threshold = trees.threshold
     if threshold.dtype == np.float64:
@@ -68,7 +68,7 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
     return coarse, "; ".join(done) or f"nothing to round at {bits} bits"
 
 
-def _weights(trees: PooledTrees) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _weights(trees: PooledTrees) -> Array:
     """About how many rows pass each split: the leaves below it.
 
     The counts themselves are residue. In fully grown trees rows and leaves are the same; in
@@ -76,7 +76,7 @@ def _weights(trees: PooledTrees) -> np.ndarray[tuple[int], np.dtype[np.float64]]
     """
     leaves = np.empty(trees.split.size, dtype=np.int32)
     count_leaves(trees.split, trees.sizes, trees.right, leaves)
-    return leaves[trees.split == 1].astype(np.float64)
+    return np.asarray(leaves[trees.split == 1], dtype=np.float64)
 
 
 def _leaves(

@@ -56,7 +56,7 @@ def _of_tree(table: dict[str, Array], n_features: int, *, normalize: bool) -> Ar
         total = np.sum(found)
         if total > 0.0:
             found = found / total
-    return found
+    return np.asarray(found)
 
 
 def _mean(each: list[Array], n_features: int) -> Array:

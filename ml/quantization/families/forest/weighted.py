@@ -18,7 +18,8 @@ from ml.quantization.families.forest.answering import (
 from ml.quantization.families.forest.losses import softmax
 from ml.quantization.graph import Array
 from ml.quantization.kernels import tree_sum
-from ml.quantization.kernels.tree_sum import Nodes, TreeSum
+from ml.quantization.kernels.tree_layout import Nodes, lay_out
+from ml.quantization.kernels.tree_sum import TreeSum
 
 
 class VotingTrees:
@@ -93,7 +94,7 @@ class MedianTrees:
     def nodes(self) -> Nodes | None:
         """The trees, laid out, with the row of each leaf."""
         forest = self.forest
-        return tree_sum.lay_out(forest.shape, forest.trees.ids, forest.n_features, doubled=False)
+        return lay_out(forest.shape, forest.trees.ids, forest.n_features, doubled=False)
 
     def predict(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The value up to which half of the weight lies."""

@@ -1,9 +1,8 @@
-"""scikit-learn's trees, one structured array each, and the pooled arrays of all of them."""
+"""scikit-learn's trees, one structured array each, pooled into the arrays of all of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,12 +10,9 @@ from ml.quantization.families.family import Arrays
 from ml.quantization.families.forest.kinds import (
     CLASSIFIER_TREES,
     PREDICTOR,
-    RESTORED_LEAVES,
-    RESTORED_PREDICTOR,
-    RESTORED_TREE,
     TREE,
 )
-from ml.quantization.families.forest.members import mapping
+from ml.quantization.families.forest.records import LEAF, PREDICTOR_DTYPE, TREE_NAMES, TreeMake
 from ml.quantization.graph import (
     Array,
     ArrayNode,
@@ -30,68 +26,7 @@ from ml.quantization.kernels.topology import preorder, shape, tree_starts
 from ml.quantization.kernels.tree_pack import divide_counts, floor_float32
 
 FRACTION_TOLERANCE = 1e-6
-UNUSED = -2  # what scikit-learn writes as feature and threshold of a leaf
-LEAF = -1
 GAPLESS = "gapless"  # marks the columns of a tree that was saved without missing_go_to_left
-
-_TREE_NAMES = (
-    "left_child",
-    "right_child",
-    "feature",
-    "threshold",
-    "impurity",
-    "n_node_samples",
-    "weighted_n_node_samples",
-    "missing_go_to_left",
-)
-_TREE_DTYPE = np.dtype(
-    [
-        *((name, np.int64) for name in _TREE_NAMES[:3]),
-        *((name, np.float64) for name in _TREE_NAMES[3:5]),
-        (_TREE_NAMES[5], np.int64),
-        (_TREE_NAMES[6], np.float64),
-        (_TREE_NAMES[7], np.uint8),
-    ],
-    align=True,
-)
-_PREDICTOR_DTYPE = np.dtype(
-    [
-        ("value", np.float64),
-        ("count", np.uint32),
-        ("feature_idx", np.int64),
-        ("num_threshold", np.float64),
-        ("missing_go_to_left", np.uint8),
-        ("left", np.uint32),
-        ("right", np.uint32),
-        ("gain", np.float64),
-        ("depth", np.uint32),
-        ("is_leaf", np.uint8),
-        ("bin_threshold", np.uint8),
-        ("is_categorical", np.uint8),
-        ("bitset_idx", np.uint32),
-    ]
-)
-
-
-@dataclass(frozen=True, slots=True)
-class TreeMake:
-    """What all trees of a forest have alike: the arguments of `Tree.__new__`.
-
-    Attributes
-    ----------
-    n_features, n_outputs : int
-    n_classes : tuple of int
-        One an output; 1 for regression.
-    """
-
-    n_features: int
-    n_classes: tuple[int, ...]
-    n_outputs: int
-
-    @property
-    def width(self) -> int:
-        """Numbers in one leaf row."""
-        return self.n_outputs * max(self.n_classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +120,7 @@ def _read_tree(node: Node, arrays: Arrays) -> tuple[TreeMake, dict[str, Array]] 
     if "missing_go_to_left" not in table:
         table["missing_go_to_left"] = np.zeros(count, dtype=np.uint8)
         table[GAPLESS] = table["missing_go_to_left"]
-    if any(name not in table for name in _TREE_NAMES):
+    if any(name not in table for name in TREE_NAMES):
         return None
     n_classes = tuple(int(number) for number in arrays[classes.array].ravel())
     return TreeMake(n_features, n_classes, n_outputs), {**table, "value": value}
@@ -206,7 +141,7 @@ def read_predictors(nodes: list[Node], n_features: int, arrays: Arrays) -> ReadF
         return None
     pooled = {
         name: np.concatenate([table[name] for table in columns])[order.pick]
-        for name in _PREDICTOR_DTYPE.names or ()
+        for name in PREDICTOR_DTYPE.names or ()
     }
     split = pooled["left"] >= 0
     feature = pooled["feature_idx"][split].astype(np.int64)
@@ -240,7 +175,7 @@ def _read_predictor(node: Node, arrays: Arrays) -> dict[str, Array] | None:
     if not isinstance(records, RecordArrayNode) or not isinstance(raw, ArrayNode):
         return None
     table = _columns(records, arrays, records.shape[0])
-    if table is None or any(name not in table for name in _PREDICTOR_DTYPE.names or ()):
+    if table is None or any(name not in table for name in PREDICTOR_DTYPE.names or ()):
         return None
     return {**table, "sets": arrays[raw.array]}
 
@@ -271,7 +206,7 @@ def _bitsets(
     ):
         return None
     sets = np.concatenate([table["sets"].reshape(-1, 8) for table in columns])
-    return sets[(np.cumsum(counts) - counts)[tree] + local].astype(np.uint32)
+    return np.asarray(sets[(np.cumsum(counts) - counts)[tree] + local], dtype=np.uint32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,107 +271,3 @@ def _fractions(rows: Array) -> tuple[Array, bool]:
     if (np.abs(total - 1.0) <= FRACTION_TOLERANCE).all():
         return rows, False
     return divide_counts(rows), True
-
-
-def build_trees(trees: PooledTrees, make: TreeMake, arrays: Arrays, *, valued: bool) -> list[Node]:
-    """A `Tree` node for each tree of a forest; `valued`: leaf rows are the trees' values."""
-    n_classes = ArrayNode(arrays.add(np.array(make.n_classes, dtype=np.int64)))
-    records = _records(trees, _TREE_DTYPE)
-    split = trees.split == 1
-    starts = tree_starts(trees.sizes)
-    local = np.arange(len(split)) - np.repeat(starts[:-1], trees.sizes)
-    order = trees.order if trees.order is not None else local
-    at = order + np.repeat(starts[:-1], trees.sizes)  # where each preorder node goes
-    inner = np.flatnonzero(split)
-    base = np.repeat(starts[:-1], trees.sizes)[inner]
-    for name, fill in (("left_child", LEAF), ("right_child", LEAF), ("feature", UNUSED)):
-        records[name].fill(fill)
-    records["threshold"].fill(UNUSED)
-    records["left_child"][at[inner]] = order[inner + 1]
-    records["right_child"][at[inner]] = order[base + trees.right[inner]]
-    records["feature"][at[inner]] = trees.feature
-    records["threshold"][at[inner]] = trees.threshold
-    records["missing_go_to_left"][at[inner]] = trees.missing_left
-    values = np.zeros((len(split), make.n_outputs, max(make.n_classes)))
-    if valued:
-        values[at[~split]] = trees.rows[trees.ids].reshape(-1, *values.shape[1:])
-    deepest = np.maximum.reduceat(trees.depth, starts[:-1])
-    return [
-        ObjectNode(
-            RESTORED_TREE if valued else RESTORED_LEAVES,
-            (make.n_features, n_classes, make.n_outputs),
-            mapping(
-                [
-                    ("max_depth", int(deepest[tree])),
-                    ("node_count", int(end - start)),
-                    (
-                        "nodes",
-                        _record_node(records, slice(int(start), int(end)), _TREE_DTYPE, arrays),
-                    ),
-                    ("values", ArrayNode(arrays.add(values[start:end]))),
-                ]
-            ),
-        )
-        for tree, (start, end) in enumerate(zip(starts[:-1], starts[1:], strict=True))
-    ]
-
-
-def build_predictors(trees: PooledTrees, arrays: Arrays) -> list[Node]:
-    """A histogram predictor node for each tree of a boosted model."""
-    records = _records(trees, _PREDICTOR_DTYPE)
-    starts = tree_starts(trees.sizes)
-    split = trees.split == 1
-    inner = np.flatnonzero(split)
-    local = inner - np.repeat(starts[:-1], trees.sizes)[inner]
-    records["is_leaf"][~split] = 1
-    records["depth"][:] = trees.depth
-    records["value"][~split] = trees.rows[trees.ids, 0]
-    records["left"][inner] = local + 1
-    records["right"][inner] = trees.right[inner]
-    records["feature_idx"][inner] = trees.feature
-    records["num_threshold"][inner] = trees.threshold
-    records["missing_go_to_left"][inner] = trees.missing_left
-    sets = np.zeros((0, 8), dtype=np.uint32)
-    first = np.zeros(len(trees.sizes) + 1, dtype=np.int64)
-    if trees.categorical is not None and trees.bitsets is not None:
-        at = inner[trees.categorical]
-        tree = np.searchsorted(starts, at, side="right") - 1
-        first = tree_starts(np.bincount(tree, minlength=len(trees.sizes)))
-        records["is_categorical"][at] = 1
-        records["bitset_idx"][at] = np.arange(len(at)) - first[tree]
-        sets = trees.bitsets
-    return [
-        _predictor(
-            _record_node(records, slice(int(start), int(end)), _PREDICTOR_DTYPE, arrays),
-            sets[first[tree] : first[tree + 1]],
-            arrays,
-        )
-        for tree, (start, end) in enumerate(zip(starts[:-1], starts[1:], strict=True))
-    ]
-
-
-def _predictor(records: RecordArrayNode, sets: Array, arrays: Arrays) -> ObjectNode:
-    return ObjectNode(
-        RESTORED_PREDICTOR,
-        (),
-        mapping(
-            [
-                ("nodes", records),
-                ("binned_left_cat_bitsets", ArrayNode(arrays.add(np.zeros_like(sets)))),
-                ("raw_left_cat_bitsets", ArrayNode(arrays.add(np.ascontiguousarray(sets)))),
-            ]
-        ),
-    )
-
-
-def _records(trees: PooledTrees, dtype: np.dtype[Any]) -> dict[str, Array]:
-    return {name: np.zeros(len(trees.split), dtype=dtype[name]) for name in dtype.names or ()}
-
-
-def _record_node(
-    columns: dict[str, Array], part: slice, dtype: np.dtype[Any], arrays: Arrays
-) -> RecordArrayNode:
-    names = dtype.names or ()
-    offsets = tuple(int((dtype.fields or {})[name][1]) for name in names)
-    held = tuple(ArrayNode(arrays.add(columns[name][part])) for name in names)
-    return RecordArrayNode((part.stop - part.start,), names, held, dtype.itemsize, offsets)
