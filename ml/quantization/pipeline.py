@@ -220,7 +220,8 @@ class _Judge:
         )
         trial = ask_artifact(request, settings.limits, self.workspace)
         known = ("classification", "regression", "cluster", "outlier")
-        kind: Any = task if task in known else "auto"
+        # A model that is never asked anything (a clusterer of its training rows) has no task.
+        kind: Any = task if task in known and original.methods else "auto"
         return trial, evaluate(original, trial.answers, rows.target, settings.gate, task=kind)
 
     def rounding_is_to_blame(self, attempt: Attempt) -> bool:

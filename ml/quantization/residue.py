@@ -7,10 +7,25 @@ from typing import Any
 
 from ml.quantization.errors import DroppedAttribute
 
-_MADE: dict[tuple[type, tuple[tuple[str, str], ...]], type] = {}
+_MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str]], type] = {}
 
 
-def reporting_class(cls: type, dropped: tuple[tuple[str, str], ...]) -> type:
+def stored_properties(cls: type, state: dict[str, Any]) -> frozenset[str]:
+    """Return the names in `state` that `cls` would work out anew, from what is no longer there.
+
+    A family stores such a value under the property's own name (`feature_importances_`).
+    """
+    found = ((name, getattr_static(cls, name, None)) for name in state if isinstance(name, str))
+    return frozenset(name for name, own in found if isinstance(own, property) and own.fset is None)
+
+
+def _stored(name: str) -> property:
+    return property(lambda self: vars(self)[name], doc=f"{name}, as the original had it.")
+
+
+def reporting_class(
+    cls: type, dropped: tuple[tuple[str, str], ...], stored: frozenset[str] = frozenset()
+) -> type:
     """Return `cls` with a named error for each dropped attribute.
 
     Name and module stay those of `cls`, instances are instances of `cls`, and they pickle as
@@ -21,8 +36,10 @@ def reporting_class(cls: type, dropped: tuple[tuple[str, str], ...]) -> type:
     cls : type
     dropped : tuple of (attribute, note)
         The note says what the attribute was.
+    stored : frozenset of str
+        Properties whose value is in the instance's state (`stored_properties`).
     """
-    key = (cls, dropped)
+    key = (cls, dropped, stored)
     if key not in _MADE:
         notes = dict(dropped)
         inherited_reduce: Any = cls.__reduce_ex__
@@ -54,6 +71,7 @@ def reporting_class(cls: type, dropped: tuple[tuple[str, str], ...]) -> type:
             "__doc__": cls.__doc__,
             "__getattr__": missing,
             "__reduce_ex__": reduce,
+            **{name: _stored(name) for name in stored},
         }
         _MADE[key] = type(cls.__name__, (cls,), members)
     return _MADE[key]

@@ -42,7 +42,7 @@ from ml.quantization.graph import (
     join,
 )
 from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.residue import reporting_class
+from ml.quantization.residue import reporting_class, stored_properties
 from ml.quantization.special import SPECIAL
 from ml.quantization.validators import check_state
 from ml.quantization.values import (
@@ -212,7 +212,7 @@ class _Builder:
             with fitting(f"not the state of {node.type}", path):
                 return special(state, path)
         cls = self.trust.resolve_class(node.type, path)
-        if not self.trust.may_make(node.type) or cls.__module__ == "builtins":
+        if not self.trust.may_make(node.type) or cls.__module__ in ("builtins", "numpy"):
             raise UntrustedTypeError(
                 f"{node.type} is not a class that objects are made of",
                 where=path,
@@ -233,10 +233,13 @@ class _Builder:
 
     def _report_residue(self, made: Any, state: Any, path: str) -> None:
         """Let reading a dropped attribute say that it was dropped."""
-        names = self.residue.get(path)
-        if names and isinstance(state, dict):
+        if not isinstance(state, dict):
+            return
+        names, stored = self.residue.get(path), stored_properties(type(made), state)
+        if names or stored:
             with fitting(f"residue of a {type(made).__qualname__}", path):
-                made.__class__ = reporting_class(type(made), tuple(sorted(names.items())))
+                dropped = tuple(sorted((names or {}).items()))
+                made.__class__ = reporting_class(type(made), dropped, stored)
 
     def _fill(self, made: Any, entries: Node, path: str) -> None:
         if entries is None:

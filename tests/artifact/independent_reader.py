@@ -221,6 +221,8 @@ def elements(
         index = np.unravel_index(at, tuple(meta["shape"]), meta["order"])
         channels = index[meta["channel_axis"]]
     zero = parts["zero"][channels] if "zero" in parts else 0.0
-    values = parts["scale"].astype(np.float64)[channels] * (parts["codes"].astype(np.float64) - zero)
+    values = parts["scale"].astype(np.float64)[channels] * (
+        parts["codes"].astype(np.float64) - zero
+    )
     largest = float(np.finfo(dtype).max)
     return np.clip(values, -largest, largest).astype(dtype)

@@ -234,7 +234,10 @@ def _behind_text(previous: Lowered, codes: Codes, model: _Linear) -> Lowered | N
     def method(answer: _Answer) -> Method:
         def call(documents: Any) -> Array | None:
             scores = score(documents)
-            return None if scores is None else answer.of_scores(scores + model.bias)
+            if scores is None:
+                return None
+            scores = scores + model.bias
+            return answer.of_scores(scores.reshape(-1) if held.ndim == 1 else scores)
 
         return call
 

@@ -74,12 +74,11 @@ class BoostedTrees:
         return None if found is None else np.log(found)
 
     def apply(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """The leaf of each row: float64, (n, iterations, outputs), or (n, iterations)."""
+        """The leaf of each row: float64, (n, iterations, outputs)."""
         prepared = leaf_numbers(self.forest, rows, threads(n_jobs, self.component))
         if prepared is None or not np.isfinite(rows).all():
             return None
-        leaves = prepared.astype(np.float64).reshape(len(rows), -1, self.outputs)
-        return leaves if self.classes is not None else leaves[:, :, 0]
+        return prepared.astype(np.float64).reshape(len(rows), -1, self.outputs)
 
 
 def lower_boosted(component: Component) -> Lowered | None:
@@ -90,8 +89,9 @@ def lower_boosted(component: Component) -> Lowered | None:
     if link is None or start is None or start.shape[1] != component["tree_outputs"]:
         return None
     trees = BoostedTrees(component, link, start)
-    methods: dict[str, Method] = {"apply": trees.apply}
+    methods: dict[str, Method] = {}
     if classifies:
+        methods["apply"] = trees.apply  # that of a regressor refuses lists, by an error of its own
         methods["decision_function"] = trees.decision_function
         methods["predict"] = trees.predict_class
         methods["predict_proba"] = trees.predict_proba

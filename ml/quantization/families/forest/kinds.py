@@ -85,7 +85,6 @@ KINDS: dict[str, Kind] = {
 RESIDUE: dict[str, str] = {
     "_rng": "random state of the fit",
     "_feature_subsample_rng": "random state of the fit",
-    "_sample_weight": "weights of the training rows",
     "train_score_": "loss of each iteration on training rows",
     "validation_score_": "loss of each iteration on validation rows",
     "oob_improvement_": "out-of-bag loss of each iteration",

@@ -1,0 +1,102 @@
+"""Fitted models as files with each component's plain nodes, or packed, for tests that edit them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ml.quantization.artifact.reader import Artifact, read_artifact
+from ml.quantization.artifact.writer import build_artifact
+from ml.quantization.encoding import encode
+from ml.quantization.graph import ModelGraph, array_paths, compact
+from ml.quantization.loading.capture import capture
+from ml.quantization.loading.inspection import find_surfaces
+from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.plan import make_plan
+from ml.quantization.prepare import prepare_graph
+from ml.quantization.recipe import recipe_for
+from ml.quantization.restore import restore
+from tests.artifact.forge import Forged
+from tests.artifact.samples import HEADER
+
+
+@cache
+def rows() -> np.ndarray:
+    """Rows with six columns."""
+    return np.random.default_rng(2).normal(size=(60, 6))
+
+
+def file_of(model: Any, *, packed: bool = False) -> bytes:
+    """The exact artifact of a model."""
+    graph = capture(model, TrustPolicy())
+    graph = prepare_graph(graph).graph if packed else compact(graph, graph.root, graph.arrays)
+    description = {**HEADER["model"], "surfaces": find_surfaces(model)}
+    plan = make_plan(graph, recipe_for("exact"))
+    return build_artifact(encode(plan), {**HEADER, "model": description})[0]
+
+
+def array_at(data: bytes, path: str) -> tuple[int, np.ndarray]:
+    """(number, writable values) of the array at a path of the model."""
+    artifact = read_artifact(data)
+    paths = array_paths(ModelGraph(artifact.root, ()))
+    found = [index for index, where in paths.items() if where == path]
+    if len(found) != 1:
+        raise AssertionError(f"no array at {path}; there are {sorted(set(paths.values()))}")
+    return found[0], artifact[found[0]].copy()
+
+
+def with_array(data: bytes, path: str, values: np.ndarray) -> bytes:
+    """The file with other values for the array at a path."""
+    forged = Forged.of(data)
+    forged.set_array(array_at(data, path)[0], np.ascontiguousarray(values))
+    return forged.data()
+
+
+def made(data: bytes) -> Any:
+    """The object of a file."""
+    artifact: Artifact = read_artifact(data)
+    return restore(artifact.root, artifact, TrustPolicy(), residue=artifact.manifest["residue"])
+
+
+@cache
+def tree_file(*, packed: bool = False) -> bytes:
+    """A decision tree."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    tree = DecisionTreeRegressor(max_depth=4, random_state=0)
+    return file_of(tree.fit(rows(), rows()[:, 0] * rows()[:, 1]), packed=packed)
+
+
+@cache
+def histogram_file(*, packed: bool = False) -> bytes:
+    """Histogram boosting."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    model = HistGradientBoostingRegressor(max_iter=2, min_samples_leaf=4)
+    return file_of(model.fit(rows(), rows()[:, 0]), packed=packed)
+
+
+@cache
+def neighbors_file(algorithm: str) -> bytes:
+    """Neighbors in a search tree."""
+    from sklearn.neighbors import NearestNeighbors
+
+    return file_of(NearestNeighbors(algorithm=algorithm, leaf_size=5).fit(rows()))
+
+
+@cache
+def sparse_file() -> bytes:
+    """A matrix in compressed rows."""
+    from scipy.sparse import csr_matrix
+
+    return file_of({"matrix": csr_matrix(np.where(rows() > 1, rows(), 0.0))})
+
+
+@cache
+def support_file() -> bytes:
+    """A support vector machine of three classes."""
+    from sklearn.svm import SVC
+
+    return file_of(SVC().fit(rows(), np.arange(60) % 3))

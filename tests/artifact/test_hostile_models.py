@@ -1,0 +1,173 @@
+"""State that native code would follow blindly, plain and packed.
+
+The number in a name is the case's in the list of bad inputs that the project answers for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ml.quantization.errors import (
+    SemanticError,
+)
+from ml.quantization.predictor import load
+from tests.artifact import models
+from tests.artifact.forge import Forged, edited
+from tests.artifact.models import array_at, with_array
+from tests.artifact.refusals import (
+    Manifest,
+    changed,
+    refuses_to_make,
+)
+from tests.artifact.samples import model_file
+
+
+@pytest.mark.parametrize("side", ["left_child", "right_child"])
+@pytest.mark.parametrize("child", [27, 1 << 40, -5])
+def test_39_a_tree_child_out_of_range(side: str, child: int) -> None:
+    refuses_to_make(changed(models.tree_file(), f"tree_/nodes/{side}", 0, child))
+
+
+@pytest.mark.parametrize("feature", [6, -1, 1 << 40])
+def test_39_a_tree_feature_out_of_range(feature: int) -> None:
+    refuses_to_make(changed(models.tree_file(), "tree_/nodes/feature", 0, feature))
+
+
+def test_39_a_tree_for_more_columns_than_its_estimator_checks() -> None:
+    def change(manifest: Manifest) -> None:
+        keys, values = manifest["graph"][3][1], manifest["graph"][3][2]
+        values[keys.index("n_features_in_")] = 2
+
+    refuses_to_make(edited(models.tree_file(), change))
+
+
+def test_39_a_packed_tree_feature_out_of_range() -> None:
+    data = models.tree_file(packed=True)
+    refuses_to_make(changed(data, "tree_features", 0, 200))
+    with pytest.raises(SemanticError):
+        load(changed(data, "tree_features", 0, 200))
+
+
+def test_39_a_packed_tree_whose_bits_close_no_tree() -> None:
+    data = models.tree_file(packed=True)
+    for value in (0, 255):
+        refuses_to_make(changed(data, "tree_splits", slice(None), value))
+        with pytest.raises(SemanticError):
+            load(changed(data, "tree_splits", slice(None), value))
+
+
+def test_39_a_packed_forest_with_parts_of_another_length() -> None:
+    data = models.tree_file(packed=True)
+    for path in ("tree_features", "tree_thresholds", "tree_missing_left", "tree_rows"):
+        _, values = array_at(data, path)
+        refuses_to_make(with_array(data, path, values[:-1]))
+        refuses_to_make(with_array(data, path, np.concatenate([values, values])))
+
+
+def test_39_a_histogram_feature_out_of_range() -> None:
+    for value in (6, -1, 1 << 40):
+        path = "_predictors/0/0/nodes/feature_idx"
+        refuses_to_make(changed(models.histogram_file(), path, 0, value))
+
+
+def test_39_a_packed_histogram_feature_out_of_range() -> None:
+    data = changed(models.histogram_file(packed=True), "tree_features", 0, 200)
+    refuses_to_make(data)
+    with pytest.raises(SemanticError):
+        load(data)
+
+
+def test_40_a_tree_with_a_cycle() -> None:
+    refuses_to_make(changed(models.tree_file(), "tree_/nodes/left_child", 1, 0))
+    refuses_to_make(changed(models.tree_file(), "tree_/nodes/left_child", 1, 1))
+
+
+def test_40_a_tree_whose_nodes_share_a_child() -> None:
+    _, right = array_at(models.tree_file(), "tree_/nodes/right_child")
+    refuses_to_make(changed(models.tree_file(), "tree_/nodes/left_child", 0, right[0]))
+
+
+def test_40_a_histogram_tree_with_a_cycle() -> None:
+    refuses_to_make(changed(models.histogram_file(), "_predictors/0/0/nodes/left", 1, 0))
+
+
+def test_41_a_sparse_index_out_of_range() -> None:
+    for value in (6, -1):
+        refuses_to_make(changed(models.sparse_file(), "matrix/indices", 3, value))
+
+
+def test_41_row_pointers_that_do_not_fit() -> None:
+    data = models.sparse_file()
+    for position, value in ((0, 1), (-1, 1000), (3, 1000), (5, -1)):
+        refuses_to_make(changed(data, "matrix/indptr", position, value))
+    _, pointers = array_at(data, "matrix/indptr")
+    refuses_to_make(with_array(data, "matrix/indptr", pointers[:-1]))
+
+
+@pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
+def test_42_a_search_tree_out_of_range(algorithm: str) -> None:
+    data = models.neighbors_file(algorithm)
+    for path, position, value in (
+        ("_tree/state/1", 0, 60),
+        ("_tree/state/1", 0, -1),
+        ("_tree/state/1", 0, array_at(data, "_tree/state/1")[1][1]),
+        ("_tree/state/2/idx_end", 3, 61),
+        ("_tree/state/2/idx_start", 3, -1),
+        ("_tree/state/2/is_leaf", -1, 0),
+    ):
+        refuses_to_make(changed(data, path, position, value))
+    _, bounds = array_at(data, "_tree/state/3")
+    refuses_to_make(with_array(data, "_tree/state/3", bounds[:, :-1]))
+
+
+def test_42_a_histogram_bitset_out_of_range() -> None:
+    data = models.histogram_file()
+    _, leaves = array_at(data, "_predictors/0/0/nodes/is_leaf")
+    assert leaves[0] == 0
+    refuses_to_make(changed(data, "_predictors/0/0/nodes/is_categorical", 0, 1))
+
+
+def test_42_packed_bitsets_that_do_not_fit() -> None:
+    forged = Forged.of(models.histogram_file(packed=True))
+    index, bits = array_at(models.histogram_file(packed=True), "tree_splits")
+    # The splits' bits read as categorical ones: there are fewer sets than those ask for.
+    for part in forged.manifest["graph"][3]:
+        if part[0] == "tree_features":
+            forged.manifest["graph"][3].append(["tree_categorical", ["a", index]])
+            forged.manifest["graph"][3].append(["tree_bitsets", part[1]])
+            break
+    assert bits.any()
+    refuses_to_make(forged.data())
+
+
+@pytest.mark.parametrize(
+    ("path", "position", "value"),
+    [("_n_support", 0, 50), ("_n_support", 0, -20), ("support_", 0, 60), ("support_", 0, -1)],
+)
+def test_support_vectors_out_of_range(path: str, position: int, value: int) -> None:
+    refuses_to_make(changed(models.support_file(), path, position, value))
+
+
+@pytest.mark.parametrize("path", ["dual_coef_", "_intercept_", "support_vectors_", "_n_support"])
+def test_support_vectors_that_do_not_fit_each_other(path: str) -> None:
+    _, values = array_at(models.support_file(), path)
+    refuses_to_make(with_array(models.support_file(), path, values[:-1]))
+
+
+@pytest.mark.parametrize("part", ["prefix", "length", "popularity", "children", "gaps"])
+def test_a_packed_vocabulary_that_contradicts_itself(part: str) -> None:
+    data = model_file("text", "exact")
+    path = f"steps/tfidfvectorizer/terms.{part}"
+    _, values = array_at(data, path)
+    largest = np.iinfo(values.dtype).max
+    for hostile in (
+        with_array(data, path, values[:-1]),
+        with_array(data, path, values.astype("f8")),
+        changed(data, path, 0, largest)
+        if part != "popularity"
+        else with_array(data, path, values[1:]),
+    ):
+        with pytest.raises(SemanticError):
+            load(hostile)
+        refuses_to_make(hostile)

@@ -1,0 +1,455 @@
+"""Each forest kernel against the reference that specifies it, and the packing arithmetic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.quantization.kernels import binning, coarsen, topology, traversal, tree_pack
+from ml.quantization.kernels.tree_layout import Shape, lay_out, mask_out
+from ml.quantization.kernels.tree_sum import TreeSum, block_rows, grouped, over_rows, payloads
+
+few = settings(deadline=None, derandomize=True, max_examples=25)
+
+
+def random_split(rng: np.random.Generator, leaves: int) -> np.ndarray:
+    """The flags of one random tree with that many leaves, in preorder."""
+    flags: list[int] = []
+    stack = [leaves]
+    while stack:
+        count = stack.pop()
+        flags.append(int(count > 1))
+        if count > 1:
+            left = int(rng.integers(1, count))
+            stack += [count - left, left]
+    return np.array(flags, dtype=np.uint8)
+
+
+def random_shape(
+    seed: int, n_trees: int, most_leaves: int, n_columns: int, *, whole: bool = False
+) -> Shape:
+    rng = np.random.default_rng(seed)
+    split = np.concatenate(
+        [random_split(rng, int(rng.integers(1, most_leaves + 1))) for _ in range(n_trees)]
+    )
+    formed = topology.shape(split, n_trees)
+    assert formed is not None
+    n_splits = int(split.sum())
+    values = rng.normal(size=n_splits).round(1 if whole else 6)
+    return Shape(
+        split,
+        *formed,
+        rng.integers(0, n_columns, n_splits).astype(np.int32),
+        values.astype(np.float32),
+        rng.random(n_splits) < 0.5,
+    )
+
+
+def random_rows(seed: int, n: int, n_columns: int, gaps: float = 0.0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, n_columns)).round(1).astype(np.float32)
+    rows[rng.random(rows.shape) < gaps] = np.nan
+    return rows
+
+
+shapes = st.builds(
+    random_shape,
+    st.integers(0, 999),
+    st.integers(1, 20),
+    st.integers(1, 70),
+    st.integers(1, 9),
+    whole=st.booleans(),
+)
+
+
+# Topology ---------------------------------------------------------------------------------
+
+
+@few
+@given(seed=st.integers(0, 999), n_trees=st.integers(1, 9), most=st.integers(1, 30))
+def test_shape_is_that_of_the_reference(seed: int, n_trees: int, most: int) -> None:
+    split = random_shape(seed, n_trees, most, 1).split
+    found, expected = topology.shape(split, n_trees), topology.expand_reference(split, n_trees)
+    assert found is not None
+    assert expected is not None
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    left = np.where(split == 1, np.arange(split.size) + 1, -1).astype(np.int32)
+    end = found[0][0]
+    order, stack = np.empty(end, np.int32), np.empty(end, np.int32)
+    assert topology.preorder(left[:end], found[1][:end], order, stack) == end
+    assert order.tolist() == topology.preorder_reference(left[:end], found[1][:end])
+
+
+@few
+@given(flags=st.lists(st.integers(0, 1), max_size=12), n_trees=st.integers(1, 4))
+def test_any_flags_make_trees_or_are_refused(flags: list[int], n_trees: int) -> None:
+    split = np.array(flags, dtype=np.uint8)
+    found, expected = topology.shape(split, n_trees), topology.expand_reference(split, n_trees)
+    assert (found is None) == (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [([0], [0]), ([1, -1], [1, -1]), ([1, -1, -1], [9, -1, -1]), ([1, -1], [-1, -1])],
+)
+def test_links_that_are_no_tree_have_no_preorder(left: list[int], right: list[int]) -> None:
+    room = np.empty(len(left), np.int32), np.empty(len(left), np.int32)
+    links = np.array(left, np.int32), np.array(right, np.int32)
+    assert topology.preorder(*links, *room) == -1
+
+
+def test_leaves_below_each_node() -> None:
+    shape = Shape(
+        np.array([1, 1, 0, 0, 0, 0], np.uint8),
+        np.array([5, 1], np.int32),
+        np.array([4, 3, -1, -1, -1, -1], np.int32),
+        np.zeros(6, np.int32),
+        np.zeros(2, np.int32),
+        np.zeros(2, np.float32),
+        np.zeros(2, bool),
+    )
+    assert shape.leaves().tolist() == [3, 2, 1, 1, 1, 1]
+
+
+# Answers ----------------------------------------------------------------------------------
+
+
+def reference_sum(shape: Shape, rows: np.ndarray, table: np.ndarray, cycle: int) -> np.ndarray:
+    leaves = traversal.payload_reference(
+        shape.split,
+        shape.sizes,
+        shape.right,
+        shape.feature.astype(np.int64),
+        shape.threshold.astype(np.float64),
+        shape.missing_left,
+        rows.astype(np.float64),
+    )
+    width = table.shape[1]
+    out = np.zeros((len(rows), cycle * width))
+    for tree in range(leaves.shape[1]):
+        column = (tree % cycle) * width
+        out[:, column : column + width] += table[leaves[:, tree]]
+    return out
+
+
+@few
+@given(
+    shape=shapes,
+    n=st.sampled_from([1, 7, 8, 70, 300]),
+    gaps=st.sampled_from([0.0, 0.3]),
+    width=st.sampled_from([1, 3]),
+    cycle=st.sampled_from([1, 2]),
+    sparse=st.booleans(),
+    threads=st.sampled_from([1, 2]),
+)
+def test_sums_are_those_of_the_reference(
+    shape: Shape, n: int, gaps: float, width: int, cycle: int, sparse: bool, threads: int
+) -> None:
+    columns = int(shape.feature.max(initial=0)) + 1
+    rows = random_rows(1, n, columns, gaps)
+    rng = np.random.default_rng(2)
+    n_leaves = int((shape.split == 0).sum())
+    table = rng.random((n_leaves, width)) if sparse else rng.normal(size=(n_leaves, width))
+    if sparse:
+        table[rng.random(table.shape) < 0.6] = 0.0
+    sums = TreeSum(shape, np.arange(n_leaves), table, cycle, columns)
+    doubled = bool(np.isnan(rows).any())
+    groups, missing, infinite = grouped(rows, doubled=doubled)
+    assert (missing, infinite) == (doubled, False)
+    out = np.zeros((n, cycle * width))
+    assert sums.add(groups, n, out, doubled=doubled, threads=threads)
+    np.testing.assert_array_equal(out, reference_sum(shape, rows, table, cycle))
+    if not doubled:  # the other kernel, whichever was chosen
+        sums.__dict__["masks"] = None if sums.masks is not None else forced_masks(sums)
+        again = np.zeros_like(out)
+        assert sums.add(groups, n, again, doubled=False)
+        np.testing.assert_array_equal(again, out)
+
+
+def forced_masks(sums: TreeSum) -> Any:
+    """Masks although they would be slower; None where a tree has over 64 leaves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.quantization.kernels.tree_layout.VISIT_NS", 1e9)
+        return mask_out(sums.shape, sums.payload)
+
+
+@few
+@given(shape=shapes, gaps=st.sampled_from([0.0, 0.3]))
+def test_leaves_are_those_of_the_reference(shape: Shape, gaps: float) -> None:
+    columns = int(shape.feature.max(initial=0)) + 1
+    rows = random_rows(3, 21, columns, gaps)
+    doubled = bool(np.isnan(rows).any())
+    n_leaves = int((shape.split == 0).sum())
+    nodes = lay_out(shape, np.arange(n_leaves) + 5, columns, doubled=doubled)
+    assert nodes is not None
+    found = payloads(nodes, grouped(rows, doubled=doubled)[0], len(rows))
+    expected = traversal.payload_reference(
+        shape.split,
+        shape.sizes,
+        shape.right,
+        shape.feature.astype(np.int64),
+        shape.threshold.astype(np.float64),
+        shape.missing_left,
+        rows.astype(np.float64),
+    )
+    np.testing.assert_array_equal(found, expected + 5)
+
+
+def test_a_split_at_infinity_divides_what_is_missing() -> None:
+    shape = random_shape(0, 1, 2, 1)
+    if not shape.split[0]:
+        shape = random_shape(1, 1, 2, 1)
+    shape.threshold[:] = np.inf
+    shape.missing_left[:] = False
+    nodes = lay_out(shape, np.arange(2), 1, doubled=True)
+    assert nodes is not None
+    rows = np.array([[np.finfo(np.float32).max], [np.nan]], dtype=np.float32)
+    assert payloads(nodes, grouped(rows, doubled=True)[0], 2).ravel().tolist() == [0, 1]
+    shape.threshold[:] = -np.inf
+    assert lay_out(shape, np.arange(2), 1, doubled=True) is None
+
+
+def test_a_forest_in_several_banks_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = random_shape(4, 30, 40, 5)
+    rows = random_rows(5, 40, 5)
+    n_leaves = int((shape.split == 0).sum())
+    whole = lay_out(shape, np.arange(n_leaves), 5, doubled=False)
+    monkeypatch.setattr("ml.quantization.kernels.tree_layout.LINK_BITS", 14)
+    banked = lay_out(shape, np.arange(n_leaves), 5, doubled=False)
+    assert whole is not None
+    assert banked is not None
+    assert len(np.unique(whole.banks)) == 1 < len(np.unique(banked.banks))
+    groups = grouped(rows)[0]
+    np.testing.assert_array_equal(payloads(whole, groups, 40), payloads(banked, groups, 40))
+    monkeypatch.setattr("ml.quantization.kernels.tree_layout.LINK_BITS", 9)
+    assert lay_out(shape, np.arange(n_leaves), 5, doubled=False) is None
+
+
+def test_payloads_of_one_tree_may_not_span_too_far() -> None:
+    shape = random_shape(1, 1, 9, 1)
+    payload = np.arange(int((shape.split == 0).sum())) << 22
+    assert lay_out(shape, payload, 1, doubled=False) is None
+    assert lay_out(shape, payload // 8, 1, doubled=False) is not None or len(payload) > 8
+
+
+def test_large_trees_have_no_masks() -> None:
+    shape = random_shape(0, 3, 400, 2)
+    assert mask_out(shape, np.arange(int((shape.split == 0).sum()))) is None
+
+
+def test_grouping_says_what_it_met() -> None:
+    rows = np.array([[1.0, np.nan], [1e300, 2.0]])
+    groups, missing, infinite = grouped(rows)
+    assert groups.shape == (1, 2, 8)
+    assert (missing, infinite) == (True, True)
+    assert groups[0, 0, :2].tolist() == [1.0, np.inf]
+    assert (groups[0, :, 2:] == 0).all()
+
+
+def test_blocks_and_parts_cover_all_rows() -> None:
+    assert block_rows(30, 1 << 10) % 8 == 0
+    assert block_rows(10**6, 1 << 10) == 64 < block_rows(1, 1 << 30) == 16384
+    seen: list[tuple[int, int]] = []
+    over_rows(lambda first, last: seen.append((first, last)), 2000, 3)
+    assert sorted(seen) == [(0, 512), (512, 1280), (1280, 2000)]
+
+
+# Coding of rows ---------------------------------------------------------------------------
+
+
+@few
+@given(
+    sizes=st.lists(st.sampled_from([0, 1, 15, 16, 17, 254, 255, 256, 300]), min_size=1, max_size=4),
+    doubled=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_coded_rows_are_those_of_the_reference(sizes: list[int], doubled: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tables = [np.sort(rng.choice(2000, size, replace=False) / 8.0) for size in sizes]
+    rows = rng.integers(-8, 2100, (13, len(sizes))) / 8.0
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    rows[0], rows[1] = np.inf, -np.inf
+    table, starts, pivots = binning.pad_table(np.concatenate(tables), np.array(sizes))
+    columns = np.arange(len(sizes))
+    width = len(sizes)
+    out = np.zeros((2, width * (2 if doubled else 1), 8), dtype=np.float32)
+    missing = binning.code_rows(
+        rows.reshape(-1), width, columns, table, starts, pivots, 0, 13, out.reshape(-1), width,
+        doubled,
+    )  # fmt: skip
+    expected = binning.code_rows_reference(rows, tables, columns.tolist())
+    found = out.transpose(0, 2, 1).reshape(16, -1)[:13]
+    assert missing == np.isnan(rows).any()
+    if doubled:
+        np.testing.assert_array_equal(
+            found[:, :width], np.where(np.isnan(expected), np.inf, expected)
+        )
+        expected = np.where(np.isnan(expected), -np.inf, expected)
+        found = found[:, width:]
+    np.testing.assert_array_equal(found, expected)
+
+
+@few
+@given(seed=st.integers(0, 99))
+def test_coded_categories_are_those_of_the_reference(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-2, 12, (9, 3)).astype(float)
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    left, known = (rng.random((2, 4, 256)) < 0.4).astype(np.uint8)
+    columns, missing_left = rng.integers(0, 3, 4), rng.integers(0, 2, 4).astype(np.uint8)
+    out = np.zeros((2, 5, 8), dtype=np.float32)
+    done = binning.code_categories(
+        rows.reshape(-1), 3, columns, left, known, missing_left, 0, 9, out.reshape(-1), 40, 1
+    )
+    assert done
+    found = out.transpose(0, 2, 1).reshape(16, -1)[:9, 1:]
+    expected = binning.code_categories_reference(rows, columns.tolist(), left, known, missing_left)
+    np.testing.assert_array_equal(found, expected)
+    rows[3, columns[0]] = 256.0
+    assert not binning.code_categories(
+        rows.reshape(-1), 3, columns, left, known, missing_left, 0, 9, out.reshape(-1), 40, 1
+    )
+
+
+# Packing arithmetic -----------------------------------------------------------------------
+
+doubles = st.floats(allow_nan=False, width=64)
+
+
+@settings(few, max_examples=300)
+@given(value=doubles, x=st.floats(allow_nan=False, width=32))
+def test_float32_rows_cannot_tell_the_floor_from_the_value(value: float, x: float) -> None:
+    floor = tree_pack.floor_float32(np.array([value]))[0]
+    above = np.nextafter(floor, np.float32(np.inf))
+    for row in (np.float32(x), floor, above):
+        assert bool(row <= floor) == bool(float(row) <= value)
+
+
+@few
+@given(
+    n=st.integers(0, 60),
+    distinct=st.integers(1, 40),
+    n_features=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    always=st.booleans(),
+)
+def test_ranks_give_the_thresholds_back(
+    n: int, distinct: int, n_features: int, seed: int, always: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    feature = rng.integers(0, n_features, n)
+    threshold = rng.normal(size=distinct)[rng.integers(0, distinct, n)]
+    ranked = tree_pack.rank_thresholds(feature, threshold, n_features, always=always)
+    if ranked is None:
+        assert not always
+        return
+    back = tree_pack.unrank_thresholds(feature, ranked)
+    np.testing.assert_array_equal(back, threshold)
+    if n:
+        broken = tree_pack.Ranked(ranked.table, ranked.sizes, ranked.ranks + np.uint16(60000))
+        assert tree_pack.unrank_thresholds(feature, broken) is None
+        assert tree_pack.unrank_thresholds(feature + n_features, ranked) is None
+
+
+@few
+@given(n=st.integers(1, 50), width=st.integers(1, 4), seed=st.integers(0, 99))
+def test_a_table_gives_every_bit_of_the_rows_back(n: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.choice([0.0, -0.0, 1.0, np.nan, 1e-300], (n, width))
+    table = tree_pack.tabulate_rows(rows)
+    if table is not None:
+        assert table.rows[table.ids].tobytes() == rows.tobytes()
+        assert len(table.rows) <= max(n / 2, 1)
+
+
+@few
+@given(seed=st.integers(0, 999), n_rows=st.integers(1, 9))
+def test_sibling_distances_give_the_ids_back(seed: int, n_rows: int) -> None:
+    split = random_shape(seed, 5, 20, 1).split
+    ids = np.random.default_rng(seed).integers(0, n_rows, int((split == 0).sum()))
+    second = tree_pack.second_siblings(split)
+    held, distances = tree_pack.pair_siblings(ids, second, n_rows)
+    np.testing.assert_array_equal(
+        tree_pack.unpair_siblings(held, distances, second, n_rows), ids
+    )
+
+
+@few
+@given(
+    counts=st.lists(st.lists(st.integers(0, 60), min_size=6, max_size=6), min_size=1, max_size=9)
+)
+def test_counts_give_every_bit_of_the_fractions_back(counts: list[list[int]]) -> None:
+    grouped_counts = np.array(counts, dtype=float).reshape(len(counts), 2, 3) + [1, 0, 0]
+    rows = tree_pack.divide_counts(grouped_counts).reshape(len(counts), 6)
+    found = tree_pack.leaf_counts(rows, 2)
+    assert found is not None
+    again = tree_pack.divide_counts(found.reshape(len(counts), 2, 3))
+    assert again.tobytes() == rows.reshape(again.shape).tobytes()
+
+
+def test_weighted_fractions_have_no_counts() -> None:
+    assert tree_pack.leaf_counts(np.array([[np.pi / 4, 1 - np.pi / 4]]), 1) is None
+    assert tree_pack.leaf_counts(np.array([[-1.0, 2.0]]), 1) is None
+    assert tree_pack.divide_counts(np.zeros((1, 3))).tolist() == [[0.0, 0.0, 0.0]]
+
+
+# Coarsening -------------------------------------------------------------------------------
+
+
+@few
+@given(
+    n=st.integers(1, 300),
+    levels=st.integers(1, 20),
+    n_features=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+def test_coarse_thresholds_are_few_and_keep_their_order(
+    n: int, levels: int, n_features: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    feature, threshold = rng.integers(0, n_features, n), rng.normal(size=n).astype(np.float32)
+    weight = rng.random(n)
+    moved, share = coarsen.coarsen_thresholds(feature, threshold, weight, n_features, levels)
+    assert share == np.mean(moved != threshold)
+    for one in range(n_features):
+        mine, before = moved[feature == one], threshold[feature == one]
+        assert len(np.unique(mine)) <= levels
+        assert np.isin(mine, before).all()
+        assert (np.diff(mine[np.argsort(before)]) >= 0).all()
+
+
+def test_many_rows_pull_a_level_to_their_threshold() -> None:
+    mass = np.full(1000, 1.0)
+    mass[137] = 1e6
+    chosen = coarsen.choose_levels(mass, 20)
+    assert chosen[137] == 137
+    even = np.abs(np.arange(1000) - (np.arange(1000) // 50 * 50 + 25))
+    assert mass @ np.abs(np.arange(1000) - chosen) < mass @ even
+
+
+@few
+@given(bits=st.sampled_from([8, 16]), centred=st.booleans(), seed=st.integers(0, 99))
+def test_leaf_codes_are_within_half_a_step(bits: int, centred: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tree = np.sort(rng.integers(0, 4, 40))
+    tree[:4] = 0, 1, 2, 3
+    tree.sort()
+    rows = rng.normal(size=(40, 2)) * 10.0 ** rng.integers(-3, 4)
+    coded = coarsen.coarsen_leaves(rows, tree, 4, bits, centred=centred)
+    assert coded is not None
+    codes, scales, centre = coded
+    back = coarsen.decode_leaves(codes, scales, centre, tree)
+    assert (np.abs(back - rows) <= scales[tree] * 0.5001).all()
+    assert codes.dtype.itemsize * 8 == bits
+
+
+def test_leaves_that_are_not_finite_have_no_codes() -> None:
+    rows = np.array([[np.inf], [1.0]])
+    tree = np.zeros(2, int)
+    assert coarsen.coarsen_leaves(rows, tree, 1, 8, centred=True) is None
+    assert coarsen.coarsen_leaves(np.full((2, 1), 1e300), tree, 1, 8, centred=True) is None
