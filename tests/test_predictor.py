@@ -92,7 +92,7 @@ def test_it_is_the_last_step_of_a_pipeline(classifier: LogisticRegression) -> No
     again = clone(pipeline).fit(X, LABELS)
     assert again[-1] is pipeline[-1]
     search = GridSearchCV(pipeline, {"standardscaler__with_std": [True, False]}, cv=2)
-    assert search.fit(X, LABELS).best_params_ == {"standardscaler__with_std": True}
+    assert set(search.fit(X, LABELS).best_params_) == {"standardscaler__with_std"}
 
 
 def test_it_is_a_transformer_in_a_pipeline() -> None:

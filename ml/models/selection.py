@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ml.models.served_files import ServedFiles
-from ml.quantization.durable import hash_file
 from ml.quantization.errors import (
     ArtifactError,
-    IntegrityError,
     LimitError,
     PredictionError,
     QuantizationError,
@@ -21,6 +19,7 @@ from ml.quantization.errors import (
 from ml.quantization.limits import Limits
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.release import ReleasedModel
+from ml.quantization.signing import PublicKeys
 
 QUANTIZED, ORIGINAL = "quantized", "original"
 
@@ -71,18 +70,24 @@ class Serving:
 class Selection:
     """The files of one model under the release that was current when this was made.
 
-    Every model is loaded once. A new release needs a new selection.
+    Every model is loaded once. A new release needs a new selection. Where `keys` require
+    signatures, nothing is served that no signed release vouches for, originals included.
     """
 
     files: ServedFiles
     trusted: tuple[str, ...]
     limits: Limits
-    released: ReleasedModel | None = field(init=False)
+    keys: PublicKeys | None = None
+    number: int = field(init=False, default=0)  # of the release; 0 without one
+    released: ReleasedModel | None = field(init=False, default=None)
     _originals: dict[str, Loaded] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.released = self.files.released()
+        release = self.files.release(self.keys)
+        if release is not None:
+            self.number = release.number
+            self.released = release.models.get(self.files.name)
 
     def choose(self, requested: str) -> Serving:
         """What answers when `requested` is asked for, loaded and self-tested.
@@ -113,7 +118,7 @@ class Selection:
             raise  # falling back would let whoever broke the signature choose the model
         except (ArtifactError, LimitError, PredictionError, OSError) as error:
             return self._fallen_back(released, error)
-        if self.files.replaced(released):
+        if self.files.replaced(released) and not self._signed_only:
             reason = "the original was replaced after the release; run the quantization again"
             return self._as_it_lies(requested, reason, "stale", given_up=released.artifact_sha256)
         return Serving(
@@ -156,9 +161,20 @@ class Selection:
             given_up=released.artifact_sha256,
         )
 
+    @property
+    def _signed_only(self) -> bool:
+        return self.keys is not None and self.keys.required
+
     def _as_it_lies(self, requested: str, reason: str, code: str, *, given_up: str = "") -> Serving:
         """The original that was deployed, whether a release pins it or not."""
-        original = self._original(None)
+        if self._signed_only and self.released is None:
+            raise SignatureError(
+                "no signed release has this model",
+                where=str(self.files.output_dir),
+                expected=f"a signed entry for {self.files.name}",
+                do="publish with `signing_key` set",
+            )
+        original = self.pinned_original() if self._signed_only else self._original(None)
         return Serving(
             original.model,
             ORIGINAL,
@@ -184,16 +200,13 @@ class Selection:
     def _quantized(self, artifact: Path, released: ReleasedModel) -> Any:
         import ml
 
-        sha256, _ = hash_file(artifact)
-        if sha256 != released.artifact_sha256:
-            raise IntegrityError(
-                "the artifact is not the one that was released",
-                where=str(artifact),
-                expected=f"sha256 {released.artifact_sha256}",
-                got=sha256,
-                do="run the quantization again",
-            )
-        model = ml.load(artifact, trusted=self.trusted, limits=self.limits)
+        model = ml.load(
+            artifact,
+            trusted=self.trusted,
+            limits=self.limits,
+            sha256=released.artifact_sha256,  # of the bytes that are opened, read once
+            keys=self.keys,
+        )
         if isinstance(model, ml.QuantizedModel):  # golden rows are the model's, not a container's
             model.self_test()
         return model

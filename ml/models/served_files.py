@@ -8,7 +8,8 @@ from pathlib import Path
 from ml.quantization.discovery import looks_like_model, model_name
 from ml.quantization.durable import hash_file
 from ml.quantization.errors import PathRefused
-from ml.quantization.release import ReleasedModel, check_name, find_release
+from ml.quantization.release import Release, ReleasedModel, check_name, find_release
+from ml.quantization.signing import PublicKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,17 @@ class ServedFiles:
     def __post_init__(self) -> None:
         check_name(self.name)
 
-    def released(self) -> ReleasedModel | None:
-        """What the current release says of the model; None without a release or without an entry.
+    def release(self, keys: PublicKeys | None = None) -> Release | None:
+        """The current release; None without one.
 
         Raises
         ------
         FormatError, VersionError, PathRefused
             There is a manifest, and it cannot be read.
+        SignatureError
+            `keys` do not accept its signature, or that it has none.
         """
-        release = find_release(self.output_dir)
-        return None if release is None else release.models.get(self.name)
+        return find_release(self.output_dir, keys)
 
     def artifact(self, released: ReleasedModel) -> Path | None:
         """The artifact that the release names; None when it serves the original."""

@@ -23,10 +23,12 @@ from ml.quantization.jobs import BatchPlan, Job, claim, finished_path, plan_batc
 from ml.quantization.objects import store_artifact
 from ml.quantization.outcome import Guarantee, Outcome, Status
 from ml.quantization.pipeline import evaluate_stage, quantize_stage
+from ml.quantization.provenance import read_signer, sign_outcome
 from ml.quantization.publish import publish
 from ml.quantization.release import Release
 from ml.quantization.report import count_statuses, overall_reduction_percent, served_bytes
 from ml.quantization.settings import ModelSettings
+from ml.quantization.signing import read_signing_key
 
 RETRY_DELAYS_SECONDS = (1.0, 5.0)
 _TRANSIENT_ERRNOS = {
@@ -150,7 +152,11 @@ def evaluate_job(job: Job, record: dict[str, Any]) -> Outcome:
         outcome = replace(outcome, source_sha256=job.source_sha256)
     output_dir = Path(job.output_dir)
     if outcome.published and outcome.artifact is not None:
-        stored = store_artifact(output_dir, Path(outcome.artifact), outcome.artifact_sha256)
+        if job.signing_key:
+            outcome = sign_outcome(
+                outcome, read_signing_key(job.signing_key), _settings(job).limits
+            )
+        stored = store_artifact(output_dir, Path(str(outcome.artifact)), outcome.artifact_sha256)
         outcome = replace(outcome, artifact=stored)
     else:
         outcome = replace(outcome, artifact=None)
@@ -237,6 +243,7 @@ def finish_batch(
         fingerprints=fingerprints,
         present=plan.present,
         keep=config.keep_releases,
+        signer=read_signer(config.signing_key, config.public_keys),
     )
     for name in plan.fingerprints:
         finished_path(config.output_path, name).unlink(missing_ok=True)

@@ -265,6 +265,18 @@ class RunConfig(Checked):
     keep_releases: int = Field(
         KEEP_RELEASES, ge=1, le=10_000, title="Releases kept", description="For rolling back."
     )
+    signing_key: str | None = Field(
+        None,
+        min_length=1,
+        title="Signing key",
+        description="Ed25519 private key: a PEM file, or `env:NAME`; artifacts and releases are "
+        "signed with it.",
+    )
+    public_keys: Names = Field(
+        (),
+        title="Public keys",
+        description="PEM files, or `env:NAME`: former keys whose signed work is taken over.",
+    )
     overrides: Annotated[tuple[ModelOverride, ...], Field(strict=False)] = Field(
         (),
         title="Overrides",

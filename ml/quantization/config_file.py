@@ -1,8 +1,9 @@
 """Where a configuration comes from: defaults, then the file, the environment, the caller.
 
-Relative directories in a file count from the file's own directory; those of the environment and
-of the caller count from the working directory. An environment variable is `MLQ_` and the key,
-`__` between nested keys, its value read as YAML: `MLQ_BIT_DEPTH=16`, `MLQ_GATE__ALLOWED_DROP=0.01`.
+Relative directories and key files in a file count from the file's own directory; those of the
+environment and of the caller count from the working directory. An environment variable is `MLQ_`
+and the key, `__` between nested keys, its value read as YAML: `MLQ_BIT_DEPTH=16`,
+`MLQ_GATE__ALLOWED_DROP=0.01`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pydantic import BaseModel, ValidationError
 
 from ml.quantization.config import GateConfig, LimitsConfig, ModelOverride, RunConfig
 from ml.quantization.errors import ConfigError, QuantizationError
+from ml.quantization.signing import ENVIRONMENT
 
 PREFIX = "MLQ_"
 DIRECTORIES = ("model_dir", "output_dir", "holdout_dir")
+KEY_FILES = ("signing_key", "public_keys")
 _MODELS: dict[str, type[BaseModel]] = {
     "gate": GateConfig,
     "limits": LimitsConfig,
@@ -163,10 +166,19 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             expected="keys and values",
             got=type(values).__name__,
         )
-    for key in DIRECTORIES:
-        if isinstance(values.get(key), str) and values[key]:
-            values[key] = os.path.normpath(path.absolute().parent / Path(values[key]).expanduser())
+    for key in (*DIRECTORIES, *KEY_FILES):
+        if key in values:
+            values[key] = _from_file(values[key], path.absolute().parent)
     return values
+
+
+def _from_file(value: object, directory: Path) -> object:
+    """A path, or a list of them, that counts from the configuration file's own directory."""
+    if isinstance(value, list):
+        return [_from_file(item, directory) for item in value]
+    if not isinstance(value, str) or not value or value.startswith(ENVIRONMENT):
+        return value
+    return os.path.normpath(directory / Path(value).expanduser())
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:

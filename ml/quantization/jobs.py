@@ -26,8 +26,9 @@ from ml.quantization.errors import ConfigError, QuantizationError, ReleaseError
 from ml.quantization.heldout import find_held_out
 from ml.quantization.objects import object_is_whole
 from ml.quantization.outcome import Guarantee, Outcome, Status
+from ml.quantization.provenance import Signer, check_whole_run, last_release, read_signer
 from ml.quantization.publish import read_outcome, read_stats
-from ml.quantization.release import Release, find_release
+from ml.quantization.release import Release
 from ml.quantization.settings import ModelSettings
 
 
@@ -49,6 +50,8 @@ class Job:
         Digest of everything the outcome depends on.
     why : str
         Why it has to be done, for people.
+    signing_key : str
+        Where the private key is that its artifact is signed with; empty: it is not signed.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Job:
     settings: dict[str, Any]
     fingerprint: str
     why: str
+    signing_key: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The job as JSON values; `Job(**record)` reads it back."""
@@ -151,9 +155,13 @@ def plan_batch(config: RunConfig) -> BatchPlan:
         The model directory is empty although models are released from it.
     FormatError, VersionError
         The current manifest cannot be read; roll back, or remove it.
+    SignatureError
+        This run signs, and the current manifest was changed after it was signed.
     """
     check_directories(config)
-    past = _Past(config.output_path, find_release(config.output_path), config.force)
+    signer = read_signer(config.signing_key, config.public_keys)
+    past = _Past(config.output_path, last_release(config.output_path, signer), config.force, signer)
+    check_whole_run(config.only, past.release, signer)
     found = discover(config.model_path, config.output_path)
     present = _present(found, past.release)
     _check_not_emptied(config, present, past.release)
@@ -192,7 +200,7 @@ def _examine(model: ModelFile, config: RunConfig, past: _Past) -> Job | _Settled
         held_out_sha256 = hash_file(held_out)[0] if held_out else ""
     except (QuantizationError, OSError) as error:
         return _Settled(_unreadable(model, settings, error), "")
-    mark = fingerprint(sha256, settings, held_out_sha256)
+    mark = fingerprint(sha256, settings, held_out_sha256, past.key_id)
     outcome, why = past.look_up(model.name, sha256, mark)
     if outcome is not None:
         return _Settled(outcome, mark)
@@ -208,6 +216,7 @@ def _examine(model: ModelFile, config: RunConfig, past: _Past) -> Job | _Settled
         settings=settings.to_json(),
         fingerprint=mark,
         why=why,
+        signing_key=config.signing_key or "",
     )
 
 
@@ -218,13 +227,19 @@ class _Past:
     output_dir: Path
     release: Release | None
     force: bool
+    signer: Signer | None = None
+
+    @property
+    def key_id(self) -> str:
+        """The key that this run signs with; empty when it does not."""
+        return self.signer.key.key_id if self.signer else ""
 
     def look_up(self, name: str, sha256: str, mark: str) -> tuple[Outcome | None, str]:
         """(the outcome that still holds, or None; why none does)."""
         if self.force:
             return None, "forced"
         finished = read_outcome(finished_path(self.output_dir, name))
-        if finished and finished[1] == mark and object_is_whole(self.output_dir, finished[0]):
+        if finished and finished[1] == mark and self._still_there(finished[0], sha256):
             return finished[0], ""
         entry = self.release.models.get(name) if self.release else None
         if entry is None:
@@ -242,10 +257,17 @@ class _Past:
             return None, "its statistics are missing"
         return replace(recorded[0], unchanged=True), ""
 
+    def _still_there(self, outcome: Outcome, sha256: str) -> bool:
+        if self.signer is not None:
+            return self.signer.vouches_for(self.output_dir, outcome, sha256)
+        return object_is_whole(self.output_dir, outcome)
 
-def fingerprint(source_sha256: str, settings: ModelSettings, held_out_sha256: str) -> str:
-    """Digest of everything that decides a model's outcome: content, settings, versions, data."""
-    parts = {
+
+def fingerprint(
+    source_sha256: str, settings: ModelSettings, held_out_sha256: str, key_id: str = ""
+) -> str:
+    """Digest of all that decides a model's outcome: content, settings, versions, data, key."""
+    parts: dict[str, Any] = {
         "source": source_sha256,
         "settings": settings.digest(),
         "held_out": held_out_sha256,
@@ -253,6 +275,8 @@ def fingerprint(source_sha256: str, settings: ModelSettings, held_out_sha256: st
             name: version(name) for name in ("model-quantization", "scikit-learn", "numpy")
         },
     }
+    if key_id:
+        parts["signed_by"] = key_id
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

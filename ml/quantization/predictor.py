@@ -39,6 +39,7 @@ from ml.quantization.limits import Limits
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.restore import restore
 from ml.quantization.selftest import run_self_test
+from ml.quantization.signing import PublicKeys
 from ml.quantization.surface import PUBLIC_METHODS
 from ml.quantization.values import dict_value
 from ml.quantization.view import Context, View, view_value
@@ -47,7 +48,12 @@ _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
 def load(
-    source: Path | str | bytes, *, trusted: tuple[str, ...] = (), limits: Limits | None = None
+    source: Path | str | bytes,
+    *,
+    trusted: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    sha256: str = "",
+    keys: PublicKeys | None = None,
 ) -> Any:
     """Open a `.qma` artifact and return the quantized model.
 
@@ -60,6 +66,10 @@ def load(
         the allow-list. Only the caller can say this; an artifact never can.
     limits : Limits, optional
         Caps on what is read and decoded.
+    sha256 : str, optional
+        The only file that will do, as a release pins it.
+    keys : PublicKeys, optional
+        Whose signature counts (`ml.quantization.signing.read_public_keys`).
 
     Returns
     -------
@@ -70,11 +80,12 @@ def load(
     Raises
     ------
     ArtifactError
-        The file is broken, tampered with or of another format.
+        The file is broken, tampered with or of another format; `SignatureError` when `keys` do
+        not accept it.
     UntrustedTypeError
         It holds a class that is not allowed.
     """
-    artifact = read_artifact(source, limits)
+    artifact = read_artifact(source, limits, sha256=sha256, keys=keys)
     return open_model(artifact, TrustPolicy(frozenset(trusted)))
 
 

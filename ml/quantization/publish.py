@@ -35,10 +35,12 @@ from ml.quantization.errors import (
     IntegrityError,
     PathRefused,
     ReleaseError,
+    SignatureError,
 )
 from ml.quantization.limits import Limits
 from ml.quantization.objects import KEEP_RELEASES, object_is_whole, remove_unreferenced
 from ml.quantization.outcome import Outcome, Status
+from ml.quantization.provenance import Signer, last_release
 from ml.quantization.release import (
     MANIFEST,
     Release,
@@ -50,6 +52,7 @@ from ml.quantization.release import (
     release_files,
 )
 from ml.quantization.report import summary_csv, summary_markdown
+from ml.quantization.signing import PublicKeys
 
 _BROKEN = (Status.FAILED, Status.REFUSED)
 
@@ -61,6 +64,7 @@ def publish(
     fingerprints: Mapping[str, str],
     present: Collection[str],
     keep: int = KEEP_RELEASES,
+    signer: Signer | None = None,
 ) -> Release:
     """The release made of `outcomes`; a new one only if something changed.
 
@@ -77,22 +81,29 @@ def publish(
         as released; one that is not present leaves the release.
     keep : int
         Releases to keep for rollback.
+    signer : Signer, optional
+        Signs the manifest.
 
     Raises
     ------
+    SignatureError
+        The last release was changed after it was signed, or by an unknown key.
     ReleaseError
         Full disk, read-only directory; the last release is untouched.
     """
-    last = find_release(output_dir)
+    last = last_release(output_dir, signer)
     before = dict(last.models) if last else {}
     models = {name: entry for name, entry in before.items() if name in present}
     for outcome in outcomes:
+        if outcome.unchanged and outcome.name in before:
+            continue  # the release itself, and no file beside it, says what was released
         entry = _entry(output_dir, outcome, fingerprints.get(outcome.name, ""))
         models[outcome.name] = _keep_good(before.get(outcome.name), entry)
     release = last
-    if release is None or models != before:
+    resign = signer is not None and release is not None and release.key_id != signer.key.key_id
+    if release is None or models != before or resign:
         release = Release(output_dir, _next_number(output_dir, last), _now(), models)
-        _switch(release)
+        _switch(release, signer)
     for outcome in outcomes:
         if not outcome.unchanged and _names_files(outcome.name):
             record = outcome.to_json() | {"fingerprint": fingerprints.get(outcome.name, "")}
@@ -108,7 +119,7 @@ def known_outcomes(output_dir: Path) -> list[Outcome]:
     return [_known(output_dir, model) for _, model in sorted(release.models.items())]
 
 
-def rollback(output_dir: Path, number: int) -> Release:
+def rollback(output_dir: Path, number: int, signer: Signer | None = None) -> Release:
     """A new release with the content of release `number`.
 
     The next run decides anew: a model whose file, configuration, versions or held-out data differ
@@ -120,6 +131,8 @@ def rollback(output_dir: Path, number: int) -> Release:
         No such release; names those there are.
     IntegrityError
         One of its artifacts is missing or damaged.
+    SignatureError
+        It is signed and there is no `signer`, or the signer knows none of its keys.
     ReleaseLocked
         A run is writing to the directory.
     """
@@ -131,7 +144,14 @@ def rollback(output_dir: Path, number: int) -> Release:
                 where=str(output_dir),
                 expected=f"one of {', '.join(map(str, sorted(kept))) or 'none'}",
             )
-        old = read_manifest(kept[number], output_dir)
+        old = read_manifest(kept[number], output_dir, _all_required(signer))
+        if old.key_id and signer is None:
+            raise SignatureError(
+                "this release is signed, and what takes its place has to be",
+                where=str(kept[number]),
+                got="no signing key",
+                do="give the signing key as well",
+            )
         for name, model in old.models.items():
             if not object_is_whole(output_dir, model):
                 raise IntegrityError(
@@ -146,7 +166,7 @@ def rollback(output_dir: Path, number: int) -> Release:
         release = replace(
             old, number=_next_number(output_dir, last), created=_now(), rollback_of=number
         )
-        _switch(release)
+        _switch(release, signer)
         _follow(release, ())
         return release
 
@@ -192,9 +212,13 @@ def _keep_good(before: ReleasedModel | None, now: ReleasedModel) -> ReleasedMode
     return before if broke and before is not None and before.artifact is not None else now
 
 
-def _switch(release: Release) -> None:
+def _all_required(signer: Signer | None) -> PublicKeys | None:
+    return replace(signer.known, required=True) if signer else None
+
+
+def _switch(release: Release, signer: Signer | None) -> None:
     """The one moment of publishing."""
-    record = release.to_json()
+    record = release.to_json(signer.key if signer else None)
     write_json(release.directory / "releases" / f"{release.number}.json", record)
     write_json(release.directory / MANIFEST, record)
 

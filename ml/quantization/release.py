@@ -6,6 +6,7 @@ The manifest is the one file that decides what is served. Publishing replaces it
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ml.quantization.artifact.container import canonical_json
 from ml.quantization.durable import read_json_object
 from ml.quantization.errors import FormatError, PathRefused, ReleaseError, VersionError
 from ml.quantization.limits import Limits
 from ml.quantization.outcome import Guarantee, Status
+from ml.quantization.signing import RELEASE, PublicKeys, Signature, SigningKey, parse_signature
 
 MANIFEST = "manifest.json"
 FORMAT = "qma-release"
@@ -84,6 +87,8 @@ class Release:
     models : mapping of str to ReleasedModel
     rollback_of : int or None
         The release whose content this one brought back.
+    key_id : str
+        The key that its manifest says it is signed by; empty when it is not signed.
     """
 
     directory: Path
@@ -91,6 +96,7 @@ class Release:
     created: str
     models: Mapping[str, ReleasedModel]
     rollback_of: int | None = None
+    key_id: str = ""
 
     def artifact_path(self, name: str) -> Path | None:
         """Where the model's artifact lies; None when the original is served."""
@@ -101,8 +107,8 @@ class Release:
         """Where the model's original lies."""
         return Path(os.path.normpath(self.directory / self.models[name].source))
 
-    def to_json(self) -> dict[str, Any]:
-        """The manifest."""
+    def to_json(self, key: SigningKey | None = None) -> dict[str, Any]:
+        """The manifest; signed, when there is a key. Only its holder can sign it again."""
         record: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
@@ -112,6 +118,9 @@ class Release:
         }
         if self.rollback_of is not None:
             record["rollback_of"] = self.rollback_of
+        if key is not None:
+            signature = key.sign(RELEASE, _digest(record))
+            record["signature"] = {"key_id": signature.key_id, "value": signature.value}
         return record
 
 
@@ -151,8 +160,13 @@ def printable(name: str) -> str:
     )
 
 
-def read_release(output_dir: Path | str) -> Release:
+def read_release(output_dir: Path | str, keys: PublicKeys | None = None) -> Release:
     """The release that `output_dir` publishes now.
+
+    Parameters
+    ----------
+    keys : PublicKeys, optional
+        Whose signature counts; without, signatures are not looked at.
 
     Raises
     ------
@@ -162,10 +176,12 @@ def read_release(output_dir: Path | str) -> Release:
         The manifest breaks its grammar.
     VersionError
         It is of a version that this code does not read.
+    SignatureError
+        `keys` do not accept its signature, or that it has none.
     PathRefused
         It is a link, a pipe or a directory.
     """
-    release = find_release(output_dir)
+    release = find_release(output_dir, keys)
     if release is None:
         raise ReleaseError(
             "nothing was published here", where=str(output_dir), do="run the quantization first"
@@ -173,16 +189,16 @@ def read_release(output_dir: Path | str) -> Release:
     return release
 
 
-def find_release(output_dir: Path | str) -> Release | None:
+def find_release(output_dir: Path | str, keys: PublicKeys | None = None) -> Release | None:
     """As `read_release`, but None when nothing was published yet."""
     directory = Path(output_dir)
     try:
-        return read_manifest(directory / MANIFEST, directory)
+        return read_manifest(directory / MANIFEST, directory, keys)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def read_manifest(path: Path, directory: Path) -> Release:
+def read_manifest(path: Path, directory: Path, keys: PublicKeys | None = None) -> Release:
     """The release that the manifest at `path` describes, for the output directory `directory`."""
     record = read_json_object(path, Limits().manifest_bytes)
     if record.get("format") != FORMAT:
@@ -195,6 +211,9 @@ def read_manifest(path: Path, directory: Path) -> Release:
             got=f"version {record.get('version')!r}",
             do="upgrade this package, or publish again with it",
         )
+    signature = _signature(path, record)
+    if keys is not None:
+        keys.check(RELEASE, _digest(record), signature, str(path))
     models = _typed(path, record, "models", dict)
     rollback_of = record.get("rollback_of")
     if rollback_of is not None and type(rollback_of) is not int:
@@ -208,7 +227,21 @@ def read_manifest(path: Path, directory: Path) -> Release:
         created=_typed(path, record, "created", str),
         models={name: _parse_model(path, name, entry) for name, entry in models.items()},
         rollback_of=rollback_of,
+        key_id=signature.key_id if signature else "",
     )
+
+
+def _signature(path: Path, record: dict[str, Any]) -> Signature | None:
+    if "signature" not in record:
+        return None
+    held = _typed(path, record, "signature", dict)
+    return parse_signature(held.get("key_id"), held.get("value"), str(path))
+
+
+def _digest(record: dict[str, Any]) -> str:
+    """sha256 of all that a manifest says but its signature, however it is laid out."""
+    said = {key: value for key, value in record.items() if key != "signature"}
+    return hashlib.sha256(canonical_json(said)).hexdigest()
 
 
 def release_files(output_dir: Path) -> dict[int, Path]:

@@ -159,6 +159,8 @@ def _flat(trees: Any) -> Any:
 
 def _check_compressed(args: list[Any], state: Any, path: str, *, rows: bool) -> None:
     shape = state["_shape"]
+    if rows and len(shape) == 1:  # what `sparsify` of a regressor makes: one row, without saying so
+        shape = (1, shape[0])
     major, minor = (shape[0], shape[1]) if rows else (shape[1], shape[0])
     pointers, indices, data = state["indptr"], state["indices"], state["data"]
     if len(pointers) != major + 1 or pointers[0] != 0 or np.any(np.diff(pointers) < 0):

@@ -25,7 +25,6 @@ from tests.artifact.models import array_at, made, with_array
 from tests.artifact.refusals import (
     Manifest,
     kind_of,
-    made,
     refused,
     with_graph,
 )
@@ -60,12 +59,16 @@ def test_38_an_array_that_does_not_exist(index: Any) -> None:
     "graph",
     [
         [], {}, ["?"], [1], ["x", 1], [["l"]], ["a"], ["a", 0, 1], ["d", ["l"]], ["d", 1, ["l"]],
-        ["d", ["l", 1], ["l"]], ["d", ["e", 1], ["l", 1]], ["o"], ["o", "name"], ["o", ":x"], ["o", 5],
-        ["o", "a:b", 5], ["o", "a:b", [], None, None, None], ["p", "forest", "a:b"], ["p", 1, "a:b", []],
+        ["d", ["l", 1], ["l"]], ["d", ["e", 1], ["l", 1]], ["o"], ["o", "name"], ["o", ":x"],
+        ["o", 5],
+        ["o", "a:b", 5], ["o", "a:b", [], None, None, None], ["p", "forest", "a:b"],
+        ["p", 1, "a:b", []],
         ["p", "forest", "a:b", [["x"]]], ["p", "forest", "a:b", [["x", 1], ["x", 2]]], ["s", 1, ""],
         ["oa", 3, ["l"]], ["oa", [-1], ["l"]], ["str", "set", 0, 1], ["num", "array", "int", 0],
-        ["by", "str", 0], ["v"], ["v", "lambda", 1], ["v", "slice", 1], ["v", ["complex"], 1, 2], ["f", "1"],
-        ["f", "Infinity"], ["n", "eval"], ["rec", [1], ["a"], [], 8, [0]], ["rec", [1], [], [], 8, []],
+        ["by", "str", 0], ["v"], ["v", "lambda", 1], ["v", "slice", 1], ["v", ["complex"], 1, 2],
+        ["f", "1"],
+        ["f", "Infinity"], ["n", "eval"], ["rec", [1], ["a"], [], 8, [0]],
+        ["rec", [1], [], [], 8, []],
         ["rec", [True], ["a"], [1], 8, [0]], ["rec", [1], [2], [1], 8, [0]], ["rec", 1, 2, 3, 4, 5],
     ],
 )  # fmt: skip

@@ -37,8 +37,8 @@ def in_stream(position: int, value: Any) -> bytes:
 @pytest.mark.parametrize(
     "dtype",
     ["|O", "O", "V2147483647", "|V2147483647", "|V8", "<f8,<f8", "(2,)<f8", "<U0", "|S0", "<f3",
-     "f8", ">f8", "=f8", "<f16", "<c32", "<U999999999", "<M8[eons]", "<M8[9999999999999Y]", "", None,
-     8, ["<f8"], "<f8\n", "<f\u0668"],
+     "f8", ">f8", "=f8", "<f16", "<c32", "<U999999999", "<M8[eons]", "<M8[9999999999999Y]", "",
+     None, 8, ["<f8"], "<f8\n", "<f\u0668"],
 )  # fmt: skip
 def test_36_a_dtype_that_streams_do_not_hold(dtype: Any) -> None:
     assert kind_of(in_stream(0, dtype)) is FormatError

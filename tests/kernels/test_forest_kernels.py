@@ -325,9 +325,19 @@ doubles = st.floats(allow_nan=False, width=64)
 @given(value=doubles, x=st.floats(allow_nan=False, width=32))
 def test_float32_rows_cannot_tell_the_floor_from_the_value(value: float, x: float) -> None:
     floor = tree_pack.floor_float32(np.array([value]))[0]
-    above = np.nextafter(floor, np.float32(np.inf))
+    with np.errstate(over="ignore"):
+        above = np.nextafter(floor, np.float32(np.inf))
     for row in (np.float32(x), floor, above):
         assert bool(row <= floor) == bool(float(row) <= value)
+
+
+@settings(few, max_examples=100)
+@given(value=doubles)
+def test_the_ceiling_is_the_next_float32(value: float) -> None:
+    ceiling = tree_pack.ceil_float32(np.array([value]))[0]
+    with np.errstate(over="ignore"):
+        below = np.nextafter(ceiling, np.float32(-np.inf))
+    assert float(below) < value <= float(ceiling) or value == -np.inf
 
 
 @few
@@ -374,9 +384,7 @@ def test_sibling_distances_give_the_ids_back(seed: int, n_rows: int) -> None:
     ids = np.random.default_rng(seed).integers(0, n_rows, int((split == 0).sum()))
     second = tree_pack.second_siblings(split)
     held, distances = tree_pack.pair_siblings(ids, second, n_rows)
-    np.testing.assert_array_equal(
-        tree_pack.unpair_siblings(held, distances, second, n_rows), ids
-    )
+    np.testing.assert_array_equal(tree_pack.unpair_siblings(held, distances, second, n_rows), ids)
 
 
 @few
@@ -384,7 +392,8 @@ def test_sibling_distances_give_the_ids_back(seed: int, n_rows: int) -> None:
     counts=st.lists(st.lists(st.integers(0, 60), min_size=6, max_size=6), min_size=1, max_size=9)
 )
 def test_counts_give_every_bit_of_the_fractions_back(counts: list[list[int]]) -> None:
-    grouped_counts = np.array(counts, dtype=float).reshape(len(counts), 2, 3) + [1, 0, 0]
+    grouped_counts = np.array(counts, dtype=float).reshape(len(counts), 2, 3)
+    grouped_counts[..., 0] += 1
     rows = tree_pack.divide_counts(grouped_counts).reshape(len(counts), 6)
     found = tree_pack.leaf_counts(rows, 2)
     assert found is not None

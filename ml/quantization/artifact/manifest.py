@@ -12,12 +12,14 @@ import zstandard
 from ml.quantization.artifact.container import canonical_json, parse_json
 from ml.quantization.errors import FormatError, IntegrityError, LimitError, VersionError
 from ml.quantization.limits import Limits
+from ml.quantization.signing import ARTIFACT, PublicKeys, Signature, parse_signature
 from ml.quantization.surface import PUBLIC_METHODS
 
 FORMAT = "qma"
 VERSION = "1.0"
 MANIFEST = "manifest"
 _METADATA = frozenset({"format", "version", "manifest_sha256"})
+_SIGNED = _METADATA | {"key_id", "signature"}
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -29,10 +31,29 @@ def pack_manifest(manifest: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
     return packed, {"format": FORMAT, "version": VERSION, "manifest_sha256": digest}
 
 
+def read_signature(metadata: Mapping[str, str], where: str) -> Signature | None:
+    """Return the signature over the manifest's hash that the metadata hold; None without one.
+
+    Raises
+    ------
+    FormatError
+        Half a signature, or something else.
+    """
+    if metadata.keys().isdisjoint({"key_id", "signature"}):
+        return None
+    return parse_signature(metadata.get("key_id"), metadata.get("signature"), where)
+
+
 def read_manifest(
-    packed: bytes, metadata: Mapping[str, str], limits: Limits, where: str
+    packed: bytes,
+    metadata: Mapping[str, str],
+    limits: Limits,
+    where: str,
+    keys: PublicKeys | None = None,
 ) -> dict[str, Any]:
     """Return the manifest, its hash checked and every key but the tables and the graph read.
+
+    With `keys`, nothing of it is parsed before its signature is found good.
 
     Raises
     ------
@@ -40,12 +61,14 @@ def read_manifest(
         Another format, a broken frame, not JSON, a key too few, too many or of another type.
     VersionError
         Another major version.
+    SignatureError
+        `keys` do not accept its signature, or that it has none.
     IntegrityError
         Another hash than the metadata say.
     LimitError
         Larger than `limits` allow, or nested too deep.
     """
-    if metadata.get("format") != FORMAT or set(metadata) != _METADATA:
+    if metadata.get("format") != FORMAT or set(metadata) not in (_METADATA, _SIGNED):
         _refuse(where, "not an artifact of this format", repr(dict(metadata))[:80])
     version = metadata["version"]
     if not _VERSION.fullmatch(version):
@@ -58,6 +81,9 @@ def read_manifest(
             got=version,
             do="read it with the library that wrote it, or quantize the original again",
         )
+    signature = read_signature(metadata, where)
+    if keys is not None:
+        keys.check(ARTIFACT, metadata["manifest_sha256"], signature, where)
     if hashlib.sha256(packed).hexdigest() != metadata["manifest_sha256"]:
         raise IntegrityError(
             "the manifest's hash does not match",

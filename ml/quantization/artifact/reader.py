@@ -1,8 +1,9 @@
 """An artifact opened: everything about it checked, arrays decoded when they are asked for.
 
-The order is fixed: plain file, size, container, version, manifest hash, manifest limits, manifest
-keys, segment hashes, tables, graph. Streams are decoded on demand, each against its declared size
-first. What the values mean is checked when an object is made of them (`restore`, `lower`).
+The order is fixed: plain file, size, pinned hash, container, version, signature, manifest hash,
+manifest limits, manifest keys, segment hashes, tables, graph. Streams are decoded on demand, each
+against its declared size first. What the values mean is checked when an object is made of them
+(`restore`, `lower`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from ml.quantization.artifact.manifest import MANIFEST, check_segments, read_man
 from ml.quantization.artifact.tables import StoredArray, Stream, read_arrays, read_streams
 from ml.quantization.artifact.writer import assemble
 from ml.quantization.codecs import QuantizedArray, decode_stream, dequantize_array
-from ml.quantization.errors import ArtifactError, FormatError, LimitError
+from ml.quantization.errors import ArtifactError, FormatError, IntegrityError, LimitError
 from ml.quantization.files import read_regular
 from ml.quantization.graph import Array, Node
 from ml.quantization.graph_json import node_from_json
 from ml.quantization.limits import Limits
+from ml.quantization.signing import PublicKeys
 
 
 @dataclass(slots=True)
@@ -144,7 +146,12 @@ class Artifact(Sequence[Array]):
 
 
 def read_artifact(
-    source: Path | str | bytes, limits: Limits | None = None, *, where: str = ""
+    source: Path | str | bytes,
+    limits: Limits | None = None,
+    *,
+    where: str = "",
+    sha256: str = "",
+    keys: PublicKeys | None = None,
 ) -> Artifact:
     """Open an artifact and check all of it that can be checked without decoding.
 
@@ -155,18 +162,31 @@ def read_artifact(
     limits : Limits, optional
     where : str, optional
         What to call the source in errors; the path by default.
+    sha256 : str, optional
+        The only file that will do.
+    keys : PublicKeys, optional
+        Whose signature counts; without, signatures are not looked at.
 
     Raises
     ------
-    FormatError, VersionError, IntegrityError, LimitError, PathRefused
+    FormatError, VersionError, IntegrityError, SignatureError, LimitError, PathRefused
         What is wrong with the file.
     """
     limits = limits or Limits()
     where = where or ("artifact" if isinstance(source, bytes) else str(source))
     data = source if isinstance(source, bytes) else read_regular(Path(source), limits.file_bytes)
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 and digest != sha256:
+        raise IntegrityError(
+            "the artifact is not the one that was released",
+            where=where,
+            expected=f"sha256 {sha256}",
+            got=digest,
+            do="run the quantization again",
+        )
     segments, metadata = read_container(data, limits, where)
     packed = bytes(segments.pop(MANIFEST, memoryview(b"")))
-    manifest = read_manifest(packed, metadata, limits, where)
+    manifest = read_manifest(packed, metadata, limits, where, keys)
     check_segments(segments, manifest["segments"], where)
     streams = read_streams(manifest["streams"], segments, limits, where)
     arrays = read_arrays(manifest["arrays"], streams, limits, where)
@@ -174,5 +194,4 @@ def read_artifact(
         root = node_from_json(manifest["graph"], n_arrays=len(arrays), limits=limits)
     except (FormatError, LimitError) as error:
         raise error.at(where) from None
-    digest = hashlib.sha256(data).hexdigest()
     return Artifact(manifest, root, digest, data, where, segments, streams, arrays, limits)

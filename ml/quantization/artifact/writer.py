@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ml.quantization.artifact.container import write_container
+from ml.quantization.artifact.container import read_container, write_container
 from ml.quantization.artifact.manifest import MANIFEST, pack_manifest
 from ml.quantization.codecs import EncodedStream, QuantizedArray, encode_stream
 from ml.quantization.graph import Node
 from ml.quantization.graph_json import node_to_json
+from ml.quantization.limits import Limits
+from ml.quantization.signing import ARTIFACT, SigningKey
 
 BUNDLED = 2048  # smaller streams share one segment: each segment costs about 100 bytes
 POOLED = 512  # smaller streams of one dtype are one stream
@@ -80,6 +82,22 @@ def assemble(manifest: dict[str, Any], segments: dict[str, bytes]) -> bytes:
     table = {name: [len(data), hashlib.sha256(data).hexdigest()] for name, data in segments.items()}
     packed, metadata = pack_manifest({**manifest, "segments": table})
     return write_container({MANIFEST: packed, **segments}, metadata)
+
+
+def sign_artifact(data: bytes, key: SigningKey, limits: Limits | None = None) -> bytes:
+    """Return the same file with a signature over its manifest's hash; a former one is replaced.
+
+    Raises
+    ------
+    FormatError, LimitError
+        `data` is no artifact's container.
+    """
+    segments, metadata = read_container(data, limits or Limits(), "artifact")
+    signature = key.sign(ARTIFACT, metadata["manifest_sha256"])
+    signed = {"key_id": signature.key_id, "signature": signature.value}
+    return write_container(
+        {name: bytes(held) for name, held in segments.items()}, {**metadata, **signed}
+    )
 
 
 def _encode_streams(model: EncodedModel) -> tuple[list[EncodedStream], list[StreamPart]]:

@@ -252,7 +252,7 @@ def _weights(component: Component, exact: bool) -> Array | None:
         return coef.T if coef.ndim == 2 else coef
     if exact or coef is None or "indptr" not in coef:
         return None  # a sparse product adds in another order than a dense one
-    rows, columns = coef["_shape"]
+    rows, columns = (1, *coef["_shape"])[-2:]  # one-dimensional for a single output
     if rows * columns > 1 << 24:
         return None
     dense = np.zeros((rows, columns))
@@ -275,10 +275,14 @@ def _answers(component: Component) -> Answers | None:
 
 
 def _as_they_are(component: Component) -> _Answer:
-    """Scores in the shape that the weights give them: one dimension for one-dimensional ones."""
+    """Scores in the shape that the weights give them: one dimension for one-dimensional ones.
+
+    Sparse ones, of models of a single output only, answer in one dimension in any shape.
+    """
     coef = component.get("coef_")
-    flat = isinstance(coef, np.ndarray) and coef.ndim == 1
-    return _Answer(lambda s: s, "row_scores", (lambda s: s.reshape(-1)) if flat else (lambda s: s))
+    if isinstance(coef, np.ndarray) and coef.ndim == 2:
+        return _Answer(lambda s: s, "row_scores", lambda s: s)
+    return _Answer(lambda s: s.reshape(-1), "row_scores", lambda s: s.reshape(-1))
 
 
 def _classifier_answers(component: Component) -> Answers | None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 LLOYD_STEPS = 12
+DROPPED_BITS = 13  # of the 23 of a float32's fraction
 
 
 def coarsen_thresholds(
@@ -101,12 +102,19 @@ def coarsen_leaves(
     starts = np.searchsorted(tree, np.arange(n_trees))
     reach = np.maximum.reduceat(away, starts, axis=0)
     with np.errstate(over="ignore"):
-        scales = np.nextafter((reach / half).astype(np.float32), np.float32(np.inf))
+        scales = _round_up(np.nextafter((reach / half).astype(np.float32), np.float32(np.inf)))
     if not np.isfinite(scales).all():
         return None
     steps = np.rint((rows - centre) / scales.astype(np.float64)[tree])
     codes = np.clip(steps, -half, half) + half
     return codes.astype(np.uint8 if bits == 8 else np.uint16), scales, centre
+
+
+def _round_up(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Positive float32 rounded up to 11 significant bits: what a scale needs, in half the bytes."""
+    dropped = np.uint32((1 << DROPPED_BITS) - 1)
+    bits = values.view(np.uint32)
+    return ((bits + dropped) & ~dropped).view(np.float32)
 
 
 def decode_leaves(

@@ -28,11 +28,12 @@ def linear_scores(rows: Array, weights: Array, bias: Array | float) -> Array:
 
     Returns
     -------
-    ndarray of shape (n,) or (n, n_outputs), float64 (or float32 when both operands are).
+    ndarray of shape (n,) or (n, n_outputs), float64 (or float32 when all operands are).
     """
     scores: Array = rows @ weights
-    scores += bias
-    return scores
+    # A float64 bias makes float32 scores float64, so that only these can be added to in place.
+    total: Array = np.add(scores, bias, out=scores if scores.dtype.char == "d" else None)
+    return total
 
 
 def linear_rows() -> ModuleType:

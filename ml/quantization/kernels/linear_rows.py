@@ -19,6 +19,11 @@ import numpy as np
 
 from ml.quantization.graph import Array
 from ml.quantization.kernels.compile import compiled_sums
+from ml.quantization.kernels.prefetch import prefetch
+
+CHUNK = 112  # columns at a time: short enough that memory is asked for little by little
+AHEAD = 8  # rows; four are being multiplied
+LINE = 8  # numbers in a cache line
 
 
 @compiled_sums
@@ -121,65 +126,99 @@ def _products(rows: Array, weights: Array, bias: Array, out: Array) -> None:
     n_rows, width = rows.shape
     n_columns = weights.shape[0]
     fours, fives = n_rows - n_rows % 4, n_columns - n_columns % 5
-    for i in range(0, fours, 4):
-        x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
-        for c in range(0, fives, 5):
-            w0, w1, w2, w3 = weights[c], weights[c + 1], weights[c + 2], weights[c + 3]
-            w4 = weights[c + 4]
-            s00 = s10 = s20 = s30 = bias[c]
-            s01 = s11 = s21 = s31 = bias[c + 1]
-            s02 = s12 = s22 = s32 = bias[c + 2]
-            s03 = s13 = s23 = s33 = bias[c + 3]
-            s04 = s14 = s24 = s34 = bias[c + 4]
-            for j in range(width):
-                a0, a1, a2, a3 = x0[j], x1[j], x2[j], x3[j]
-                v = w0[j]
-                s00 += a0 * v
-                s10 += a1 * v
-                s20 += a2 * v
-                s30 += a3 * v
-                v = w1[j]
-                s01 += a0 * v
-                s11 += a1 * v
-                s21 += a2 * v
-                s31 += a3 * v
-                v = w2[j]
-                s02 += a0 * v
-                s12 += a1 * v
-                s22 += a2 * v
-                s32 += a3 * v
-                v = w3[j]
-                s03 += a0 * v
-                s13 += a1 * v
-                s23 += a2 * v
-                s33 += a3 * v
-                v = w4[j]
-                s04 += a0 * v
-                s14 += a1 * v
-                s24 += a2 * v
-                s34 += a3 * v
-            top, bottom = out[i : i + 2, c : c + 5], out[i + 2 : i + 4, c : c + 5]
-            top[0, 0], top[0, 1], top[0, 2], top[0, 3], top[0, 4] = s00, s01, s02, s03, s04
-            top[1, 0], top[1, 1], top[1, 2], top[1, 3], top[1, 4] = s10, s11, s12, s13, s14
-            bottom[0, 0], bottom[0, 1], bottom[0, 2] = s20, s21, s22
-            bottom[0, 3], bottom[0, 4] = s23, s24
-            bottom[1, 0], bottom[1, 1], bottom[1, 2] = s30, s31, s32
-            bottom[1, 3], bottom[1, 4] = s33, s34
-        for c in range(fives, n_columns):
-            weight = weights[c]
-            t0 = t1 = t2 = t3 = bias[c]
-            for j in range(width):
-                v = weight[j]
-                t0 += x0[j] * v
-                t1 += x1[j] * v
-                t2 += x2[j] * v
-                t3 += x3[j] * v
-            out[i, c], out[i + 1, c], out[i + 2, c], out[i + 3, c] = t0, t1, t2, t3
-    for i in range(fours, n_rows):
-        row = rows[i]
+    for i in range(n_rows):
         for c in range(n_columns):
-            weight = weights[c]
-            total = bias[c]
-            for j in range(width):
-                total += row[j] * weight[j]
-            out[i, c] = total
+            out[i, c] = bias[c]
+    for i in range(0, fours, 4):
+        for start in range(0, width, CHUNK):
+            stop = min(width, start + CHUNK)
+            _four_rows(rows, weights, out, i, start, stop)
+            for c in range(fives, n_columns):
+                for k in range(4):
+                    out[i + k, c] += _dot(rows[i + k, start:stop], weights[c, start:stop])
+    for i in range(fours, n_rows):
+        for c in range(n_columns):
+            out[i, c] += _dot(rows[i], weights[c])
+
+
+@compiled_sums
+def _dot(row: Array, weight: Array) -> float:
+    total = 0.0
+    for j in range(row.size):
+        total += row[j] * weight[j]
+    return total
+
+
+@compiled_sums
+def _four_rows(rows: Array, weights: Array, out: Array, i: int, start: int, stop: int) -> None:
+    """Add the products of rows i to i + 3 with each five columns, over columns start to stop.
+
+    Meanwhile the same columns of the next four rows are asked for, a share with each five: memory
+    then arrives while the processor multiplies. All of them at once would only make it wait.
+    """
+    fives = weights.shape[0] - weights.shape[0] % 5
+    x0, x1 = rows[i, start:stop], rows[i + 1, start:stop]
+    x2, x3 = rows[i + 2, start:stop], rows[i + 3, start:stop]
+    ahead = min(i + AHEAD, rows.shape[0] - 4)
+    width = stop - start
+    for c in range(0, fives, 5):
+        for j in range(start + width * c // fives, start + width * (c + 5) // fives, LINE):
+            prefetch(rows, ahead, j)
+            prefetch(rows, ahead + 1, j)
+            prefetch(rows, ahead + 2, j)
+            prefetch(rows, ahead + 3, j)
+        w0, w1, w2 = weights[c, start:stop], weights[c + 1, start:stop], weights[c + 2, start:stop]
+        w3, w4 = weights[c + 3, start:stop], weights[c + 4, start:stop]
+        s00 = s10 = s20 = s30 = 0.0
+        s01 = s11 = s21 = s31 = 0.0
+        s02 = s12 = s22 = s32 = 0.0
+        s03 = s13 = s23 = s33 = 0.0
+        s04 = s14 = s24 = s34 = 0.0
+        for j in range(width):
+            a0, a1, a2, a3 = x0[j], x1[j], x2[j], x3[j]
+            v = w0[j]
+            s00 += a0 * v
+            s10 += a1 * v
+            s20 += a2 * v
+            s30 += a3 * v
+            v = w1[j]
+            s01 += a0 * v
+            s11 += a1 * v
+            s21 += a2 * v
+            s31 += a3 * v
+            v = w2[j]
+            s02 += a0 * v
+            s12 += a1 * v
+            s22 += a2 * v
+            s32 += a3 * v
+            v = w3[j]
+            s03 += a0 * v
+            s13 += a1 * v
+            s23 += a2 * v
+            s33 += a3 * v
+            v = w4[j]
+            s04 += a0 * v
+            s14 += a1 * v
+            s24 += a2 * v
+            s34 += a3 * v
+        o0, o1, o2, o3 = out[i], out[i + 1], out[i + 2], out[i + 3]
+        o0[c] += s00
+        o0[c + 1] += s01
+        o0[c + 2] += s02
+        o0[c + 3] += s03
+        o0[c + 4] += s04
+        o1[c] += s10
+        o1[c + 1] += s11
+        o1[c + 2] += s12
+        o1[c + 3] += s13
+        o1[c + 4] += s14
+        o2[c] += s20
+        o2[c + 1] += s21
+        o2[c + 2] += s22
+        o2[c + 3] += s23
+        o2[c + 4] += s24
+        o3[c] += s30
+        o3[c + 1] += s31
+        o3[c + 2] += s32
+        o3[c + 3] += s33
+        o3[c + 4] += s34

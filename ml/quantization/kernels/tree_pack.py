@@ -40,6 +40,15 @@ def floor_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     return floored
 
 
+def ceil_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """The smallest float32 that is not below each value.
+
+    Thresholds are often values of the data themselves: a row that holds one must still be
+    `<=` it, also where float32 cannot.
+    """
+    return -floor_float32(-values)
+
+
 @dataclass(frozen=True, slots=True)
 class Ranked:
     """Thresholds as ranks into one sorted table of distinct values a feature.

@@ -21,7 +21,7 @@ from ml.quantization.graph import Array, Node, PackedNode
 from ml.quantization.kernels.coarsen import coarsen_leaves, coarsen_thresholds
 from ml.quantization.kernels.pooled import PooledTrees
 from ml.quantization.kernels.topology import count_leaves
-from ml.quantization.kernels.tree_pack import floor_float32
+from ml.quantization.kernels.tree_pack import ceil_float32
 
 LEVELS = 255  # thresholds of a feature at 8 bits: a row's value then has 256 possible codes
 FRACTION_STEPS = 255
@@ -32,9 +32,9 @@ THRESHOLD_PARTS = ("tree_thresholds", "tree_table_sizes", "tree_ranks")
 def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, str]:
     """The forest at 8 or 16 bits, and what was done.
 
-    16 bits: float64 thresholds become float32, rounded down, so that a row which float32 can hold
-    goes the same way; leaf values become 16-bit codes with a scale for each tree. Class fractions
-    are kept. 8 bits: moreover at most 255 thresholds a feature, and 8-bit codes.
+    16 bits: float64 thresholds become float32, rounded up, so that a row which holds the
+    threshold itself goes the same way; leaf values become 16-bit codes with a scale for each tree.
+    Class fractions are kept. 8 bits: moreover at most 255 thresholds a feature, and 8-bit codes.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
     done: list[str] = []
     threshold = trees.threshold
     if threshold.dtype == np.float64:
-        threshold = floor_float32(threshold)
-        done.append("thresholds rounded down to float32")
+        threshold = ceil_float32(threshold)
+        done.append("thresholds rounded up to float32")
     if bits == 8:
         threshold, share = coarsen_thresholds(
             trees.feature, threshold, _weights(trees), layout.n_features, LEVELS
