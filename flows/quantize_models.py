@@ -15,12 +15,15 @@ from prefect import State, flow
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import Field
 
+from flows.clusters import dask_workers, process_shards
 from flows.conclusion import conclude
 from flows.configuration import configure
-from ml.quantization.config import RunConfig
+from flows.form import MoreSettings, asked, given_in
+from ml.quantization.config import GateConfig, RunConfig
 from ml.quantization.jobs import claim
 from tasks.discovery import discover
 from tasks.evaluation import evaluate, outcome_of
+from tasks.progress import show_progress
 from tasks.quantization import quantize
 from tasks.report import report
 
@@ -29,43 +32,44 @@ JOBS_PER_WAVE = 16
 
 @flow(name="quantize-models")
 def quantize_models(
-    config_path: str = "configs/nightly.yaml",
-    model_dir: str | None = None,
-    output_dir: str | None = None,
-    holdout_dir: str | None = None,
-    bit_depth: Literal["8", "16", "32", "exact", "auto"] | None = None,
-    weight_threshold: Annotated[float, Field(ge=0)] | None = None,
-    allowed_drop: Annotated[float, Field(ge=0, le=1)] | None = None,
-    only: list[str] | None = None,
-    force: bool | None = None,
-    strict: bool | None = None,
-    n_workers: Annotated[int, Field(ge=1, le=64)] | None = None,
+    config_path: str = Field(
+        "configs/nightly.yaml",
+        description="The YAML file to start from; what is left empty below is as it says.",
+        json_schema_extra={"title": "Configuration"},
+    ),
+    model_dir: str | None = asked("model_dir"),
+    bit_depth: Literal["8", "16", "32", "exact", "auto"] | None = asked("bit_depth"),
+    weight_threshold: Annotated[float, Field(ge=0)] | None = asked("weight_threshold"),
+    allowed_drop: Annotated[float, Field(ge=0, le=1)] | None = asked(
+        "allowed_drop", owner=GateConfig
+    ),
+    only: list[str] | None = asked("only", title="Name patterns"),
+    force: bool | None = asked("force"),
+    strict: bool | None = asked("strict"),
+    output_dir: str | None = asked("output_dir"),
+    holdout_dir: str | None = asked("holdout_dir"),
+    n_workers: Annotated[int, Field(ge=1, le=64)] | None = asked("n_workers"),
+    more: MoreSettings | None = Field(
+        None,
+        description="Everything else, gate and limits included; empty means as in the file.",
+        json_schema_extra={"title": "More settings"},
+    ),
 ) -> State[Any]:
     """Quantize the models of a directory, prove that nothing was lost, publish what passed.
 
     What is not given here is as the configuration file has it.
-
-    Args:
-        config_path: The YAML configuration to start from.
-        model_dir: Directory of trained models, searched recursively.
-        output_dir: Where releases go; `quantized` inside the model directory when not given.
-        holdout_dir: Held-out data, one file a model; without it nothing is verified.
-        bit_depth: 8, 16 or 32 bits; exact rounds nothing; auto takes the smallest that passes.
-        weight_threshold: Weights of smaller magnitude become zero.
-        allowed_drop: Largest loss of the held-out score, absolute.
-        only: Name patterns, such as intent*; other models stay as they are released.
-        force: Do unchanged models again.
-        strict: Fail the run also when a model misses the gate or cannot be evaluated.
-        n_workers: Models done at the same time.
     """
+    further = given_in(more)
+    gate = further.pop("gate", {}) | {"allowed_drop": allowed_drop}
     config = configure(
         config_path,
+        **further,
         model_dir=model_dir,
         output_dir=output_dir,
         holdout_dir=holdout_dir,
         bit_depth=bit_depth,
         weight_threshold=weight_threshold,
-        gate={"allowed_drop": allowed_drop},
+        gate=gate,
         only=only,
         force=force,
         strict=strict,
@@ -74,13 +78,19 @@ def quantize_models(
     options = config.to_json()
     with claim(config), workers(config) as runner:
         plan = discover(options)
-        outcomes = list(process(plan["jobs"], runner))
+        if config.task_runner == "threads":
+            done = process(plan["jobs"], runner)
+        else:
+            done = process_shards(plan["jobs"], runner, config)
+        outcomes = list(show_progress(done, total=len(plan["jobs"])))
         summary = report(options, plan, outcomes)
     return conclude(summary, strict=config.strict)
 
 
 def workers(config: RunConfig) -> TaskRunner[Any]:
-    """Where the models are done: on threads, as the heavy work is in child processes."""
+    """Where the models are done: on threads, as the heavy work is in child processes, or afar."""
+    if config.task_runner == "dask":
+        return dask_workers(config)
     return ThreadPoolTaskRunner(max_workers=config.n_workers)
 
 

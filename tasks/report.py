@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -10,12 +14,14 @@ from prefect.cache_policies import NO_CACHE
 
 from ml.quantization.batch import falls_short, finish_batch
 from ml.quantization.config import RunConfig
+from ml.quantization.history import latest_rows, read_history, worsened
 from ml.quantization.jobs import BatchPlan
 from ml.quantization.outcome import Outcome
-from ml.quantization.report import advice, summary_markdown, total_line
-from ml.quantization.table import table_rows
+from ml.quantization.report import advice, summary_csv, summary_markdown, total_line
+from tasks.events import announce
 
 ARTIFACT_KEY = "quantization-summary"
+PAGE = "report.html"
 
 
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE, result_serializer="json")
@@ -24,11 +30,15 @@ def report(
 ) -> dict[str, Any]:
     """What the run came to: `total` (one sentence), `release`, and the names that `fell_short`."""
     settings = RunConfig.model_validate(config)
+    before = latest_rows(read_history(settings.output_path))
     done = (Outcome.from_json(outcome) for outcome in outcomes)
     result = finish_batch(settings, BatchPlan.from_json(plan), done)
     if result.outcomes:
-        create_table_artifact(key=ARTIFACT_KEY, table=table_rows(result.outcomes))
-    create_markdown_artifact(key=f"{ARTIFACT_KEY}-page", markdown=summary_markdown(result.outcomes))
+        create_table_artifact(key=ARTIFACT_KEY, table=csv_rows(result.outcomes))
+    create_markdown_artifact(
+        key=f"{ARTIFACT_KEY}-page", markdown=run_page(result.outcomes, settings.output_path / PAGE)
+    )
+    announce(worsened(before, result.outcomes))
     log = get_run_logger()
     for sentence in advice(result.shortfalls(strict=True)):
         log.warning("%s", sentence)
@@ -40,3 +50,14 @@ def report(
         "broken": [o.name for o in result.outcomes if falls_short(o, strict=False)],
         "fell_short": [o.name for o in result.outcomes if falls_short(o, strict=settings.strict)],
     }
+
+
+def csv_rows(outcomes: Iterable[Outcome]) -> list[dict[str, str]]:
+    """The lines of `summary.csv`, each with the same keys."""
+    return list(csv.DictReader(io.StringIO(summary_csv(outcomes))))
+
+
+def run_page(outcomes: Iterable[Outcome], page: Path) -> str:
+    """The verdicts as Markdown, and where the page with the pictures lies, if there is one."""
+    text = summary_markdown(outcomes)
+    return f"{text}\nPictures and trends: `{page}`\n" if page.is_file() else text

@@ -118,14 +118,18 @@ class Selection:
             raise  # falling back would let whoever broke the signature choose the model
         except (ArtifactError, LimitError, PredictionError, OSError) as error:
             return self._fallen_back(released, error)
-        if self.files.replaced(released) and not self._signed_only:
+        reason, code = "the released artifact is good", ""
+        if self.files.replaced(released):
             reason = "the original was replaced after the release; run the quantization again"
-            return self._as_it_lies(requested, reason, "stale", given_up=released.artifact_sha256)
+            code = "stale"
+            if not self._signed_only:  # else nobody vouches for the new one
+                return self._as_it_lies(requested, reason, code, given_up=released.artifact_sha256)
         return Serving(
             model,
             QUANTIZED,
             requested,
-            "the released artifact is good",
+            reason,
+            code,
             artifact=str(artifact),
             sha256=released.artifact_sha256,
             guarantee=str(released.guarantee),

@@ -28,6 +28,7 @@ from ml.quantization.publish import publish
 from ml.quantization.release import Release
 from ml.quantization.report import count_statuses, overall_reduction_percent, served_bytes
 from ml.quantization.settings import ModelSettings
+from ml.quantization.table import human_bytes
 from ml.quantization.signing import read_signing_key
 
 RETRY_DELAYS_SECONDS = (1.0, 5.0)
@@ -139,6 +140,13 @@ def quantize_job(job: Job) -> dict[str, Any]:
     staging = Path(job.staging)
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
+    _log.info(
+        "%s: %s at %s bits, held-out data: %s",
+        job.name,
+        human_bytes(job.source_size_bytes),
+        job.settings.get("bit_depth"),
+        job.held_out or "none",
+    )
     return quantize_stage(Path(job.source), staging, _settings(job), _path(job.held_out))
 
 

@@ -262,6 +262,31 @@ class RunConfig(Checked):
     n_workers: int = Field(
         2, ge=1, le=64, title="Workers", description="Models done at the same time."
     )
+    task_runner: Literal["threads", "dask"] = Field(
+        "threads",
+        title="Task runner",
+        description="Where the flow does its models: here, or on a Dask cluster.",
+    )
+    scheduler_address: str | None = Field(
+        None,
+        min_length=1,
+        title="Scheduler address",
+        description="Of a cluster that runs already; without it one is made for the run. Its "
+        "workers must see the directories under the same paths.",
+    )
+    shard_seconds: Number = Field(
+        8.0,
+        gt=0,
+        le=3600,
+        title="Seconds of a shard",
+        description="On a cluster a task does several models; this is how long it should take.",
+    )
+    shard_size: int | None = Field(
+        None,
+        ge=1,
+        title="Models of a shard",
+        description="Instead of choosing their number by the time they should take.",
+    )
     keep_releases: int = Field(
         KEEP_RELEASES, ge=1, le=10_000, title="Releases kept", description="For rolling back."
     )
@@ -282,6 +307,12 @@ class RunConfig(Checked):
         title="Overrides",
         description="Settings by name pattern; where several match, later ones win.",
     )
+
+    @model_validator(mode="after")
+    def _check_runner(self) -> RunConfig:
+        if self.scheduler_address is not None and self.task_runner == "threads":
+            raise ValueError("`scheduler_address` is for a cluster; set `task_runner` as well")
+        return self
 
     @property
     def model_path(self) -> Path:

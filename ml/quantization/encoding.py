@@ -101,6 +101,7 @@ def _quantized(array: Array, choice: Choice) -> QuantizedArray:
         choice.slot,
         threshold=choice.threshold,
         ranges=choice.ranges,
+        either_order=True,
         where=choice.path,
     )
 

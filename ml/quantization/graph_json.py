@@ -140,6 +140,8 @@ class _Reader:
     def _identified(self, rest: list[Any], depth: int) -> Node:
         if len(rest) != 2 or not isinstance(rest[1], list) or not rest[1]:
             _refuse("not an identified node", rest)
+        if not isinstance(rest[1][0], str):
+            _refuse("not a node", rest[1])
         identity = self._index(rest[0], "node id")
         if identity in self.seen:
             _refuse("a node id that is used twice", identity)

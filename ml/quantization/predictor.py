@@ -91,7 +91,9 @@ def load(
 
 def open_model(artifact: Artifact, trust: TrustPolicy) -> Any:
     """Return the quantized model of an opened artifact (see `load`)."""
-    return _Opening(artifact, trust, Context.of(artifact.root, artifact)).open(artifact.root, "")
+    model = _Opening(artifact, trust, Context.of(artifact.root, artifact)).open(artifact.root, "")
+    artifact.release()  # a predictor holds what it needs; the rest is decoded again when asked for
+    return model
 
 
 @dataclass(frozen=True, slots=True)

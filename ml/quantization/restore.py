@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ml.quantization.codecs.strings import decode_strings
 from ml.quantization.errors import (
     EnvironmentMismatch,
@@ -212,7 +214,7 @@ class _Builder:
             with fitting(f"not the state of {node.type}", path):
                 return special(state, path)
         cls = self.trust.resolve_class(node.type, path)
-        if not self.trust.may_make(node.type) or cls.__module__ in ("builtins", "numpy"):
+        if not self.trust.may_make(node.type) or _made_otherwise(cls):
             raise UntrustedTypeError(
                 f"{node.type} is not a class that objects are made of",
                 where=path,
@@ -259,6 +261,11 @@ _FILLS: tuple[tuple[type, type, Callable[[Any, Any], object]], ...] = (
     (list, list, list.extend),
     (deque, list, deque.extend),
 )
+
+
+def _made_otherwise(cls: type) -> bool:
+    """Whether objects of this class are other nodes, and never an `ObjectNode`."""
+    return cls.__module__ in ("builtins", "numpy") or issubclass(cls, np.random.BitGenerator)
 
 
 def known_family(name: str, path: str) -> Family:

@@ -77,13 +77,7 @@ class ModelQuantizer:
             overrides=tuple(overrides),
         )
         if self._settings.bit_depth == "auto":
-            raise ConfigError(
-                "a model in memory has no held-out data to choose a precision by",
-                where="bit_depth",
-                expected="8, 16, 32 or exact",
-                got="auto",
-                do="use quantize_model_file with held_out=...",
-            )
+            raise _nothing_to_choose_by("use quantize_model_file with held_out=...")
 
     def quantize_model(
         self, model: Any, model_format: ModelFormat = "sklearn", calibration_data: Any = None
@@ -196,6 +190,8 @@ def quantize_model_file(
     from ml.quantization.pipeline import quantize_file
 
     source = Path(input_path)
+    if _depth(bit_depth, recipe) == "auto" and held_out is None:
+        raise _nothing_to_choose_by("pass held_out=...")
     settings = ModelSettings(
         bit_depth=_depth(bit_depth, recipe),
         weight_threshold=weight_threshold,
@@ -411,6 +407,16 @@ def _depth(bit_depth: int | str, recipe: str | None) -> str:
             "unknown recipe", where="recipe", expected="exact", got=repr(recipe), do="or bit_depth"
         )
     return recipe
+
+
+def _nothing_to_choose_by(do: str) -> ConfigError:
+    return ConfigError(
+        "without held-out data there is nothing to choose a precision by",
+        where="bit_depth",
+        expected="8, 16, 32 or exact",
+        got="auto",
+        do=do,
+    )
 
 
 def _raise_failure(outcome: Outcome) -> None:

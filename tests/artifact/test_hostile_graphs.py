@@ -42,6 +42,8 @@ from tests.artifact.samples import nodes_file
         ["#", -1, ["l"]],
         ["#", True, ["l"]],
         ["#", 0, 5],
+        ["#", 0, [["l"]]],
+        ["#", 0, []],
     ],
 )
 def test_38_a_reference_forward_in_a_circle_or_to_nothing(graph: Any) -> None:

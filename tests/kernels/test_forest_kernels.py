@@ -45,7 +45,7 @@ def random_shape(
         *formed,
         rng.integers(0, n_columns, n_splits).astype(np.int32),
         values.astype(np.float32),
-        rng.random(n_splits) < 0.5,
+        lambda gaps=rng.random(n_splits) < 0.5: gaps,
     )
 
 
@@ -104,16 +104,11 @@ def test_links_that_are_no_tree_have_no_preorder(left: list[int], right: list[in
 
 
 def test_leaves_below_each_node() -> None:
-    shape = Shape(
-        np.array([1, 1, 0, 0, 0, 0], np.uint8),
-        np.array([5, 1], np.int32),
-        np.array([4, 3, -1, -1, -1, -1], np.int32),
-        np.zeros(6, np.int32),
-        np.zeros(2, np.int32),
-        np.zeros(2, np.float32),
-        np.zeros(2, bool),
-    )
-    assert shape.leaves().tolist() == [3, 2, 1, 1, 1, 1]
+    split = np.array([1, 1, 0, 0, 0, 0], np.uint8)
+    sizes, right = np.array([5, 1], np.int32), np.array([4, 3, -1, -1, -1, -1], np.int32)
+    leaves = np.empty(6, np.int32)
+    topology.count_leaves(split, sizes, right, leaves)
+    assert leaves.tolist() == [3, 2, 1, 1, 1, 1]
 
 
 # Answers ----------------------------------------------------------------------------------
@@ -126,7 +121,7 @@ def reference_sum(shape: Shape, rows: np.ndarray, table: np.ndarray, cycle: int)
         shape.right,
         shape.feature.astype(np.int64),
         shape.threshold.astype(np.float64),
-        shape.missing_left,
+        shape.missing_left(),
         rows.astype(np.float64),
     )
     width = table.shape[1]
@@ -194,7 +189,7 @@ def test_leaves_are_those_of_the_reference(shape: Shape, gaps: float) -> None:
         shape.right,
         shape.feature.astype(np.int64),
         shape.threshold.astype(np.float64),
-        shape.missing_left,
+        shape.missing_left(),
         rows.astype(np.float64),
     )
     np.testing.assert_array_equal(found, expected + 5)
@@ -205,7 +200,7 @@ def test_a_split_at_infinity_divides_what_is_missing() -> None:
     if not shape.split[0]:
         shape = random_shape(1, 1, 2, 1)
     shape.threshold[:] = np.inf
-    shape.missing_left[:] = False
+    shape.missing_left()[:] = False
     nodes = lay_out(shape, np.arange(2), 1, doubled=True)
     assert nodes is not None
     rows = np.array([[np.finfo(np.float32).max], [np.nan]], dtype=np.float32)
@@ -383,8 +378,9 @@ def test_sibling_distances_give_the_ids_back(seed: int, n_rows: int) -> None:
     split = random_shape(seed, 5, 20, 1).split
     ids = np.random.default_rng(seed).integers(0, n_rows, int((split == 0).sum()))
     second = tree_pack.second_siblings(split)
+    assert tree_pack.count_seconds(split) == second.sum()
     held, distances = tree_pack.pair_siblings(ids, second, n_rows)
-    np.testing.assert_array_equal(tree_pack.unpair_siblings(held, distances, second, n_rows), ids)
+    np.testing.assert_array_equal(tree_pack.unpair_siblings(held, distances, split, n_rows), ids)
 
 
 @few

@@ -19,6 +19,7 @@ from ml.quantization.kernels.frequencies import (
     logarithm,
 )
 from ml.quantization.kernels.term_counter import Reader, TermCounter
+from ml.quantization.kernels.term_weights import ListedWeights, RowWeights, hold_weights
 from ml.quantization.kernels.text import TextStep
 from ml.quantization.kernels.vocabulary import (
     MAX_SYMBOLS_IN_A_TERM,
@@ -29,7 +30,7 @@ from ml.quantization.kernels.vocabulary import (
     pack_terms,
     terms_of,
 )
-from ml.quantization.kernels.weighting import Weighting, prune_columns
+from ml.quantization.kernels.weighting import Weighting
 
 QUICK = settings(deadline=None, derandomize=True, max_examples=60)
 ANY_TEXT = st.text(st.characters(), max_size=12)
@@ -308,16 +309,30 @@ def test_scores_are_the_product_with_the_matrix_to_the_bit(scored):
 
 def test_a_pruned_column_still_counts_in_the_norm(scored):
     step, texts, rng = scored
-    weights = rng.normal(size=(step.n_columns, 2)) * (rng.random((step.n_columns, 1)) < 0.3)
-    compact, columns = prune_columns(weights)
-    assert 0 < len(columns) < step.n_columns
-    pruned = step.select(columns)
-    assert pruned.scorer(compact)(texts).tobytes() == step.scorer(weights)(texts).tobytes()
-    assert pruned.matrix(texts) is None
-    again = pruned.select(np.arange(0, len(columns), 2))
-    half = np.zeros_like(weights)
-    half[columns[::2]] = weights[columns[::2]]
-    assert np.array_equal(again.scorer(compact[::2].copy())(texts), step.scorer(half)(texts))
+    for channels in (1, 5, 300):
+        for terms, share in ((0.3, 1.0), (1.0, 0.1), (0.5, 0.02)):
+            shape = (step.n_columns, channels)
+            left = (rng.random((shape[0], 1)) < terms) & (rng.random(shape) < share)
+            weights = np.where(left, rng.normal(size=shape), 0.0)
+            expected = step.matrix(texts) @ weights
+            assert step.scorer(weights)(texts).tobytes() == expected.tobytes()
+            codes = np.where(left, rng.integers(-127, 128, shape), 0).astype(np.int8)
+            scale = rng.uniform(0.001, 1, channels)
+            expected = step.matrix(texts) @ (codes.astype(np.float64) * scale)
+            assert step.scorer(codes, scale)(texts).tobytes() == expected.tobytes()
+
+
+def test_weights_are_held_in_the_smaller_form():
+    none = np.zeros(0)
+    dense, few = np.ones((50, 4), np.int8), np.zeros((50, 40), np.int8)
+    few[7, 3] = few[7, 39] = few[48, 0] = 5
+    assert isinstance(hold_weights(dense, none), RowWeights)
+    assert isinstance(hold_weights(dense * (np.arange(4) == 1), none), RowWeights)
+    held = hold_weights(few, none)
+    assert isinstance(held, ListedWeights)
+    assert held.starts.tolist() == [0] * 8 + [2] * 41 + [3] * 2
+    assert held.channels.tolist() == [3, 39, 0] and held.weights.tolist() == [5, 5, 5]
+    assert isinstance(hold_weights(np.zeros((0, 3)), none), RowWeights)
 
 
 def test_weights_whose_rounding_is_not_reproduced_have_no_scorer(scored):

@@ -23,9 +23,11 @@ from ml.models.model_loader import (
     ModelLoader,
     SentimentModelLoader,
 )
+from ml.quantization.durable import hash_file
 from ml.quantization.errors import (
     FallbackRefused,
     FormatError,
+    IntegrityError,
     PathRefused,
     PredictionError,
     ScanRefused,
@@ -116,8 +118,11 @@ class Served:
         (self.output / "manifest.json").write_text(json.dumps(manifest))
         return path
 
-    def open(self, path: Path, **_: Any) -> Any:
+    def open(self, path: Path, *, sha256: str, **_: Any) -> Any:
         self.opened.append(Path(path))
+        found, _size = hash_file(Path(path))
+        if found != sha256:
+            raise IntegrityError("the artifact is not the one that was released", got=found)
         if self.opening_fails is not None:
             raise self.opening_fails
         return self.artifact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ml.quantization.codecs.codebook import fit_codebook, look_up, nearest_codes
 from ml.quantization.codecs.gaps import positions_from_gaps
 from ml.quantization.codecs.pruning import prune, sparse_parts
 from ml.quantization.codecs.quantized import Order, QuantizedArray
+from ml.quantization.codecs.stream import encode_stream
 from ml.quantization.codecs.tolerance import (
     check_allowed,
     check_finite,
@@ -20,7 +22,11 @@ from ml.quantization.codecs.tolerance import (
 )
 from ml.quantization.codecs.words import stream_dtype
 from ml.quantization.errors import SchemeError
-from ml.quantization.scheme import Affine, Codebook, Drop, Exact, Float, Scheme, Slot
+from ml.quantization.scheme import Affine, Codebook, Drop, Exact, Float, Role, Scheme, Slot
+
+# What is multiplied with inputs works in either memory order. Other arrays go to code of
+# scikit-learn that wants the order they have.
+_EITHER_ORDER = frozenset({Role.WEIGHT, Role.LOG_PROBABILITY})
 
 
 def quantize_array(
@@ -31,6 +37,7 @@ def quantize_array(
     threshold: float = 0.0,
     importance: Array | None = None,
     ranges: Array | None = None,
+    either_order: bool = False,
     where: str = "",
 ) -> QuantizedArray:
     """The array under the scheme; the input is not changed.
@@ -46,6 +53,8 @@ def quantize_array(
     ranges : ndarray, shape (channels,) or (channels, 2), optional
         Largest magnitude, or lowest and highest value, that affine codes of each channel reach;
         elements beyond get the outermost code. Default: what the channel holds.
+    either_order : bool
+        Weights with a range per channel may change to the memory order that compresses better.
     where : str
         Path of the array in the model, for messages.
 
@@ -89,11 +98,17 @@ def quantize_array(
     dense = QuantizedArray(scheme, array.shape, dtype.str, order, axis, "dense", parts)
     if isinstance(scheme, Exact) and threshold == 0:
         return dense
-    return _smaller_layout(dense)
+    made = _smaller_layout(dense)
+    if either_order and axis is not None and array.ndim == 2 and slot.role in _EITHER_ORDER:
+        return _smaller_order(made, _smaller_layout(_turned(dense)))
+    return made
 
 
 def dequantize_array(quantized: QuantizedArray) -> Array:
-    """The array in its own dtype, shape and memory order, writable; bit-equal for `Exact`."""
+    """The array in its own dtype and shape, writable; bit-equal for `Exact`.
+
+    Its memory order is that of the record: the array's own, or the one that was chosen for it.
+    """
     dtype = np.dtype(quantized.dtype)
     shape, order, parts = quantized.shape, quantized.order, quantized.parts
     if quantized.layout == "dense":
@@ -212,6 +227,22 @@ def _channel_axis(array: Array, scheme: Affine, slot: Slot, where: str) -> int |
     return axis
 
 
+def _turned(dense: QuantizedArray) -> QuantizedArray:
+    """The same two-dimensional codes listed along the other axis."""
+    order: Order = "C" if dense.order == "F" else "F"
+    codes = dense.parts["codes"].reshape(dense.shape, order=dense.order)
+    return replace(dense, order=order, parts={**dense.parts, "codes": _flat(codes, order)})
+
+
+def _smaller_order(own: QuantizedArray, turned: QuantizedArray) -> QuantizedArray:
+    """`turned` where it is smaller, judged by encoding both with `effort="fast"`."""
+    return turned if _stored_bytes(turned) < _stored_bytes(own) else own
+
+
+def _stored_bytes(array: QuantizedArray) -> int:
+    return sum(len(encode_stream(part, effort="fast").data) for part in array.parts.values())
+
+
 def _smaller_layout(dense: QuantizedArray) -> QuantizedArray:
     name = "values" if "values" in dense.parts else "codes"
     values = _flat(dequantize_array(dense), dense.order)
@@ -219,15 +250,7 @@ def _smaller_layout(dense: QuantizedArray) -> QuantizedArray:
     parts = sparse_parts(name, dense.parts[name], nonzero)
     if parts is None:
         return dense
-    return QuantizedArray(
-        dense.scheme,
-        dense.shape,
-        dense.dtype,
-        dense.order,
-        dense.channel_axis,
-        "sparse",
-        {**dense.parts, **parts},
-    )
+    return replace(dense, layout="sparse", parts={**dense.parts, **parts})
 
 
 def _flat(array: Array, order: Order) -> Array:

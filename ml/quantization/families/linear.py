@@ -226,7 +226,7 @@ def _behind_text(previous: Lowered, codes: Codes, model: _Linear) -> Lowered | N
         return None
     held, scale = codes or (model.weights().T, None)
     by_term = np.ascontiguousarray(held.reshape(-1, width).T)
-    channels = by_term.shape[1]
+    channels, is_flat = by_term.shape[1], held.ndim == 1
     score = step.scorer(by_term, None if scale is None else np.broadcast_to(scale, channels))
     if score is None:
         return None
@@ -237,7 +237,7 @@ def _behind_text(previous: Lowered, codes: Codes, model: _Linear) -> Lowered | N
             if scores is None:
                 return None
             scores = scores + model.bias
-            return answer.of_scores(scores.reshape(-1) if held.ndim == 1 else scores)
+            return answer.of_scores(scores.reshape(-1) if is_flat else scores)
 
         return call
 

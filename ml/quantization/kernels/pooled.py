@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,9 @@ class PooledTrees:
     feature : int64, shape (n_splits,)
     threshold : float32 or float64, shape (n_splits,)
         `x <= threshold` goes left. Of no meaning at categorical splits.
-    missing_left : bool, shape (n_splits,)
-        Whether NaN goes left.
+    missing_left : callable
+        Gives bool of shape (n_splits,): whether NaN goes left. Most are never asked, and
+        decoding it takes a third of the time that all the rest takes.
     rows : float64, shape (n_rows, width)
         Distinct leaf rows, or one a leaf.
     ids : int64, shape (n_leaves,)
@@ -44,7 +46,7 @@ class PooledTrees:
     depth: npt.NDArray[np.int32]
     feature: npt.NDArray[np.int64]
     threshold: Array
-    missing_left: npt.NDArray[np.bool_]
+    missing_left: Callable[[], npt.NDArray[np.bool_]]
     rows: npt.NDArray[np.float64]
     ids: npt.NDArray[np.int64]
     order: npt.NDArray[np.int32] | None = None

@@ -47,7 +47,6 @@ def clear_masks(
     split: npt.NDArray[np.uint8],
     sizes: npt.NDArray[np.int32],
     right: npt.NDArray[np.int32],
-    leaves: npt.NDArray[np.int32],
     masks: Masks,
 ) -> None:
     """Fill `masks`, one a split in preorder, with the leaves that stay when its test fails."""
@@ -58,7 +57,8 @@ def clear_masks(
         first = 0  # leaves of this tree before the current node
         for node in range(start, start + sizes[tree]):
             if split[node]:
-                n = leaves[node + 1]  # leaves of the left subtree: first to first + n
+                # Leaves of the left subtree, which has 2 n - 1 nodes: first to first + n.
+                n = (start + right[node] - node) // 2
                 span = (one << masks.dtype.type(n)) - one
                 masks[rank] = ~(span << masks.dtype.type(first))
                 rank += 1

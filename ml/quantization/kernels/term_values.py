@@ -73,23 +73,17 @@ def keep_above(indices: Array, values: Array, rows: Array, threshold: float) -> 
 
 @compiled
 def accumulate(
-    indices: Array, values: Array, rows: Array,
-    kept: Array, weights: Array, scale: Array, out: Array,
-) -> None:  # fmt: skip
+    indices: Array, values: Array, rows: Array, weights: Array, scale: Array, out: Array
+) -> None:
     """Add value times weight to `out` (n, n_channels), in ascending columns.
 
-    `kept` maps a column to its row of the weights (-1: none); empty: they are the same. With
-    `scale` a weight is `scale * code`.
+    With `scale` a weight is `scale * code`.
     """
     channels = out.shape[1]
     for document in range(rows.size - 1):
         scores = out[document]
         for i in range(rows[document], rows[document + 1]):
             row = np.int64(indices[i])
-            if kept.size:
-                row = np.int64(kept[row])
-                if row < 0:
-                    continue
             value = out.dtype.type(values[i])
             if scale.size:
                 for channel in range(channels):
@@ -99,6 +93,25 @@ def accumulate(
             else:
                 for channel in range(channels):
                     scores[channel] += value * out.dtype.type(weights[row, channel])
+
+
+@compiled
+def accumulate_listed(
+    indices: Array, values: Array, rows: Array,
+    starts: Array, channels: Array, weights: Array, scale: Array, out: Array,
+) -> None:  # fmt: skip
+    """As `accumulate`, with only the weights that are not zero, listed for each column."""
+    for document in range(rows.size - 1):
+        scores = out[document]
+        for i in range(rows[document], rows[document + 1]):
+            row = np.int64(indices[i])
+            value = out.dtype.type(values[i])
+            for k in range(starts[row], starts[row + 1]):
+                channel = np.int64(channels[k])
+                if scale.size:
+                    scores[channel] += value * out.dtype.type(scale[channel] * weights[k])
+                else:
+                    scores[channel] += value * out.dtype.type(weights[k])
 
 
 @compiled

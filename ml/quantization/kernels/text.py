@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from ml.quantization.kernels import term_values
+from ml.quantization.kernels.term_weights import RowWeights, hold_weights
 from ml.quantization.kernels.vocabulary import Array
-from ml.quantization.kernels.weighting import Weighting, kept_rows, score_type
+from ml.quantization.kernels.weighting import Weighting, score_type
 
 Documents: TypeAlias = Sequence[str]
 Counts: TypeAlias = tuple[Array, Array, Array]  # indices, counts, rows (CSR)
@@ -27,7 +28,6 @@ Scorer: TypeAlias = Callable[..., Array | None]
 Adder: TypeAlias = Callable[[Documents, Array], bool]
 
 BATCH = 4096  # documents whose symbols are held at once
-_NO_ROWS = np.zeros(0, dtype=np.int32)
 _NO_SCALE = np.zeros(0, dtype=np.float64)
 
 
@@ -82,54 +82,37 @@ class Step(Protocol):
     ) -> tuple[Adder, str] | None:
         """What `scorer` is made of: adds the scores to an array of the type given (False: not)."""
 
-    def select(self, columns: Array) -> Step | None:
-        """The step with only `columns` left for what follows; the norm still counts the others."""
-
     def weighed(self, weighting: Weighting) -> Step | None:
         """The step with another one's weighting behind it, or None when that is not possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextStep:
-    """A vectorizer: what counts, what becomes of the counts, and which columns are kept.
-
-    Attributes
-    ----------
-    counter : Counter
-    weighting : Weighting
-    kept : int32 array
-        Row of the weights for each column (-1: it has none, but it counts in the norm); empty:
-        the column itself.
-    """
+    """A vectorizer: what counts, and what becomes of the counts."""
 
     counter: Counter
     weighting: Weighting
-    kept: Array = field(default_factory=lambda: _NO_ROWS)
 
     @property
     def n_columns(self) -> int:
-        """Columns of the matrix (kept or not)."""
+        """Columns of the matrix."""
         return self.counter.n_columns
 
     def weighed(self, weighting: Weighting) -> Step | None:
         """See `Step.weighed`; a step that has a weighting of its own cannot take another."""
         mine = self.weighting
-        if not mine.plain or self.kept.size or (weighting.sublinear and self.counter.signed):
+        if not mine.plain or (weighting.sublinear and self.counter.signed):
             return None
         return replace(
             self, weighting=replace(weighting, binary=mine.binary, dtype=mine.float_dtype)
         )
-
-    def select(self, columns: Array) -> Step | None:
-        """See `Step.select`."""
-        return replace(self, kept=kept_rows(self.kept, self.n_columns, columns))
 
     def matrix(self, documents: Documents) -> Any:
         """See `Step.matrix`."""
         from scipy.sparse import csr_matrix
 
         found = self.counter.counts(documents) if len(documents) else None
-        if found is None or self.kept.size:
+        if found is None:
             return None
         indices, counts, rows = found
         values = self.weighting.values(counts, indices, rows)
@@ -156,6 +139,8 @@ class TextStep:
         tf = weighting.tf_table(256)
         behind = (weighting.codes, weighting.idf, term_values.NORMS[weighting.norm])
         steps = _NO_SCALE if scale is None else scale.astype(np.float64)
+        finite = bool(np.isfinite(weighting.idf).all())
+        held = hold_weights(weights, steps) if finite else RowWeights(weights, steps)
 
         def add(documents: Documents, out: Array) -> bool:
             found = count(documents)
@@ -171,7 +156,7 @@ class TextStep:
             )
             if threshold is not None:
                 term_values.keep_above(indices, values, rows, threshold)
-            term_values.accumulate(indices, values, rows, self.kept, weights, steps, out)
+            held.add(indices, values, rows, out)
             return True
 
         return add, kind
@@ -218,10 +203,6 @@ class TextUnion:
         if len(kinds) != 1:
             return None
         return lambda documents, out: all(add(documents, out) for add in adders), kinds.pop()
-
-    def select(self, columns: Array) -> Step | None:
-        """None: pruning one union is not worth the bookkeeping."""
-        return None
 
     def weighed(self, weighting: Weighting) -> Step | None:
         """None: the norm would go over the rows of all steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from ml.quantization.kernels import quickscorer
 from ml.quantization.kernels.compile import compiled
-from ml.quantization.kernels.topology import count_leaves, tree_starts
+from ml.quantization.kernels.topology import tree_starts
 from ml.quantization.kernels.traversal import HALF, LINK_BITS, ONE, PAYLOAD_MASK, QUIET_NAN
 
 Array = npt.NDArray[Any]
@@ -32,7 +33,8 @@ class Shape:
         Flags in preorder, nodes of each tree, right children, depths.
     feature : int32, shape (n_splits,)
     threshold : float32, shape (n_splits,)
-    missing_left : bool, shape (n_splits,)
+    missing_left : callable
+        Gives bool of shape (n_splits,): whether NaN goes left. Asked for where NaN is met.
     """
 
     split: npt.NDArray[np.uint8]
@@ -41,13 +43,7 @@ class Shape:
     depth: npt.NDArray[np.int32]
     feature: npt.NDArray[np.int32]
     threshold: npt.NDArray[np.float32]
-    missing_left: npt.NDArray[np.bool_]
-
-    def leaves(self) -> npt.NDArray[np.int32]:
-        """Leaves below each node."""
-        counts = np.empty(self.split.size, dtype=np.int32)
-        count_leaves(self.split, self.sizes, self.right, counts)
-        return counts
+    missing_left: Callable[[], npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> N
     """The nodes of a forest with `payload` at its leaves; None where one does not fit its word."""
     columns = shape.feature.astype(np.uint32)
     if doubled:
-        columns += np.where(shape.missing_left, n_columns, 0).astype(np.uint32)
+        columns += np.where(shape.missing_left(), n_columns, 0).astype(np.uint32)
         n_columns *= 2
     shift = LINK_BITS - 3 - max(n_columns - 1, 0).bit_length()
     thresholds = _finite(shape.threshold)
@@ -92,7 +88,6 @@ def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> N
         shape.split,
         shape.sizes,
         shape.right,
-        shape.leaves(),
         columns,
         thresholds.view(np.uint32),
         np.array(payload, dtype=np.uint32),
@@ -117,9 +112,7 @@ def _finite(threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | Non
 
 def mask_out(shape: Shape, payload: Array) -> Masks | None:
     """The masks of a forest of small trees; None where a tree is large or masks would be slower."""
-    leaves = shape.leaves()
-    starts = tree_starts(shape.sizes)
-    per_tree = leaves[starts[:-1]].astype(np.int64)
+    per_tree = (shape.sizes.astype(np.int64) + 1) // 2
     most = int(per_tree.max(initial=0))
     if most > quickscorer.MOST_LEAVES:
         return None
@@ -130,7 +123,7 @@ def mask_out(shape: Shape, payload: Array) -> Masks | None:
     if shape.feature.size * MASK_NS[dtype] > visits * VISIT_NS:
         return None
     masks = np.empty(shape.feature.size, dtype=dtype)
-    quickscorer.clear_masks(shape.split, shape.sizes, shape.right, leaves, masks)
+    quickscorer.clear_masks(shape.split, shape.sizes, shape.right, masks)
     return Masks(
         shape.feature,
         shape.threshold,
@@ -146,9 +139,8 @@ def write_nodes(
     split: npt.NDArray[np.uint8],
     sizes: npt.NDArray[np.int32],
     right: npt.NDArray[np.int32],
-    leaves: npt.NDArray[np.int32],
     columns: npt.NDArray[np.uint32],
-    thresholds: npt.NDArray[np.uint32],
+    thresholds: Numbers,
     payload: Numbers,
     shift: int,
     words: Places,
@@ -163,8 +155,8 @@ def write_nodes(
 
     Parameters
     ----------
-    split, sizes, right, leaves
-        The shape, as `topology.shape` and `topology.count_leaves` give it.
+    split, sizes, right
+        The shape, as `topology.shape` gives it.
     columns : uint32, shape (n_splits,)
         What each split looks at, in preorder.
     thresholds : uint32, shape (n_splits,)
@@ -180,27 +172,19 @@ def write_nodes(
     largest = 0
     for tree in range(sizes.size):
         largest = max(largest, sizes[tree])
-    rank = np.empty(largest, dtype=np.int32)  # which split or leaf of the forest a node is
-    nodes = np.empty(largest, dtype=np.int32)
+    # Still to write: the node, the end of its subtree, the splits before it, its slot.
+    nodes = np.empty(largest, dtype=np.int64)
+    ends = np.empty(largest, dtype=np.int64)
+    ranks = np.empty(largest, dtype=np.int64)
     slots = np.empty(largest, dtype=np.uint64)
-    first = 0
     room = 1 << shift
-    bank = 0
-    base = 0
-    n_split = 0
-    n_leaf = 0
+    first = bank = base = splits = leaves = 0
     for tree in range(sizes.size):
-        least = payload[n_leaf]
-        most = least
-        for node in range(sizes[tree]):
-            if split[first + node]:
-                rank[node] = n_split
-                n_split += 1
-            else:
-                rank[node] = n_leaf
-                least = min(least, payload[n_leaf])
-                most = max(most, payload[n_leaf])
-                n_leaf += 1
+        n_leaves = (sizes[tree] + 1) // 2
+        least = most = payload[leaves]
+        for leaf in range(leaves, leaves + n_leaves):
+            least = min(least, payload[leaf])
+            most = max(most, payload[leaf])
         if most - least > PAYLOAD_MASK:
             return False
         if base + sizes[tree] + 1 > room:
@@ -210,34 +194,36 @@ def write_nodes(
         banks[tree] = bank
         bases[tree] = least
         free = np.uint64(base + 2)
-        top = 0
-        node = 0
+        top = node = rank = 0
+        end = np.int64(sizes[tree])
         slot = np.uint64(base)
         while True:
             at = bank + np.int64(slot)
             if split[first + node]:
-                link = (np.uint64(columns[rank[node]]) << np.uint64(shift + 3)) | free
-                words[at] = (link << HALF) | np.uint64(thresholds[rank[node]])
-                low, high = node + 1, right[first + node]
-                if leaves[first + low] >= leaves[first + high]:
-                    nodes[top] = high
+                link = (np.uint64(columns[splits + rank]) << np.uint64(shift + 3)) | free
+                words[at] = (link << HALF) | np.uint64(thresholds[splits + rank])
+                low, high = node + 1, np.int64(right[first + node])
+                # A subtree of m nodes has (m - 1) / 2 splits.
+                low_rank, high_rank = rank + 1, rank + 1 + (high - low - 1) // 2
+                if high - low >= end - high:
+                    nodes[top], ends[top], ranks[top] = high, end, high_rank
                     slots[top] = free + ONE
-                    node = low
-                    slot = free
+                    node, end, rank, slot = low, high, low_rank, free
                 else:
-                    nodes[top] = low
+                    nodes[top], ends[top], ranks[top] = low, high, low_rank
                     slots[top] = free
-                    node = high
-                    slot = free + ONE
+                    node, rank, slot = high, high_rank, free + ONE
                 top += 1
                 free += np.uint64(2)
                 continue
-            words[at] = (slot << HALF) | QUIET_NAN | np.uint64(payload[rank[node]] - least)
+            value = payload[leaves + node - rank] - least
+            words[at] = (slot << HALF) | QUIET_NAN | np.uint64(value)
             if top == 0:
                 break
             top -= 1
-            node = nodes[top]
-            slot = slots[top]
+            node, end, rank, slot = nodes[top], ends[top], ranks[top], slots[top]
         first += sizes[tree]
+        splits += sizes[tree] // 2
+        leaves += n_leaves
         base += sizes[tree] + 1
     return True

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ml.quantization.kernels.compile import compiled
+
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 
@@ -105,8 +107,24 @@ def unrank_thresholds(feature: Array, ranked: Ranked) -> Array | None:
 
 
 def by_feature(feature: Array) -> Indices:
-    """The order of splits by feature, preorder within one."""
-    return np.argsort(narrow(feature), kind="stable")
+    """The order of splits by feature, preorder within one: a counting sort."""
+    wide = feature.astype(np.int64, copy=False)
+    order = np.empty(wide.size, dtype=np.int64)
+    _count_sort(wide, int(wide.max(initial=0)) + 1, order)
+    return order
+
+
+@compiled
+def _count_sort(keys: Indices, n_keys: int, order: Indices) -> None:
+    at = np.zeros(n_keys + 1, dtype=np.int64)
+    for position in range(keys.size):
+        at[keys[position] + 1] += 1
+    for key in range(n_keys):
+        at[key + 1] += at[key]
+    for position in range(keys.size):
+        key = keys[position]
+        order[at[key]] = position
+        at[key] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +195,33 @@ def pair_siblings(ids: Array, second: npt.NDArray[np.bool_], n_rows: int) -> tup
 
 
 def unpair_siblings(
-    ids: Array, distances: Array, second: npt.NDArray[np.bool_], n_rows: int
-) -> Array:
-    """The inverse of `pair_siblings`."""
-    whole = np.empty(second.size, dtype=np.int64)
-    whole[~second] = ids
-    at = np.flatnonzero(second)
-    whole[at] = (whole[at - 1] + distances) % n_rows
+    ids: Array, distances: Array, split: npt.NDArray[np.uint8], n_rows: int
+) -> Indices:
+    """The ids of all leaves: the inverse of `pair_siblings`."""
+    whole = np.empty(ids.size + distances.size, dtype=np.int64)
+    _merge_siblings(ids.astype(np.int64), distances.astype(np.int64), split, n_rows, whole)
     return whole
+
+
+@compiled
+def _merge_siblings(
+    ids: Indices, distances: Indices, split: npt.NDArray[np.uint8], n_rows: int, whole: Indices
+) -> None:
+    one = two = leaf = 0
+    for node in range(split.size):
+        if not split[node]:
+            if node >= 2 and split[node - 2] and not split[node - 1]:
+                whole[leaf] = (whole[leaf - 1] + distances[two]) % n_rows
+                two += 1
+            else:
+                whole[leaf] = ids[one]
+                one += 1
+            leaf += 1
+
+
+def count_seconds(split: npt.NDArray[np.uint8]) -> int:
+    """How many leaves `second_siblings` marks."""
+    return int(np.count_nonzero((split[:-2] == 1) & (split[1:-1] == 0) & (split[2:] == 0)))
 
 
 def by_balance(left_leaves: Array, right_leaves: Array) -> Indices:

@@ -67,32 +67,6 @@ class Weighting:
         return table
 
 
-def kept_rows(kept: Array, n_columns: int, columns: Array) -> Array:
-    """`kept` after only `columns` (of those it keeps) are left, in their order."""
-    rows = np.full(n_columns, -1, dtype=np.int32)
-    rows[columns] = np.arange(len(columns))
-    if not kept.size:
-        return rows
-    chained = np.full(len(kept), -1, dtype=np.int32)
-    present = kept >= 0
-    chained[present] = rows[kept[present]]
-    return chained
-
-
-def prune_columns(weights: Array) -> tuple[Array, Array]:
-    """The rows of `weights` that are not all zero, and where they are.
-
-    Returns
-    -------
-    compact : ndarray of shape (n_kept, n_channels)
-    columns : int64 ndarray of shape (n_kept,)
-        `step.select(columns).scorer(compact)` scores as `step.scorer(weights)` does: a zero that
-        is added changes nothing but the sign of a zero.
-    """
-    columns = np.flatnonzero(weights.any(axis=1))
-    return np.ascontiguousarray(weights[columns]), columns
-
-
 def score_type(weighting: Weighting, weights: Array, scale: Array | None) -> str | None:
     """The type that scipy's product has; None for types whose rounding is not reproduced here."""
     held = weights.dtype if scale is None else scale.dtype

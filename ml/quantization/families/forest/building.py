@@ -44,7 +44,7 @@ def build_trees(trees: PooledTrees, make: TreeMake, arrays: Arrays, *, valued: b
     records["right_child"][at[inner]] = order[base + trees.right[inner]]
     records["feature"][at[inner]] = trees.feature
     records["threshold"][at[inner]] = trees.threshold
-    records["missing_go_to_left"][at[inner]] = trees.missing_left
+    records["missing_go_to_left"][at[inner]] = trees.missing_left()
     values = np.zeros((len(split), make.n_outputs, max(make.n_classes)))
     if valued:
         values[at[~split]] = trees.rows[trees.ids].reshape(-1, *values.shape[1:])
@@ -83,7 +83,7 @@ def build_predictors(trees: PooledTrees, arrays: Arrays) -> list[Node]:
     records["right"][inner] = trees.right[inner]
     records["feature_idx"][inner] = trees.feature
     records["num_threshold"][inner] = trees.threshold
-    records["missing_go_to_left"][inner] = trees.missing_left
+    records["missing_go_to_left"][inner] = trees.missing_left()
     sets = np.zeros((0, 8), dtype=np.uint32)
     first = np.zeros(len(trees.sizes) + 1, dtype=np.int64)
     if trees.categorical is not None and trees.bitsets is not None:

@@ -115,7 +115,7 @@ def make_coding(forest: PackedForest, known: dict[int, Array]) -> Coding:
     key = np.zeros((int(categorical.sum()), 10), dtype=np.int64)
     if len(key) and trees.bitsets is not None:
         key[:, 0] = feature[categorical]
-        key[:, 1] = trees.missing_left[categorical]
+        key[:, 1] = trees.missing_left()[categorical]
         key[:, 2:] = trees.bitsets
     distinct, which = np.unique(key, axis=0, return_inverse=True)
     coded_feature[categorical] = len(columns) + which.reshape(-1)
@@ -138,7 +138,7 @@ def make_coding(forest: PackedForest, known: dict[int, Array]) -> Coding:
             coded_feature,
             coded_threshold,
             # A categorical column never holds NaN: where it goes is decided in coding.
-            trees.missing_left & numeric,
+            lambda: trees.missing_left() & numeric,
         ),
     )
 

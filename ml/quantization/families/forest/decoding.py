@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -22,8 +23,8 @@ from ml.quantization.kernels.topology import shape, tree_starts
 from ml.quantization.kernels.tree_pack import (
     Ranked,
     by_feature,
+    count_seconds,
     divide_counts,
-    second_siblings,
     unpair_siblings,
     unrank_thresholds,
 )
@@ -82,13 +83,12 @@ def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
     else:
         rows = held.astype(np.float64)
     if "tree_leaves" in parts:
-        second = second_siblings(flags)
-        n_second = int(second.sum())
+        n_second = count_seconds(flags)
         held_ids = read.array("tree_leaves", (n_leaves - n_second,), "u")
         distances = read.array("tree_second_leaves", (n_second,), "u")
         if not len(rows) or (held_ids.size and int(held_ids.max()) >= len(rows)):
             read.refuse("tree_leaves", f"rows below {len(rows)}")
-        return rows, unpair_siblings(held_ids, distances, second, len(rows))
+        return rows, unpair_siblings(held_ids, distances, flags, len(rows))
     if len(rows) == 1:
         return rows, np.zeros(n_leaves, dtype=np.int64)
     if len(rows) != n_leaves:
@@ -129,14 +129,21 @@ def _decode_thresholds(read: _Reader, feature: Array) -> Array:
     return found
 
 
-def _decode_missing(read: _Reader, flags: Array, formed: tuple[Array, Array, Array]) -> Array:
-    n_splits = int(flags.sum())
-    if isinstance(read.parts.get(MISSING_LEFT), bool):
-        return np.full(n_splits, read.parts[MISSING_LEFT])
-    missing_left = np.empty(n_splits, dtype=bool)
-    order = balance(flags, formed[0], formed[1])
-    missing_left[order] = read.bits(MISSING_LEFT, n_splits) == 1
-    return missing_left
+def _decode_missing(
+    read: _Reader, flags: Array, formed: tuple[Array, Array, Array]
+) -> Callable[[], Array]:
+    n_splits = int(np.count_nonzero(flags))
+    same = read.parts.get(MISSING_LEFT)
+    if isinstance(same, bool):
+        return lambda: np.full(n_splits, same)
+    bits = read.bits(MISSING_LEFT, n_splits)
+
+    def decode() -> Array:
+        missing_left = np.empty(n_splits, dtype=bool)
+        missing_left[balance(flags, formed[0], formed[1])] = bits == 1
+        return missing_left
+
+    return decode
 
 
 def _decode_order(read: _Reader, flags: Array, formed: tuple[Array, Array, Array]) -> Array:

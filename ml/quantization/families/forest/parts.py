@@ -85,7 +85,7 @@ def encode_parts(trees: PooledTrees, layout: Layout) -> Parts:
         "tree_nodes": int(trees.split.size),
         "tree_splits": np.packbits(trees.split),
         "tree_features": narrow(trees.feature),
-        MISSING_LEFT: _flags(trees.missing_left, balance(trees.split, trees.sizes, trees.right)),
+        MISSING_LEFT: _flags(trees.missing_left(), balance(trees.split, trees.sizes, trees.right)),
     }
     parts |= encode_thresholds(trees.feature, trees.threshold, layout.n_features)
     parts |= encode_leaves(trees, layout)

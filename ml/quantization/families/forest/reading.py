@@ -252,7 +252,7 @@ def _pool(
         *formed,
         feature,
         threshold,
-        missing_left,
+        lambda: missing_left,
         rows,
         ids,
         order.local,

@@ -1,0 +1,181 @@
+"""What the server does by itself: tell people of failures and worse verdicts, bury dead runs.
+
+    python -m flows.automations --webhook https://hooks.example.org/quantization
+
+Run it after every deployment: what is there already is brought up to date, and nothing is made
+twice. It speaks to the server of `PREFECT_API_URL`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import CallWebhook, ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+
+from flows.conclusion import WITH_FAILURES
+from tasks.events import VERDICT_WORSENED
+
+FLOW = "quantize-models"
+FAILURE, WORSENED, HEARTBEAT = (
+    f"{FLOW}: a run failed",
+    f"{FLOW}: a verdict worsened",
+    f"{FLOW}: a run is dead",
+)
+# Three missed heartbeats; how often a run sends one is `flows.heartbeat_frequency`.
+SILENCE_SECONDS = 90
+BLOCK_PREFIX = "quantization-alerts"
+_BAD_ENDS = ("Failed", "Crashed", "TimedOut", WITH_FAILURES)
+_ENDS = (*_BAD_ENDS, "Completed", "Cancelled")
+
+# `text` is what chat services show; the rest is for programs.
+_FAILURE_PAYLOAD = """{
+  "text": {{ (flow.name ~ " " ~ flow_run.name ~ ": " ~ flow_run.state.name ~ ". "
+              ~ (flow_run.state.message or "") ~ " " ~ (flow_run|ui_url)) | tojson }},
+  "event": {{ event.event | tojson }},
+  "run": {{ flow_run.name | tojson }},
+  "state": {{ flow_run.state.name | tojson }},
+  "url": {{ flow_run|ui_url|string|tojson }}
+}"""
+_WORSENED_PAYLOAD = """{
+  "text": {{ (event.payload.model ~ ": " ~ event.payload.before ~ " -> " ~ event.payload.after
+              ~ ". " ~ event.payload.note) | tojson }},
+  "event": {{ event.event | tojson }},
+  "model": {{ event.payload.model | tojson }},
+  "before": {{ event.payload.before | tojson }},
+  "after": {{ event.payload.after | tojson }}
+}"""
+
+
+def automations(webhooks: Sequence[UUID], *, silence_seconds: int) -> list[AutomationCore]:
+    """The automations of this project; alerts go to the webhook blocks `webhooks`."""
+    of_this_flow = ResourceSpecification(
+        {"prefect.resource.role": "flow", "prefect.resource.name": FLOW}
+    )
+    runs = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
+    return [
+        AutomationCore(
+            name=FAILURE,
+            description="Tells the webhooks of every run that failed, crashed, or left models out.",
+            enabled=bool(webhooks),
+            trigger=EventTrigger(
+                match=runs,
+                match_related=of_this_flow,
+                expect={f"prefect.flow-run.{end}" for end in _BAD_ENDS},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[
+                CallWebhook(block_document_id=block, payload=_FAILURE_PAYLOAD) for block in webhooks
+            ],
+        ),
+        AutomationCore(
+            name=WORSENED,
+            description="Tells the webhooks of every model that is worse off than last released.",
+            enabled=bool(webhooks),
+            trigger=EventTrigger(
+                match=ResourceSpecification({"prefect.resource.id": "quantization.model.*"}),
+                expect={VERDICT_WORSENED},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[
+                CallWebhook(block_document_id=block, payload=_WORSENED_PAYLOAD)
+                for block in webhooks
+            ],
+        ),
+        AutomationCore(
+            name=HEARTBEAT,
+            description="Marks a run as crashed when its process has fallen silent, which also "
+            "frees its place for the next one.",
+            trigger=EventTrigger(
+                match=runs,
+                match_related=of_this_flow,
+                after={"prefect.flow-run.heartbeat"},
+                # Not `prefect.flow-run.*`: the event of a run that starts would count as alive.
+                expect={"prefect.flow-run.heartbeat"}
+                | {f"prefect.flow-run.{end}" for end in _ENDS},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=timedelta(seconds=silence_seconds),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED,
+                    message=f"no heartbeat for {silence_seconds} s: the process is dead. "
+                    "The next run goes on where this one stopped.",
+                )
+            ],
+        ),
+    ]
+
+
+def ensure_automations(
+    client: SyncPrefectClient,
+    webhooks: Mapping[str, str],
+    *,
+    silence_seconds: int = SILENCE_SECONDS,
+) -> list[str]:
+    """The names of the automations, which are now on the server as this file has them.
+
+    Parameters
+    ----------
+    webhooks : mapping of str to str
+        Addresses by a name of lower-case letters and dashes. Without any, the two automations that
+        tell people are there and switched off.
+    """
+    blocks = [
+        Webhook(method="POST", url=url, headers={"Content-Type": "application/json"}).save(
+            f"{BLOCK_PREFIX}-{name}", overwrite=True, _sync=True
+        )
+        for name, url in webhooks.items()
+    ]
+    made = automations(blocks, silence_seconds=silence_seconds)
+    for automation in made:
+        known = client.read_automations_by_name(automation.name)
+        if known:
+            client.update_automation(known[0].id, automation)
+        else:
+            client.create_automation(automation)
+        for extra in known[1:]:
+            client.delete_automation(extra.id)
+    return [automation.name for automation in made]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code; prints the names of the automations."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.automations", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--webhook",
+        default=os.environ.get("QUANTIZATION_ALERT_WEBHOOK"),
+        metavar="URL",
+        help="where alerts go, as JSON with a `text` ($QUANTIZATION_ALERT_WEBHOOK)",
+    )
+    parser.add_argument("--silence-seconds", type=int, default=SILENCE_SECONDS, metavar="N")
+    arguments = parser.parse_args(argv)
+    webhooks = {"webhook": arguments.webhook} if arguments.webhook else {}
+    with get_client(sync_client=True) as client:
+        names = ensure_automations(client, webhooks, silence_seconds=arguments.silence_seconds)
+    print(json.dumps(names, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Where models are done when not on this process's threads: on a cluster, in shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.states import Crashed
+from prefect.task_runners import TaskRunner
+
+from ml.quantization.batch import failed_outcome
+from ml.quantization.config import RunConfig
+from ml.quantization.errors import ConfigError, WorkerCrashed
+from ml.quantization.jobs import Job
+from ml.quantization.shards import cut_shards, forget_finished
+from tasks.sharding import describe_shard, quantize_shard
+
+if TYPE_CHECKING:
+    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import PrefectDaskFuture
+
+# Of the machine; the rest is for this process and for the children that load models.
+WORKERS_MEMORY_SHARE = 0.8
+CONNECT_SECONDS = 10.0
+
+
+def dask_workers(config: RunConfig) -> DaskTaskRunner:
+    """The cluster at `scheduler_address`, or one of this machine's processes made for the run.
+
+    Raises
+    ------
+    ConfigError
+        Dask is not installed, or no scheduler answers at the address.
+    """
+    try:
+        from distributed import Client
+        from distributed.system import MEMORY_LIMIT
+        from prefect_dask import DaskTaskRunner
+    except ImportError as error:
+        raise ConfigError(
+            f"Dask is not installed ({error})",
+            where="task_runner",
+            do="pip install 'model-quantization[dask]', or set task_runner: threads",
+        ) from None
+    if config.scheduler_address is None:
+        return DaskTaskRunner(
+            cluster_kwargs={
+                "n_workers": config.n_workers,
+                "threads_per_worker": 1,
+                "processes": True,
+                "memory_limit": int(WORKERS_MEMORY_SHARE * MEMORY_LIMIT / config.n_workers),
+                "dashboard_address": "127.0.0.1:0",
+            }
+        )
+    try:
+        Client(config.scheduler_address, timeout=CONNECT_SECONDS, set_as_default=False).close()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"no Dask scheduler answers ({error})",
+            where="scheduler_address",
+            got=config.scheduler_address,
+            do="start it, or leave the address out to use this machine",
+        ) from None
+    return DaskTaskRunner(address=config.scheduler_address)
+
+
+def process_shards(
+    jobs: list[dict[str, Any]], runner: TaskRunner[Any], config: RunConfig
+) -> Iterator[dict[str, Any]]:
+    """The outcome of every job; neither a bad model nor a dead worker stops the rest.
+
+    A cluster sends the tasks of a dead worker elsewhere, and gives up those that it saw with
+    several dead workers, be they the cause or only near it. Their jobs are done again one at a
+    time: what was finished is not, the innocent ones succeed, and the cause fails by name.
+    """
+    by_name = {job["name"]: job for job in jobs}
+    planned = [Job(**job) for job in jobs]
+    forget_finished(planned)
+    shards = [
+        [by_name[job.name] for job in shard]
+        for shard in cut_shards(
+            planned,
+            seconds=config.shard_seconds,
+            size=config.shard_size,
+            n_workers=config.n_workers,
+        )
+    ]
+    futures = [_submit(shard, runner) for shard in shards]
+    lost: list[dict[str, Any]] = []
+    for shard, future in zip(shards, futures, strict=True):
+        ended = _ended(future)
+        if isinstance(ended, BaseException):
+            lost += shard
+        else:
+            yield from ended
+    if lost:
+        get_run_logger().warning(
+            "Workers died; %d models are done again one at a time: %s", len(lost), _names(lost)
+        )
+    for job in lost:
+        ended = _ended(_submit([job], runner))
+        if isinstance(ended, BaseException):
+            yield failed_outcome(Job(**job), ended).to_json()
+        else:
+            yield from ended
+
+
+def _submit(shard: list[dict[str, Any]], runner: TaskRunner[Any]) -> PrefectDaskFuture[Any]:
+    return runner.submit(quantize_shard, {"shard": describe_shard(shard)})
+
+
+def _ended(future: PrefectDaskFuture[Any]) -> list[dict[str, Any]] | BaseException:
+    """The outcomes of a shard when it has ended, or why there are none."""
+    future.wait()
+    if future.wrapped_future.status != "finished":  # nobody is left to say how the task ended
+        _mark_crashed(future)
+        return WorkerCrashed(
+            "the cluster's workers die while they do this model",
+            do="look at their memory limit and their logs, or try it with task_runner: threads",
+        )
+    if future.state.is_completed():
+        return future.result()
+    error = future.state.result(raise_on_failure=False)
+    return error if isinstance(error, BaseException) else RuntimeError(future.state.message)
+
+
+def _mark_crashed(future: PrefectDaskFuture[Any]) -> None:
+    """Show the task run as crashed, if the server has heard of it; else it would run for ever."""
+    state = Crashed(message="The workers that ran this task died.")
+    with suppress(ObjectNotFound, PrefectHTTPStatusError), get_client(sync_client=True) as client:
+        client.set_task_run_state(future.task_run_id, state, force=True)
+
+
+def _names(jobs: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(job["name"] for job in jobs)

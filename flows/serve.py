@@ -1,0 +1,238 @@
+"""A server, a worker and the deployments, on this machine: what `make serve` brings up.
+
+    python -m flows.serve --port 4200
+
+Everything listens on loopback only and keeps its data in one directory (`.prefect` of the project
+by default). Ctrl-C or SIGTERM ends the worker, its runs and the server; a run that was going on
+then is marked as crashed at the next start, and its successor goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.states import Crashed
+
+from flows.alert_log import receive_alerts
+from flows.automations import SILENCE_SECONDS, ensure_automations
+from flows.prefect_settings import PROJECT
+from flows.processes import ProcessFailed, kept_process, run_to_end, wait_until
+
+POOL = "quantization"
+START_SECONDS = 180.0
+_log = logging.getLogger("flows.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the server listens, and the directory that all of it keeps its data in."""
+
+    port: int
+    home: Path
+
+    @property
+    def url(self) -> str:
+        """The address of the pages for people."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every process here; the project's settings are in it already."""
+        path = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return os.environ | {
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_API_URL": f"{self.url}/api",
+            "PREFECT_UI_URL": self.url,
+            # Without it the pages of a server on another port ask the one on 4200.
+            "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
+            "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(self.home / "results"),
+            "PYTHONPATH": os.pathsep.join(path),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+@contextmanager
+def serving(
+    place: Place, webhooks: Mapping[str, str], *, silence_seconds: int = SILENCE_SECONDS
+) -> Iterator[None]:
+    """Server, work pool, deployments, automations and worker are up until the block ends.
+
+    Raises
+    ------
+    ProcessFailed
+        One of them did not come up; says which, and what it wrote last.
+    """
+    place.home.mkdir(parents=True, exist_ok=True)
+    environment = place.environment()
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+
+    def run(*words: str) -> None:
+        run_to_end([*prefect, *words], cwd=PROJECT, env=environment, seconds=START_SECONDS)
+
+    server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(place.port)]
+    worker = [*prefect, "worker", "start", "--pool", POOL, "--name", f"worker-{os.getpid()}"]
+    server_log, worker_log = place.home / "server.log", place.home / "worker.log"
+    with (
+        kept_process("server", server, log=server_log, cwd=PROJECT, env=environment) as process,
+        temporary_settings({PREFECT_API_URL: f"{place.url}/api", PREFECT_HOME: place.home}),
+    ):
+        wait_until(
+            lambda: _answers(f"{place.url}/api/health"),
+            process,
+            name="server",
+            log=server_log,
+            seconds=START_SECONDS,
+        )
+        run("work-pool", "create", POOL, "--type", "process", "--overwrite")
+        run("deploy", "--all")
+        with get_client(sync_client=True) as client:
+            ensure_automations(client, webhooks, silence_seconds=silence_seconds)
+            for name in settle_lost_runs(client):
+                _log.warning("run %s was lost with its server and is marked as crashed", name)
+            with kept_process(
+                "worker", worker, log=worker_log, cwd=PROJECT, env=environment
+            ) as process:
+                wait_until(
+                    lambda: _is_online(client, f"worker-{os.getpid()}"),
+                    process,
+                    name="worker",
+                    log=worker_log,
+                    seconds=START_SECONDS,
+                )
+                yield
+
+
+def settle_lost_runs(client: SyncPrefectClient) -> list[str]:
+    """The names of the runs of the pool that were going on, all marked as crashed now.
+
+    Call it on a server that has just started and has no worker yet: what its database calls
+    running was lost with the server before, and would keep its deployment's place for ever.
+    """
+    running = FlowRunFilter(
+        state=FlowRunFilterState(
+            type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])
+        )
+    )
+    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+    lost = client.read_flow_runs(flow_run_filter=running, work_pool_filter=pool)
+    for run in lost:
+        message = "the server was stopped while this run was going on; the next run goes on from it"
+        client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+    return [run.name for run in lost]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return response.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _is_online(client: SyncPrefectClient, name: str) -> bool:
+    response = client._client.post(f"/work_pools/{POOL}/workers/filter", json={})
+    return any(
+        worker["name"] == name and worker["status"] == "ONLINE" for worker in response.json()
+    )
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.serve", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--port", type=int, default=4200, help="0: any that is free (default 4200)")
+    parser.add_argument(
+        "--home", type=Path, default=PROJECT / ".prefect", metavar="DIR", help="default: .prefect"
+    )
+    parser.add_argument(
+        "--webhook",
+        default=os.environ.get("QUANTIZATION_ALERT_WEBHOOK"),
+        metavar="URL",
+        help="also send alerts there ($QUANTIZATION_ALERT_WEBHOOK)",
+    )
+    parser.add_argument(
+        "--silence-seconds",
+        type=int,
+        default=SILENCE_SECONDS,
+        metavar="N",
+        help=f"a run without a heartbeat for so long is dead (default {SILENCE_SECONDS})",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0 after Ctrl-C or SIGTERM, 1 when something did not come up."""
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(format="%(asctime)s  %(message)s", level=logging.INFO, force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    place = Place(arguments.port or free_port(), arguments.home.absolute())
+    if not is_free(place.port):
+        print(f"error: port {place.port} is taken; choose another with --port", file=sys.stderr)
+        return 1
+    webhooks = {"webhook": arguments.webhook} if arguments.webhook else {}
+    stop = threading.Event()
+    try:
+        # Also while all of this starts: KeyboardInterrupt unwinds what has come up so far.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _log.info("starting; this takes half a minute, the first time longer")
+        with (
+            receive_alerts() as log_address,
+            serving(
+                place, {"log": log_address} | webhooks, silence_seconds=arguments.silence_seconds
+            ),
+        ):
+            _log.info("ready: %s  (logs and data in %s; Ctrl-C stops)", place.url, place.home)
+            stop.wait()
+    except KeyboardInterrupt:
+        _log.info("stopped")
+        return 0
+    except ProcessFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    raise AssertionError("nothing sets the event: only a signal ends the wait")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

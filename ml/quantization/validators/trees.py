@@ -1,0 +1,122 @@
+"""Trees, and the estimators that hand rows to them unseen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ml.quantization.validators.refusal import refuse
+
+
+def check_links(left: Any, right: Any, n_nodes: int, path: str) -> None:
+    """Check that child links make trees: in range, pointing forward, each node one parent.
+
+    Leaves have both children -1. Links that only point forward cannot make a cycle.
+    """
+    position = np.arange(n_nodes)
+    inner = left >= 0
+    if np.any((right >= 0) != inner):
+        refuse(path, "a tree node with one child", "")
+    bad = inner & ((left <= position) | (right <= position) | (left >= n_nodes))
+    bad |= inner & (right >= n_nodes)
+    if bad.any():
+        refuse(path, "a tree child is out of range or points back", f"node {int(bad.argmax())}")
+    linked = np.concatenate([left[inner], right[inner]])
+    if len(np.unique(linked)) != len(linked):
+        refuse(path, "a tree node has two parents", "")
+
+
+def check_tree(args: list[Any], state: Any, path: str) -> None:
+    """Refuse a tree whose nodes are no tree, or look at columns that it does not have."""
+    n_features, n_classes, n_outputs = int(args[0]), np.asarray(args[1]), int(args[2])
+    nodes, values, count = state["nodes"], state["values"], state["node_count"]
+    if type(count) is not int or nodes.ndim != 1 or not 0 < count <= len(nodes):
+        refuse(path, "node_count does not fit the nodes", f"{count} of {len(nodes)}")
+    if n_classes.dtype.kind not in "iu" or not 0 < n_features < 1 << 31:
+        refuse(path, "n_features and n_classes are counts", f"{n_features}, {n_classes.dtype}")
+    if n_classes.shape != (n_outputs,) or n_outputs < 1 or n_classes.min() < 1:
+        refuse(path, "n_classes does not fit n_outputs", str(n_classes))
+    if values.shape != (len(nodes), n_outputs, int(n_classes.max())):
+        refuse(path, "values do not fit the nodes", str(values.shape))
+    nodes = nodes[:count]
+    left, right = nodes["left_child"], nodes["right_child"]
+    check_links(left, right, count, path)
+    feature = nodes["feature"][left >= 0]
+    if feature.size and not (feature.min() >= 0 and feature.max() < n_features):
+        refuse(path, "a tree feature is out of range", f"n_features {n_features}")
+
+
+def check_predictor(args: list[Any], state: Any, path: str) -> None:
+    """Refuse a histogram tree whose nodes are no tree, or look up sets that are not there."""
+    nodes = state["nodes"]
+    count = len(nodes)
+    leaf = nodes["is_leaf"].astype(bool)
+    left = np.where(leaf, -1, nodes["left"].astype(np.int64))
+    right = np.where(leaf, -1, nodes["right"].astype(np.int64))
+    check_links(left, right, count, path)
+    categorical = ~leaf & nodes["is_categorical"].astype(bool)
+    for name in ("raw_left_cat_bitsets", "binned_left_cat_bitsets"):
+        sets = state[name]
+        if sets.ndim != 2 or (len(sets) and sets.shape[1] != 8):
+            refuse(path, f"{name} has another shape", str(sets.shape))
+        if categorical.any() and int(nodes["bitset_idx"][categorical].max()) >= len(sets):
+            refuse(path, "a histogram bitset is out of range", name)
+
+
+def check_tree_owner(args: list[Any], state: Any, path: str) -> None:
+    """Refuse an estimator whose tree looks at other columns than it checks."""
+    if "tree_" in state and state["tree_"].n_features != state["n_features_in_"]:
+        refuse(path, "a tree looks at other columns than its estimator has", "")
+
+
+def check_forest(args: list[Any], state: Any, path: str) -> None:
+    """Refuse a forest whose trees look at other columns than it checks."""
+    for tree in _flat(state.get("estimators_", ())):
+        if tree.n_features_in_ != state["n_features_in_"]:
+            refuse(path, "a tree looks at other columns than its forest has", "")
+
+
+def check_boosting(args: list[Any], state: Any, path: str) -> None:
+    """Refuse stages that are wider than the predictions they are added to."""
+    check_forest(args, state, path)
+    stages = state.get("estimators_")
+    if stages is not None and (
+        stages.ndim != 2 or stages.shape[1] != state["n_trees_per_iteration_"]
+    ):
+        refuse(path, "stages of another width than a prediction", str(stages.shape))
+
+
+def check_isolation(args: list[Any], state: Any, path: str) -> None:
+    """Refuse trees that look at other columns than the forest gives them."""
+    trees = state.get("estimators_", ())
+    columns = state.get("estimators_features_", ())
+    if len(trees) != len(columns):
+        refuse(path, "columns for another number of trees", f"{len(columns)}, not {len(trees)}")
+    for tree, held in zip(trees, columns, strict=True):
+        seen = (tree.n_features_in_, state["n_features_in_"])
+        if held.ndim != 1 or len(held) != seen[0] or len(held) > seen[1]:
+            refuse(path, "a tree looks at other columns than it is given", str(seen))
+        if not (held.min() >= 0 and held.max() < seen[1]):
+            refuse(path, "a column of a tree is out of range", f"{seen[1]} columns")
+
+
+def check_histogram(args: list[Any], state: Any, path: str) -> None:
+    """Refuse histogram trees that look at columns the model does not check."""
+    iterations = state.get("_predictors", ())
+    if not iterations:
+        return
+    n_features = state["n_features_in_"]
+    if state["_n_features"] > n_features:
+        refuse(path, "trees for more columns than the model has", str(state["_n_features"]))
+    for predictors in iterations:
+        if len(predictors) != state["n_trees_per_iteration_"]:
+            refuse(path, "an iteration of another width than a prediction", str(len(predictors)))
+        for predictor in predictors:
+            feature = predictor.nodes["feature_idx"][predictor.nodes["is_leaf"] == 0]
+            if feature.size and not (feature.min() >= 0 and feature.max() < state["_n_features"]):
+                refuse(path, "a tree feature is out of range", f"{state['_n_features']} columns")
+
+
+def _flat(trees: Any) -> Any:
+    return trees.flat if isinstance(trees, np.ndarray) else trees

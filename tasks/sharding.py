@@ -1,0 +1,36 @@
+"""Several models in one task, one after the other: for workers on a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from ml.quantization.jobs import Job
+from ml.quantization.report import describe
+from ml.quantization.shards import run_shard
+
+
+# Without retries: what may pass is tried again model by model inside, and a shard whose worker
+# died is sent again by the cluster.
+@task(
+    name="quantize-shard",
+    task_run_name="shard {shard[label]}",
+    cache_policy=NO_CACHE,
+    result_serializer="json",
+)
+def quantize_shard(shard: dict[str, Any]) -> list[dict[str, Any]]:
+    """The outcomes (`Outcome.to_json`) of the `jobs` of the shard, in their order."""
+    log = get_run_logger()
+    outcomes = []
+    for outcome in run_shard([Job(**job) for job in shard["jobs"]]):
+        log.info("%s", describe(outcome))
+        outcomes.append(outcome.to_json())
+    return outcomes
+
+
+def describe_shard(jobs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The parameter of `quantize_shard` for these jobs."""
+    more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+    return {"label": f"{jobs[0]['name']}{more}", "jobs": jobs}

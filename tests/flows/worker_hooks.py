@@ -1,0 +1,63 @@
+"""What the tests and the benchmark of clusters do to workers: as plugins, so that a restarted
+worker has it as well."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from distributed import Worker, WorkerPlugin
+
+from ml.quantization import shards
+from ml.quantization.jobs import Job
+from ml.quantization.outcome import Outcome
+
+REAL_RUN_JOB = shards.run_job
+
+
+class Deadly(WorkerPlugin):
+    """Workers write down each job that they begin, and die at one of them.
+
+    Parameters
+    ----------
+    log : str
+        The file they write to.
+    name : str
+        The job they die at.
+    deaths : int
+        How many of them do.
+    """
+
+    def __init__(self, log: str, name: str, deaths: int) -> None:
+        self.log = Path(log)
+        self.victim = name
+        self.deaths = deaths
+
+    def setup(self, worker: Worker) -> None:
+        """Put the hook in place."""
+        shards.run_job = self._run_job
+
+    def _run_job(self, job: Job) -> Outcome:
+        with self.log.open("a") as stream:
+            stream.write(f"{job.name}\n")
+        begun = self.log.read_text().splitlines().count(self.victim)
+        if job.name == self.victim and begun <= self.deaths:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return REAL_RUN_JOB(job)
+
+
+class Slow(WorkerPlugin):
+    """Each job takes some seconds longer, without using the processor."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def setup(self, worker: Worker) -> None:
+        """Put the hook in place."""
+        shards.run_job = self._run_job
+
+    def _run_job(self, job: Job) -> Outcome:
+        time.sleep(self.seconds)
+        return REAL_RUN_JOB(job)
