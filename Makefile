@@ -3,11 +3,12 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PORT ?= 4200
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench constraints clean distclean
+.PHONY: help demo serve docs test test-all lint bench constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -31,6 +32,12 @@ demo: $(STAMP) ## Train 17 real models, run the flow over them, and show what ca
 	@echo "One model's evidence: demo/models/quantized/stats/intent.json"
 	@echo "What is served:       demo/models/quantized/manifest.json"
 	@echo "Serve it:             $(RUN) examples/serve_by_name.py"
+
+serve: $(STAMP) ## Bring up server, worker and deployments on this machine; Ctrl-C stops. PORT=4200
+	@exec $(RUN) -m flows.serve --port $(PORT)
+
+docs: $(STAMP) ## Write the tables and the schema in docs/ anew from the code.
+	$(RUN) -m ml.quantization.config_schema docs
 
 test: $(STAMP) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"

@@ -23,7 +23,7 @@ from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.conclusion import WITH_FAILURES
+from flows.conclusion import FELL_SHORT, WITH_FAILURES
 from tasks.events import VERDICT_WORSENED
 
 FLOW = "quantize-models"
@@ -35,7 +35,7 @@ FAILURE, WORSENED, HEARTBEAT = (
 # Three missed heartbeats; how often a run sends one is `flows.heartbeat_frequency`.
 SILENCE_SECONDS = 90
 BLOCK_PREFIX = "quantization-alerts"
-_BAD_ENDS = ("Failed", "Crashed", "TimedOut", WITH_FAILURES)
+_BAD_ENDS = ("Failed", "Crashed", "TimedOut", FELL_SHORT, WITH_FAILURES)
 _ENDS = (*_BAD_ENDS, "Completed", "Cancelled")
 
 # `text` is what chat services show; the rest is for programs.

@@ -7,22 +7,55 @@ Prefect shows a flat parameter's title, help and limits only when they come with
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import annotated_types
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_model
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from ml.quantization.config import GateConfig, LimitsConfig, RunConfig
 
+AS_CONFIGURED = "as configured"
 
-def asked(name: str, *, owner: type[BaseModel] = RunConfig, title: str = "", help: str = "") -> Any:
-    """The default of a flat parameter: not given, with the title, help and limits of the form."""
+
+class Plain:
+    """Annotates `X | None`: on the form it is a plain `X`.
+
+    A choice between `X` and `None` would be drawn as two tabs, with "None" in front.
+    """
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema of `X`."""
+        described = handler(schema)
+        kinds = [kind for kind in described.get("anyOf", ()) if kind != {"type": "null"}]
+        return kinds[0] if len(kinds) == 1 else described
+
+
+def asked(
+    name: str,
+    *,
+    owner: type[BaseModel] = RunConfig,
+    blank: object = None,
+    title: str = "",
+    help: str = "",
+) -> Any:
+    """The default of a flat parameter: not given, with the title, help and limits of the form.
+
+    Parameters
+    ----------
+    blank : object
+        What the form holds, and sends, when nothing was filled in; an empty value of its type.
+    """
     field = owner.model_fields[name]
+    shown = {"title": title or field.title or name}
     return Field(
         default=None,
         description=_help(help or field.description or "", field),
-        json_schema_extra={"title": title or field.title or name},
+        json_schema_extra=shown if blank is None else shown | {"default": blank},
     )
 
 
@@ -46,9 +79,10 @@ def optional(
         if key not in nested and field.metadata:
             kind = Annotated[(kind, *field.metadata)]
         fields[key] = (
-            kind | None,
+            Annotated[kind | None, Plain()],
             Field(
                 default=None,
+                json_schema_extra=_no_default,
                 title=field.title or key.replace("_", " ").capitalize(),
                 description=_help(field.description or "", field),
             ),
@@ -56,8 +90,14 @@ def optional(
     return create_model(name, __config__=ConfigDict(extra="forbid", title=title), **fields)
 
 
+def _no_default(schema: JsonSchemaValue) -> None:
+    """The form sends nothing for what is left blank, where it would send a default of null."""
+    schema.pop("default", None)
+
+
 def _help(text: str, field: FieldInfo) -> str:
-    """`text`, then the limits in words: a form shows them no other way."""
+    """`text` without markup, then the limits in words: a form shows them no other way."""
+    text = text.replace("`", "")
     limits = []
     for limit in sorted(field.metadata, key=lambda item: type(item).__name__):  # lower ones first
         match limit:
@@ -99,7 +139,44 @@ MoreSettings = optional(
     limits=LimitsForm,
 )
 
+# The flat parameters; the configuration checks them again, together with what the file says.
+Text = Annotated[str | None, Plain()]
+Texts = Annotated[list[str] | None, Plain()]
+Switch = Annotated[bool | None, Plain()]
+BitDepth = Annotated[
+    Literal["as configured", "8", "16", "32", "exact", "auto"] | None,
+    Plain(),
+]
+Threshold = Annotated[float, Field(ge=0)] | None
+Share = Annotated[float, Field(ge=0, le=1)] | None
+Workers = Annotated[int, Field(ge=1, le=64)] | None
+More = Annotated[MoreSettings | None, Plain()]
+HELD_OUT = (
+    "One file a model, named after it: .parquet, .csv, .csv.gz or .npz; without it nothing is "
+    "verified."
+)
+MODELS = "Searched recursively for .pkl, .pickle, .joblib and .sav files."
+THRESHOLD = (
+    "Weights of smaller magnitude become zero; never intercepts, thresholds or leaves. "
+    "None: as configured."
+)
+DROP = (
+    "Largest loss of the held-out score; for errors, as a share of the target's standard "
+    "deviation. None: as configured."
+)
+PATTERNS = "Such as intent*; other models stay as they are released. None: all models."
 
-def given_in(more: BaseModel | None) -> dict[str, Any]:
-    """What was filled in, nested as a configuration is; what was left empty is not there."""
-    return {} if more is None else more.model_dump(exclude_none=True)
+
+def filled_in(more: BaseModel | None, **flat: Any) -> dict[str, Any]:
+    """What was filled in, nested as a configuration is; what was left blank is None or not there.
+
+    `allowed_drop` is the gate's, wherever it was asked for.
+    """
+    nested = {} if more is None else more.model_dump(exclude_none=True)
+    given = {name: None if _is_blank(value) else value for name, value in flat.items()}
+    gate = nested.get("gate", {}) | {"allowed_drop": given.pop("allowed_drop", None)}
+    return nested | given | {"gate": gate}
+
+
+def _is_blank(value: object) -> bool:
+    return value is False or value in ("", AS_CONFIGURED, [])  # False == 0.0, which is a value

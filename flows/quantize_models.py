@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from prefect import State, flow
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -18,7 +18,24 @@ from pydantic import Field
 from flows.clusters import dask_workers, process_shards
 from flows.conclusion import conclude
 from flows.configuration import configure
-from flows.form import MoreSettings, asked, given_in
+from flows.form import (
+    AS_CONFIGURED,
+    DROP,
+    HELD_OUT,
+    MODELS,
+    PATTERNS,
+    THRESHOLD,
+    BitDepth,
+    More,
+    Share,
+    Switch,
+    Text,
+    Texts,
+    Threshold,
+    Workers,
+    asked,
+    filled_in,
+)
 from ml.quantization.config import GateConfig, RunConfig
 from ml.quantization.jobs import claim
 from tasks.discovery import discover
@@ -37,44 +54,40 @@ def quantize_models(
         description="The YAML file to start from; what is left empty below is as it says.",
         json_schema_extra={"title": "Configuration"},
     ),
-    model_dir: str | None = asked("model_dir"),
-    bit_depth: Literal["8", "16", "32", "exact", "auto"] | None = asked("bit_depth"),
-    weight_threshold: Annotated[float, Field(ge=0)] | None = asked("weight_threshold"),
-    allowed_drop: Annotated[float, Field(ge=0, le=1)] | None = asked(
-        "allowed_drop", owner=GateConfig
-    ),
-    only: list[str] | None = asked("only", title="Name patterns"),
-    force: bool | None = asked("force"),
-    strict: bool | None = asked("strict"),
-    output_dir: str | None = asked("output_dir"),
-    holdout_dir: str | None = asked("holdout_dir"),
-    n_workers: Annotated[int, Field(ge=1, le=64)] | None = asked("n_workers"),
-    more: MoreSettings | None = Field(
+    model_dir: Text = asked("model_dir", blank="", help=MODELS),
+    bit_depth: BitDepth = asked("bit_depth", blank=AS_CONFIGURED),
+    weight_threshold: Threshold = asked("weight_threshold", help=THRESHOLD),
+    allowed_drop: Share = asked("allowed_drop", owner=GateConfig, help=DROP),
+    only: Texts = asked("only", blank=[], title="Name patterns", help=PATTERNS),
+    force: Switch = asked("force", blank=False),
+    strict: Switch = asked("strict", blank=False),
+    output_dir: Text = asked("output_dir", blank=""),
+    holdout_dir: Text = asked("holdout_dir", blank="", help=HELD_OUT),
+    n_workers: Workers = asked("n_workers"),
+    more: More = Field(
         None,
-        description="Everything else, gate and limits included; empty means as in the file.",
-        json_schema_extra={"title": "More settings"},
+        description="Gate, limits and the rest; what is left empty is as the file says.",
+        json_schema_extra={"title": "All other settings", "default": {}},
     ),
 ) -> State[Any]:
     """Quantize the models of a directory, prove that nothing was lost, publish what passed.
 
     What is not given here is as the configuration file has it.
     """
-    further = given_in(more)
-    gate = further.pop("gate", {}) | {"allowed_drop": allowed_drop}
-    config = configure(
-        config_path,
-        **further,
+    given = filled_in(
+        more,
         model_dir=model_dir,
         output_dir=output_dir,
         holdout_dir=holdout_dir,
         bit_depth=bit_depth,
         weight_threshold=weight_threshold,
-        gate=gate,
+        allowed_drop=allowed_drop,
         only=only,
         force=force,
         strict=strict,
         n_workers=n_workers,
     )
+    config = configure(config_path, **given)
     options = config.to_json()
     with claim(config), workers(config) as runner:
         plan = discover(options)

@@ -94,12 +94,14 @@ def serving(
     worker = [*prefect, "worker", "start", "--pool", POOL, "--name", f"worker-{os.getpid()}"]
     server_log, worker_log = place.home / "server.log", place.home / "worker.log"
     with (
-        kept_process("server", server, log=server_log, cwd=PROJECT, env=environment) as process,
+        kept_process(
+            "server", server, log=server_log, cwd=PROJECT, env=environment
+        ) as server_process,
         temporary_settings({PREFECT_API_URL: f"{place.url}/api", PREFECT_HOME: place.home}),
     ):
         wait_until(
             lambda: _answers(f"{place.url}/api/health"),
-            process,
+            server_process,
             name="server",
             log=server_log,
             seconds=START_SECONDS,
@@ -112,10 +114,10 @@ def serving(
                 _log.warning("run %s was lost with its server and is marked as crashed", name)
             with kept_process(
                 "worker", worker, log=worker_log, cwd=PROJECT, env=environment
-            ) as process:
+            ) as worker_process:
                 wait_until(
                     lambda: _is_online(client, f"worker-{os.getpid()}"),
-                    process,
+                    worker_process,
                     name="worker",
                     log=worker_log,
                     seconds=START_SECONDS,

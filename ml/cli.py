@@ -79,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--json", action="store_true", help="print the result as JSON, and nothing else, on stdout"
     )
+    how.add_argument("--junit", metavar="FILE", help="write a test case a model, for CI systems")
     return parser
 
 
@@ -140,6 +141,10 @@ def _run(arguments: argparse.Namespace) -> int:
     with _progress_bar(quiet=arguments.json) as progress:
         result = run_batch(config, progress=progress)
     code = FELL_SHORT if result.shortfalls(strict=config.strict) else ALL_WELL
+    if arguments.junit:
+        from ml.quantization.junit import write_junit
+
+        write_junit(Path(arguments.junit), result.outcomes, strict=config.strict)
     if arguments.json:
         record = summarise(result.outcomes, config.output_path)
         record |= {

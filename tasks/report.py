@@ -17,11 +17,11 @@ from ml.quantization.config import RunConfig
 from ml.quantization.history import latest_rows, read_history, worsened
 from ml.quantization.jobs import BatchPlan
 from ml.quantization.outcome import Outcome
+from ml.quantization.page.publication import REPORT
 from ml.quantization.report import advice, summary_csv, summary_markdown, total_line
 from tasks.events import announce
 
 ARTIFACT_KEY = "quantization-summary"
-PAGE = "report.html"
 
 
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE, result_serializer="json")
@@ -36,7 +36,8 @@ def report(
     if result.outcomes:
         create_table_artifact(key=ARTIFACT_KEY, table=csv_rows(result.outcomes))
     create_markdown_artifact(
-        key=f"{ARTIFACT_KEY}-page", markdown=run_page(result.outcomes, settings.output_path / PAGE)
+        key=f"{ARTIFACT_KEY}-page",
+        markdown=run_page(result.outcomes, settings.output_path / REPORT),
     )
     announce(worsened(before, result.outcomes))
     log = get_run_logger()

@@ -18,11 +18,11 @@ from pathlib import Path
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any, Final
 
+from ml.models.remote_files import RemoteFiles, served_files
 from ml.models.selection import ORIGINAL, QUANTIZED, Selection, Serving
-from ml.models.served_files import ServedFiles
 from ml.models.shadow import SHADOWED, Shadow
 from ml.models.watch import ReleaseWatch
-from ml.quantization.errors import QuantizationError
+from ml.quantization.errors import ConfigError, QuantizationError
 from ml.quantization.limits import Limits
 from ml.quantization.release import MANIFEST
 from ml.quantization.signing import read_public_keys
@@ -57,9 +57,10 @@ class ModelLoader:
     ----------
     name : str
         The file's name without its ending, relative to `model_dir`.
-    model_dir : path, optional
-        Where originals lie; default ``ML_MODEL_DIR``, else ``ml/models``.
-    output_dir : path, optional
+    model_dir : path or URL, optional
+        Where originals lie; default ``ML_MODEL_DIR``, else ``ml/models``. Files of a URL
+        (``s3://bucket/prefix``) are kept in ``ML_CACHE_DIR``.
+    output_dir : path or URL, optional
         Where releases are published; default ``ML_QUANTIZED_DIR``, else ``<model_dir>/quantized``.
     use_quantized : bool
         Whether the quantized artifact answers where the release has one.
@@ -108,16 +109,20 @@ class ModelLoader:
         shadow: float = 0.0,
         shadow_limit: float = 0.02,
     ) -> None:
-        models = Path(model_dir or os.environ.get("ML_MODEL_DIR") or "ml/models")
-        output = Path(output_dir or os.environ.get("ML_QUANTIZED_DIR") or models / "quantized")
-        self.files = ServedFiles(name, models, output)
+        self.files = served_files(name, model_dir, output_dir)
         self._trusted = tuple(trusted)
         self._limits = limits or Limits()
         if public_keys is None:
             named = os.environ.get("ML_PUBLIC_KEYS", "")
             public_keys = tuple(filter(None, named.split(os.pathsep)))
         self._keys = read_public_keys(public_keys, required=require_signature)
-        self._watch = ReleaseWatch.of(output / MANIFEST, watch)
+        if watch is not False and isinstance(self.files, RemoteFiles) and self.files.output_url:
+            raise ConfigError(
+                "releases in object storage cannot be watched",
+                where="watch",
+                do="leave it out, and call `reload` after a release",
+            )
+        self._watch = ReleaseWatch.of(self.files.output_dir / MANIFEST, watch)
         self._shadow = Shadow(shadow, shadow_limit) if shadow else None
         self._lock = threading.RLock()
         self._requested = QUANTIZED if use_quantized else ORIGINAL
@@ -162,10 +167,7 @@ class ModelLoader:
         """
         active = self._current().active
         released = self._selection.released if self._selection else None
-        try:
-            before = self.files.original(released).stat().st_size
-        except OSError:  # only the release was deployed here
-            before = released.source_size_bytes if released else 0
+        before = self.files.original_size_bytes(released)
         after = released.artifact_size_bytes if released and released.artifact else 0
         return {
             "original_size_bytes": before,

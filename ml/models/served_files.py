@@ -79,6 +79,13 @@ class ServedFiles:
             else "put it there, or name another directory with model_dir or ML_MODEL_DIR",
         )
 
+    def original_size_bytes(self, released: ReleasedModel | None) -> int:
+        """The size of the original; what the release says when only that was deployed here."""
+        try:
+            return self.original(released).stat().st_size
+        except OSError:
+            return released.source_size_bytes if released else 0
+
     def replaced(self, released: ReleasedModel) -> bool:
         """Whether the original that lies there now is another file than the release pinned.
 

@@ -1,4 +1,4 @@
-"""A sampled share of calls, answered by both models: how often do they differ?
+"""A sampled share of calls, answered by both models, and how often they differ.
 
 Which calls are sampled follows from their number alone (multiples of the golden ratio, which
 spread evenly and fall in step with nothing), so that a test knows them.

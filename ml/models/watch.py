@@ -13,7 +13,7 @@ from ml.quantization.errors import ConfigError
 
 logger = logging.getLogger("ml.models")
 SECONDS = 2.0
-# After a failure, as many times as long as the attempt took: trying costs a tenth of a core at most.
+# After a failure, as many times as long as the attempt took: trying costs a tenth of a core.
 PATIENCE = 10.0
 _Stamp = tuple[int, int, int, int]
 
@@ -63,7 +63,8 @@ class ReleaseWatch:
 
         No two at a time. When it gives False, or raises, it is called again later.
         """
-        if time.monotonic() < self._next or not self._busy.acquire(blocking=False):
+        busy = self._busy
+        if time.monotonic() < self._next or not busy.acquire(blocking=False):
             return
         started = False
         try:
@@ -71,7 +72,7 @@ class ReleaseWatch:
             stamp = self._stamp()
             if stamp is not None and stamp != self._seen:
                 thread = threading.Thread(
-                    target=self._run, args=(take,), name="take-release", daemon=True
+                    target=self._run, args=(take, busy), name="take-release", daemon=True
                 )
                 thread.start()
                 started = True
@@ -79,13 +80,13 @@ class ReleaseWatch:
             logger.warning("a new release is not looked at yet: %s", error)
         finally:
             if not started:
-                self._busy.release()
+                busy.release()
 
     def renew(self) -> None:
         """Forget a look that was under way in the process that this one is a fork of."""
         self._busy = threading.Lock()
 
-    def _run(self, take: Callable[[], bool]) -> None:
+    def _run(self, take: Callable[[], bool], busy: threading.Lock) -> None:
         started = time.monotonic()
         taken = False
         try:
@@ -95,7 +96,7 @@ class ReleaseWatch:
                 now = time.monotonic()
                 self._seen = None
                 self._next = now + max(self._seconds, PATIENCE * (now - started))
-            self._busy.release()
+            busy.release()
 
     def _stamp(self) -> _Stamp | None:
         """What tells one manifest from another; None while there is none."""

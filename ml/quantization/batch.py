@@ -28,8 +28,8 @@ from ml.quantization.publish import publish
 from ml.quantization.release import Release
 from ml.quantization.report import count_statuses, overall_reduction_percent, served_bytes
 from ml.quantization.settings import ModelSettings
-from ml.quantization.table import human_bytes
 from ml.quantization.signing import read_signing_key
+from ml.quantization.table import human_bytes
 
 RETRY_DELAYS_SECONDS = (1.0, 5.0)
 _TRANSIENT_ERRNOS = {
@@ -256,6 +256,9 @@ def finish_batch(
     for name in plan.fingerprints:
         finished_path(config.output_path, name).unlink(missing_ok=True)
     shutil.rmtree(config.output_path / ".work" / "staging", ignore_errors=True)
+    from ml.quantization.page.publication import publish_page  # draws: nobody else pays for it
+
+    publish_page(config.output_path, release, everything)
     seconds = 0.0 if started is None else time.perf_counter() - started
     return BatchResult(release, tuple(everything), seconds)
 

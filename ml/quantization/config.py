@@ -25,6 +25,7 @@ from ml.quantization.limits import Limits
 from ml.quantization.objects import KEEP_RELEASES
 from ml.quantization.scheme import scheme_from_json
 from ml.quantization.settings import ModelSettings
+from ml.quantization.storage import is_url, join_url, mirror_path
 
 
 def _as_text(value: object) -> object:
@@ -262,6 +263,13 @@ class RunConfig(Checked):
     n_workers: int = Field(
         2, ge=1, le=64, title="Workers", description="Models done at the same time."
     )
+    cache_dir: str | None = Field(
+        None,
+        min_length=1,
+        title="Cache directory",
+        description="Where directories in object storage (s3://bucket/prefix) are mirrored; the "
+        "user's cache when not given. The workers of a cluster must share it.",
+    )
     task_runner: Literal["threads", "dask"] = Field(
         "threads",
         title="Task runner",
@@ -316,19 +324,43 @@ class RunConfig(Checked):
 
     @property
     def model_path(self) -> Path:
-        """The model directory, absolute."""
-        return Path(self.model_dir).absolute()
+        """The model directory, absolute; the mirror of one in object storage."""
+        return self._local(self.model_dir)
 
     @property
     def output_path(self) -> Path:
         """The output directory, absolute; the last part may be a link, which publishing refuses."""
-        path = Path(self.output_dir or Path(self.model_dir) / "quantized").absolute()
+        if self.output_url is not None:
+            return mirror_path(self.output_url, self.cache_dir)
+        path = Path(self.output_dir or self.model_path / "quantized").absolute()
         return path.parent.resolve() / path.name
 
     @property
     def holdout_path(self) -> Path | None:
         """The held-out directory, absolute, if there is one."""
-        return Path(self.holdout_dir).absolute() if self.holdout_dir else None
+        return self._local(self.holdout_dir) if self.holdout_dir else None
+
+    @property
+    def model_url(self) -> str | None:
+        """The URL of a model directory in object storage."""
+        return self.model_dir if is_url(self.model_dir) else None
+
+    @property
+    def output_url(self) -> str | None:
+        """The URL of an output directory in object storage."""
+        if self.output_dir is None and self.model_url is not None:
+            return join_url(self.model_url, "quantized")
+        return self.output_dir if is_url(self.output_dir) else None
+
+    @property
+    def holdout_url(self) -> str | None:
+        """The URL of a held-out directory in object storage."""
+        return self.holdout_dir if is_url(self.holdout_dir) else None
+
+    def _local(self, directory: str) -> Path:
+        if is_url(directory):
+            return mirror_path(directory, self.cache_dir)
+        return Path(directory).absolute()
 
     def to_json(self) -> dict[str, Any]:
         """What was set, as JSON values; `RunConfig.model_validate` reads it back.

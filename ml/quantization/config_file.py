@@ -19,9 +19,10 @@ from pydantic import BaseModel, ValidationError
 from ml.quantization.config import GateConfig, LimitsConfig, ModelOverride, RunConfig
 from ml.quantization.errors import ConfigError, QuantizationError
 from ml.quantization.signing import ENVIRONMENT
+from ml.quantization.storage import is_url
 
 PREFIX = "MLQ_"
-DIRECTORIES = ("model_dir", "output_dir", "holdout_dir")
+DIRECTORIES = ("model_dir", "output_dir", "holdout_dir", "cache_dir")
 KEY_FILES = ("signing_key", "public_keys")
 _MODELS: dict[str, type[BaseModel]] = {
     "gate": GateConfig,
@@ -176,7 +177,7 @@ def _from_file(value: object, directory: Path) -> object:
     """A path, or a list of them, that counts from the configuration file's own directory."""
     if isinstance(value, list):
         return [_from_file(item, directory) for item in value]
-    if not isinstance(value, str) or not value or value.startswith(ENVIRONMENT):
+    if not isinstance(value, str) or not value or value.startswith(ENVIRONMENT) or is_url(value):
         return value
     return os.path.normpath(directory / Path(value).expanduser())
 

@@ -28,6 +28,7 @@
     │   └── PredictionError      ValueError   a model whose answers cannot be used (NaN, failing)
     ├── HeldOutError             ValueError   evaluation or calibration data that cannot be used
     ├── ConfigError              ValueError   a configuration that cannot be used
+    ├── StorageError             OSError      object storage that does not do what is asked of it
     └── ReleaseError             RuntimeError publishing
         ├── ReleaseLocked                     another run is writing to the same directory
         └── FallbackRefused                   the original is not the one the release pinned
@@ -203,6 +204,10 @@ class HeldOutError(QuantizationError, ValueError):
 
 class ConfigError(QuantizationError, ValueError):
     """A configuration that cannot be used."""
+
+
+class StorageError(QuantizationError, OSError):
+    """Object storage that cannot be reached, or does not do what is asked of it."""
 
 
 class ReleaseError(QuantizationError, RuntimeError):

@@ -20,6 +20,17 @@ from ml.quantization.view import View
 
 _FLOATS = ("f", "d")
 _PIPELINE = "sklearn.pipeline:Pipeline"
+# Each of their estimators looks at the input itself, and warns for itself.
+_DELEGATING = frozenset(
+    {
+        "sklearn.calibration:CalibratedClassifierCV",
+        "sklearn.frozen._frozen:FrozenEstimator",
+        "sklearn.multiclass:OneVsRestClassifier",
+        "sklearn.multiclass:OutputCodeClassifier",
+        "sklearn.multioutput:MultiOutputClassifier",
+        "sklearn.multioutput:MultiOutputRegressor",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +72,14 @@ def intake_of(view: View, lowered: Lowered) -> Intake:
     names = None if held is None else [str(name) for name in held]
     width = lowered.n_features
 
+    delegates = names is not None and first.type in _DELEGATING
+
     def rows(X: Any) -> Array | None:
-        if isinstance(X, list):
+        if isinstance(X, list) and not delegates:
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
             X = X.to_numpy() if list(X.columns) == names else None
-        elif type(X) is not np.ndarray:
+        elif type(X) is not np.ndarray or delegates:
             return None
         if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
             return None

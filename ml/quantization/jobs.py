@@ -24,6 +24,7 @@ from ml.quantization.discovery import Discovery, ModelFile, discover, model_name
 from ml.quantization.durable import exclusive, hash_file
 from ml.quantization.errors import ConfigError, QuantizationError, ReleaseError
 from ml.quantization.heldout import find_held_out
+from ml.quantization.mirror import mirrored
 from ml.quantization.objects import object_is_whole
 from ml.quantization.outcome import Guarantee, Outcome, Status
 from ml.quantization.provenance import Signer, check_whole_run, last_release, read_signer
@@ -121,11 +122,12 @@ def claim(config: RunConfig) -> Iterator[None]:
     ConfigError
         No model directory, or no held-out directory.
     ReleaseLocked, PathRefused, ReleaseError
-        As `exclusive`.
+        As `exclusive`; those in object storage are mirrored, see `mirrored`.
     """
-    check_directories(config)  # first: making the output directory could make its parents
-    with exclusive(config.output_path):
-        yield
+    with mirrored(config):
+        check_directories(config)  # first: making the output directory could make its parents
+        with exclusive(config.output_path):
+            yield
 
 
 def check_directories(config: RunConfig) -> None:

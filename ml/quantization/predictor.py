@@ -37,6 +37,7 @@ from ml.quantization.graph import (
 from ml.quantization.input_rows import intake_of
 from ml.quantization.limits import Limits
 from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.memory import give_back
 from ml.quantization.restore import restore
 from ml.quantization.selftest import run_self_test
 from ml.quantization.signing import PublicKeys
@@ -92,7 +93,8 @@ def load(
 def open_model(artifact: Artifact, trust: TrustPolicy) -> Any:
     """Return the quantized model of an opened artifact (see `load`)."""
     model = _Opening(artifact, trust, Context.of(artifact.root, artifact)).open(artifact.root, "")
-    artifact.release()  # a predictor holds what it needs; the rest is decoded again when asked for
+    # A predictor holds what it needs; the rest is decoded again when asked for.
+    give_back(artifact.release())
     return model
 
 

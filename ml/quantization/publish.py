@@ -168,6 +168,9 @@ def rollback(output_dir: Path, number: int, signer: Signer | None = None) -> Rel
         )
         _switch(release, signer)
         _follow(release, ())
+        from ml.quantization.page.publication import publish_page  # draws: nobody else pays for it
+
+        publish_page(output_dir, release, ())
         return release
 
 

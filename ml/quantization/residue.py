@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from inspect import getattr_static
 from typing import Any
 
@@ -62,6 +63,9 @@ def reporting_class(
 
         def reduce(self: Any, protocol: Any) -> Any:
             build, args, *rest = inherited_reduce(self, protocol)
+            if build is copyreg.__newobj__ and len(args) == 1:  # type: ignore[attr-defined]
+                # Picklers check that `__newobj__` is given the object's own class; not so this.
+                return (copyreg._reconstructor, (cls, object, None), *rest)  # type: ignore[attr-defined]
             own = _MADE[key]
             return (build, tuple(cls if item is own else item for item in args), *rest)
 

@@ -43,9 +43,9 @@ from ml.quantization.graph import (
     entry_step,
     join,
 )
-from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.loading.trust import PARTIAL, TrustPolicy
 from ml.quantization.residue import reporting_class, stored_properties
-from ml.quantization.special import SPECIAL
+from ml.quantization.special import SPECIAL, make_partial
 from ml.quantization.validators import check_state
 from ml.quantization.values import (
     MISFITS,
@@ -208,6 +208,8 @@ class _Builder:
         return dict_value(keys, values, path)
 
     def _object(self, node: ObjectNode, path: str) -> Any:
+        if node.type == PARTIAL:
+            return make_partial(node, self.build_state(node.state, path), self.trust, path)
         special = SPECIAL.get(node.type)
         if special is not None:
             state = self.build_state(node.state, path)

@@ -140,8 +140,9 @@ def read_signing_key(source: str | Path) -> SigningKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    held = _pem(source, "signing_key")
     try:
-        key = load_pem_private_key(_pem(source, "signing_key"), password=None)
+        key = load_pem_private_key(held, password=None)
     except (ValueError, TypeError) as error:
         raise _unusable("signing_key", source, "an Ed25519 private key in PEM") from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -234,8 +235,9 @@ def _read_public(sources: Sequence[str | Path]) -> dict[str, Ed25519PublicKey]:
 
     found: dict[str, Ed25519PublicKey] = {}
     for source in sources:
+        held = _pem(source, "public_keys")
         try:
-            key = load_pem_public_key(_pem(source, "public_keys"))
+            key = load_pem_public_key(held)
         except (ValueError, TypeError) as error:
             raise _unusable("public_keys", source, "an Ed25519 public key in PEM") from error
         if not isinstance(key, Ed25519PublicKey):

@@ -1,13 +1,20 @@
-"""Classes that are not made by `__new__` and state: numpy's generators and masked arrays."""
+"""Classes that are not made by `__new__` and state.
+
+numpy's generators and masked arrays, and partials of functions that models may hold.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ml.quantization.errors import SemanticError
+from ml.quantization.errors import SemanticError, UntrustedTypeError
+from ml.quantization.graph import NameNode, ObjectNode, attributes
+from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.values import fitting
 
 MERSENNE_WORDS = 624
 PHILOX_WORDS = 4
@@ -58,6 +65,35 @@ def _masked(state: Any, path: str) -> Any:
     made: Any = ma.MaskedArray(data, mask=state["mask"])
     made.fill_value = state["fill_value"]
     return made
+
+
+def make_partial(node: ObjectNode, state: Any, trust: TrustPolicy, path: str) -> Any:
+    """The partial that a node and its built state describe.
+
+    Raises
+    ------
+    UntrustedTypeError
+        It is of something else than a function that models may hold to be called: a class,
+        another partial, an object.
+    SemanticError
+        The state is not that of a partial.
+    """
+    function = attributes(node).get("func")
+    if not isinstance(function, NameNode) or not trust.is_value(function.name):
+        raise UntrustedTypeError(
+            "a partial of what models may not call",
+            where=path,
+            expected="a function under [values] of the allow-list",
+            got=function.name if isinstance(function, NameNode) else type(function).__name__,
+            do="do not use this file: no writer makes such a partial",
+        )
+    value = trust.resolve_name(function.name, path)
+    if not isinstance(state, dict) or set(state) != {"func", "keywords"}:
+        raise SemanticError("not a partial", where=path)
+    if state["func"] is not value or not callable(value):
+        raise SemanticError("not the partial of its function", where=path)
+    with fitting("not the keyword arguments of a partial", path):
+        return functools.partial(value, **state["keywords"])
 
 
 SPECIAL: dict[str, Callable[[Any, str], Any]] = {

@@ -211,7 +211,7 @@ def test_a_users_function_is_trusted_by_name(own: ModuleType, tmp_path: Path) ->
 def test_unfitted_models_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnfittedModel, match="LogisticRegression: the estimator was never fitted"):
         ModelQuantizer().quantize_model(LogisticRegression())
-    with pytest.raises(UnfittedModel, match="models/0: Ridge: .*; expected a fitted estimator"):
+    with pytest.raises(UnfittedModel, match=r"models/0: Ridge: .*; expected a fitted estimator"):
         ModelQuantizer().quantize_model({"models": [Ridge()], "ok": StandardScaler().fit(X)})
     with pytest.raises(UnfittedModel, match="Pipeline"):
         quantize_model_file(write(make_pipeline(StandardScaler(), Ridge()), tmp_path))
@@ -227,7 +227,7 @@ def _numbers() -> Iterator[int]:
         (lambda: lambda x: x, "builtins.function", "no importable name"),
         (_numbers, "builtins.generator", "not data"),
         (threading.Lock, "_thread.lock", "not data"),
-        (lambda: Path(__file__).open(), "_io.TextIOWrapper", "not data"),
+        (lambda: Path(__file__).open(), "_io.TextIOWrapper", "not data"),  # noqa: SIM115
         (lambda: memoryview(b"x"), "builtins.memoryview", "not data"),
         (lambda: sys, "builtins.module", "not data"),
         (lambda: 1 << 300, "builtins.int", "301 bits"),
@@ -272,5 +272,5 @@ def test_a_model_that_holds_itself_and_one_nested_too_deep() -> None:
 
 def test_calibration_rows_for_several_models() -> None:
     held = [Ridge().fit(X, X[:, 0]), Ridge().fit(X, X[:, 1])]
-    with pytest.raises(ConfigError, match="calibration_data: .*one model; got a list.*one by one"):
+    with pytest.raises(ConfigError, match=r"calibration_data: .*one model; got a list.*one by one"):
         ModelQuantizer().quantize_model(held, calibration_data=X)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from threadpoolctl import threadpool_limits
 
 import ml
@@ -17,6 +18,7 @@ from ml.quantization.answers import Answers, answer, answerable
 from ml.quantization.evaluation.agreement import same_bits
 from ml.utils.model_quantization import ModelQuantizer
 from tests.estimators.fitted import CANNOT, Fitted, estimator_names, fitted
+from tests.estimators.write_docs import PATH, document
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +71,11 @@ def test_answers_are_bit_identical_after_a_round_trip_through_a_file(
         warnings.simplefilter("ignore", FutureWarning)
         _check_equal(expected, _answers(loaded.restore(), item))
         _check_equal(expected, _answers(loaded, item))
+
+
+@pytest.mark.skipif(
+    not sklearn.__version__.startswith("1.9."), reason="the page is of another scikit-learn"
+)
+def test_the_page_about_estimators_is_current() -> None:
+    current = PATH.read_text(encoding="utf-8")
+    assert current == document(), "run: python -m tests.estimators.write_docs"

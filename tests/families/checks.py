@@ -231,6 +231,13 @@ RESTORED = tuple(
 
 # Input of other kinds ---------------------------------------------------------------------
 
+
+def read_only(rows: Any) -> Any:
+    copy = rows.copy()
+    copy.setflags(write=False)
+    return copy
+
+
 NUMERIC_ROWS: dict[str, Callable[[Any], Any]] = {
     "float32": lambda rows: rows.astype(np.float32),
     "float16": lambda rows: rows[:4].astype(np.float16),
@@ -242,12 +249,12 @@ NUMERIC_ROWS: dict[str, Callable[[Any], Any]] = {
     "Fortran": np.asfortranarray,
     "strided": lambda rows: np.repeat(rows, 3, axis=1)[:, ::3],
     "reversed": lambda rows: rows[::-1],
-    "read-only": lambda rows: _read_only(rows),
+    "read-only": read_only,
     "list": lambda rows: rows[:5].tolist(),
     "list of arrays": lambda rows: list(rows[:5]),
     "tuple": lambda rows: tuple(map(tuple, rows[:5].tolist())),
     "one row": lambda rows: rows[:1],
-    "frame": lambda rows: pd.DataFrame(rows),
+    "frame": pd.DataFrame,
     "named frame": lambda rows: pd.DataFrame(rows).add_prefix("x"),
     "object": lambda rows: rows[:5].astype(object),
     "matrix of text": lambda rows: rows[:5].astype(str),
@@ -279,17 +286,18 @@ OTHER_ROWS: dict[str, Callable[[Any], Any]] = {
     "a number among rows": lambda rows: [rows[0], 3],
     "bytes": lambda rows: [b"one fish"],
     "empty text": lambda rows: ["", " ", "\n"],
-    "odd text": lambda rows: ["İstanbul ß ǅ", "a\0b", "\ud800", "x" * 3000, "日本語 テキスト", "é e\u0301"],
+    "odd text": lambda rows: [
+        "İstanbul ß ǅ",
+        "a\0b",
+        "\ud800",
+        "x" * 3000,
+        "日本語 テキスト",
+        "é e\u0301",
+    ],
     "None": lambda rows: None,
     "a number": lambda rows: 3.0,
     "numbers": lambda rows: np.zeros((2, 2)),
 }
-
-
-def _read_only(rows: Any) -> Any:
-    copy = rows.copy()
-    copy.setflags(write=False)
-    return copy
 
 
 def _with_value(rows: Any, value: float) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
-from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +39,7 @@ def test_every_family_has_examples_of_its_own_classes() -> None:
 
 def test_a_class_that_no_family_names_is_generic() -> None:
     assert family_of("somewhere:Unknown").name == "generic"
-    with pytest.raises(KeyError, match="no family 'forrest'; known: bayes, .*forest"):
+    with pytest.raises(KeyError, match=r"no family 'forrest'; known: bayes, .*forest"):
         family_named("forrest")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import (
     GammaRegressor,
     LassoCV,
@@ -196,14 +197,38 @@ def test_links_of_generalized_models() -> None:
         check_close("predict", made.restore().predict(X), made.predict(X))
 
 
-def test_what_answers_another_way_is_left_to_scikit_learn() -> None:
+def test_several_labels_at_once() -> None:
     several = RidgeClassifier().fit(X, np.column_stack([Y > 1, Y > 2]).astype(int))
-    assert quantized(several, 8).fast_methods == ()
-    check_same_bits("predict", several.predict(X), quantized(several, "exact").predict(X))
-    huber = SGDClassifier(loss="modified_huber", random_state=0).fit(X, LABELS)
-    made = quantized(huber, "exact")
-    assert "predict_proba" not in made.fast_methods and "predict" in made.fast_methods
-    check_same_bits("predict_proba", huber.predict_proba(X), made.predict_proba(X))
+    for bit_depth in ("exact", 8):
+        made = quantized(several, bit_depth)
+        assert "predict" in made.fast_methods
+        check_same_bits("predict", made.restore().predict(X), made.predict(X))
+
+
+@pytest.mark.parametrize("labels", [LABELS, Y > 1], ids=["four", "two"])
+def test_probabilities_of_the_modified_huber_loss(labels: Any) -> None:
+    huber = SGDClassifier(loss="modified_huber", random_state=0).fit(X, labels)
+    for method in ("predict_proba", "predict_log_proba"):
+        with np.errstate(divide="ignore"):
+            expected = getattr(huber, method)(X)
+            exact, rounded = quantized(huber, "exact"), quantized(huber, 8)
+            assert method in exact.fast_methods
+            check_same_bits(method, expected, getattr(exact, method)(X))
+            check_close(method, getattr(rounded.restore(), method)(X), getattr(rounded, method)(X))
+    far = SGDClassifier(loss="modified_huber", random_state=0).fit(X, LABELS)
+    far.intercept_ = np.full(4, -2000.0)
+    np.testing.assert_array_equal(quantized(far, 8).predict_proba(X[:9]), np.full((9, 4), 0.25))
+
+
+@pytest.mark.parametrize("labels", [LABELS, Y > 1], ids=["four", "two"])
+def test_probabilities_of_a_discriminant_analysis(labels: Any) -> None:
+    model = LinearDiscriminantAnalysis().fit(X, labels)
+    for rows in (X, X * 1e4):  # the second: probabilities that vanish have a logarithm
+        for method in ("predict_proba", "predict_log_proba"):
+            exact, rounded = quantized(model, "exact"), quantized(model, 8)
+            check_same_bits(method, getattr(model, method)(rows), getattr(exact, method)(rows))
+            expected = getattr(rounded.restore(), method)(rows)
+            check_close(method, expected, getattr(rounded, method)(rows))
 
 
 def test_a_model_of_an_older_scikit_learn_leaves_its_probabilities_to_the_newer() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,10 +30,13 @@ from ml.quantization.config_file import load_config
 from ml.quantization.outcome import Outcome, Status
 from ml.quantization.publish import known_outcomes
 from tests.model_directory import NAMES, write_models
+from tests.object_storage import s3_server
 
 dask = pytest.importorskip("dask", reason="the extra `dask` is not installed")
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 pytest.importorskip("prefect_dask", reason="the extra `dask` is not installed")
+
+from tests.flows.worker_hooks import Deadly  # noqa: E402 - needs the extra itself
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -81,10 +86,16 @@ def _cluster(*plugins: Any, allowed_failures: int = 3) -> Iterator[str]:
         yield cluster.scheduler_address
 
 
+def _everywhere(address: str, function: Callable[[], Any]) -> list[Any]:
+    with distributed.Client(address, set_as_default=False) as client:
+        return list(client.run(function).values())
+
+
 def _run(root: Path, output: str, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> State[Any]:
     for name, value in settings.items():
         monkeypatch.setenv(f"MLQ_{name.upper()}", str(value))
-    return quantize_models(str(root / "run.yaml"), output_dir=str(root / output), return_state=True)
+    given = {"output_dir": str(root / output)} if output else {}
+    return quantize_models(str(root / "run.yaml"), **given, return_state=True)
 
 
 def _manifest(output: Path) -> dict[str, Any]:
@@ -123,10 +134,10 @@ def test_a_cluster_made_for_the_run_publishes_what_threads_do(
 def test_a_worker_that_dies_costs_its_shard_a_retry_and_nothing_else(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from tests.flows.worker_hooks import Deadly
-
     log = tmp_path / "begun"
     with _cluster(Deadly(str(log), "forest", deaths=1)) as address:
+        # Such processes may not start others with multiprocessing; ours is a plain subprocess.
+        assert all(_everywhere(address, lambda: multiprocessing.current_process().daemon))
         state = _run(
             root, "killed", monkeypatch, task_runner="dask", scheduler_address=address, shard_size=2
         )
@@ -139,8 +150,6 @@ def test_a_worker_that_dies_costs_its_shard_a_retry_and_nothing_else(
 def test_a_model_that_kills_every_worker_fails_alone(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from tests.flows.worker_hooks import Deadly
-
     log = tmp_path / "begun"
     with _cluster(Deadly(str(log), "linear", deaths=9), allowed_failures=0) as address:
         state = _run(
@@ -173,7 +182,37 @@ def test_an_address_where_no_scheduler_answers_is_named(
 def test_without_the_extra_the_run_says_what_to_install(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "prefect_dask", None)
+    monkeypatch.setitem(sys.modules, "prefect_dask", None)
     state = _run(root, "never", monkeypatch, task_runner="dask")
     assert state.is_failed()
     assert "pip install 'model-quantization[dask]'" in str(state.message)
+
+
+def test_from_object_storage_to_object_storage(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with s3_server(tmp_path / "cache") as store:
+        store.mkdir("bucket")
+        for folder in ("models", "holdout"):
+            store.put(str(root / folder), "bucket/", recursive=True)
+        state = _run(
+            root,
+            "",
+            monkeypatch,
+            task_runner="dask",
+            model_dir="s3://bucket/models",
+            output_dir="s3://bucket/out",
+            holdout_dir="s3://bucket/holdout",
+        )
+        assert state.is_completed() and state.name == "Completed", state
+        made = json.loads(store.cat_file("bucket/out/manifest.json"))["models"]
+        plain = _manifest(root / "plain")["models"]
+        assert made == plain
+        for entry in made.values():
+            if entry["artifact"]:
+                assert (
+                    store.cat_file(f"bucket/out/{entry['artifact']}")
+                    == (root / "plain" / entry["artifact"]).read_bytes()
+                )
+        pages = {"summary.md", "summary.csv", "stats/linear.json"}
+        assert all(store.exists(f"bucket/out/{page}") for page in pages)

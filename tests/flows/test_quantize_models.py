@@ -31,6 +31,7 @@ from ml.quantization.errors import WorkerCrashed
 from ml.quantization.outcome import Status
 from ml.quantization.publish import known_outcomes
 from ml.quantization.release import read_release
+from ml.quantization.report import CSV_COLUMNS
 from tests.model_directory import NAMES, write_attack, write_models
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -103,9 +104,10 @@ def test_the_flow_publishes_reports_and_does_nothing_twice(config: Path) -> None
     table = next(a for a in artifacts if a.key == "quantization-summary")
     rows = json.loads(str(table.data))
     assert {row["model"] for row in rows} == set(NAMES)
-    assert list(rows[0])[:3] == ["model", "family", "bits"]
+    assert tuple(rows[0]) == CSV_COLUMNS
     page = next(a for a in artifacts if a.key == "quantization-summary-page")
-    assert str(page.data) == (output / "summary.md").read_text()
+    assert str(page.data).startswith((output / "summary.md").read_text())
+    assert f"Pictures and trends: `{output / 'report.html'}`" in str(page.data)
 
     again = _run(config)
     assert again.is_completed()
@@ -127,7 +129,7 @@ def test_a_bad_model_is_named_and_stops_nothing(config: Path) -> None:
     state = _run(config, only=["evil", "linear"])
     assert state.is_completed()
     assert state.name == WITH_FAILURES
-    assert str(state.message).startswith("1 of 2 failed. 2 models: 1 published, 1 refused.")
+    assert str(state.message).startswith("1 of 2 failed (evil). 2 models: 1 published, 1 refused.")
     strict = _run(config, only=["evil", "linear"], strict=True)
     assert strict.is_failed()
     assert "Short: evil." in str(strict.message)
@@ -184,6 +186,8 @@ def test_how_a_run_ends() -> None:
     missed = good | {"fell_short": ["a", "b"]}
     failed = conclude(missed, strict=True)
     assert (failed.is_failed(), failed.message) == (True, "T. Short: a, b.")
+    many = conclude(good | {"fell_short": [f"m{n}" for n in range(12)]}, strict=True)
+    assert str(many.message).endswith("m9 and 2 more.")
     assert conclude(good | {"broken": ["a"]}, strict=False).name == WITH_FAILURES
 
 

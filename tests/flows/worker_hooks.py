@@ -1,11 +1,9 @@
-"""What the tests and the benchmark of clusters do to workers: as plugins, so that a restarted
-worker has it as well."""
+"""What the tests of clusters do to workers: as plugins, which a restarted worker has as well."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 from distributed import Worker, WorkerPlugin
@@ -45,19 +43,4 @@ class Deadly(WorkerPlugin):
         begun = self.log.read_text().splitlines().count(self.victim)
         if job.name == self.victim and begun <= self.deaths:
             os.kill(os.getpid(), signal.SIGKILL)
-        return REAL_RUN_JOB(job)
-
-
-class Slow(WorkerPlugin):
-    """Each job takes some seconds longer, without using the processor."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def setup(self, worker: Worker) -> None:
-        """Put the hook in place."""
-        shards.run_job = self._run_job
-
-    def _run_job(self, job: Job) -> Outcome:
-        time.sleep(self.seconds)
         return REAL_RUN_JOB(job)

@@ -70,7 +70,7 @@ VALUES = {
     "small values": [1 + 2j, slice(1, None, -2), range(3, 9, 2), slice(None)],
     "tuples": ((), (1,), ((2,), [3])),
     "sets": [set(), {3, 1, 2}, frozenset({"b", "a"}), {(1, 2), (0,)}],
-    "odd keys": {1: "a", "1": "b", (1, 2): "c", None: "d", 2.5: "e", True: "f"},
+    "odd keys": {1: "a", "1": "b", (1, 2): "c", None: "d", 2.5: "e"},
     "many numbers": list(range(BULK)),
     "many floats": [0.1 * i for i in range(BULK)],
     "many texts": [f"name {i}" for i in range(BULK)],
@@ -82,8 +82,9 @@ VALUES = {
     "a dict of many": {f"word {i}": i for i in range(BULK)},
     "a dict of numpy numbers": {i: np.float32(i) for i in range(BULK)},
     "numpy scalars": [np.float64(0.1), np.float32(0.1), np.int8(-3), np.bool_(True),
-                      np.datetime64("2026-11-24"), np.str_("x"), np.bytes_(b"y"), np.complex64(1j)],
-    "dtypes": [np.dtype("f8"), np.dtype(">i4"), np.dtype("U5"), np.dtype([("a", "f8"), ("b", "i4")])],
+                      np.datetime64("2026-11-24"), np.str_("x"), np.bytes_(b"y"),
+                      np.complex64(1j)],
+    "dtypes": [np.dtype("f8"), np.dtype(">i4"), np.dtype("U5"), np.dtype([("a", "f8")])],
     "dict kinds": [OrderedDict(b=1, a=2)],
 }  # fmt: skip
 
@@ -123,7 +124,7 @@ def test_arrays(name: str) -> None:
     before = array.tobytes() if not array.dtype.hasobject else b""
     found = round_trip(array)
     check_same(array, found)
-    assert (found.flags.writeable and found.base is None) or found.flags.owndata or True
+    assert found.flags.writeable and not np.shares_memory(found, array)
     assert array.dtype.hasobject or array.tobytes() == before
     if name == "Fortran":
         assert found.flags.f_contiguous and not found.flags.c_contiguous
@@ -163,9 +164,8 @@ def test_functions_and_classes_are_names() -> None:
 def test_dicts_of_other_kinds() -> None:
     found = round_trip(Bunch(a=1, b=X))
     assert type(found) is Bunch and found.a == 1
-    counted: defaultdict[str, int] = defaultdict(int, a=1)
-    with pytest.raises((UntrustedTypeError, UnsupportedComponent), match="0"):
-        capture([counted], TRUST)
+    counted = round_trip(defaultdict(int, a=1))
+    assert type(counted) is defaultdict and counted == {"a": 1} and counted["b"] == 0
 
 
 leaves = (
@@ -249,7 +249,7 @@ def test_long_lists_of_one_kind_are_arrays() -> None:
 
 def test_sets_of_equal_content_give_equal_graphs() -> None:
     words = [f"word {i}" for i in range(50)]
-    one, other = set(words), set(reversed(words))
+    one, other = set(words), {f"word {i}" for i in range(49, -1, -1)}
     assert repr(capture(one, TRUST).root) == repr(capture(other, TRUST).root)
 
 
@@ -308,7 +308,7 @@ class Global:
     ("value", "message"),
     [
         (Refusing(), "cannot be pickled .not for pickling"),
-        (Calling(), "rebuilt by calling print"),
+        (Calling(), "rebuilt by calling '?print"),
         (Global(), "it is a global object"),
     ],
 )
@@ -340,7 +340,7 @@ def test_subclasses_of_arrays_and_functions_in_functions() -> None:
     def inner() -> None:
         """Not importable."""
 
-    with pytest.raises(UnsupportedComponent, match="f: builtins.function .* no importable name"):
+    with pytest.raises(UnsupportedComponent, match=r"f: builtins.function .* no importable name"):
         capture({"f": inner}, TRUST)
     impostor = lambda: 1  # noqa: E731
     impostor.__module__, impostor.__qualname__ = "numpy", "exp"

@@ -26,6 +26,7 @@ from ml.quantization.errors import (
 )
 from ml.quantization.limits import MIB, Limits
 from ml.quantization.loading.channel import LENGTH
+from ml.quantization.loading.confinement import UNCONFINED
 from ml.quantization.loading.worker import HANDLERS, Worker, call_worker
 
 MODULE = "tests.loading.worker_handlers"
@@ -40,6 +41,14 @@ ALL = frozenset(f"{MODULE}:{name}" for name in NAMES)
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
     worker = Worker(ALL, ("no_such_third_party_module",))
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(scope="module")
+def unconfined() -> Iterator[Worker]:
+    """Its children can start processes, as children can where no filter exists."""
+    worker = Worker(ALL, (), UNCONFINED)
     yield worker
     worker.close()
 
@@ -110,10 +119,12 @@ def test_too_much_cpu_time_is_a_timeout(worker: Worker) -> None:
         run(worker, "spin", Limits(worker_cpu_seconds=0.5))
 
 
-def test_too_much_time_kills_the_child_and_what_it_started(worker: Worker, tmp_path: Path) -> None:
+def test_too_much_time_kills_the_child_and_what_it_started(
+    unconfined: Worker, tmp_path: Path
+) -> None:
     pids = tmp_path / "pids"
     with pytest.raises(WorkerTimeout, match="at most 1 s"):
-        run(worker, "sleep_with_grandchild", Limits(worker_wall_seconds=1.0), pids=str(pids))
+        run(unconfined, "sleep_with_grandchild", Limits(worker_wall_seconds=1.0), pids=str(pids))
     child, grandchild = map(int, pids.read_text().split())
     assert not is_alive(child)
     wait_until(lambda: not is_alive(grandchild))
@@ -195,10 +206,10 @@ def test_threads_call_at_once(worker: Worker) -> None:
     assert answers == ["" if number % 4 == 3 else str(number) for number in range(40)]
 
 
-def test_a_server_that_is_killed_during_a_call_is_started_again(worker: Worker) -> None:
+def test_a_server_that_is_killed_during_a_call_is_started_again(unconfined: Worker) -> None:
     with pytest.raises(WorkerCrashed, match="the next call starts a new one"):
-        run(worker, "kill_server")
-    assert run(worker, "echo")["pid"]
+        run(unconfined, "kill_server")
+    assert run(unconfined, "echo")["pid"]
 
 
 def test_a_server_that_died_between_calls_is_started_again(worker: Worker) -> None:
@@ -278,9 +289,10 @@ def test_a_fork_that_happens_while_another_thread_holds_the_lock(worker: Worker)
 SCRIPT = f"""
 import os, sys
 from ml.quantization.limits import Limits
+from ml.quantization.loading.confinement import UNCONFINED
 from ml.quantization.loading.worker import Worker
 print("imported", flush=True)
-worker = Worker(frozenset({{"{MODULE}:echo", "{MODULE}:sleep_with_grandchild"}}), ())
+worker = Worker(frozenset({{"{MODULE}:echo", "{MODULE}:sleep_with_grandchild"}}), (), UNCONFINED)
 print(worker.call("{MODULE}:echo", {{"a": 1}}, Limits())["request"], flush=True)
 """
 

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any, overload
 
 from ml.quantization.artifact.container import read_container
-from ml.quantization.artifact.manifest import MANIFEST, check_segments, read_manifest
+from ml.quantization.artifact.manifest import (
+    MANIFEST,
+    check_segments,
+    read_manifest,
+    read_signature,
+)
 from ml.quantization.artifact.tables import StoredArray, Stream, read_arrays, read_streams
 from ml.quantization.artifact.writer import assemble
 from ml.quantization.codecs import QuantizedArray, decode_stream, dequantize_array
@@ -24,7 +29,7 @@ from ml.quantization.files import read_regular
 from ml.quantization.graph import Array, Node
 from ml.quantization.graph_json import node_from_json
 from ml.quantization.limits import Limits
-from ml.quantization.signing import PublicKeys
+from ml.quantization.signing import PublicKeys, Signature
 
 
 @dataclass(slots=True)
@@ -44,6 +49,10 @@ class Artifact(Sequence[Array]):
         Of the whole file.
     data : bytes
         The whole file.
+    where : str
+        What errors call it.
+    signature : Signature or None
+        The signature that it carries; whether it is good was checked if keys were given.
     """
 
     manifest: dict[str, Any]
@@ -51,6 +60,7 @@ class Artifact(Sequence[Array]):
     sha256: str
     data: bytes = field(repr=False)
     where: str
+    signature: Signature | None
     _segments: dict[str, memoryview] = field(repr=False)
     _streams: tuple[Stream, ...] = field(repr=False)
     _arrays: tuple[StoredArray, ...] = field(repr=False)
@@ -118,10 +128,33 @@ class Artifact(Sequence[Array]):
             values = self._decoded.setdefault(number, values)
         return values
 
-    def release(self) -> None:
-        """Forget decoded streams and arrays; they are decoded again when asked for."""
+    def stored_bytes(self, index: int) -> float:
+        """How many bytes of the file the array takes: its share of its streams."""
+        return sum(
+            self._streams[part.stream].length
+            * part.count
+            / max(1, self._streams[part.stream].count)
+            for part in self._arrays[index].parts
+        )
+
+    def scheme(self, index: int) -> dict[str, Any]:
+        """What the array became, as JSON (FORMAT.md, section 5); nothing is decoded."""
+        return self._arrays[index].meta
+
+    def release(self) -> int:
+        """Forget decoded streams and arrays; they are decoded again when asked for.
+
+        Returns
+        -------
+        int
+            Bytes that were held.
+        """
+        held = sum(
+            array.nbytes for kept in (self._decoded, self._values) for array in kept.values()
+        )
         self._decoded.clear()
         self._values.clear()
+        return held
 
     def check(self) -> None:
         """Decode every stream and array once.
@@ -194,4 +227,7 @@ def read_artifact(
         root = node_from_json(manifest["graph"], n_arrays=len(arrays), limits=limits)
     except (FormatError, LimitError) as error:
         raise error.at(where) from None
-    return Artifact(manifest, root, digest, data, where, segments, streams, arrays, limits)
+    signature = read_signature(metadata, where)
+    return Artifact(
+        manifest, root, digest, data, where, signature, segments, streams, arrays, limits
+    )

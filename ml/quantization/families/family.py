@@ -23,6 +23,7 @@ from ml.quantization.graph import Array, Node, ObjectNode, PackedNode
 from ml.quantization.scheme import Slot
 
 if TYPE_CHECKING:
+    from ml.quantization.families.scored import Scored
     from ml.quantization.kernels.text import Step
 
 Method: TypeAlias = Callable[..., Any]
@@ -89,6 +90,9 @@ class Lowered:
         Set by steps that make term counts of documents: `text.scorer(weights)` is a function
         straight from documents to `transform(documents) @ weights`, which a model that is linear
         in them can absorb.
+    scored : scored.Scored or None
+        Set by models that answer from linear scores: a model over several of them scores all in
+        one pass.
     """
 
     methods: Mapping[str, Method]
@@ -98,6 +102,7 @@ class Lowered:
     absorb: Callable[[Lowered], Lowered | None] | None = None
     names: tuple[str, ...] = ()
     text: Step | None = None
+    scored: Scored | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ def examples() -> Iterable[Example]:
     )
     deep = MLPClassifier((24, 12), max_iter=30, early_stopping=True, random_state=0)
     wide = MLPClassifier((16,), activation="tanh", max_iter=30, random_state=0)
-    numbers = MLPRegressor(hidden_layer_sizes=(16,), activation="logistic", max_iter=30, random_state=0)
+    numbers = MLPRegressor(
+        hidden_layer_sizes=(16,), activation="logistic", max_iter=30, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a few iterations are enough for an example
         yield Example("multi-class", deep.fit(rows, labels), rows)

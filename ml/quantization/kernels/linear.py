@@ -101,6 +101,11 @@ def one_vs_rest(scores: Array) -> Array:
     probability = logistic(scores)
     if probability.ndim == 1:
         return np.stack([1 - probability, probability], axis=1)
+    return _shared_out(probability)
+
+
+def _shared_out(probability: Array) -> Array:
+    """The rows over their sums, in place; a row of zeros becomes equal shares."""
     total = probability.sum(axis=1)
     empty = total == 0
     if empty.any():
@@ -108,6 +113,32 @@ def one_vs_rest(scores: Array) -> Array:
         total[empty] = probability.shape[1]
     probability /= total.reshape(-1, 1)
     return probability
+
+
+def modified_huber(scores: Array) -> Array:
+    """Return class probabilities from scores trained with the modified Huber loss.
+
+    Scores are clipped to [-1, 1], moved to [0, 1] and normalised to one per row (Zhang, Statistical
+    behavior and consistency of classification methods, 2004).
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,) or (n, n_classes)
+        One column: the binary case, answered as (1 - p, p).
+    """
+    probability = np.clip(scores, -1, 1)
+    probability += 1.0
+    probability /= 2.0
+    if probability.ndim == 1:
+        return np.stack([1.0 - probability, probability], axis=1)
+    return _shared_out(probability)
+
+
+def log_nonzero(probability: Array) -> Array:
+    """Return the logarithm, of the smallest normal number where a probability is zero."""
+    probability[probability == 0.0] += np.finfo(probability.dtype).smallest_normal
+    out: Array = np.log(probability)
+    return out
 
 
 def label_indices(scores: Array) -> Array:

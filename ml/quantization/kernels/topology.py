@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int32]
 
 
 @compiled
-def expand(split: Bits, sizes: Ints, right: Ints, depth: Ints) -> int:
+def expand(split: Bits, sizes: Ints, right: Ints) -> int:
     """Fill in the shape of each tree; the number of trees closed, or -1 when the flags do not fit.
 
     Parameters
@@ -31,34 +31,47 @@ def expand(split: Bits, sizes: Ints, right: Ints, depth: Ints) -> int:
         Receives the nodes of each tree.
     right : int32, shape (n_nodes,)
         Receives the right child of a split as an index within its tree; -1 at leaves.
-    depth : int32, shape (n_nodes,)
-        Receives the number of splits above the node.
     """
     tree = 0
     start = 0
     pending = -1  # the innermost split without a right child; `right` links to the next one
-    level = 0
     for node in range(split.size):
         if tree == sizes.size:
             return -1
-        depth[node] = level
         if split[node]:
             right[node] = pending
             pending = node
-            level += 1
             continue
         right[node] = -1
         if pending < 0:
             sizes[tree] = node + 1 - start
             tree += 1
             start = node + 1
-            level = 0
         else:
             parent = pending
             pending = right[parent]
             right[parent] = node + 1 - start
-            level = depth[parent] + 1
     return tree if pending < 0 and start == split.size else -1
+
+
+@compiled
+def count_splits_above(split: Bits, sizes: Ints, right: Ints, depth: Ints) -> None:
+    """Fill `depth` with the number of splits above each node."""
+    start = 0
+    for tree in range(sizes.size):
+        depth[start] = 0
+        for node in range(start, start + sizes[tree]):
+            if split[node]:
+                depth[node + 1] = depth[node] + 1
+                depth[start + right[node]] = depth[node] + 1
+        start += sizes[tree]
+
+
+def node_depths(split: Bits, sizes: Ints, right: Ints) -> Ints:
+    """The number of splits above each node."""
+    depth = np.empty(split.size, dtype=np.int32)
+    count_splits_above(split, sizes, right, depth)
+    return depth
 
 
 def expand_reference(split: Bits, n_trees: int) -> tuple[Ints, Ints, Ints] | None:
@@ -85,14 +98,11 @@ def expand_reference(split: Bits, n_trees: int) -> tuple[Ints, Ints, Ints] | Non
     return (np.array(sizes, np.int32), right, depth) if position == split.size else None
 
 
-def shape(split: Bits, n_trees: int) -> tuple[Ints, Ints, Ints] | None:
-    """`(sizes, right, depth)` of a forest; None when the flags do not close `n_trees` trees."""
+def shape(split: Bits, n_trees: int) -> tuple[Ints, Ints] | None:
+    """`(sizes, right)` of a forest; None when the flags do not close `n_trees` trees."""
     sizes = np.zeros(n_trees, dtype=np.int32)
     right = np.empty(split.size, dtype=np.int32)
-    depth = np.empty(split.size, dtype=np.int32)
-    if expand(split, sizes, right, depth) != n_trees:
-        return None
-    return sizes, right, depth
+    return (sizes, right) if expand(split, sizes, right) == n_trees else None
 
 
 @compiled

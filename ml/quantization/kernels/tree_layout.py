@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ml.quantization.kernels import quickscorer
 from ml.quantization.kernels.compile import compiled
-from ml.quantization.kernels.topology import tree_starts
+from ml.quantization.kernels.topology import node_depths, tree_starts
 from ml.quantization.kernels.traversal import HALF, LINK_BITS, ONE, PAYLOAD_MASK, QUIET_NAN
 
 Array = npt.NDArray[Any]
@@ -25,13 +25,13 @@ VISIT_NS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The pooled trees of a forest as arrays; see `topology` for the first four.
+    """The pooled trees of a forest as arrays; see `topology` for the first three.
 
     Attributes
     ----------
-    split, sizes, right, depth
-        Flags in preorder, nodes of each tree, right children, depths.
-    feature : int32, shape (n_splits,)
+    split, sizes, right
+        Flags in preorder, nodes of each tree, right children.
+    feature : uint32, shape (n_splits,)
     threshold : float32, shape (n_splits,)
     missing_left : callable
         Gives bool of shape (n_splits,): whether NaN goes left. Asked for where NaN is met.
@@ -40,8 +40,7 @@ class Shape:
     split: npt.NDArray[np.uint8]
     sizes: npt.NDArray[np.int32]
     right: npt.NDArray[np.int32]
-    depth: npt.NDArray[np.int32]
-    feature: npt.NDArray[np.int32]
+    feature: npt.NDArray[np.uint32]
     threshold: npt.NDArray[np.float32]
     missing_left: Callable[[], npt.NDArray[np.bool_]]
 
@@ -72,9 +71,9 @@ class Masks:
 
 def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> Nodes | None:
     """The nodes of a forest with `payload` at its leaves; None where one does not fit its word."""
-    columns = shape.feature.astype(np.uint32)
+    columns = np.asarray(shape.feature, dtype=np.uint32)
     if doubled:
-        columns += np.where(shape.missing_left(), n_columns, 0).astype(np.uint32)
+        columns = columns + np.where(shape.missing_left(), n_columns, 0).astype(np.uint32)
         n_columns *= 2
     shift = LINK_BITS - 3 - max(n_columns - 1, 0).bit_length()
     thresholds = _finite(shape.threshold)
@@ -90,7 +89,7 @@ def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> N
         shape.right,
         columns,
         thresholds.view(np.uint32),
-        np.array(payload, dtype=np.uint32),
+        np.asarray(payload, dtype=np.uint32),
         shift,
         words,
         starts,
@@ -119,18 +118,19 @@ def mask_out(shape: Shape, payload: Array) -> Masks | None:
     dtype = np.dtype(np.uint32 if most <= 32 else np.uint64)
     is_leaf = shape.split == 0
     # Equally likely leaves: what a row is expected to visit.
-    visits = float((shape.depth[is_leaf] / np.repeat(per_tree, per_tree)).sum())
+    depth = node_depths(shape.split, shape.sizes, shape.right)
+    visits = float((depth[is_leaf] / np.repeat(per_tree, per_tree)).sum())
     if shape.feature.size * MASK_NS[dtype] > visits * VISIT_NS:
         return None
     masks = np.empty(shape.feature.size, dtype=dtype)
     quickscorer.clear_masks(shape.split, shape.sizes, shape.right, masks)
     return Masks(
-        shape.feature,
+        shape.feature.astype(np.int32),
         shape.threshold,
         masks,
         tree_starts(per_tree - 1),
         tree_starts(per_tree),
-        np.array(payload, dtype=np.uint32),
+        np.asarray(payload, dtype=np.uint32),
     )
 
 
@@ -195,14 +195,14 @@ def write_nodes(
         bases[tree] = least
         free = np.uint64(base + 2)
         top = node = rank = 0
-        end = np.int64(sizes[tree])
+        end = int(sizes[tree])
         slot = np.uint64(base)
         while True:
             at = bank + np.int64(slot)
             if split[first + node]:
                 link = (np.uint64(columns[splits + rank]) << np.uint64(shift + 3)) | free
                 words[at] = (link << HALF) | np.uint64(thresholds[splits + rank])
-                low, high = node + 1, np.int64(right[first + node])
+                low, high = node + 1, int(right[first + node])
                 # A subtree of m nodes has (m - 1) / 2 splits.
                 low_rank, high_rank = rank + 1, rank + 1 + (high - low - 1) // 2
                 if high - low >= end - high:

@@ -15,6 +15,7 @@ from ml.quantization.kernels.compile import compiled
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.uint32]
 
 # Above this share of distinct values a table of them costs more than it saves: a rank in a table
 # of n distinct values and the sorted table together take 1.44 bits more than the value itself.
@@ -91,39 +92,44 @@ def rank_thresholds(
     return Ranked(v[fresh], narrow(sizes), narrow(ranks[by_feature(feature)]))
 
 
-def unrank_thresholds(feature: Array, ranked: Ranked) -> Array | None:
+def unrank_thresholds(feature: npt.NDArray[np.uint32], ranked: Ranked) -> Array | None:
     """The thresholds of splits with these features; None where a rank is beyond its table."""
     sizes = ranked.sizes.astype(np.int64)
     if ranked.ranks.size != feature.size or int(sizes.sum()) != ranked.table.size:
         return None
-    order = by_feature(feature)
-    f = feature[order]
-    if f.size and (int(f[-1]) >= sizes.size or (ranked.ranks.astype(np.int64) >= sizes[f]).any()):
+    if int(feature.max(initial=0)) >= max(sizes.size, 1):
+        return None
+    ranks = from_feature_order(ranked.ranks.astype(np.uint32), feature)
+    if (ranks >= sizes[feature]).any():
         return None
     starts = np.cumsum(sizes) - sizes
-    threshold = np.empty(feature.size, dtype=ranked.table.dtype)
-    threshold[order] = ranked.table[starts[f] + ranked.ranks]
-    return threshold
+    return np.asarray(ranked.table[starts[feature] + ranks])
 
 
 def by_feature(feature: Array) -> Indices:
-    """The order of splits by feature, preorder within one: a counting sort."""
-    wide = feature.astype(np.int64, copy=False)
-    order = np.empty(wide.size, dtype=np.int64)
-    _count_sort(wide, int(wide.max(initial=0)) + 1, order)
-    return order
+    """The order of splits by feature, preorder within one."""
+    return np.argsort(narrow(feature), kind="stable")
+
+
+def from_feature_order(values: Array, feature: npt.NDArray[np.uint32]) -> Array:
+    """Values that are ordered as `by_feature` orders splits, in preorder again."""
+    placed = np.empty_like(values)
+    _undo_order(values, feature, int(feature.max(initial=0)) + 1, placed)
+    return placed
 
 
 @compiled
-def _count_sort(keys: Indices, n_keys: int, order: Indices) -> None:
-    at = np.zeros(n_keys + 1, dtype=np.int64)
-    for position in range(keys.size):
-        at[keys[position] + 1] += 1
-    for key in range(n_keys):
+def _undo_order(
+    values: Array, feature: npt.NDArray[np.uint32], n_features: int, placed: Array
+) -> None:
+    at = np.zeros(n_features + 1, dtype=np.int64)
+    for position in range(feature.size):
+        at[feature[position] + np.uint32(1)] += 1
+    for key in range(n_features):
         at[key + 1] += at[key]
-    for position in range(keys.size):
-        key = keys[position]
-        order[at[key]] = position
+    for position in range(feature.size):
+        key = feature[position]
+        placed[position] = values[at[key]]
         at[key] += 1
 
 
@@ -196,27 +202,31 @@ def pair_siblings(ids: Array, second: npt.NDArray[np.bool_], n_rows: int) -> tup
 
 def unpair_siblings(
     ids: Array, distances: Array, split: npt.NDArray[np.uint8], n_rows: int
-) -> Indices:
+) -> npt.NDArray[np.uint32]:
     """The ids of all leaves: the inverse of `pair_siblings`."""
-    whole = np.empty(ids.size + distances.size, dtype=np.int64)
-    _merge_siblings(ids.astype(np.int64), distances.astype(np.int64), split, n_rows, whole)
+    whole = np.empty(ids.size + distances.size, dtype=np.uint32)
+    _merge_siblings(ids.astype(np.uint32), distances.astype(np.uint32), split, n_rows, whole)
     return whole
 
 
 @compiled
 def _merge_siblings(
-    ids: Indices, distances: Indices, split: npt.NDArray[np.uint8], n_rows: int, whole: Indices
+    ids: Numbers, distances: Numbers, split: npt.NDArray[np.uint8], n_rows: int, whole: Numbers
 ) -> None:
     one = two = leaf = 0
+    above = before = False  # whether the last node but one, and the last, are splits
     for node in range(split.size):
-        if not split[node]:
-            if node >= 2 and split[node - 2] and not split[node - 1]:
-                whole[leaf] = (whole[leaf - 1] + distances[two]) % n_rows
+        now = split[node] != 0
+        if not now:
+            if above and not before:
+                value = np.int64(whole[leaf - 1]) + np.int64(distances[two])
+                whole[leaf] = value if value < n_rows else value % n_rows
                 two += 1
             else:
                 whole[leaf] = ids[one]
                 one += 1
             leaf += 1
+        above, before = before, now
 
 
 def count_seconds(split: npt.NDArray[np.uint8]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.quantization.kernels import quickscorer, traversal
-from ml.quantization.kernels.leaf_sums import leaf_table, sum_block
+from ml.quantization.kernels.leaf_sums import LeafTable, leaf_table, sum_block
 from ml.quantization.kernels.tree_layout import Masks, Nodes, Shape, lay_out, mask_out
 
 Array = npt.NDArray[Any]
@@ -30,45 +31,78 @@ ROWS_PER_THREAD = 256
 PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of masks
 
 
-class TreeSum:
-    """Sums of leaf rows over trees, added in tree order in float64, as scikit-learn does.
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """A decoded forest with what its leaves add.
 
-    Parameters
+    Attributes
     ----------
     shape : Shape
     payload : int array, shape (n_leaves,)
         The row of each leaf.
     rows : float64, shape (n_rows, width)
         What it adds: finite or not, -0.0 or not, added as it is.
+    """
+
+    shape: Shape
+    payload: Array
+    rows: npt.NDArray[np.float64]
+
+
+class TreeSum:
+    """Sums of leaf rows over trees, added in tree order in float64, as scikit-learn does.
+
+    Only what the kernels read is kept; each form is made when it is first needed, from `source`.
+
+    Parameters
+    ----------
+    source : callable
+        Gives the `Leaves`, decoded anew if need be.
     cycle : int
         Tree t adds to the columns `(t % cycle) * width` and on.
     n_columns : int
         Of the rows that are asked about.
+    most_leaves : int
+        Of any tree.
     """
 
     def __init__(
-        self, shape: Shape, payload: Array, rows: Array, cycle: int, n_columns: int
+        self, source: Callable[[], Leaves], cycle: int, n_columns: int, most_leaves: int
     ) -> None:
-        self.shape = shape
-        self.payload = payload
-        self.table = leaf_table(rows)
+        self.source = source
         self.cycle = cycle
         self.n_columns = n_columns
+        self.most_leaves = most_leaves
 
     @cached_property
+    def _made(self) -> tuple[Nodes | None, LeafTable]:
+        leaves = self.source()
+        nodes = lay_out(leaves.shape, leaves.payload, self.n_columns, doubled=False)
+        return nodes, leaf_table(leaves.rows)
+
+    @property
     def nodes(self) -> Nodes | None:
         """The trees for rows without missing values."""
-        return lay_out(self.shape, self.payload, self.n_columns, doubled=False)
+        return self._made[0]
+
+    @property
+    def table(self) -> LeafTable:
+        """What each payload adds."""
+        return self._made[1]
 
     @cached_property
     def gap_nodes(self) -> Nodes | None:
         """The trees for rows with missing values."""
-        return lay_out(self.shape, self.payload, self.n_columns, doubled=True)
+        leaves = self.source()
+        return lay_out(leaves.shape, leaves.payload, self.n_columns, doubled=True)
 
     @cached_property
     def masks(self) -> Masks | None:
         """The trees as masks, where that is faster."""
-        return mask_out(self.shape, self.payload)
+        if self.most_leaves > quickscorer.MOST_LEAVES:
+            return None
+        leaves = self.source()
+        return mask_out(leaves.shape, leaves.payload)
 
     def add(self, groups: Groups, n: int, out: Array, *, doubled: bool, threads: int = 1) -> bool:
         """Add to `out`, float64 of shape (n, cycle * width); False where the trees do not fit.

@@ -8,6 +8,7 @@ caller already holds.
 from __future__ import annotations
 
 import copyreg
+import functools
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ from ml.quantization.graph import (
     join,
 )
 from ml.quantization.limits import Limits
-from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.loading.trust import PARTIAL, TrustPolicy
 
 BULK = 8  # from this many equal-typed items on, a list is held as one array
 _INT64 = 1 << 63
@@ -205,9 +206,11 @@ class _Walker:
         return self._shared(value, path, self._mapping)
 
     def _mapping(self, value: dict[Any, Any], path: str) -> DictNode:
+        stored = len(self.arrays)
         keys = self._bulk("list", list(value)) if len(value) >= BULK else None
         values = self._bulk("list", list(value.values())) if keys is not None else None
         if keys is None or values is None:
+            del self.arrays[stored:]  # keys in bulk need values in bulk
             keys = SequenceNode("list", tuple(self.node(k, join(path, "keys")) for k in value))
             values = SequenceNode(
                 "list",
@@ -300,6 +303,8 @@ class _Walker:
         kind = type(value)
         name = f"{kind.__module__}:{kind.__qualname__}"
         self.objects[path] = value
+        if name == PARTIAL:
+            return self._partial(value, path)
         special = _SPECIAL.get(name)
         if special is not None:
             return ObjectNode(name, (), self.node(special(value), path))
@@ -326,6 +331,22 @@ class _Walker:
             held = self.node(state, path)
         # Below `args` the path is the component's own: they are its shape, not its children.
         return ObjectNode(name, tuple(self.node(a, path) for a in args), held, entries)
+
+    def _partial(self, value: functools.partial[Any], path: str) -> ObjectNode:
+        if value.args or vars(value):
+            self._refuse(value, path, "it has positional arguments or attributes")
+        function = self.node(value.func, join(path, "func"))
+        if not isinstance(function, NameNode) or not self.trust.is_value(function.name):
+            self._refuse(value, path, "its function is not one that models may hold to call")
+        keywords = self.node(value.keywords, join(path, "keywords"))
+        return ObjectNode(
+            PARTIAL,
+            (),
+            DictNode(
+                SequenceNode("list", ("func", "keywords")),
+                SequenceNode("list", (function, keywords)),
+            ),
+        )
 
     def _kept(self, name: str, state: dict[Any, Any], path: str) -> dict[Any, Any]:
         """The attributes that a method of the fitted object needs; the others are noted."""

@@ -16,14 +16,15 @@ from typing import Any, NoReturn
 from ml.quantization.errors import LimitError, QuantizationError, WorkerError
 from ml.quantization.limits import Limits
 from ml.quantization.loading.channel import REQUEST_BYTES, encode_record, receive_record
+from ml.quantization.loading.confinement import Access, Confinement, confine
 
 _OPEN_FILES = 256
 _GRACE_SECONDS = 5
 _PR_SET_PDEATHSIG = 1
 
 
-def harden(limits: Limits) -> None:
-    """Give up what one call does not need: memory, time, files and core dumps have hard limits.
+def harden(limits: Limits, access: Access, confinement: Confinement) -> None:
+    """Give up what one call does not need: memory, time, files, network, other processes.
 
     Every restriction of the child belongs here; it runs before anything of the file is read.
     """
@@ -35,6 +36,8 @@ def harden(limits: Limits) -> None:
     _lower(resource.RLIMIT_CPU, seconds, seconds + _GRACE_SECONDS)
     _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
     _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_FSIZE, limits.decompressed_bytes)
+    confine(access, confinement)
 
 
 def _end_with(server: int) -> None:
@@ -52,7 +55,13 @@ def _lower(kind: int, soft: int, hard: int | None = None) -> None:
     resource.setrlimit(kind, (min(soft, wanted), wanted))
 
 
-def serve_call(data: socket.socket, output: int, handlers: frozenset[str], server: int) -> NoReturn:
+def serve_call(
+    data: socket.socket,
+    output: int,
+    handlers: frozenset[str],
+    server: int,
+    confinement: Confinement,
+) -> NoReturn:
     """Answer the one request that comes through `data`, then end the process.
 
     Parameters
@@ -65,6 +74,8 @@ def serve_call(data: socket.socket, output: int, handlers: frozenset[str], serve
         The only functions that a request may name.
     server : int
         The process id of the server; the child ends when that does.
+    confinement : Confinement
+        What it is kept from.
     """
     os.setsid()
     _end_with(server)
@@ -75,7 +86,10 @@ def serve_call(data: socket.socket, output: int, handlers: frozenset[str], serve
     os.closerange(data.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     message = receive_record(data, REQUEST_BYTES)
     limits = Limits(**message["limits"])
-    harden(limits)
+    granted = message["access"]
+    access = Access(granted["workspace"], tuple(granted["reads"]), granted["compiles"])
+    harden(limits, access, confinement)
+    _end_with(server)  # a change of user has undone it
     try:
         answer = encode_record({"answer": _handle(message, handlers)})
     except MemoryError:
@@ -88,6 +102,15 @@ def serve_call(data: socket.socket, output: int, handlers: frozenset[str], serve
         answer = _error_record(error)
     except QuantizationError as known:
         answer = _error_record(known)
+    except PermissionError as refused:
+        error = WorkerError(
+            "the model tried what a worker may not do, or needs a file that it may not read",
+            where=message["handler"],
+            expected="no network, no other process, no file written outside its own directory",
+            got=str(refused)[:2000],
+            do="leave this file out, unless you know why it does that (SECURITY.md)",
+        )
+        answer = _error_record(error)
     except Exception as unknown:  # noqa: BLE001  the boundary: whatever a model raises is an answer
         kind, text = type(unknown).__name__, str(unknown)[:2000]
         what = "the model could not be handled"

@@ -12,6 +12,7 @@ import pwd
 import sys
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from ml.quantization.errors import ConfigError
@@ -106,7 +107,8 @@ def _give_up_root(access: Access, how: Confinement) -> None:
         keep_capabilities((WRITE_ANYTHING, READ_ANYTHING))
         return
     known: dict[str, bool] = {}
-    needed = [*sys.path, *access.reads, access.workspace]
+    above = str(Path(access.workspace).parent) if access.workspace else ""
+    needed = [*sys.path, *access.reads, above]
     closed = not all(is_open_to_others(path, known) for path in needed if path)
     if access.workspace:
         hand_over(access.workspace, how.uid, how.gid)
@@ -121,9 +123,11 @@ def _use_no_processes() -> None:
 
 
 def _kernel_cache() -> list[str]:
-    from ml.quantization.kernels.linear_rows import linear_scores  # any kernel: one cache for all
+    from ml.quantization.kernels.linear_rows import row_scores  # any kernel: one cache for all
 
-    return [linear_scores.stats.cache_path]
+    kernel: Any = row_scores
+    place: str | None = kernel.stats.cache_path
+    return [place] if place else []
 
 
 def _user(name: str) -> tuple[int, int]:

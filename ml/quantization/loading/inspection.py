@@ -25,6 +25,7 @@ from ml.quantization.graph_json import node_from_json, node_to_json
 from ml.quantization.heldout import HeldOut, check_disjoint, read_held_out
 from ml.quantization.limits import Limits
 from ml.quantization.loading.capture import Capture, capture_objects
+from ml.quantization.loading.confinement import Access
 from ml.quantization.loading.scan import ScannedFile
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.loading.unpickle import unpickle_scanned
@@ -127,8 +128,13 @@ def inspect_file(
             "latency_seconds": request.latency_seconds,
         },
         limits,
+        Access(str(workspace), _needed(trust, request.held_out)),
     )
     return _read_inspection(found, workspace, limits)
+
+
+def _needed(trust: TrustPolicy, held_out: Path | None) -> tuple[str, ...]:
+    return (*import_path(trust), *([str(held_out.absolute())] if held_out else []))
 
 
 def inspect(request: dict[str, Any]) -> dict[str, Any]:

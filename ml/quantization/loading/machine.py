@@ -23,9 +23,14 @@ from ml.quantization.loading.placeholders import (
     Pairs,
     describe,
 )
-from ml.quantization.loading.reconstructors import Call, make_called, make_empty
+from ml.quantization.loading.reconstructors import (
+    Call,
+    check_partial_state,
+    make_called,
+    make_empty,
+)
 from ml.quantization.loading.stream import LEAVE, RESAVE, Stream
-from ml.quantization.loading.trust import TrustPolicy, how_to_trust
+from ml.quantization.loading.trust import PARTIAL, TrustPolicy, how_to_trust
 
 _KEY_PARTS: Final = 1000
 _DICTS: Final = {
@@ -205,6 +210,8 @@ class Machine:
             array_state.set_dtype_state(target, state)
         elif isinstance(target, NDArray):
             array_state.set_array_state(target, state)
+        elif target.name == PARTIAL and PARTIAL not in self.found.trust.extra:
+            check_partial_state(target, state, self.found.trust)
         else:
             _check_state(state)
             if isinstance(state, Pairs) and "_sklearn_version" in state:

@@ -21,7 +21,7 @@ from ml.quantization.loading.placeholders import (
     Pairs,
     describe,
 )
-from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.loading.trust import PARTIAL, TrustPolicy
 
 _BASES: Final = {f"builtins:{name}" for name in ("dict", "float", "int", "list", "str", "tuple")}
 _GENERATORS: Final = {
@@ -78,6 +78,27 @@ def make_empty(cls: object, args: tuple[object, ...], trust: TrustPolicy) -> Ins
     if args and cls.name not in trust.extra:
         raise _unexpected(cls.name, args)
     return Instance(cls.name, args)
+
+
+def check_partial_state(target: Instance, state: object, trust: TrustPolicy) -> None:
+    """Pass only for the state that makes a partial of `target` what its call said it is.
+
+    Raises
+    ------
+    ScanRefused
+        The state holds another function, positional arguments or attributes.
+    """
+    match target.args, state:
+        case (Global(name=made),), (Global(name=held), (), Pairs(), None | []) if (
+            made == held and trust.is_value(held)
+        ):
+            return
+    raise ScanRefused(
+        "the state of a partial is not that of its function and keyword arguments",
+        expected=f"{describe(target.args)}, no positional arguments, a dict",
+        got=describe(state),
+        do="do not open this file, or pass the arguments by keyword and save it again",
+    )
 
 
 def _unexpected(name: str, args: tuple[object, ...]) -> ScanRefused:
@@ -192,6 +213,18 @@ def _ordered(call: Call) -> Instance:
     raise _unexpected(call.name, call.args)
 
 
+def _partial(call: Call) -> Instance:
+    # Whoever holds a partial calls it: only what may be called as a value, and nothing nested.
+    match call.args:
+        case (Global(name=name),) if call.trust.is_value(name):
+            return Instance(call.name, call.args)
+    raise ScanRefused(
+        f"makes a partial of {describe(call.args)}",
+        expected="one function under [values] of the allow-list",
+        do="do not open this file, or trust the function by its name if you wrote it",
+    )
+
+
 def _array(call: Call) -> object:
     return array_state.make_array(call.args, call.trust, masked=False)
 
@@ -213,6 +246,7 @@ _RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "collections:defaultdict": _default_dict,
         "copyreg:__newobj__": _new_object,
         "copyreg:_reconstructor": _reconstructor,
+        PARTIAL: _partial,
         "numpy:dtype": lambda call: array_state.make_dtype(call.args),
         "numpy.core.multiarray:_reconstruct": _array,
         "numpy._core.multiarray:_reconstruct": _array,

@@ -20,10 +20,11 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ml.quantization.loading.channel import EXIT_STATUS, FORKED
 from ml.quantization.loading.child import serve_call
+from ml.quantization.loading.confinement import Confinement
 
 _OWN = "ml"
 _CRASHED = 70
@@ -33,6 +34,7 @@ _CRASHED = 70
 class _Server:
     control: socket.socket
     handlers: frozenset[str]
+    confinement: Confinement
     children: dict[int, socket.socket] = field(default_factory=dict)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -82,7 +84,7 @@ class _Server:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            serve_call(data, output, self.handlers, server)
+            serve_call(data, output, self.handlers, server, self.confinement)
         finally:
             os._exit(_CRASHED)
 
@@ -128,12 +130,15 @@ def preload_modules(names: list[str]) -> None:
                 raise
 
 
-def main(control: int, handlers: list[str], preload: list[str]) -> None:
+def main(
+    control: int, handlers: list[str], preload: list[str], confinement: dict[str, Any]
+) -> None:
     """Serve the socket with this descriptor until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload_modules(preload)
     gc.collect()
     gc.freeze()  # the children's collections would otherwise copy every page
-    _Server(socket.socket(fileno=control), frozenset(handlers)).serve()
+    served = frozenset(handlers)
+    _Server(socket.socket(fileno=control), served, Confinement(**confinement)).serve()
     sys.stdout.flush()
     os._exit(0)

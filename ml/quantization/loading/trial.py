@@ -16,6 +16,7 @@ from ml.quantization.answers import Answers, answer
 from ml.quantization.artifact.reader import read_artifact
 from ml.quantization.evaluation.latency import Latency
 from ml.quantization.limits import Limits
+from ml.quantization.loading.confinement import Access
 from ml.quantization.loading.inspection import (
     extend_import_path,
     import_path,
@@ -108,6 +109,7 @@ def ask_artifact(request: TrialRequest, limits: Limits, workspace: Path) -> Tria
             "workspace": str(workspace),
         },
         limits,
+        Access(str(workspace), compiles=True),
     )
     return Trial(
         Answers.from_files(workspace, _STEM, limits),

@@ -19,6 +19,7 @@ from ml.quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTy
 
 SECTIONS: Final = ("classes", "called classes", "array types", "reconstructors", "values")
 JOBLIB_WRAPPER: Final = "joblib.numpy_pickle:NumpyArrayWrapper"
+PARTIAL: Final = "functools:partial"
 
 
 def parse_allowed_names(text: str) -> dict[str, frozenset[str]]:
@@ -114,6 +115,10 @@ class TrustPolicy:
             or name in allowed["reconstructors"]
             or name in self.extra
         )
+
+    def is_value(self, name: str) -> bool:
+        """Whether this may be held and called later by whoever holds it: what a partial holds."""
+        return name in _allowed()["values"] or name in self.extra
 
     def is_array_type(self, name: str) -> bool:
         """Whether this is a kind of array, made only through numpy's reconstructors."""

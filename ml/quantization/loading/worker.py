@@ -21,12 +21,14 @@ from typing import IO, Any, Final
 from ml.quantization.errors import WorkerError
 from ml.quantization.limits import Limits
 from ml.quantization.loading.channel import REQUEST_BYTES, encode_record
+from ml.quantization.loading.confinement import Access, Confinement
 from ml.quantization.loading.exchange import Exchange, last_line
 
 HANDLERS: Final = frozenset(
     {
         "ml.quantization.loading.inspection:inspect",
         "ml.quantization.loading.trial:answer_rows",
+        "ml.quantization.loading.probe:probe",
     }
 )
 PRELOAD: Final = (
@@ -47,8 +49,15 @@ PRELOAD: Final = (
     "ml.quantization.predictor",
 )
 _ONE_THREAD: Final = {
-    f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")},
+    "LOKY_MAX_CPU_COUNT": "1",  # or joblib counts cores by starting a program
 }
+# What Python and the libraries look at. The rest of the environment holds secrets, as often as not.
+_KEPT: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
+_KEPT_PREFIXES: Final = (
+    "CONDA_", "COVERAGE_", "DYLD_", "JOBLIB_", "KMP_", "LC_", "LD_", "LLVM_", "MALLOC_", "MKL_",
+    "NUMBA_", "OMP_", "OPENBLAS_", "PYTHON", "SCIPY_", "SKLEARN_",
+)  # fmt: skip
 _BOOT: Final = (
     "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup.pop('path');"
     "from ml.quantization.loading.server import main; main(**setup)"
@@ -90,10 +99,19 @@ class Worker:
         The functions that may be called, `module:function`; each takes and gives a JSON record.
     preload : tuple of str
         Modules that the server imports once, so that its children have them at no cost.
+    confinement : Confinement, optional
+        What the children are kept from; default: what the environment asks for when the server
+        is started.
     """
 
-    def __init__(self, handlers: frozenset[str], preload: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        handlers: frozenset[str],
+        preload: tuple[str, ...],
+        confinement: Confinement | None = None,
+    ) -> None:
         self._handlers = handlers
+        self._confinement = confinement
         self._preload = preload
         self._lock = threading.Lock()
         self._server: _Server | None = None
@@ -101,8 +119,19 @@ class Worker:
         self._finalizer: weakref.finalize[Any, Any] | None = None
         _WORKERS.add(self)
 
-    def call(self, handler: str, request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    def call(
+        self,
+        handler: str,
+        request: dict[str, Any],
+        limits: Limits,
+        access: Access | None = None,
+    ) -> dict[str, Any]:
         """What `handler(request)` gives in a child of its own; paths must be absolute.
+
+        Parameters
+        ----------
+        access : Access, optional
+            What it needs beside what everybody can read; by default it can write nowhere.
 
         Raises
         ------
@@ -120,7 +149,12 @@ class Worker:
         if handler not in self._handlers:
             expected = ", ".join(sorted(self._handlers))
             raise WorkerError("no such handler", where=handler, expected=expected, do="register it")
-        message = {"handler": handler, "request": request, "limits": asdict(limits)}
+        message = {
+            "handler": handler,
+            "request": request,
+            "limits": asdict(limits),
+            "access": asdict(access or Access()),
+        }
         payload = encode_record(message)
         if len(payload) > REQUEST_BYTES:
             expected, got = f"at most {REQUEST_BYTES:,} bytes", f"{len(payload):,}"
@@ -171,6 +205,7 @@ class Worker:
             "control": theirs.fileno(),
             "handlers": sorted(self._handlers),
             "preload": list(self._preload),
+            "confinement": asdict(self._confinement or Confinement.from_environment()),
         }
         with theirs:
             process = subprocess.Popen(
@@ -179,7 +214,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env=os.environ | _ONE_THREAD,
+                env=_environment(),
                 start_new_session=True,
             )
         server = _Server(process, ours, log, os.getpid())
@@ -209,11 +244,22 @@ def _forget_all() -> None:
 os.register_at_fork(after_in_child=_forget_all)
 
 
+def _environment() -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+    return kept | _ONE_THREAD
+
+
 @functools.cache
 def _default() -> Worker:
     return Worker(HANDLERS, PRELOAD)
 
 
-def call_worker(handler: str, request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+def call_worker(
+    handler: str, request: dict[str, Any], limits: Limits, access: Access | None = None
+) -> dict[str, Any]:
     """What `handler(request)` gives in a child of this process's own server; see `Worker.call`."""
-    return _default().call(handler, request, limits)
+    return _default().call(handler, request, limits, access)

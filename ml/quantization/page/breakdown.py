@@ -84,8 +84,8 @@ def draw_bytes(outcomes: Sequence[Outcome], top: int = TOP_FAMILIES) -> Picture:
         )
         svg = to_svg(figure, "bytes", alt, labels)
     caption = (
-        "Contents of all models before encoding and after; each side has its own scale, each shade "
-        "is a type of component. Small: the type that takes most bytes now."
+        "What the models hold in memory, and what it takes in their artifacts. Each side has its "
+        "own scale, each shade is a type of component; the type with most bytes now is named."
     )
     return Picture("bytes", title, caption, alt, svg)
 

@@ -206,12 +206,12 @@ def to_svg(figure: Figure, key: str, alt: str, labels: Labels) -> str:
     # One pass: what is put in is not looked at again.
     body = _TOKEN.sub(lambda match: _in_place_of(match, labels), body)
     box = view[1] if view else f"0 0 {WIDTH:g} {WIDTH:g}"
-    opening = f'<svg class="{key}" viewBox="{box}" role="img" aria-label="{html.escape(alt)}">'
+    opening = f'<svg class="{key}" viewBox="{box}" role="img" aria-label="{_escape(alt)}">'
     return f"{opening}{body}</svg>"
 
 
 _TOKEN = re.compile(
-    r'<a href="#m(?P<row>\d+)-(?P<link>\d{5})">\s*<g>\s*(?P<mark><use [^>]*>)\s*</g>\s*</a>'
+    r'<a href="#m(?P<row>\d+)-(?P<link>\d{5})">(?:<g>)?(?P<mark><use [^>]*/>)(?:</g>)?</a>'
     r'|<g id="hover-(?P<hover>\d{5})">'
     r"|@(?P<text>\d{5})@"
 )

@@ -91,16 +91,17 @@ def view_model(row: int, outcome: Outcome, cells: Mapping[str, str]) -> ModelVie
     """The view of the model at `row`, whose texts in the table are `cells` (`table_rows`)."""
     figures = outcome.evaluation
     grids = (_checks(figures), _latency(figures), _agreement(figures), _components(outcome))
+    step = next_step(outcome)
     note = cells["note"] or ("unchanged" if outcome.unchanged else "evidence")
     return ModelView(
         row=row,
         name=printable(outcome.name),
         verdict=verdict(outcome),
         tone=tone(outcome),
-        note=_cut(note),
+        note=_cut(note.replace(" -> ", " → ")),
         cells=tuple(_cell(name, cells[name], row, outcome) for name in COLUMNS if name != "note"),
-        step=next_step(outcome),
-        facts=tuple(_facts(outcome)),
+        step=NextStep(printable(step.text), step.configuration),
+        facts=tuple((name, _cut(text)) for name, text in _facts(outcome)),
         grids=tuple(grid for grid in grids if grid is not None),
         notes=tuple(_notes(outcome)),
     )
@@ -117,8 +118,6 @@ def _cell(name: str, text: str, row: int, outcome: Outcome) -> Cell:
     before, after = outcome.source_size_bytes, outcome.artifact_size_bytes
     key: float | str | None
     match name:
-        case "model":
-            text, key = printable(text), ""
         case "bits":
             key = float(text) if text.isdecimal() else _BITS.get(text)
         case "before":
@@ -140,12 +139,12 @@ def _cell(name: str, text: str, row: int, outcome: Outcome) -> Cell:
             key = ""
     if isinstance(key, int | float):
         key = f"{key:.6g}" if isfinite(key) else None
-    return Cell(text.replace(" -> ", " → "), key or "")
+    return Cell(printable(text).replace(" -> ", " → "), key or "")
 
 
 def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     figures = outcome.evaluation
-    yield "model", _cut(outcome.model_type or "unknown")
+    yield "model", outcome.model_type or "unknown"
     if figures.get("rows"):
         rows = f"{_number(figures['rows'])} held-out rows, {figures.get('task', '')}"
         yield "evaluated on", rows
@@ -158,21 +157,19 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     if isinstance(worst, dict):
         yield (
             "worst class",
-            _cut(
-                f"{worst.get('label')}: recall {_number(worst.get('recall_before'))} → "
-                f"{_number(worst.get('recall_after'))} on {_number(worst.get('rows'))} rows"
-            ),
+            f"{worst.get('label')}: recall {_number(worst.get('recall_before'))} → "
+            f"{_number(worst.get('recall_after'))} on {_number(worst.get('rows'))} rows",
         )
     if outcome.weight_threshold:
         yield "weights below", f"{outcome.weight_threshold:g} are zero"
     if outcome.reason:
-        yield "reason code", _cut(outcome.reason)
+        yield "reason code", outcome.reason
     error = figures.get("error")
     parts = error.get("fields") if isinstance(error, dict) else None
     for name in ("where", "what", "expected", "got", "do"):
         if isinstance(parts, dict) and parts.get(name):
-            yield name, _cut(str(parts[name]))
-    yield "file", _cut(outcome.source)
+            yield name, str(parts[name])
+    yield "file", outcome.source
     for name, digest in (
         ("original", outcome.source_sha256),
         ("artifact", outcome.artifact_sha256),
@@ -189,15 +186,16 @@ def _checks(figures: Mapping[str, Any]) -> Grid | None:
         return None
     rows = []
     for check in checks:
-        word, side = _CHECKS.get(check["name"], (str(check["name"]), "limit"))
+        word, side = _CHECKS.get(check["name"], (_cut(str(check["name"])), "limit"))
         share = check["name"] == "size_reduction"
         value, limit = (
             f"{100 * number:.1f} %" if share and _is_known(number) else _number(number)
             for number in (check["value"], check["limit"])
         )
-        rows.append((word, value, f"{side} {limit}", "passed" if check["passed"] else "missed"))
+        mark = "✓" if check["passed"] else "✗ missed:"
+        rows.append((f"{mark} {word}", value, f"{side} {limit}"))
     good = tuple(bool(check["passed"]) for check in checks)
-    return Grid("Gate", ("check", "value", "limit", ""), tuple(rows), good)
+    return Grid("Gate", ("check", "value", "limit"), tuple(rows), good)
 
 
 def _latency(figures: Mapping[str, Any]) -> Grid | None:
@@ -279,7 +277,7 @@ def _number(value: object) -> str:
         return "-" if value is None else "unknown"
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{value + 0.0:.4g}"  # and no minus before a zero
 
 
 def _cut(text: str, limit: int = MAX_TEXT) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml.quantization.outcome import Outcome, Status
 from ml.quantization.page.drawing import (
@@ -144,7 +144,7 @@ def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
     allowed = _allowed_drop(outcomes)
     served = [mark.y for mark in marks if mark.outcome.published]
     # What was published sets the scale; what fell far below it is drawn at the lower edge.
-    reach = max([1e-4, 2.2 * (allowed or 0.0), *(1.15 * abs(value) for value in served)])
+    reach = max([1e-4, 1.5 * (allowed or 0.0), *(1.15 * abs(value) for value in served)])
     low, high = -reach, max([reach * 0.6, *(1.15 * value for value in served)])
     with drawing("changes"):
         figure = new_figure(300)
@@ -171,12 +171,12 @@ def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
         ]
         _scatter(axes, inside, labels)
         _scatter(axes, outside, labels, marker="v")
-        far = [(mark, _short_change(mark.outcome)) for mark in _unlike(outside, lambda m: m.x)]
+        far = [(mark, _short_change(mark.outcome)) for mark in _worst(outside)]
         plain = [m for m in inside if m.outcome.status is not Status.NO_GAIN]
-        worst = sorted(plain, key=lambda m: (m.y, m.outcome.name))[:3]
+        worst = _worst(plain)
         best = sorted(plain, key=lambda m: (-m.x, m.outcome.name))[:3]
-        named = [*far, *((mark, "") for mark in _unlike([*worst, *best], lambda m: 0.0))]
-        _label(axes, named[:OUTLIERS], labels, marks)
+        named = [*far, *((mark, "") for mark in _distinct([*worst, *best]))]
+        _label(axes, named[:OUTLIERS], labels, [*inside, *outside])
         lost = sum(mark.y < 0 for mark in marks)
         alt = f"{len(marks)} models: {lost} lost score, {len(outside)} off the scale."
         svg = to_svg(figure, "changes", alt, labels)
@@ -221,7 +221,7 @@ def draw_latencies(outcomes: Sequence[Outcome]) -> Picture:
         _scatter(axes, marks, labels)
         ratio = sorted(marks, key=lambda mark: (mark.x / mark.y, mark.outcome.name))
         slower = [mark for mark in ratio[:3] if mark.y > mark.x * 1.2]
-        named = [(mark, "") for mark in _unlike([*slower, *reversed(ratio[-3:])], lambda m: 0.0)]
+        named = [(mark, "") for mark in _distinct([*slower, *reversed(ratio[-3:])])]
         _label(axes, named[:OUTLIERS], labels, marks)
         faster = sum(mark.y < mark.x for mark in marks)
         alt = f"{faster} of {len(marks)} artifacts answer one row faster than their original."
@@ -271,9 +271,14 @@ def _label(
             )  # fmt: skip
 
 
-def _unlike(marks: Sequence[_Mark], key: Any) -> list[_Mark]:
-    """`marks` without repetitions, by `key` (ties as they came)."""
-    return sorted({mark.row: mark for mark in marks}.values(), key=key)
+def _worst(marks: Sequence[_Mark]) -> list[_Mark]:
+    """The three that lost most."""
+    return sorted(marks, key=lambda m: (m.outcome.score_change or 0.0, m.outcome.name))[:3]
+
+
+def _distinct(marks: Sequence[_Mark]) -> list[_Mark]:
+    """`marks` without repetitions, in their order."""
+    return list({mark.row: mark for mark in marks}.values())
 
 
 def _legend(marks: Sequence[_Mark]) -> tuple[Key, ...]:
@@ -301,7 +306,8 @@ def _says(outcome: Outcome) -> str:
 
 
 def _short_change(outcome: Outcome) -> str:
-    return f"({outcome.score_change or 0.0:+,.3g})"
+    change = outcome.score_change or 0.0
+    return f"({change:+,.0f})" if abs(change) >= 100 else f"({change:+.3g})"
 
 
 def _allowed_drop(outcomes: Sequence[Outcome]) -> float | None:

@@ -73,7 +73,7 @@ def render_page(
         .render(
             release=release,
             created=created.replace("T", " ").replace("Z", " UTC"),
-            headline=total_line(ordered),
+            headline=total_line(ordered).replace(" -> ", " → "),
             totals=_totals(ordered),
             verdicts=Counter((model.verdict, model.tone) for model in models),
             attention=_attention(models),

@@ -28,8 +28,6 @@ _CANDIDATES = (
     Placed(9, -10, "left"),
     Placed(-9, 10, "right"),
     Placed(-9, -10, "right"),
-    Placed(0, 24, "center"),
-    Placed(0, -24, "center"),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ml.quantization.errors import SemanticError
 from ml.quantization.families.family import Component
 from ml.quantization.families.forest import kinds
 from ml.quantization.families.forest.decoding import decode_parts
@@ -17,7 +18,7 @@ from ml.quantization.graph import Array
 from ml.quantization.kernels import single_row, tree_sum
 from ml.quantization.kernels.pooled import PooledTrees
 from ml.quantization.kernels.tree_layout import Nodes, Shape, lay_out
-from ml.quantization.kernels.tree_sum import TreeSum
+from ml.quantization.kernels.tree_sum import Leaves, TreeSum
 
 Jobs: TypeAlias = int | None
 
@@ -49,11 +50,10 @@ NAN_CRITERIA = frozenset(
 
 
 class PackedForest:
-    """The trees of one component, decoded and checked.
+    """The trees of one component. Decoded they are only held until they are first laid out.
 
     Attributes
     ----------
-    trees : PooledTrees
     n_features : int
         Columns of the rows it is asked about.
     owner : str
@@ -61,6 +61,8 @@ class PackedForest:
     n_outputs : int
     n_classes : tuple of int
         One an output; 1 for regression.
+    n_trees, most_leaves, width : int
+        Number of trees, leaves of the largest, numbers in a leaf row.
     """
 
     def __init__(self, component: Component) -> None:
@@ -74,47 +76,61 @@ class PackedForest:
         self.n_classes = tuple(int(number) for number in numbers[2:]) if numbers else (1,)
         width = {"value": self.n_outputs * max(self.n_classes), "path": 1, "none": 0}[kind.leaf]
         fractions = kind.leaf == "value" and self.owner in kinds.CLASSIFIER_TREES
-        layout = Layout(own_features, width, self.n_outputs, fractions)
-        parts: Parts = {name: component[name] for name in PART_NAMES if name in component}
-        self.trees: PooledTrees = decode_parts(parts, layout, component.path)
+        self._layout = Layout(own_features, width, self.n_outputs, fractions)
+        self._held: PooledTrees | None = None
+        trees = self.decode()
+        self._held = trees
+        self.n_trees = len(trees.sizes)
+        self.most_leaves = (int(trees.sizes.max()) + 1) // 2
+        self.width = width
 
-    @property
-    def n_trees(self) -> int:
-        """Number of trees."""
-        return len(self.trees.sizes)
-
-    @property
-    def width(self) -> int:
-        """Numbers in a leaf row."""
-        return int(self.trees.rows.shape[1])
+    def decode(self) -> PooledTrees:
+        """The trees, checked. Those of the first time are handed out once."""
+        held, self._held = self._held, None
+        if held is not None:
+            return held
+        parts: Parts = {name: self.component[name] for name in PART_NAMES if name in self.component}
+        return decode_parts(parts, self._layout, self.component.path)
 
     def setting(self, name: str) -> Any:
         """A hyper-parameter that all trees share."""
         shared = self.component.get("tree_shared")
         return shared.get(name) if isinstance(shared, dict) else self.component.get(name)
 
-    @cached_property
-    def shape(self) -> Shape:
+    def shape(self, trees: PooledTrees) -> Shape:
         """The trees with features counted in the columns of the rows, thresholds in float32."""
-        trees = self.trees
         return Shape(
             trees.split,
             trees.sizes,
             trees.right,
-            trees.depth,
-            self._columns().astype(np.int32),
-            np.ascontiguousarray(trees.threshold, dtype=np.float32),
+            self._columns(trees).astype(np.uint32, copy=False),
+            np.asarray(trees.threshold, dtype=np.float32),
             trees.missing_left,
         )
 
-    def _columns(self) -> Array:
+    def leaves(self) -> Leaves:
+        """The trees with their leaf rows as they are."""
+        trees = self.decode()
+        return Leaves(self.shape(trees), trees.ids, trees.rows)
+
+    def _columns(self, trees: PooledTrees) -> Array:
         columns = self.component.get("tree_columns")
         if not isinstance(columns, np.ndarray) or self._sees_all():
-            return self.trees.feature
-        if columns.shape[0] != self.n_trees or columns.max(initial=0) >= self.n_features:
-            raise IndexError("columns beyond the rows")
-        tree = np.repeat(np.arange(self.n_trees), (self.trees.sizes - 1) // 2)
-        return columns[tree, self.trees.feature]
+            return trees.feature
+        if (
+            columns.ndim != 2
+            or columns.dtype.kind != "u"
+            or len(columns) != self.n_trees
+            or int(trees.feature.max(initial=0)) >= columns.shape[1]
+            or int(columns.max(initial=0)) >= self.n_features
+        ):
+            raise SemanticError(
+                "the columns of each tree",
+                where=f"{self.component.path}/tree_columns".lstrip("/"),
+                expected=f"columns below {self.n_features} for {self.n_trees} trees",
+            )
+        tree = np.repeat(np.arange(self.n_trees), trees.sizes // 2)
+        return np.asarray(columns[tree, trees.feature])
 
     def _sees_all(self) -> bool:
         # An isolation forest over all features does not look its members' columns up.
@@ -133,8 +149,8 @@ class PackedForest:
         return self._leaf_nodes(doubled=True)
 
     def _leaf_nodes(self, *, doubled: bool) -> Nodes | None:
-        numbers = self.trees.leaf_numbers
-        return lay_out(self.shape, numbers, self.n_features, doubled=doubled)
+        trees = self.decode()
+        return lay_out(self.shape(trees), trees.leaf_numbers, self.n_features, doubled=doubled)
 
     @cached_property
     def nan_allowed(self) -> bool:

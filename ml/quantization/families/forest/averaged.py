@@ -40,7 +40,7 @@ class AveragedTrees:
     def sums(self) -> TreeSum:
         """The trees, laid out."""
         forest = self.forest
-        return TreeSum(forest.shape, forest.trees.ids, forest.trees.rows, 1, forest.n_features)
+        return TreeSum(forest.leaves, 1, forest.n_features, forest.most_leaves)
 
     def mean(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """The mean leaf row: shape (n, n_outputs * most classes)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +17,7 @@ from ml.quantization.families.forest.answering import (
 )
 from ml.quantization.families.forest.losses import link_of, probabilities, raw_prior
 from ml.quantization.graph import Array
-from ml.quantization.kernels.tree_sum import TreeSum
+from ml.quantization.kernels.tree_sum import Leaves, TreeSum
 
 _DUMMY = "sklearn.dummy:"
 
@@ -37,8 +38,11 @@ class BoostedTrees:
     def sums(self) -> TreeSum:
         """The trees, laid out, with leaves already multiplied."""
         forest = self.forest
-        table = self.rate * forest.trees.rows
-        return TreeSum(forest.shape, forest.trees.ids, table, self.outputs, forest.n_features)
+        return TreeSum(self._leaves, self.outputs, forest.n_features, forest.most_leaves)
+
+    def _leaves(self) -> Leaves:
+        leaves = self.forest.leaves()
+        return replace(leaves, rows=self.rate * leaves.rows)
 
     def raw(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """Raw sums: shape (n, trees of an iteration)."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.quantization.families.family import Component
-from ml.quantization.families.forest.answering import PackedForest
 from ml.quantization.graph import Array
 from ml.quantization.kernels import binning
+from ml.quantization.kernels.pooled import PooledTrees
 from ml.quantization.kernels.tree_layout import Shape
 from ml.quantization.kernels.tree_pack import by_feature, rank_thresholds
 
@@ -26,8 +26,6 @@ class Coding:
         Numerical features that are looked at, and their sorted thresholds: `binning.pad_table`.
     category_columns, left, known, missing_left
         One entry for each different categorical split.
-    shape : Shape
-        The trees over the coded columns.
     """
 
     columns: Array
@@ -38,7 +36,6 @@ class Coding:
     left: Array
     known: Array
     missing_left: Array
-    shape: Shape
 
     @property
     def width(self) -> int:
@@ -98,17 +95,16 @@ def known_categories(component: Component) -> dict[int, Array]:
     return {int(at): np.asarray(edges[at]) for at in np.flatnonzero(flags)}
 
 
-def make_coding(forest: PackedForest, known: dict[int, Array]) -> Coding:
+def make_coding(trees: PooledTrees, known: dict[int, Array]) -> tuple[Coding, Shape]:
     """The coding of a model's rows, and its trees over the coded columns."""
-    trees = forest.trees
-    feature = trees.feature
+    feature = trees.feature.astype(np.int64)
     categorical = (
         trees.categorical if trees.categorical is not None else np.zeros(feature.size, dtype=bool)
     )
     numeric = ~categorical
     columns, place = np.unique(feature[numeric], return_inverse=True)
     table, sizes, ranks = _tables(place.reshape(-1), trees.threshold[numeric], len(columns))
-    coded_feature = np.empty(feature.size, dtype=np.int32)
+    coded_feature = np.empty(feature.size, dtype=np.uint32)
     coded_threshold = np.full(feature.size, 0.5, dtype=np.float32)
     coded_feature[numeric] = place.reshape(-1)
     coded_threshold[numeric] = ranks
@@ -123,24 +119,24 @@ def make_coding(forest: PackedForest, known: dict[int, Array]) -> Coding:
     seen = np.zeros((len(distinct), CATEGORIES), dtype=np.uint8)
     for row, at in enumerate(distinct[:, 0].tolist()):
         seen[row, known[at].astype(np.int64)] = 1
-    return Coding(
+    coding = Coding(
         columns,
         *binning.pad_table(table, sizes),
         np.ascontiguousarray(distinct[:, 0]),
         np.unpackbits(bits, axis=1, bitorder="little").reshape(-1, CATEGORIES),
         seen,
         distinct[:, 1].astype(np.uint8),
-        Shape(
-            trees.split,
-            trees.sizes,
-            trees.right,
-            trees.depth,
-            coded_feature,
-            coded_threshold,
-            # A categorical column never holds NaN: where it goes is decided in coding.
-            lambda: trees.missing_left() & numeric,
-        ),
     )
+    shape = Shape(
+        trees.split,
+        trees.sizes,
+        trees.right,
+        coded_feature,
+        coded_threshold,
+        # A categorical column never holds NaN: where it goes is decided in coding.
+        lambda: trees.missing_left() & numeric,
+    )
+    return coding, shape
 
 
 def _tables(place: Array, threshold: Array, count: int) -> tuple[Array, Array, Array]:

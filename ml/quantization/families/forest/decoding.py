@@ -22,9 +22,9 @@ from ml.quantization.kernels.pooled import PooledTrees
 from ml.quantization.kernels.topology import shape, tree_starts
 from ml.quantization.kernels.tree_pack import (
     Ranked,
-    by_feature,
     count_seconds,
     divide_counts,
+    from_feature_order,
     unpair_siblings,
     unrank_thresholds,
 )
@@ -45,7 +45,7 @@ def decode_parts(parts: Parts, layout: Layout, path: str = "") -> PooledTrees:
     if formed is None:
         read.refuse("tree_splits", f"bits that close {n_trees} trees")
     n_splits = int(flags.sum())
-    feature = read.array("tree_features", (n_splits,), "u").astype(np.int64)
+    feature = read.array("tree_features", (n_splits,), "u").astype(np.uint32)
     if feature.size and int(feature.max()) >= layout.n_features:
         read.refuse("tree_features", f"features below {layout.n_features}")
     categorical = bitsets = None
@@ -72,9 +72,9 @@ def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
     parts, layout = read.parts, read.layout
     n_leaves = int(flags.size - flags.sum())
     if layout.width == 0:
-        return np.zeros((1, 0)), np.zeros(n_leaves, dtype=np.int64)
+        return np.zeros((1, 0)), np.zeros(n_leaves, dtype=np.uint32)
     if "tree_codes" in parts:
-        return _decode_codes(read, flags), np.arange(n_leaves)
+        return _decode_codes(read, flags), np.arange(n_leaves, dtype=np.uint32)
     name = "tree_counts" if "tree_counts" in parts else "tree_rows"
     held = read.array(name, (None, layout.width), "u" if name == "tree_counts" else "f")
     if name == "tree_counts":
@@ -90,10 +90,10 @@ def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
             read.refuse("tree_leaves", f"rows below {len(rows)}")
         return rows, unpair_siblings(held_ids, distances, flags, len(rows))
     if len(rows) == 1:
-        return rows, np.zeros(n_leaves, dtype=np.int64)
+        return rows, np.zeros(n_leaves, dtype=np.uint32)
     if len(rows) != n_leaves:
         read.refuse(name, f"one row a leaf ({n_leaves})")
-    return rows, np.arange(n_leaves)
+    return rows, np.arange(n_leaves, dtype=np.uint32)
 
 
 def _decode_codes(read: _Reader, flags: Array) -> Array:
@@ -118,9 +118,7 @@ def _decode_thresholds(read: _Reader, feature: Array) -> Array:
     if "tree_ranks" not in read.parts:
         if held.size != feature.size:
             read.refuse("tree_thresholds", f"one a split ({feature.size})")
-        threshold = np.empty_like(held)
-        threshold[by_feature(feature)] = held
-        return threshold
+        return from_feature_order(np.array(held), feature)
     sizes = read.array("tree_table_sizes", (None,), "u")
     ranks = read.array("tree_ranks", feature.shape, "u")
     found = unrank_thresholds(feature, Ranked(held, sizes, ranks))
@@ -130,7 +128,7 @@ def _decode_thresholds(read: _Reader, feature: Array) -> Array:
 
 
 def _decode_missing(
-    read: _Reader, flags: Array, formed: tuple[Array, Array, Array]
+    read: _Reader, flags: Array, formed: tuple[Array, Array]
 ) -> Callable[[], Array]:
     n_splits = int(np.count_nonzero(flags))
     same = read.parts.get(MISSING_LEFT)
@@ -146,9 +144,9 @@ def _decode_missing(
     return decode
 
 
-def _decode_order(read: _Reader, flags: Array, formed: tuple[Array, Array, Array]) -> Array:
+def _decode_order(read: _Reader, flags: Array, formed: tuple[Array, Array]) -> Array:
     """The number of each node, from those of the children; each tree's root is 0."""
-    sizes, right, _ = formed
+    sizes, right = formed
     starts = tree_starts(sizes)
     inner = np.flatnonzero(flags)
     base = np.repeat(starts[:-1], sizes)[inner]

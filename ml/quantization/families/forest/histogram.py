@@ -25,7 +25,7 @@ from ml.quantization.families.forest.losses import inverse_link, link_of, probab
 from ml.quantization.graph import Array
 from ml.quantization.kernels import binning, single_row, tree_sum
 from ml.quantization.kernels.binning import GROUP
-from ml.quantization.kernels.tree_sum import TreeSum
+from ml.quantization.kernels.tree_sum import Leaves, TreeSum
 
 
 class HistogramTrees:
@@ -40,18 +40,32 @@ class HistogramTrees:
         baseline = np.asarray(component["_baseline_prediction"], dtype=np.float64)
         self.start = np.zeros((1, self.outputs)) + baseline.reshape(1, -1)
         self.encoder = read_encoder(component)
+        self.known = known_categories(component)
+        self._held: Leaves | None = None
         self.gaps = False  # whether a row with missing values has been seen
 
     @cached_property
     def coding(self) -> Coding:
         """The coding of rows."""
-        return make_coding(self.forest, known_categories(self.component))
+        leaves, coding = self._decode()
+        self._held = leaves
+        return coding
 
     @cached_property
     def sums(self) -> TreeSum:
         """The trees, laid out."""
-        trees, coding = self.forest.trees, self.coding
-        return TreeSum(coding.shape, trees.ids, trees.rows, self.outputs, coding.width)
+        width, most = self.coding.width, self.forest.most_leaves
+        return TreeSum(self._leaves, self.outputs, width, most)
+
+    def _leaves(self) -> Leaves:
+        """The trees over the coded columns; those that came with the coding only once."""
+        held, self._held = self._held, None
+        return held if held is not None else self._decode()[0]
+
+    def _decode(self) -> tuple[Leaves, Coding]:
+        trees = self.forest.decode()
+        coding, shape = make_coding(trees, self.known)
+        return Leaves(shape, trees.ids, trees.rows), coding
 
     def raw(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """Raw sums: shape (n, trees of an iteration), in Fortran order as scikit-learn has them."""

@@ -14,7 +14,7 @@ from ml.quantization.families.forest.answering import (
     threads,
 )
 from ml.quantization.graph import Array
-from ml.quantization.kernels.tree_sum import TreeSum
+from ml.quantization.kernels.tree_sum import Leaves, TreeSum
 
 
 class IsolationTrees:
@@ -30,12 +30,14 @@ class IsolationTrees:
     @cached_property
     def sums(self) -> TreeSum:
         """The trees, laid out, with a path length at each leaf."""
-        trees = self.forest.trees
+        return TreeSum(self._leaves, 1, self.forest.n_features, self.forest.most_leaves)
+
+    def _leaves(self) -> Leaves:
+        trees = self.forest.decode()
         depth = trees.depth[trees.split == 0] + np.int64(1)
         lengths = depth + trees.rows[trees.ids, 0] - 1.0
         ids = np.arange(len(lengths))
-        table = lengths.reshape(-1, 1)
-        return TreeSum(self.forest.shape, ids, table, 1, self.forest.n_features)
+        return Leaves(self.forest.shape(trees), ids, lengths.reshape(-1, 1))
 
     def score_samples(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Minus the anomaly score."""

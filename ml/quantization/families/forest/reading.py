@@ -246,11 +246,11 @@ def _pool(
     formed = shape(flags, len(order.sizes))
     if formed is None:
         return None
-    ids = np.arange(len(rows), dtype=np.int64)
+    ids = np.arange(len(rows), dtype=np.uint32)
     return PooledTrees(
         flags,
         *formed,
-        feature,
+        feature.astype(np.uint32),
         threshold,
         lambda: missing_left,
         rows,

@@ -19,7 +19,7 @@ from ml.quantization.families.forest.losses import softmax
 from ml.quantization.graph import Array
 from ml.quantization.kernels import tree_sum
 from ml.quantization.kernels.tree_layout import Nodes, lay_out
-from ml.quantization.kernels.tree_sum import TreeSum
+from ml.quantization.kernels.tree_sum import Leaves, TreeSum
 
 
 class VotingTrees:
@@ -34,14 +34,16 @@ class VotingTrees:
     @cached_property
     def sums(self) -> TreeSum:
         """The trees, laid out, with the votes of each at its leaves."""
-        trees, count = self.forest.trees, len(self.classes)
+        return TreeSum(self._leaves, 1, self.forest.n_features, self.forest.most_leaves)
+
+    def _leaves(self) -> Leaves:
+        trees, count = self.forest.decode(), len(self.classes)
         per_tree = (trees.sizes + 1) // 2
         weight = np.repeat(self.weights[: len(per_tree)], per_tree)
         chosen = trees.rows.argmax(axis=1)[trees.ids]
         votes = np.repeat((-1 / (count - 1) * weight)[:, np.newaxis], count, axis=1)
         votes[np.arange(len(chosen)), chosen] = weight
-        ids = np.arange(len(chosen))
-        return TreeSum(self.forest.shape, ids, votes, 1, self.forest.n_features)
+        return Leaves(self.forest.shape(trees), np.arange(len(chosen)), votes)
 
     def decision_function(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Weighted votes: (n,) for two classes."""
@@ -91,19 +93,21 @@ class MedianTrees:
         self.weights: Array = component["estimator_weights_"]
 
     @cached_property
-    def nodes(self) -> Nodes | None:
-        """The trees, laid out, with the row of each leaf."""
-        forest = self.forest
-        return lay_out(forest.shape, forest.trees.ids, forest.n_features, doubled=False)
+    def made(self) -> tuple[Nodes | None, Array]:
+        """The trees, laid out, and the values that their leaves name."""
+        leaves = self.forest.leaves()
+        nodes = lay_out(leaves.shape, leaves.payload, self.forest.n_features, doubled=False)
+        return nodes, leaves.rows[:, 0]
 
     def predict(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The value up to which half of the weight lies."""
         prepared = float_rows(rows, nan_allowed=False)
-        if prepared is None or self.nodes is None:
+        nodes, leaf_values = self.made
+        if prepared is None or nodes is None:
             return None
         jobs = threads(n_jobs, self.component)
-        reached = tree_sum.payloads(self.nodes, prepared[0], len(rows), jobs)
-        values = self.forest.trees.rows[:, 0][reached]
+        reached = tree_sum.payloads(nodes, prepared[0], len(rows), jobs)
+        values = leaf_values[reached]
         order = np.argsort(values, axis=1)
         cumulated = np.cumsum(self.weights[order], axis=1)
         above = cumulated >= 0.5 * cumulated[:, -1][:, np.newaxis]

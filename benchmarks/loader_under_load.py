@@ -1,0 +1,42 @@
+"""A loader under load: 8 threads predicting while releases are switched, damaged and removed.
+
+python -m benchmarks.loader_under_load [seconds] [switches a minute]
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.models.load import serve_under_load
+
+
+def main() -> None:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    switches = float(sys.argv[2]) if len(sys.argv) > 2 else 200.0
+    logging.getLogger("ml.models").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="load-") as directory:
+        figures = serve_under_load(Path(directory), seconds=seconds, switches_a_minute=switches)
+    record = {
+        "threads": 8,
+        "seconds": round(figures.seconds, 1),
+        "requests": figures.calls,
+        "requests_a_second": round(figures.calls / figures.seconds),
+        "rows_a_request": 40,
+        "switches": figures.switches,
+        "releases_seen": sorted(figures.seen),
+        "wrong_answers": figures.wrong,
+        "exceptions": len(figures.errors),
+        "rss_growth_mib": round(figures.rss_growth_bytes / (1 << 20), 1),
+        "descriptor_growth": figures.descriptor_growth,
+    }
+    print(json.dumps(record, indent=1))
+    path = Path(__file__).parent / "results" / "loader_under_load.json"
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""docs/estimators.md, from what the tests of this package prove.
+
+Run as `python -m tests.estimators.write_docs` after scikit-learn or a family has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from sklearn.utils import all_estimators
+
+from ml.quantization.families import all_families, family_of
+from tests.estimators.fitted import CANNOT, estimator_names
+
+PATH = Path(__file__).parents[2] / "docs" / "estimators.md"
+
+_TEXT = """\
+# Which estimators
+
+Every estimator that `sklearn.utils.all_estimators()` yields in scikit-learn 1.9 is fitted on
+simple data, quantized by the exact recipe, written to a file and read back. Of {total} estimators,
+**{proven}** answer with the same bits afterwards, both as the quantized model that `ml.load` gives
+and as the estimator that its `restore()` gives (`tests/estimators/test_exact.py`).
+
+At 8 and 16 bits each of them goes through the whole pipeline: child process, artifact, evaluation
+of the written file, gate. Each is published, found to gain nothing, or falls back to its original
+with the reason; none crashes, and none is left alone silently (`tests/estimators/test_depths.py`;
+`make test` takes a third of them at 8 bits, `make test-all` all of them at every depth).
+
+Meta-estimators, pipelines, models in dicts, lists, tuples and objects of your own are in
+`tests/estimators/test_composites.py` and `test_containers.py`.
+
+This page is written by `python -m tests.estimators.write_docs`, and a test holds it to be current.
+
+## Those that cannot
+
+{cannot}
+
+## By family
+
+The family says what the arrays of a model mean, and so which of them may be rounded. A model of
+families inside a model that no family knows is treated part by part: the trees of a voting
+classifier are trees. `generic` rounds floating-point arrays by the recipe and keeps everything else
+exact; its verdict is the gate's.
+
+| family | estimators |
+|---|---|
+{families}
+"""
+
+
+def document() -> str:
+    """The page as it should be."""
+    names = estimator_names()
+    return _TEXT.format(
+        total=len(names) + len(CANNOT),
+        proven=len(names),
+        cannot=_cannot(),
+        families="\n".join(_families()),
+    )
+
+
+def _cannot() -> str:
+    if not CANNOT:
+        return "None."
+    rows = [f"| {name} | {reason} |" for name, reason in sorted(CANNOT.items())]
+    return "\n".join(["| estimator | why |", "|---|---|", *rows])
+
+
+def _families() -> Iterator[str]:
+    order = [family.name for family in all_families() if family.name != "generic"] + ["generic"]
+    owned = [
+        (order.index(family_of(f"{cls.__module__}:{cls.__qualname__}").name), name)
+        for name, cls in all_estimators()
+        if name not in CANNOT
+    ]
+    for position, group in groupby(sorted(owned), key=lambda pair: pair[0]):
+        yield f"| {order[position]} | {', '.join(name for _, name in group)} |"
+
+
+if __name__ == "__main__":
+    PATH.write_text(document(), encoding="utf-8")
