@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
 
@@ -110,7 +111,17 @@ def process_shards(
 
 
 def _submit(shard: list[dict[str, Any]], runner: TaskRunner[Any]) -> PrefectDaskFuture[Any]:
-    return runner.submit(quantize_shard, {"shard": describe_shard(shard)})
+    with _shared_server():
+        return runner.submit(quantize_shard, {"shard": describe_shard(shard)})
+
+
+@contextmanager
+def _shared_server() -> Iterator[None]:
+    """Tasks report to the server of this run; else each worker would start an embedded one."""
+    with get_client(sync_client=True) as client:
+        address = str(client.api_url)
+    with temporary_settings({PREFECT_API_URL: address}):
+        yield
 
 
 def _ended(future: PrefectDaskFuture[Any]) -> list[dict[str, Any]] | BaseException:

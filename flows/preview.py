@@ -22,7 +22,7 @@ def preview(config: RunConfig) -> list[str]:
     QuantizationError
         As `plan_batch`.
     """
-    with mirrored(config):
+    with mirrored(config, push=False):
         plan = plan_batch(config)
         return [*_lines(plan, find_release(config.output_path)), _total(plan)]
 

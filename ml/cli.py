@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml.quantization.errors import ConfigError, PathRefused, QuantizationError
 from ml.quantization.outcome import Outcome
 from ml.quantization.recipe import BIT_DEPTHS
+
+if TYPE_CHECKING:
+    from ml.quantization.config import RunConfig
 
 ALL_WELL, FELL_SHORT, BAD_USAGE = 0, 1, 2
 
@@ -105,8 +108,6 @@ def _complain(error: QuantizationError, code: int) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from ml.quantization.batch import run_batch, summarise
     from ml.quantization.config_file import load_config
-    from ml.quantization.discovery import discover
-    from ml.quantization.jobs import check_directories
     from ml.quantization.report import print_table
 
     config = load_config(
@@ -129,15 +130,8 @@ def _run(arguments: argparse.Namespace) -> int:
             "n_workers": _whole(arguments.workers),
         },
     )
-    check_directories(config)
-    found = discover(config.model_path, config.output_path)
-    if not found.models and not found.refused:
-        raise ConfigError(
-            "no models found",
-            where=str(config.model_path),
-            expected="files ending in .pkl, .pickle, .joblib or .sav",
-            do="put models there, or name another directory with --model-dir",
-        )
+    if config.model_url is None:  # else its mirror is filled when the run begins
+        _check_models(config)
     with _progress_bar(quiet=arguments.json) as progress:
         result = run_batch(config, progress=progress)
     code = FELL_SHORT if result.shortfalls(strict=config.strict) else ALL_WELL
@@ -158,6 +152,21 @@ def _run(arguments: argparse.Namespace) -> int:
         print_table(result.outcomes)
         print(f"Release {result.release.number} in {_shown(config.output_path)}")
     return code
+
+
+def _check_models(config: RunConfig) -> None:
+    from ml.quantization.discovery import discover
+    from ml.quantization.jobs import check_directories
+
+    check_directories(config)
+    found = discover(config.model_path, config.output_path)
+    if not found.models and not found.refused:
+        raise ConfigError(
+            "no models found",
+            where=str(config.model_path),
+            expected="files ending in .pkl, .pickle, .joblib or .sav",
+            do="put models there, or name another directory with --model-dir",
+        )
 
 
 def _whole(text: str | None) -> object:

@@ -125,7 +125,7 @@ def test_the_caller_wins_over_the_environment_over_the_file_over_defaults(tmp_pa
 
 MISTAKES = {
     "bit_dept: 8": "unknown key `bit_dept`; did you mean `bit_depth`?.",
-    "zzz: 8": "unknown key `zzz`; expected one of bit_depth, calibration_rows,",
+    "zzz: 8": "unknown key `zzz`; expected one of bit_depth, cache_dir, calibration_rows,",
     "gate: {alowed_drop: 1}": "unknown key `gate/alowed_drop`; did you mean `allowed_drop`?.",
     "limits: {node: 1}": "unknown key `limits/node`; did you mean `nodes`?.",
     "overrides: [{match: a, bits: 8}]": "unknown key `overrides/0/bits`",
@@ -198,3 +198,10 @@ def test_the_configurations_of_this_project_are_valid(path: Path) -> None:
 def test_a_configuration_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         RunConfig().force = True  # type: ignore[misc]
+
+
+def test_a_scheduler_needs_its_task_runner() -> None:
+    with pytest.raises(ConfigError, match="`scheduler_address` is for a cluster; set"):
+        load_config(given={"scheduler_address": "tcp://127.0.0.1:8786"}, environ={})
+    with pytest.raises(ConfigError, match="`task_runner` cannot be used; expected 'threads' or"):
+        load_config(given={"task_runner": "slurm"}, environ={})

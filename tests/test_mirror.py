@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from ml.cli import main
 from ml.models.model_loader import ModelLoader
 from ml.quantization import lease, mirror
 from ml.quantization.batch import run_batch
@@ -32,6 +33,7 @@ from ml.quantization.errors import (
     ReleaseLocked,
     StorageError,
 )
+from ml.quantization.jobs import plan_batch
 from ml.quantization.lease import held
 from ml.quantization.mirror import mirrored
 from ml.quantization.publish import rollback
@@ -269,6 +271,25 @@ def test_a_release_is_brought_back(bucket: Bucket, tmp_path: Path) -> None:
         rollback(config.output_path, 1)
     assert bucket.manifest()["rollback_of"] == 1
     assert bucket.get("quantized/a.qma") == first and bucket.is_whole()
+
+
+def test_who_only_looks_pushes_nothing(bucket: Bucket) -> None:
+    bucket.run()
+    bucket.put("b.pkl", "another model b")
+    config = bucket.config()
+    before = bucket.files()
+    with mirrored(config, push=False):
+        assert [job.name for job in plan_batch(config).jobs] == ["b"]
+        (config.output_path / "summary.md").write_text("changed")
+    assert bucket.files() == before
+    assert bucket.get("quantized/summary.md") != b"changed"
+
+
+def test_the_command_line_takes_urls(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model-dir", bucket.url, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["published_models"] == 3
+    assert bucket.is_whole()
+    assert main(["--model-dir", f"{bucket.url}/nothing"]) == 2
 
 
 def test_names_that_no_file_can_have_are_passed_over(

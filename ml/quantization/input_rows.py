@@ -68,6 +68,8 @@ def intake_of(view: View, lowered: Lowered) -> Intake:
     asked = first.type.rpartition(":")[2].rpartition(".")[2]
     if lowered.input == "text":
         return Intake(_documents, None, asked)
+    if lowered.input == "table":
+        return Intake(_table, None, asked)
     held = first.get("feature_names_in_")
     names = None if held is None else [str(name) for name in held]
     width = lowered.n_features
@@ -106,6 +108,13 @@ def _documents(X: Any) -> list[str] | None:
         return None
     documents = X if isinstance(X, list) else list(X)
     return documents if all(type(text) is str for text in documents) else None
+
+
+def _table(X: Any) -> Any:
+    """A table of numpy columns, each name once; its columns are looked up by name."""
+    if not hasattr(X, "to_numpy") or not hasattr(X, "iloc") or getattr(X, "ndim", 0) != 2:
+        return None
+    return X if len(X) and X.columns.is_unique else None
 
 
 def _from_list(X: list[Any]) -> Array | None:

@@ -52,7 +52,7 @@ Index = dict[str, _Seen]
 
 
 @contextmanager
-def mirrored(config: RunConfig, *, all_objects: bool = False) -> Iterator[None]:
+def mirrored(config: RunConfig, *, all_objects: bool = False, push: bool = True) -> Iterator[None]:
     """The directories of `config` are here; what becomes of the release is there afterwards.
 
     Does nothing for local directories. When the block raises, nothing is pushed.
@@ -61,6 +61,8 @@ def mirrored(config: RunConfig, *, all_objects: bool = False) -> Iterator[None]:
     ----------
     all_objects : bool
         Also mirror the artifacts of earlier releases, for rolling back.
+    push : bool
+        False: only to look; the output directory is locked all the same.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def mirrored(config: RunConfig, *, all_objects: bool = False) -> Iterator[None]:
         if output is not None:
             _pull_release(output, config.output_path, all_objects=all_objects)
         yield
-        if output is not None:
+        if output is not None and push:
             _push_release(output, config.output_path)
 
 

@@ -33,8 +33,8 @@ from ml.quantization.evaluation import Evaluation, Verdict, decide, evaluate
 from ml.quantization.evaluation.latency import Latency
 from ml.quantization.graph import ModelGraph, array_paths, model_type
 from ml.quantization.heldout import HeldOut
+from ml.quantization.loading.handover import Inspection
 from ml.quantization.loading.inspection import (
-    Inspection,
     InspectionRequest,
     inspect_file,
     needs_target,

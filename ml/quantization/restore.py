@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.quantization.boosters import refusals
 from ml.quantization.codecs.strings import decode_strings
 from ml.quantization.errors import (
     EnvironmentMismatch,
@@ -323,7 +324,7 @@ def _set_state(made: Any, state: Any, path: str) -> None:
                 setattr(made, name, value)
         else:
             vars(made).update(state)
-    except MISFITS as error:
+    except (*MISFITS, *refusals()) as error:
         raise EnvironmentMismatch(
             f"{type(made).__qualname__} does not take this state",
             where=path,

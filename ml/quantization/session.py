@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,17 @@ def quantize_live_model(
         sklearn_version=sklearn.__version__,
         surfaces=find_surfaces(model),
     )
-    return _quantized(held.graph, origin, recipe, trust, grams, limits)
+    notes = (*held.graph.notes, *_old_format_notes(model))
+    return _quantized(replace(held.graph, notes=notes), origin, recipe, trust, grams, limits)
+
+
+def _old_format_notes(model: Any) -> tuple[str, ...]:
+    """What is put right in trees that the caller loaded from an old file."""
+    if "sklearn.tree._tree" not in sys.modules:
+        return ()
+    from ml.quantization.rescued_trees import old_format_notes
+
+    return old_format_notes(model)
 
 
 def quantize_pickle(

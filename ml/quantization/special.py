@@ -1,6 +1,6 @@
 """Classes that are not made by `__new__` and state.
 
-numpy's generators and masked arrays, and partials of functions that models may hold.
+numpy's generators and masked arrays, LightGBM's boosters, and partials of functions that models may hold.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.quantization.boosters import LIGHTGBM_BOOSTER, make_booster
 from ml.quantization.errors import SemanticError, UntrustedTypeError
 from ml.quantization.graph import NameNode, ObjectNode, attributes
 from ml.quantization.loading.trust import TrustPolicy
@@ -97,6 +98,7 @@ def make_partial(node: ObjectNode, state: Any, trust: TrustPolicy, path: str) ->
 
 
 SPECIAL: dict[str, Callable[[Any, str], Any]] = {
+    LIGHTGBM_BOOSTER: make_booster,
     "numpy.random.mtrand:RandomState": _random_state,
     "numpy.random._generator:Generator": _generator,
     "numpy.ma:MaskedArray": _masked,

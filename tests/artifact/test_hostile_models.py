@@ -5,6 +5,8 @@ The number in a name is the case's in the list of bad inputs that the project an
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from ml.quantization.errors import (
 from ml.quantization.predictor import load
 from tests.artifact import models
 from tests.artifact.forge import Forged, edited
-from tests.artifact.models import array_at, with_array
+from tests.artifact.models import array_at, made, with_array
 from tests.artifact.refusals import (
     Manifest,
     changed,
@@ -171,3 +173,63 @@ def test_a_packed_vocabulary_that_contradicts_itself(part: str) -> None:
         with pytest.raises(SemanticError):
             load(hostile)
         refuses_to_make(hostile)
+
+
+def last_items_removed(node: Any, name: str) -> bool:
+    """Take the last item off the state of the first object of a class; whether there was one."""
+    if not isinstance(node, list) or not node:
+        return False
+    if node[0] == "o" and node[1].endswith(name):
+        node[3].pop()
+        return True
+    return any(last_items_removed(item, name) for item in node)
+
+
+@pytest.mark.parametrize("items", [1, 2])
+def test_42_a_search_tree_without_a_metric(items: int) -> None:
+    forged = Forged.of(models.neighbors_file("kd_tree"))
+    for _ in range(items):
+        assert last_items_removed(forged.manifest["graph"], ":KDTree")
+    refuses_to_make(forged.data())
+
+
+def test_42_a_metric_for_fewer_columns() -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    weights = {"V": np.arange(1.0, 7.0)}
+    model = NearestNeighbors(algorithm="ball_tree", metric="seuclidean", metric_params=weights)
+    data = models.file_of(model.fit(models.rows()))
+    path = "_tree/state/11/state/1"
+    made(data)
+    refuses_to_make(with_array(data, path, np.array([1.0])))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [("coo", "m/coords/1"), ("bsr", "m/indices"), ("csc", "m/indices")]
+)
+def test_41_other_sparse_matrices(kind: str, path: str) -> None:
+    from scipy import sparse
+
+    dense = np.where(models.rows() > 1, models.rows(), 0.0)
+    data = models.file_of({"m": getattr(sparse, f"{kind}_array")(dense)})
+    assert made(data)["m"].toarray().tolist() == dense.tolist()
+    refuses_to_make(changed(data, path, 2, 1000))
+    refuses_to_make(changed(data, path, 2, -1))
+
+
+def test_41_rows_as_lists() -> None:
+    from scipy import sparse
+
+    data = models.file_of({"m": sparse.lil_array(np.eye(4))})
+    assert made(data)["m"].toarray().tolist() == np.eye(4).tolist()
+
+    def change(node: Any) -> None:
+        if isinstance(node, list):
+            if node == ["l", 3]:
+                node[1] = 4
+            for item in node:
+                change(item)
+
+    forged = Forged.of(data)
+    change(forged.manifest["graph"])
+    refuses_to_make(forged.data())

@@ -342,3 +342,19 @@ def test_channel_axes_that_the_array_does_not_have() -> None:
 def test_importance_that_does_not_fit(importance: Array) -> None:
     with pytest.raises(SchemeError, match="importance of each element; expected finite numbers"):
         quantize_array(np.ones(3), Codebook(4), WEIGHT, importance=importance)
+
+
+def test_weights_may_be_listed_in_the_smaller_order() -> None:
+    rng = np.random.default_rng(0)
+    weights = np.tile(rng.normal(size=4000), (20, 1))
+    weights[:, ::7] += rng.normal(size=(20, 572))
+    slot = Slot(Role.WEIGHT, channel_axis=0)
+    for array in (weights, np.asfortranarray(weights)):
+        own = quantize_array(array, Affine(8), slot)
+        free = quantize_array(array, Affine(8), slot, either_order=True)
+        assert free.order == "F" and own.order == ("C" if array.flags.c_contiguous else "F")
+        assert np.array_equal(dequantize_array(free), dequantize_array(own))
+        exact = quantize_array(array, Exact(), slot, either_order=True)
+        assert exact.order == own.order
+    vectors = Slot(Role.SUPPORT, channel_axis=0)
+    assert quantize_array(weights, Affine(8), vectors, either_order=True).order == "C"

@@ -62,7 +62,7 @@ class Case:
     def is_numeric(self) -> bool:
         """Whether the rows are a matrix of numbers."""
         rows = self.example.rows
-        return isinstance(rows, np.ndarray) and rows.dtype.kind in "iuf"
+        return isinstance(rows, np.ndarray) and rows.dtype.kind in "iuf" and rows.ndim == 2
 
 
 @cache
@@ -302,7 +302,7 @@ OTHER_ROWS: dict[str, Callable[[Any], Any]] = {
 
 def _with_value(rows: Any, value: float) -> Any:
     copy = np.array(rows[:5], dtype=np.float64)
-    copy[2, 1] = value
+    copy[2, -1] = value
     return copy
 
 
@@ -312,7 +312,8 @@ def _many(rows: Any) -> Any:
     if isinstance(rows, list):
         return rows * times
     count = rows.shape[0]
-    return rows[np.resize(np.arange(count), count * times)]
+    many = np.resize(np.arange(count), count * times)
+    return rows.iloc[many] if isinstance(rows, pd.DataFrame) else rows[many]
 
 
 # Comparing --------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from ml.quantization.errors import DroppedAttribute, SemanticError
 from ml.quantization.families import Lowered
-from ml.quantization.families.forest import coarsen, packing, unpack
+from ml.quantization.families.forest import coarsen, unpack
 from ml.quantization.families.forest.kinds import KINDS
 from ml.quantization.graph import (
     ArrayNode,
@@ -33,7 +33,7 @@ from ml.quantization.graph import (
 from ml.quantization.loading.capture import capture
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.prepare import prepare_graph
-from ml.quantization.rescued_trees import rescuing_tree, upgrade_nodes
+from ml.quantization.rescued_trees import rescuing_tree
 from ml.quantization.restore import restore
 from ml.quantization.view import Context, View
 
@@ -521,21 +521,10 @@ def old_format(model: Any) -> tuple[ModelGraph, Any]:
 def test_forests_of_the_old_format_answer_as_they_did(model: Any) -> None:
     rows, labels = classes_data()
     model.fit(rows, labels)
-    graph, arrays = old_format(model)
-    assert isinstance(graph.root, ObjectNode)
-    notes = packing.old_format_notes(graph.root, arrays)
-    assert len(notes) == 2
-    assert "class counts" in notes[1]
+    graph, _ = old_format(model)
     again = prepare_graph(graph).graph
     assert same_bits(model.predict_proba(rows), restored(again).predict_proba(rows))
     assert same_bits(model.predict_proba(rows), lowered(again).methods["predict_proba"](rows))
-
-
-def test_the_present_format_has_nothing_to_say() -> None:
-    model = ensemble.RandomForestClassifier(3, random_state=0).fit(*classes_data())
-    graph = capture(model, TRUST)
-    assert isinstance(graph.root, ObjectNode)
-    assert packing.old_format_notes(graph.root, Arrays(graph.arrays)) == ()
 
 
 def test_an_old_tree_loads_through_the_rescuing_class() -> None:
@@ -552,8 +541,6 @@ def test_an_old_tree_loads_through_the_rescuing_class() -> None:
     assert same_bits(model.predict_proba(rows), expected)
     graph = packed_graph(model)
     assert same_bits(restored(graph).predict_proba(rows), expected)
-    other = old.astype([(f"x{n}", old.dtype[n]) for n in range(len(old.dtype))])
-    assert upgrade_nodes(other) is other
 
 
 # 8 and 16 bits ----------------------------------------------------------------------------

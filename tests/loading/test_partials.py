@@ -167,6 +167,8 @@ def partial_node(**parts: Node) -> ObjectNode:
 
 NO_KEYWORDS = DictNode(SequenceNode("list", ()), SequenceNode("list", ()))
 CLIP = NameNode("numpy:clip")
+RECONSTRUCTOR = NameNode("numpy._core.multiarray:_reconstruct")
+CLASS = NameNode("sklearn.tree._classes:DecisionTreeClassifier")
 
 
 @pytest.mark.parametrize(
@@ -174,12 +176,12 @@ CLIP = NameNode("numpy:clip")
     [
         (partial_node(func=NameNode("os:system"), keywords=NO_KEYWORDS), UntrustedTypeError),
         (
-            partial_node(func=NameNode("numpy._core.multiarray:_reconstruct"), keywords=NO_KEYWORDS),
+            partial_node(func=RECONSTRUCTOR, keywords=NO_KEYWORDS),
             UntrustedTypeError,
         ),
         (
             partial_node(
-                func=NameNode("sklearn.tree._classes:DecisionTreeClassifier"), keywords=NO_KEYWORDS
+                func=CLASS, keywords=NO_KEYWORDS
             ),
             UntrustedTypeError,
         ),

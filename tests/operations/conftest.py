@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -56,14 +57,22 @@ class Operations:
                 self._arrived.wait(left)
 
 
-def last_run(client: SyncPrefectClient) -> FlowRun:
-    """The run that began last; the nightly ones of the next days are not meant."""
+def begun_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """The runs that have begun, the last one first; the nightly ones to come are not meant."""
     begun = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=[StateType.SCHEDULED]))
     )
-    return client.read_flow_runs(
-        flow_run_filter=begun, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1
-    )[0]
+    return client.read_flow_runs(flow_run_filter=begun, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
+
+
+def last_run(client: SyncPrefectClient) -> FlowRun:
+    """The run that began last."""
+    return begun_runs(client)[0]
+
+
+def new_run(client: SyncPrefectClient, earlier: Collection[UUID]) -> FlowRun | None:
+    """A run that has begun and is none of the `earlier` ones."""
+    return next((run for run in begun_runs(client) if run.id not in earlier), None)
 
 
 def wait_for(what: Callable[[], Any], seconds: float) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Page
 
 FLAGS = (
     "--headless",
@@ -64,12 +64,6 @@ def open_form(page: Page, url: str, deployment: UUID) -> None:
     page.get_by_label("Configuration").wait_for()
 
 
-def field_of(page: Page, title: str) -> Locator:
-    """The part of the form that belongs to the field with this title."""
-    label = page.locator("label").filter(has_text=title).first
-    return label.locator("xpath=ancestor::div[.//button or .//input or .//textarea][1]")
-
-
 def choose(page: Page, title: str, option: str) -> None:
     """The option is chosen in the list of the field."""
     page.get_by_label(title).click()
@@ -79,6 +73,25 @@ def choose(page: Page, title: str, option: str) -> None:
 def submit(page: Page) -> None:
     """The form is sent."""
     page.get_by_role("button", name="Submit").click()
+
+
+def submit_until_taken(page: Page) -> None:
+    """The form is sent and the server has made a run of it.
+
+    After a refusal Prefect's form still holds the old complaint at the next try, so that it takes
+    two.
+    """
+    from playwright.sync_api import TimeoutError as NothingSent
+
+    for _ in range(3):
+        try:
+            with page.expect_response("**/create_flow_run", timeout=5_000) as sent:
+                submit(page)
+        except NothingSent:
+            continue
+        if sent.value.status == 201:
+            return
+    raise AssertionError("the form was not taken: " + page.inner_text("body")[-500:])
 
 
 def open_run(page: Page, url: str, run: UUID, tab: str = "") -> None:

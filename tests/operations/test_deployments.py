@@ -31,7 +31,14 @@ from ml.quantization.publish import known_outcomes
 from ml.quantization.release import read_release
 from ml.quantization.report import CSV_COLUMNS
 from tests.model_directory import NAMES, write_attack
-from tests.operations.conftest import SILENCE_SECONDS, Operations, last_run, wait_for
+from tests.operations.conftest import (
+    SILENCE_SECONDS,
+    Operations,
+    begun_runs,
+    last_run,
+    new_run,
+    wait_for,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
 WATCH_SECONDS = 240
@@ -175,9 +182,9 @@ def test_a_killed_run_ends_with_1_and_the_next_goes_on_where_it_stopped(
 ) -> None:
     _slow(config)
     with ThreadPoolExecutor(1) as pool:
-        before = last_run(client).id
+        earlier = {run.id for run in begun_runs(client)}
         watching = pool.submit(watch, operations, "ci", config_path=str(config))
-        run = wait_for(lambda: (last := last_run(client)).id != before and last, 120)
+        run = wait_for(lambda: new_run(client, earlier), 120)
         finished = config.parent / "models" / "quantized" / ".work" / "outcomes"
         first = wait_for(lambda: sorted(finished.rglob("*.json")), 120)
         _kill_run(run)
@@ -202,7 +209,7 @@ def test_a_run_that_nobody_watches_over_is_marked_as_crashed_by_the_server(
 ) -> None:
     """No worker sees this process end, as when worker and run die together."""
     command = [sys.executable, "-m", "flows.quantize_models", "--config", str(_slow(config))]
-    before = last_run(client).id
+    earlier = {run.id for run in begun_runs(client)}
     with kept_process(
         "flow",
         command,
@@ -210,7 +217,7 @@ def test_a_run_that_nobody_watches_over_is_marked_as_crashed_by_the_server(
         cwd=PROJECT,
         env=operations.place.environment(),
     ) as process:
-        run = wait_for(lambda: (last := last_run(client)).id != before and last, 120)
+        run = wait_for(lambda: new_run(client, earlier), 120)
         wait_for(lambda: any("evaluate" in name for name in task_names(client, run)), 60)
         process.kill()
     assert not client.read_flow_run(run.id).state.is_final()

@@ -10,7 +10,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from ml.quantization.release import read_release
 from ml.quantization.report import CSV_COLUMNS
 from tests.operations import pages
-from tests.operations.conftest import Operations, last_run, wait_for
+from tests.operations.conftest import Operations, begun_runs, new_run, wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,7 +27,7 @@ def test_the_form_starts_a_run_with_changed_values(
 ) -> None:
     url = operations.place.url
     deployment = client.read_deployment_by_name("quantize-models/manual").id
-    earlier = {run.id for run in client.read_flow_runs()}
+    earlier = {run.id for run in begun_runs(client)}
     with pages.browser_page() as page:
         pages.open_form(page, url, deployment)
         text = page.inner_text("form")
@@ -45,10 +45,9 @@ def test_the_form_starts_a_run_with_changed_values(
         page.get_by_text("0.7 is greater than or equal to the maximum of 0.5").first.wait_for()
 
         page.get_by_label("Alpha").fill("0.04")
-        pages.submit(page)
+        pages.submit_until_taken(page)
         run = wait_for(
-            lambda: (run := last_run(client)).id not in earlier and run.state.is_final() and run,
-            RUN_SECONDS,
+            lambda: (run := new_run(client, earlier)) and run.state.is_final() and run, RUN_SECONDS
         )
         assert run.state.is_completed(), run.state
         pages.open_run(page, url, run.id, tab="Artifacts")

@@ -133,7 +133,8 @@ def test_a_loss_beyond_the_scale_is_drawn_at_the_edge_with_its_figure() -> None:
 def test_marks_lead_to_the_rows_of_their_models() -> None:
     svg = draw_changes(FORTY).svg
     linked = re.findall(r'<a href="#m(\d+)" tabindex="-1"><title>([^:<]+):', svg)
-    assert linked
+    scored = [outcome for outcome in FORTY if outcome.score_change is not None]
+    assert len(linked) == len(scored)
     assert all(FORTY[int(row)].name == name for row, name in linked)
 
 

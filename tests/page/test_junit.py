@@ -7,6 +7,7 @@ from xml.etree import ElementTree as Tree
 
 import pytest
 
+from ml.cli import main
 from ml.quantization.errors import ReleaseError
 from ml.quantization.junit import junit_xml, write_junit
 from ml.quantization.outcome import Guarantee, Outcome, Status
@@ -94,3 +95,15 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ReleaseError, match=r"junit\.xml: cannot be written"):
         write_junit(tmp_path / "file" / "junit.xml", ALL, strict=False)
+
+
+def test_the_command_line_writes_it_beside_the_release_and_its_page(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "broken.pkl").write_bytes(b"no pickle")
+    junit = tmp_path / "reports" / "junit.xml"
+    code = main(["--model-dir", str(models), "--junit", str(junit), "--json"])
+    assert code == 1
+    assert cases(junit.read_bytes()) == {"broken": ["error"]}
+    assert (models / "quantized" / "report.html").read_text("utf-8").count("<details>") == 1
+    assert (models / "quantized" / "history.parquet").is_file()

@@ -199,9 +199,15 @@ def test_evidence_is_bounded() -> None:
 
 
 def test_a_thousand_models_fit() -> None:
-    outcomes = make_outcomes(1000)
-    page = render_page(outcomes, make_history(outcomes, 30))
+    page = render_page(make_outcomes(1000), make_history(make_outcomes(1000), 30))
     assert len(page.encode()) < 3_000_000
+
+
+def test_on_a_long_page_each_model_shows_fewer_components() -> None:
+    part = {"type": "a:T", "bytes_before": 1000, "bytes_after": 10}
+    outcome = make_outcome("a", components=[part] * 10)
+    assert "6 more" not in render_page([outcome])
+    assert render_page([outcome] * 301).count("6 more") == 301
 
 
 def kept(status: Status, reason: str, **changes: Any) -> Outcome:

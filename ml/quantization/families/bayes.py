@@ -120,7 +120,7 @@ def _discrete(component: Component) -> Lowered | None:
 
         return Lowered(
             methods=_methods(component["classes_"], from_text),
-            input="text",
+            input=previous.input,
             names=(*previous.names, component.path),
         )
 

@@ -132,7 +132,6 @@ def examples() -> Iterable[Example]:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.datasets import make_classification
     from sklearn.frozen import FrozenEstimator
-    from sklearn.isotonic import IsotonicRegression
     from sklearn.naive_bayes import GaussianNB
     from sklearn.svm import LinearSVC
 
@@ -149,7 +148,6 @@ def examples() -> Iterable[Example]:
         yield Example(f"{method} of probabilities", model.fit(rows, labels > 1), rows)
     frozen = FrozenEstimator(LinearSVC().fit(rows, names))
     yield Example("frozen", CalibratedClassifierCV(frozen).fit(rows, names), rows)
-    yield Example("alone", IsotonicRegression().fit(rows[:, :1], labels), rows[:, :1])
 
 
 _CURVE = Slot(Role.CALIBRATION)

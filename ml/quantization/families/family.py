@@ -75,9 +75,10 @@ class Lowered:
         Public method name -> function of the prepared rows. A function may return None: the
         restored estimator then answers instead (odd input that the fast path does not treat,
         so that every error and warning is scikit-learn's own).
-    input : {"rows", "text"}
+    input : {"rows", "text", "table"}
         `rows`: a float32 or float64 ndarray of shape (n, n_features), any strides, finite or
         not (a method that must refuse NaN returns None for it). `text`: a list of str.
+        `table`: a pandas DataFrame as it was given.
     n_features : int or None
         Columns of `rows`.
     affine : (scale, shift) or None
@@ -96,7 +97,7 @@ class Lowered:
     """
 
     methods: Mapping[str, Method]
-    input: Literal["rows", "text"] = "rows"
+    input: Literal["rows", "text", "table"] = "rows"
     n_features: int | None = None
     affine: tuple[Array, Array] | None = None
     absorb: Callable[[Lowered], Lowered | None] | None = None

@@ -194,7 +194,7 @@ class Scored:
             return call
 
         methods = {name: method(answer) for name, answer in self.answers.items()}
-        return Lowered(methods, input="text", names=previous.names + self.names)
+        return Lowered(methods, input=previous.input, names=previous.names + self.names)
 
 
 def _folded(one: LinearMap, affine: tuple[Array, Array]) -> LinearMap:

@@ -115,6 +115,19 @@ def accumulate_listed(
 
 
 @compiled
+def list_weights(weights: Array, starts: Array, channels: Array, kept: Array) -> None:
+    """Fill the listed form of `weights` (n_terms, n_channels); see `term_weights`."""
+    count = 0
+    for term in range(weights.shape[0]):
+        for channel in range(weights.shape[1]):
+            if weights[term, channel] != 0:
+                channels[count] = channel
+                kept[count] = weights[term, channel]
+                count += 1
+        starts[term + 1] = count
+
+
+@compiled
 def largest(counts: Array) -> Index:
     """The largest count, at least 1."""
     most = 1

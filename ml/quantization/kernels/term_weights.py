@@ -68,7 +68,6 @@ def hold_weights(weights: Array, scale: Array) -> RowWeights | ListedWeights:
     if listed >= weights.nbytes or count >= 1 << 32:
         return RowWeights(weights, scale)
     starts = np.zeros(n_terms + 1, dtype=np.uint32)
-    np.cumsum(np.count_nonzero(weights, axis=1), out=starts[1:])
-    flat = np.flatnonzero(weights)
-    channels = (flat % n_channels).astype(kind)
-    return ListedWeights(starts, channels, weights.reshape(-1)[flat], scale)
+    channels, kept = np.empty(count, dtype=kind), np.empty(count, dtype=weights.dtype)
+    term_values.list_weights(weights, starts, channels, kept)
+    return ListedWeights(starts, channels, kept, scale)

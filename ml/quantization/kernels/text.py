@@ -126,7 +126,7 @@ class TextStep:
         self, weights: Array, scale: Array | None = None, *, threshold: float | None = None
     ) -> Scorer | None:
         """See `Step.scorer`."""
-        return _scorer(self.adder(weights, scale, threshold), weights.shape[1])
+        return scorer_of(self.adder(weights, scale, threshold), weights.shape[1])
 
     def adder(
         self, weights: Array, scale: Array | None, threshold: float | None
@@ -184,7 +184,7 @@ class TextUnion:
         self, weights: Array, scale: Array | None = None, *, threshold: float | None = None
     ) -> Scorer | None:
         """See `Step.scorer`."""
-        return _scorer(self.adder(weights, scale, threshold), weights.shape[1])
+        return scorer_of(self.adder(weights, scale, threshold), weights.shape[1])
 
     def adder(
         self, weights: Array, scale: Array | None, threshold: float | None
@@ -209,7 +209,7 @@ class TextUnion:
         return None
 
 
-def _scorer(made: tuple[Adder, str] | None, channels: int) -> Scorer | None:
+def scorer_of(made: tuple[Adder, str] | None, channels: int) -> Scorer | None:
     """The scorer of an adder: documents in batches, in threads when asked for."""
     if made is None:
         return None

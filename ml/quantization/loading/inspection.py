@@ -10,22 +10,23 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ml.quantization.answers import Answers, answer, answerable
+from ml.quantization.answers import answer, answerable
 from ml.quantization.calibration import component_grams
-from ml.quantization.errors import FormatError, QuantizationError, UnfittedModel
+from ml.quantization.errors import QuantizationError, UnfittedModel
 from ml.quantization.evaluation.latency import Latency, measure_latency
-from ml.quantization.graph import Array, ModelGraph, join
-from ml.quantization.graph_json import node_from_json, node_to_json
+from ml.quantization.graph import join
+from ml.quantization.graph_json import node_to_json
 from ml.quantization.heldout import HeldOut, check_disjoint, read_held_out
 from ml.quantization.limits import Limits
 from ml.quantization.loading.capture import Capture, capture_objects
 from ml.quantization.loading.confinement import Access
+from ml.quantization.loading.handover import ARRAYS, Inspection, read_inspection, write_arrays
 from ml.quantization.loading.scan import ScannedFile
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.loading.unpickle import unpickle_scanned
@@ -33,7 +34,6 @@ from ml.quantization.loading.worker import call_worker
 from ml.quantization.surface import is_estimator, surface_of
 
 HANDLER = "ml.quantization.loading.inspection:inspect"
-_ARRAYS = "arrays.bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +56,6 @@ class InspectionRequest:
     target: tuple[str, ...] = ("target",)
     calibration_rows: int = 0
     latency_seconds: float = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What the child found.
-
-    Attributes
-    ----------
-    graph : ModelGraph
-    surfaces : dict
-        Path of each estimator a caller can reach -> its methods and task.
-    sklearn_version : str
-        The version in the child.
-    load_seconds : float
-        Unpickling.
-    answered : str or None
-        Path of the estimator that answered the held-out rows; None when the model holds several
-        (or none) that could have.
-    answers : Answers or None
-    feature_names : tuple of str or None
-    latency : Latency or None
-        Of the method that serves (`predict_proba` where there is one).
-    grams : dict
-        Path of each calibrated array -> second moments of its component's inputs.
-    error : QuantizationError or None
-        Why there are no answers although there was a held-out file.
-    """
-
-    graph: ModelGraph
-    surfaces: dict[str, dict[str, Any]]
-    sklearn_version: str
-    load_seconds: float
-    answered: str | None = None
-    answers: Answers | None = None
-    feature_names: tuple[str, ...] | None = None
-    latency: Latency | None = None
-    grams: dict[str, Array] = field(default_factory=dict)
-    error: QuantizationError | None = None
 
 
 def inspect_file(
@@ -130,7 +92,7 @@ def inspect_file(
         limits,
         Access(str(workspace), _needed(trust, request.held_out)),
     )
-    return _read_inspection(found, workspace, limits)
+    return read_inspection(found, workspace, limits)
 
 
 def _needed(trust: TrustPolicy, held_out: Path | None) -> tuple[str, ...]:
@@ -155,7 +117,7 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
 
     result: dict[str, Any] = {
         "graph": node_to_json(held.graph.root),
-        "arrays": _write_arrays(held.graph.arrays, workspace / _ARRAYS),
+        "arrays": write_arrays(held.graph.arrays, workspace / ARRAYS),
         "notes": [*held.graph.notes, *warned],
         "residue": dict(held.graph.residue),
         "surfaces": surfaces,
@@ -316,60 +278,3 @@ def measure_serving(
     if method is None or budget_seconds <= 0:
         return None
     return measure_latency(getattr(estimator, method), rows, budget_seconds=budget_seconds)
-
-
-def _write_arrays(arrays: tuple[Array, ...], path: Path) -> list[list[Any]]:
-    """Write arrays one after the other; return [dtype, shape, order, offset] of each."""
-    rows: list[list[Any]] = []
-    offset = 0
-    with path.open("wb") as file:
-        for array in arrays:
-            order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
-            rows.append([array.dtype.str, list(array.shape), order, offset])
-            file.write(array.ravel(order="K").view(np.uint8).data if array.nbytes else b"")
-            offset += array.nbytes
-    return rows
-
-
-def _read_arrays(rows: list[Any], path: Path, limits: Limits) -> tuple[Array, ...]:
-    from ml.quantization.artifact.tables import read_dtype
-
-    size = path.stat().st_size
-    data = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, dtype=np.uint8)
-    arrays: list[Array] = []
-    for dtype_name, shape, order, offset in rows:
-        dtype = read_dtype(dtype_name, "child")
-        count = 1
-        for length in shape:
-            count *= int(length)
-        nbytes = count * dtype.itemsize
-        if order not in ("C", "F") or min([0, *shape]) < 0 or offset + nbytes > size:
-            raise FormatError("the child described an array that is not there", where="child")
-        plain = np.asarray(data[offset : offset + nbytes]).view(dtype)
-        arrays.append(plain.reshape(shape, order=order))
-    return tuple(arrays)
-
-
-def _read_inspection(found: dict[str, Any], workspace: Path, limits: Limits) -> Inspection:
-    from ml.quantization.errors import error_from_record
-
-    arrays = _read_arrays(found["arrays"], workspace / _ARRAYS, limits)
-    root = node_from_json(found["graph"], n_arrays=len(arrays), limits=limits)
-    answered = found.get("answered")
-    grams: dict[str, Array] = {}
-    if found.get("grams"):
-        with np.load(workspace / "grams.npz", allow_pickle=False) as stored:
-            grams = {path: stored[f"arr_{i}"] for i, path in enumerate(found["grams"])}
-    latency, names, error = found.get("latency"), found.get("feature_names"), found.get("error")
-    return Inspection(
-        graph=ModelGraph(root, arrays, tuple(found["notes"]), found["residue"]),
-        surfaces=found["surfaces"],
-        sklearn_version=str(found["sklearn_version"]),
-        load_seconds=float(found["load_seconds"]),
-        answered=answered,
-        answers=Answers.from_files(workspace, limits=limits) if answered is not None else None,
-        feature_names=tuple(names) if names is not None else None,
-        latency=Latency.from_json(latency) if latency else None,
-        grams=grams,
-        error=error_from_record(error["name"], error["fields"]) if error else None,
-    )

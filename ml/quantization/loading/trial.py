@@ -14,9 +14,11 @@ from typing import Any
 
 from ml.quantization.answers import Answers, answer
 from ml.quantization.artifact.reader import read_artifact
+from ml.quantization.errors import QuantizationError, WorkerError
 from ml.quantization.evaluation.latency import Latency
 from ml.quantization.limits import Limits
 from ml.quantization.loading.confinement import Access
+from ml.quantization.loading.handover import UNREADABLE, check_plain_files
 from ml.quantization.loading.inspection import (
     extend_import_path,
     import_path,
@@ -111,11 +113,22 @@ def ask_artifact(request: TrialRequest, limits: Limits, workspace: Path) -> Tria
         limits,
         Access(str(workspace), compiles=True),
     )
-    return Trial(
-        Answers.from_files(workspace, _STEM, limits),
-        Latency.from_json(found["latency"]) if found["latency"] else None,
-        found["golden"],
-    )
+    check_plain_files(workspace)
+    try:
+        return Trial(
+            Answers.from_files(workspace, _STEM, limits),
+            Latency.from_json(found["latency"]) if found["latency"] else None,
+            found["golden"],
+        )
+    except QuantizationError:
+        raise
+    except UNREADABLE as error:
+        raise WorkerError(
+            "the child's answers cannot be read",
+            where=str(request.artifact),
+            got=f"{type(error).__name__}: {error}"[:200],
+            do="quantize the original again",
+        ) from error
 
 
 def answer_rows(request: dict[str, Any]) -> dict[str, Any]:

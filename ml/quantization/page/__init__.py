@@ -1,6 +1,7 @@
 """`report.html`: one release on one page that needs nothing else, for people who have to look.
 
-`page.py` puts it together from `template.html`, `style.html` and `script.html`; `figures.py`,
-`breakdown.py` and `trend.py` draw with what `drawing.py` gives them; `evidence.py` and
-`next_step.py` say what is known of one model and what to do; `publication.py` writes the file.
+`page.py` puts it together from `template.html`, `style.html` and `script.html`. `figures.py`,
+`breakdown.py` and `trend.py` draw with what `drawing.py`, `marks.py` and `placing.py` give them;
+`evidence.py` and `next_step.py` say what is known of one model and what to do; `publication.py`
+records the history and writes the file.
 """

@@ -211,7 +211,7 @@ def to_svg(figure: Figure, key: str, alt: str, labels: Labels) -> str:
 
 
 _TOKEN = re.compile(
-    r'<a href="#m(?P<row>\d+)-(?P<link>\d{5})">(?:<g>)?(?P<mark><use [^>]*/>)(?:</g>)?</a>'
+    r'<a href="#m(?P<row>\d+)-(?P<link>\d{5})">(?:<g>)?(?P<mark><(?:use|path) [^>]*/>)(?:</g>)?</a>'
     r'|<g id="hover-(?P<hover>\d{5})">'
     r"|@(?P<text>\d{5})@"
 )

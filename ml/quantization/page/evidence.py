@@ -18,7 +18,7 @@ from ml.quantization.page.next_step import NextStep, next_step
 from ml.quantization.release import printable
 from ml.quantization.table import COLUMNS, human_bytes, one_line, verdict
 
-MAX_COMPONENTS = 12
+MAX_COMPONENTS, MAX_COMPONENTS_OF_MANY, MANY = 12, 4, 300  # of one model; on a long page
 MAX_NOTES = 6
 MAX_TEXT = 600
 _BITS = {"exact": 64.0, "auto": 65.0}
@@ -87,10 +87,20 @@ class ModelView:
     notes: tuple[str, ...]
 
 
-def view_model(row: int, outcome: Outcome, cells: Mapping[str, str]) -> ModelView:
+def view_model(
+    row: int,
+    outcome: Outcome,
+    cells: Mapping[str, str],
+    max_components: int = MAX_COMPONENTS,
+) -> ModelView:
     """The view of the model at `row`, whose texts in the table are `cells` (`table_rows`)."""
     figures = outcome.evaluation
-    grids = (_checks(figures), _latency(figures), _agreement(figures), _components(outcome))
+    grids = (
+        _checks(figures),
+        _latency(figures),
+        _agreement(figures),
+        _components(outcome, max_components),
+    )
     step = next_step(outcome)
     note = cells["note"] or ("unchanged" if outcome.unchanged else "evidence")
     return ModelView(
@@ -230,7 +240,7 @@ def _agreement(figures: Mapping[str, Any]) -> Grid | None:
     return Grid("Answers", ("method", "changed", "largest difference"), rows)
 
 
-def _components(outcome: Outcome) -> Grid | None:
+def _components(outcome: Outcome, most: int) -> Grid | None:
     if not outcome.components:
         return None
     order = sorted(outcome.components, key=lambda item: -_size(item, "bytes_after"))
@@ -243,9 +253,9 @@ def _components(outcome: Outcome) -> Grid | None:
             human_bytes(_size(item, "bytes_after")),
             _cut(str(item.get("reason", "")), 90),
         )
-        for item in order[:MAX_COMPONENTS]
+        for item in order[:most]
     ]
-    if rest := order[MAX_COMPONENTS:]:
+    if rest := order[most:]:
         sums = (
             human_bytes(sum(_size(item, key) for item in rest))
             for key in ("bytes_before", "bytes_after")

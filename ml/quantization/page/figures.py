@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,6 @@ from ml.quantization.page.drawing import (
     MUTED,
     QUIET,
     SMALL,
-    WARN,
-    WIDTH,
     Key,
     Labels,
     Picture,
@@ -28,46 +25,23 @@ from ml.quantization.page.drawing import (
     new_figure,
     to_svg,
 )
-from ml.quantization.page.placing import Placed, place_labels
+from ml.quantization.page.marks import (
+    GROUPS,
+    SERVED,
+    Mark,
+    label_marks,
+    legend_of,
+    says_of,
+    scatter,
+)
 from ml.quantization.report import served_bytes, total_line
 from ml.quantization.table import human_bytes, times_smaller, verdict
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
 TOP_MODELS = 22
 OUTLIERS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """How the models of one kind of verdict are marked."""
-
-    word: str
-    colour: str
-    marker: str
-
-
-_SERVED = _Group("published", GOOD, "o")
-_GROUPS = {
-    Status.PUBLISHED: _SERVED,
-    Status.UNVERIFIED: _Group("unverified", WARN, "D"),
-    Status.NO_GAIN: _Group("no gain", QUIET, "s"),
-    Status.FALLBACK: _Group("fallback", BAD, "X"),
-    Status.REFUSED: _Group("refused", BAD, "P"),
-    Status.FAILED: _Group("failed", BAD, "P"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """One model as a mark: its row on the page, its place, what it is called and says."""
-
-    row: int
-    x: float
-    y: float
-    outcome: Outcome
-    says: str
 
 
 def draw_sizes(outcomes: Sequence[Outcome], top: int = TOP_MODELS) -> Picture:
@@ -99,7 +73,7 @@ def draw_sizes(outcomes: Sequence[Outcome], top: int = TOP_MODELS) -> Picture:
         for index, ((before, after), name) in enumerate(zip(rows, names, strict=True)):
             summed = index == len(shown)
             stays = not summed and not shown[index].published
-            group = _SERVED if summed else _GROUPS[shown[index].status]
+            group = SERVED if summed else GROUPS[shown[index].status]
             what = "the rest" if summed else shown[index].name
             says = f"{what}: {human_bytes(before)} → {human_bytes(after)}"
             if stays:
@@ -131,7 +105,7 @@ def draw_sizes(outcomes: Sequence[Outcome], top: int = TOP_MODELS) -> Picture:
 def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
     """How many times smaller each artifact is, against what the score lost or gained."""
     marks = [
-        _Mark(row, item.source_size_bytes / item.artifact_size_bytes, change, item, _says(item))
+        Mark(row, item.source_size_bytes / item.artifact_size_bytes, change, item, says_of(item))
         for row, item in enumerate(outcomes)
         if (change := item.score_change) is not None
         and isfinite(change)
@@ -165,31 +139,31 @@ def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
         labels = Labels()
         inside = [mark for mark in marks if low <= mark.y <= high]
         outside = [
-            _Mark(m.row, m.x, low if m.y < low else high, m.outcome, m.says)
+            Mark(m.row, m.x, low if m.y < low else high, m.outcome, m.says)
             for m in marks
             if not low <= m.y <= high
         ]
-        _scatter(axes, inside, labels)
-        _scatter(axes, outside, labels, marker="v")
+        scatter(axes, inside, labels)
+        scatter(axes, outside, labels, marker="v")
         far = [(mark, _short_change(mark.outcome)) for mark in _worst(outside)]
         plain = [m for m in inside if m.outcome.status is not Status.NO_GAIN]
         worst = _worst(plain)
         best = sorted(plain, key=lambda m: (-m.x, m.outcome.name))[:3]
         named = [*far, *((mark, "") for mark in _distinct([*worst, *best]))]
-        _label(axes, named[:OUTLIERS], labels, [*inside, *outside])
+        label_marks(axes, named[:OUTLIERS], labels, [*inside, *outside])
         lost = sum(mark.y < 0 for mark in marks)
         alt = f"{len(marks)} models: {lost} lost score, {len(outside)} off the scale."
         svg = to_svg(figure, "changes", alt, labels)
     caption = "Higher and further right is better."
     if outside:
         caption += f" ▼ {len(outside):,} beyond the scale, drawn at its edge."
-    return Picture("changes", title, caption, alt, svg, _legend(marks))
+    return Picture("changes", title, caption, alt, svg, legend_of(marks))
 
 
 def draw_latencies(outcomes: Sequence[Outcome]) -> Picture:
     """One row's median latency, before against after."""
     marks = [
-        _Mark(row, before, after, item, _says(item))
+        Mark(row, before, after, item, says_of(item))
         for row, item in enumerate(outcomes)
         if (before := item.latency_us_before or 0.0) > 0
         and (after := item.latency_us_after or 0.0) > 0
@@ -218,91 +192,27 @@ def draw_latencies(outcomes: Sequence[Outcome]) -> Picture:
                 axes.text(high * 0.94, high * 0.94 / factor / 1.25, name, color=MUTED,
                           fontsize=SMALL, ha="right", va="top")  # fmt: skip
         labels = Labels()
-        _scatter(axes, marks, labels)
+        scatter(axes, marks, labels)
         ratio = sorted(marks, key=lambda mark: (mark.x / mark.y, mark.outcome.name))
         slower = [mark for mark in ratio[:3] if mark.y > mark.x * 1.2]
         named = [(mark, "") for mark in _distinct([*slower, *reversed(ratio[-3:])])]
-        _label(axes, named[:OUTLIERS], labels, marks)
+        label_marks(axes, named[:OUTLIERS], labels, marks)
         faster = sum(mark.y < mark.x for mark in marks)
         alt = f"{faster} of {len(marks)} artifacts answer one row faster than their original."
         svg = to_svg(figure, "latencies", alt, labels)
-    return Picture("latencies", title, f"{alt} Below the line is faster.", alt, svg, _legend(marks))
+    return Picture(
+        "latencies", title, f"{alt} Below the line is faster.", alt, svg, legend_of(marks)
+    )
 
 
-def _scatter(axes: Axes, marks: Sequence[_Mark], labels: Labels, marker: str = "") -> None:
-    """The marks, the common ones first, so that a failure is never hidden below them."""
-    crowd = max(14.0, min(34.0, 6000.0 / max(len(marks), 1)))
-    for status, group in _GROUPS.items():
-        own = [mark for mark in marks if mark.outcome.status is status]
-        if not own:
-            continue
-        points = axes.scatter(
-            [mark.x for mark in own],
-            [mark.y for mark in own],
-            s=max(crowd, 30.0) if group.colour == BAD else crowd,
-            c=group.colour,
-            marker=marker or group.marker,
-            linewidths=0,
-            alpha=0.75,
-            clip_on=False,
-            zorder=3,
-        )
-        points.set_urls([labels.link(mark.row, mark.says) for mark in own])
-
-
-def _label(
-    axes: Axes, named: Sequence[tuple[_Mark, str]], labels: Labels, marks: Sequence[_Mark]
-) -> None:
-    """The names of some marks beside them, where they cover neither each other nor the edge."""
-    to_pixels = axes.transData.transform
-    box = axes.get_window_extent()
-    scale = 72 / axes.figure.dpi
-    points = [tuple(scale * value for value in to_pixels((m.x, m.y))) for m, _ in named]
-    texts = [f"{mark.outcome.name} {note}".strip() for mark, note in named]
-    crowd = [tuple(scale * value for value in to_pixels((m.x, m.y))) for m in marks[:300]]
-    edges = (box.x0 * scale, box.y0 * scale, min(box.x1 * scale + 12, WIDTH), box.y1 * scale)
-    placed: list[Placed | None] = place_labels(points, [len(t) for t in texts], edges, crowd)
-    for (mark, _), text, at in zip(named, texts, placed, strict=True):
-        if at is not None:
-            token = labels.text(text, 28)
-            axes.annotate(
-                token, (mark.x, mark.y), (at.dx, at.dy), textcoords="offset points",
-                ha=at.side, va="center", fontsize=SMALL, color=INK, zorder=4,
-            )  # fmt: skip
-
-
-def _worst(marks: Sequence[_Mark]) -> list[_Mark]:
+def _worst(marks: Sequence[Mark]) -> list[Mark]:
     """The three that lost most."""
     return sorted(marks, key=lambda m: (m.outcome.score_change or 0.0, m.outcome.name))[:3]
 
 
-def _distinct(marks: Sequence[_Mark]) -> list[_Mark]:
+def _distinct(marks: Sequence[Mark]) -> list[Mark]:
     """`marks` without repetitions, in their order."""
     return list({mark.row: mark for mark in marks}.values())
-
-
-def _legend(marks: Sequence[_Mark]) -> tuple[Key, ...]:
-    signs = {"o": "●", "D": "◆", "s": "■", "X": "✖", "P": "✚"}
-    counts = Counter(mark.outcome.status for mark in marks)
-    return tuple(
-        Key(group.colour, signs[group.marker], f"{counts[status]:,} {group.word}")
-        for status, group in _GROUPS.items()
-        if counts[status]
-    )
-
-
-def _says(outcome: Outcome) -> str:
-    """What a mark says under the pointer."""
-    before, after = outcome.latency_us_before, outcome.latency_us_after
-    parts = [
-        f"{outcome.name}: {verdict(outcome)}",
-        f"{human_bytes(outcome.source_size_bytes)} → {human_bytes(outcome.artifact_size_bytes)}",
-    ]
-    if outcome.score_change is not None:
-        parts.append(f"score {outcome.score_change:+.4g}")
-    if before and after:
-        parts.append(f"{before:,.4g} → {after:,.4g} µs")
-    return ", ".join(parts)
 
 
 def _short_change(outcome: Outcome) -> str:

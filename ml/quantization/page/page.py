@@ -17,7 +17,13 @@ from ml.quantization.history import HistoryRow
 from ml.quantization.outcome import Outcome
 from ml.quantization.page.breakdown import draw_bytes
 from ml.quantization.page.drawing import Picture
-from ml.quantization.page.evidence import ModelView, view_model
+from ml.quantization.page.evidence import (
+    MANY,
+    MAX_COMPONENTS,
+    MAX_COMPONENTS_OF_MANY,
+    ModelView,
+    view_model,
+)
 from ml.quantization.page.figures import draw_changes, draw_latencies, draw_sizes
 from ml.quantization.page.trend import draw_trend
 from ml.quantization.report import served_bytes, total_line
@@ -62,8 +68,9 @@ def render_page(
     """
     ordered = order_outcomes(outcomes)
     rows = table_rows(ordered)
+    most = MAX_COMPONENTS if len(ordered) <= MANY else MAX_COMPONENTS_OF_MANY
     models = [
-        view_model(row, outcome, cells)
+        view_model(row, outcome, cells, most)
         for row, (outcome, cells) in enumerate(zip(ordered, rows, strict=True))
     ]
     script = (FOLDER / "script.html").read_text(encoding="utf-8")

@@ -95,27 +95,6 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
     return PackedNode(FAMILY_NAME, node.type, (*kept, *extra, *part_nodes(encoded, arrays)))
 
 
-def old_format_notes(node: ObjectNode, arrays: Arrays) -> tuple[str, ...]:
-    """What is put right when this component is packed: formats that scikit-learn has left behind.
-
-    Empty for components that are no forest, or are of the present format.
-    """
-    kind = KINDS.get(node.type)
-    state = attributes(node)
-    if kind is None or kind.container == "nested" or kind.attribute not in state:
-        return ()
-    held = find_trees(kind, state, arrays)
-    read = None if held is None else _read(node.type, kind, held, state, arrays)
-    if read is None:
-        return ()
-    notes = []
-    if read.gapless:
-        notes.append("trees saved by scikit-learn 1.2 or older: missing values go right")
-    if read.counted:
-        notes.append("leaves held class counts, as before scikit-learn 1.3: made fractions again")
-    return tuple(notes)
-
-
 def part_nodes(parts: Parts, arrays: Arrays) -> list[tuple[str, Node]]:
     """The parts as nodes."""
     return [

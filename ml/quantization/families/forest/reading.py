@@ -26,7 +26,6 @@ from ml.quantization.kernels.topology import preorder, shape, tree_starts
 from ml.quantization.kernels.tree_pack import divide_counts, floor_float32
 
 FRACTION_TOLERANCE = 1e-6
-GAPLESS = "gapless"  # marks the columns of a tree that was saved without missing_go_to_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +39,11 @@ class ReadForest:
         None for histogram predictors.
     columns : list of dict
         For each tree its columns by name, in its own numbering.
-    counted : bool
-        Whether leaves held class counts, as scikit-learn wrote them before 1.3.
-    gapless : bool
-        Whether nodes lacked the flag for missing values, as before 1.3.
     """
 
     trees: PooledTrees
     make: TreeMake | None
     columns: list[dict[str, Array]]
-    counted: bool = False
-    gapless: bool = False
 
 
 def read_trees(nodes: list[Node], owner: str, arrays: Arrays) -> ReadForest | None:
@@ -84,7 +77,8 @@ def read_trees(nodes: list[Node], owner: str, arrays: Arrays) -> ReadForest | No
     if np.isnan(threshold).any() or not _within(feature, make.n_features):
         return None
     rows = pooled["value"][~split].astype(np.float64)
-    rows, counted = _fractions(rows) if owner in CLASSIFIER_TREES else (rows, False)
+    if owner in CLASSIFIER_TREES:
+        rows = _fractions(rows)
     trees = _pool(
         order,
         split,
@@ -93,8 +87,7 @@ def read_trees(nodes: list[Node], owner: str, arrays: Arrays) -> ReadForest | No
         pooled["missing_go_to_left"][split] != 0,
         rows.reshape(len(rows), make.width),
     )
-    gapless = any(GAPLESS in table for table in columns)
-    return None if trees is None else ReadForest(trees, make, columns, counted, gapless)
+    return None if trees is None else ReadForest(trees, make, columns)
 
 
 def _read_tree(node: Node, arrays: Arrays) -> tuple[TreeMake, dict[str, Array]] | None:
@@ -119,7 +112,6 @@ def _read_tree(node: Node, arrays: Arrays) -> tuple[TreeMake, dict[str, Array]] 
     # scikit-learn before 1.3 had no missing values: there NaN was refused.
     if "missing_go_to_left" not in table:
         table["missing_go_to_left"] = np.zeros(count, dtype=np.uint8)
-        table[GAPLESS] = table["missing_go_to_left"]
     if any(name not in table for name in TREE_NAMES):
         return None
     n_classes = tuple(int(number) for number in arrays[classes.array].ravel())
@@ -265,9 +257,9 @@ def _within(feature: Array, n_features: int) -> bool:
     return not feature.size or (int(feature.min()) >= 0 and int(feature.max()) < n_features)
 
 
-def _fractions(rows: Array) -> tuple[Array, bool]:
-    """Class fractions of leaves that may hold counts; whether they did."""
+def _fractions(rows: Array) -> Array:
+    """Class fractions of leaves that may hold counts, as a live model of older days does."""
     total = rows.sum(axis=2)
     if (np.abs(total - 1.0) <= FRACTION_TOLERANCE).all():
-        return rows, False
-    return divide_counts(rows), True
+        return rows
+    return divide_counts(rows)

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of everything that reads what somebody else wrote; see `__main__`."""
