@@ -8,11 +8,12 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all lint bench constraints clean distclean
+.PHONY: help demo serve docs test test-all lint bench fuzz constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
 export DO_NOT_TRACK ?= 1
+FUZZ_SECONDS ?= 3600
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +50,10 @@ lint: $(STAMP) ## Check style, format and types.
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+fuzz: $(STAMP) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	nice -n 19 $(RUN) -m fuzz --seconds $(FUZZ_SECONDS)
 
 bench: $(STAMP) ## Measure sizes and speeds, side by side with what they are compared to.
 	@for script in $$(grep -l __main__ benchmarks/*.py); do \

@@ -126,14 +126,16 @@ def serving(
 
 
 def settle_lost_runs(client: SyncPrefectClient) -> list[str]:
-    """The names of the runs of the pool that were going on, all marked as crashed now.
+    """The names of the runs of the pool that a worker had begun, all marked as crashed now.
 
     Call it on a server that has just started and has no worker yet: what its database calls
     running was lost with the server before, and would keep its deployment's place for ever.
     """
     running = FlowRunFilter(
         state=FlowRunFilterState(
-            type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])
+            type=FlowRunFilterStateType(
+                any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+            )
         )
     )
     pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))

@@ -108,7 +108,7 @@ def test_the_loaders_page_explains_every_reason_code() -> None:
         for cls in errors.ArtifactError.__subclasses__()
         if cls is not errors.SignatureError
     }
-    own = {"not_released", "stale", "missing", "failing", "no_gain", "fallback"}
+    own = {"not_released", "stale", "missing", "failing", "shadow", "no_gain", "fallback"}
     assert explained == artifact_errors | own | {"limit", "prediction", "path_refused"}
 
 

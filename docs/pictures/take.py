@@ -29,7 +29,7 @@ RUN_SECONDS = 600
 def main() -> int:
     """The exit code; prints what was written."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", default=str(PROJECT / "configs" / "demo.yaml"))
+    parser.add_argument("--config", default="configs/demo.yaml")
     parser.add_argument("--output", type=Path, default=PROJECT / "docs" / "pictures")
     arguments = parser.parse_args()
     if why := pages.why_no_browser():
@@ -63,13 +63,16 @@ def main() -> int:
                     return 1
                 time.sleep(1)
             time.sleep(5)  # the server writes task runs down a moment later
-            pages.open_run(page, place.url, run.id)
-            page.get_by_text("report", exact=True).first.wait_for()
-            page.wait_for_timeout(3000)
+            pages.open_run(page, place.url, run.id, tab="TaskRuns")
+            page.get_by_text("evaluate ").first.wait_for()
+            page.wait_for_timeout(3000)  # the diagram is drawn piece by piece
             _take(page, arguments.output / "run.png")
-            pages.open_run(page, place.url, run.id, tab="Artifacts")
-            page.get_by_text("quantization-summary", exact=True).first.click()
-            page.get_by_role("table").first.wait_for()
+            table = next(
+                item.id
+                for item in client.read_artifacts()
+                if item.flow_run_id == run.id and item.key == "quantization-summary"
+            )
+            pages.open_artifact(page, place.url, table)
             page.wait_for_timeout(1000)
             _take(page, arguments.output / "table.png")
     return 0

@@ -1,6 +1,6 @@
 """Classes that are not made by `__new__` and state.
 
-numpy's generators and masked arrays, LightGBM's boosters, and partials of functions that models may hold.
+numpy's generators and masked arrays, LightGBM's boosters, partials of functions that models hold.
 """
 
 from __future__ import annotations

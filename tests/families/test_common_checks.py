@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from multiprocessing.pool import Pool
 
 import numpy as np
@@ -29,7 +30,8 @@ def pool() -> Iterator[Pool]:
 def test_every_family_has_examples_of_its_own_classes() -> None:
     for family in all_families():
         examples = list(family.examples())
-        assert examples, family.name
+        packages = {name.partition(".")[0] for name in family.types}
+        assert examples or not any(map(find_spec, packages)), family.name
         names = [example.name for example in examples]
         assert len(set(names)) == len(names), family.name
         for example in examples:

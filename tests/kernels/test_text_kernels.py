@@ -331,7 +331,7 @@ def test_weights_are_held_in_the_smaller_form():
     held = hold_weights(few, none)
     assert isinstance(held, ListedWeights)
     assert held.starts.tolist() == [0] * 8 + [2] * 41 + [3] * 2
-    assert held.channels.tolist() == [3, 39, 0] and held.weights.tolist() == [5, 5, 5]
+    assert held.entries.tolist() == [(3, 5), (39, 5), (0, 5)]
     assert isinstance(hold_weights(np.zeros((0, 3)), none), RowWeights)
 
 

@@ -99,6 +99,12 @@ def open_run(page: Page, url: str, run: UUID, tab: str = "") -> None:
     page.goto(f"{url}/v2/runs/flow-run/{run}" + (f"?tab={tab}" if tab else ""))
 
 
+def open_artifact(page: Page, url: str, artifact: UUID) -> None:
+    """The page of a table artifact; its table is drawn."""
+    page.goto(f"{url}/v2/artifacts/artifact/{artifact}")
+    page.get_by_role("table").first.wait_for()
+
+
 def save_picture(page: Page, path: Path) -> None:
     """What is to be seen of the page, as PNG."""
     page.screenshot(path=path, animations="disabled")

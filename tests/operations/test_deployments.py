@@ -24,9 +24,11 @@ from prefect.client.schemas.filters import (
     LogFilterFlowRunId,
 )
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Pending
 
 from flows.automations import FAILURE, HEARTBEAT, WORSENED, ensure_automations
 from flows.processes import kept_process
+from flows.serve import settle_lost_runs
 from ml.quantization.publish import known_outcomes
 from ml.quantization.release import read_release
 from ml.quantization.report import CSV_COLUMNS
@@ -159,6 +161,16 @@ def test_deploying_again_makes_no_second_automation(
     assert {name: item.id for name, item in after.items()} == before
     assert after[HEARTBEAT].trigger.within.total_seconds() == 60
     ensure_automations(client, {"test": operations.webhook}, silence_seconds=SILENCE_SECONDS)
+
+
+def test_runs_that_were_lost_with_their_server_are_marked_as_crashed(
+    operations: Operations, client: SyncPrefectClient
+) -> None:
+    deployment = client.read_deployment_by_name("quantize-models/ci").id
+    lost = client.create_flow_run_from_deployment(deployment, state=Pending())
+    assert settle_lost_runs(client) == [lost.name]
+    assert client.read_flow_run(lost.id).state.is_crashed()
+    assert settle_lost_runs(client) == []
 
 
 def _slow(config: Path) -> Path:

@@ -12,16 +12,21 @@ FAMILY = Family(
     name="boosters",
     types=frozenset(
         {
-            *(
-                f"catboost.core:CatBoost{kind}"
-                for kind in ("", "Classifier", "Ranker", "Regressor")
-            ),
+            "catboost.core:CatBoost",
+            "catboost.core:CatBoostClassifier",
+            "catboost.core:CatBoostRanker",
+            "catboost.core:CatBoostRegressor",
             "lightgbm.basic:Booster",
-            *(f"lightgbm.sklearn:LGBM{kind}" for kind in ("Classifier", "Model", "Ranker")),
+            "lightgbm.sklearn:LGBMClassifier",
+            "lightgbm.sklearn:LGBMModel",
+            "lightgbm.sklearn:LGBMRanker",
             "lightgbm.sklearn:LGBMRegressor",
             "xgboost.core:Booster",
-            *(f"xgboost.sklearn:XGB{kind}" for kind in ("Classifier", "Model", "Ranker")),
-            *(f"xgboost.sklearn:XGBRF{kind}" for kind in ("Classifier", "Regressor")),
+            "xgboost.sklearn:XGBClassifier",
+            "xgboost.sklearn:XGBModel",
+            "xgboost.sklearn:XGBRFClassifier",
+            "xgboost.sklearn:XGBRFRegressor",
+            "xgboost.sklearn:XGBRanker",
             "xgboost.sklearn:XGBRegressor",
         }
     ),

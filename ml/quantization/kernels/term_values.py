@@ -98,7 +98,7 @@ def accumulate(
 @compiled
 def accumulate_listed(
     indices: Array, values: Array, rows: Array,
-    starts: Array, channels: Array, weights: Array, scale: Array, out: Array,
+    starts: Array, entries: Array, scale: Array, out: Array,
 ) -> None:  # fmt: skip
     """As `accumulate`, with only the weights that are not zero, listed for each column."""
     for document in range(rows.size - 1):
@@ -107,22 +107,23 @@ def accumulate_listed(
             row = np.int64(indices[i])
             value = out.dtype.type(values[i])
             for k in range(starts[row], starts[row + 1]):
-                channel = np.int64(channels[k])
+                channel = np.int64(entries[k].channel)
+                weight = entries[k].weight
                 if scale.size:
-                    scores[channel] += value * out.dtype.type(scale[channel] * weights[k])
+                    scores[channel] += value * out.dtype.type(scale[channel] * weight)
                 else:
-                    scores[channel] += value * out.dtype.type(weights[k])
+                    scores[channel] += value * out.dtype.type(weight)
 
 
 @compiled
-def list_weights(weights: Array, starts: Array, channels: Array, kept: Array) -> None:
+def list_weights(weights: Array, starts: Array, entries: Array) -> None:
     """Fill the listed form of `weights` (n_terms, n_channels); see `term_weights`."""
     count = 0
     for term in range(weights.shape[0]):
         for channel in range(weights.shape[1]):
             if weights[term, channel] != 0:
-                channels[count] = channel
-                kept[count] = weights[term, channel]
+                entries[count].channel = channel
+                entries[count].weight = weights[term, channel]
                 count += 1
         starts[term + 1] = count
 

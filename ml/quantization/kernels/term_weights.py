@@ -37,21 +37,19 @@ class ListedWeights:
     ----------
     starts : uint32 array, (n_terms + 1,)
         Where the weights of each term begin.
-    channels : uint8, uint16 or uint32 array, (n_weights,)
-        Ascending within a term.
-    weights : ndarray, (n_weights,)
+    entries : record array, (n_weights,)
+        `channel`, ascending within a term, and `weight`: side by side, as they are read.
     scale : float64 array, (n_channels,) or (0,)
     """
 
     starts: Array
-    channels: Array
-    weights: Array
+    entries: Array
     scale: Array
 
     def add(self, indices: Array, values: Array, rows: Array, out: Array) -> None:
         """Add value times weight to `out`, (n, n_channels)."""
         term_values.accumulate_listed(
-            indices, values, rows, self.starts, self.channels, self.weights, self.scale, out
+            indices, values, rows, self.starts, self.entries, self.scale, out
         )
 
 
@@ -64,10 +62,11 @@ def hold_weights(weights: Array, scale: Array) -> RowWeights | ListedWeights:
     n_terms, n_channels = weights.shape
     kind = np.min_scalar_type(max(n_channels - 1, 0))
     count = int(np.count_nonzero(weights))
-    listed = count * (weights.itemsize + kind.itemsize) + 4 * (n_terms + 1)
+    entry = np.dtype([("channel", kind), ("weight", weights.dtype)])
+    listed = count * entry.itemsize + 4 * (n_terms + 1)
     if listed >= weights.nbytes or count >= 1 << 32:
         return RowWeights(weights, scale)
     starts = np.zeros(n_terms + 1, dtype=np.uint32)
-    channels, kept = np.empty(count, dtype=kind), np.empty(count, dtype=weights.dtype)
-    term_values.list_weights(weights, starts, channels, kept)
-    return ListedWeights(starts, channels, kept, scale)
+    entries = np.empty(count, dtype=entry)
+    term_values.list_weights(weights, starts, entries)
+    return ListedWeights(starts, entries, scale)

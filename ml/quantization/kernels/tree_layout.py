@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ Numbers = npt.NDArray[np.uint32]
 # Measured on Zen 4, per row: a masked split, with 32- or 64-bit masks, and a visited node.
 MASK_NS = {np.dtype(np.uint32): 0.08, np.dtype(np.uint64): 0.16}
 VISIT_NS = 1.5
+WORTH_A_THREAD = 1 << 17  # nodes: about a millisecond of writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +85,33 @@ def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> N
     words = np.zeros(shape.split.size + n_trees, dtype=np.uint64)
     starts, banks = np.empty(n_trees, dtype=np.uint64), np.empty(n_trees, dtype=np.uint64)
     bases = np.empty(n_trees, dtype=np.uint32)
-    fits = write_nodes(
-        shape.split,
-        shape.sizes,
-        shape.right,
-        columns,
-        thresholds.view(np.uint32),
-        np.asarray(payload, dtype=np.uint32),
-        shift,
-        words,
-        starts,
-        banks,
-        bases,
-    )
+    bits, leaves = thresholds.view(np.uint32), np.asarray(payload, dtype=np.uint32)
+
+    def write(trees: slice, nodes: int, splits: int, base: int) -> bool:
+        return write_nodes(
+            shape.split[nodes:],
+            shape.sizes[trees],
+            shape.right[nodes:],
+            columns[splits:],
+            bits[splits:],
+            leaves[nodes - splits :],
+            shift,
+            base,
+            words,
+            starts[trees],
+            banks[trees],
+            bases[trees],
+        )
+
+    if words.size < WORTH_A_THREAD or words.size > 1 << shift or n_trees < 2:
+        fits = write(slice(None), 0, 0, 0)
+    else:
+        # One bank: where the second half of the trees begins is known before the first is written.
+        half = n_trees // 2
+        nodes = int(shape.sizes[:half].sum(dtype=np.int64))
+        with ThreadPoolExecutor(1) as pool:
+            later = pool.submit(write, slice(half, None), nodes, (nodes - half) // 2, nodes + half)
+            fits = write(slice(half), 0, 0, 0) and later.result()
     return Nodes(words, starts, banks, bases, shift, doubled) if fits else None
 
 
@@ -104,7 +120,10 @@ def _finite(threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | Non
 
     A split at plus infinity divides what is there from what is missing.
     """
-    values = np.array(threshold, dtype=np.float32)
+    values = np.asarray(threshold, dtype=np.float32)
+    if np.isfinite(values).all():
+        return values
+    values = values.copy()
     values[np.isposinf(values)] = np.finfo(np.float32).max
     return values if np.isfinite(values).all() else None
 
@@ -143,6 +162,7 @@ def write_nodes(
     thresholds: Numbers,
     payload: Numbers,
     shift: int,
+    base: int,
     words: Places,
     starts: Places,
     banks: Places,
@@ -162,6 +182,8 @@ def write_nodes(
     thresholds : uint32, shape (n_splits,)
         The bits of the float32; no NaN and no infinity.
     payload : uint32, shape (n_leaves,)
+    base : int
+        Where in `words` the first tree goes.
     words : uint64, shape (n_nodes + n_trees,)
         Written.
     starts, banks : uint64, shape (n_trees,)
@@ -178,7 +200,7 @@ def write_nodes(
     ranks = np.empty(largest, dtype=np.int64)
     slots = np.empty(largest, dtype=np.uint64)
     room = 1 << shift
-    first = bank = base = splits = leaves = 0
+    first = bank = splits = leaves = 0
     for tree in range(sizes.size):
         n_leaves = (sizes[tree] + 1) // 2
         least = most = payload[leaves]

@@ -95,7 +95,7 @@ def confine(access: Access, how: Confinement) -> None:
     _use_no_processes()
     kept_kernels = _kernel_cache() if access.compiles and how.filters else []
     places = open_places([*writable, *kept_kernels, _NULL]) if how.filters else []
-    if os.geteuid() == 0 and how.uid >= 0:
+    if sys.platform == "linux" and os.geteuid() == 0 and how.uid >= 0:
         _give_up_root(access, how)
     if how.filters:
         confine_writes(places)
