@@ -103,9 +103,9 @@ def run_flow(root: Path, given: dict[str, Any]) -> dict[int, float]:
 
 
 def slope_kilobytes(seen: dict[int, float]) -> float:
-    """Kilobytes that each model adds, over the second half of the run."""
+    """Kilobytes that each model adds, over the second half of the run if it was long enough."""
     points = sorted(seen.items())
-    (first, before), (last, after) = points[len(points) // 2], points[-1]
+    (first, before), (last, after) = points[len(points) // 2 if len(points) > 3 else 0], points[-1]
     return round(1000 * (after - before) / max(1, last - first), 2)
 
 
@@ -131,7 +131,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
     at_end = megabytes()
     slope = slope_kilobytes(seen)
-    print(f"at the end {at_end:.1f} MB, {slope:.1f} kB a model in the second half, {seconds:.0f} s")
+    print(f"at the end {at_end:.1f} MB, {slope:.1f} kB a model, {seconds:.0f} s")
     record = json.loads(arguments.output.read_text()) if arguments.output.is_file() else {}
     record["flow" if arguments.flow else "loop"] = {
         "models": arguments.models,

@@ -73,7 +73,7 @@ def make_booster(state: Any, path: str) -> Any:
     return made
 
 
-def refusals() -> tuple[type[Exception], ...]:
-    """What the libraries that are loaded raise for state they cannot read, beyond `ValueError`."""
+def refusals(*known: type[Exception]) -> tuple[type[Exception], ...]:
+    """These exceptions, and what the libraries that are loaded raise for state they cannot read."""
     found = (getattr(sys.modules.get(module), name, None) for module, name in _ERRORS)
-    return tuple(error for error in found if error is not None)
+    return (*known, *(error for error in found if error is not None))

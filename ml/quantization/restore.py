@@ -324,7 +324,7 @@ def _set_state(made: Any, state: Any, path: str) -> None:
                 setattr(made, name, value)
         else:
             vars(made).update(state)
-    except (*MISFITS, *refusals()) as error:
+    except refusals(*MISFITS) as error:
         raise EnvironmentMismatch(
             f"{type(made).__qualname__} does not take this state",
             where=path,

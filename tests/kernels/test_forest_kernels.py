@@ -235,6 +235,22 @@ def test_a_forest_in_several_banks_answers_the_same(monkeypatch: pytest.MonkeyPa
     assert lay_out(shape, np.arange(n_leaves), 5, doubled=False) is None
 
 
+@pytest.mark.parametrize("n_trees", [1, 2, 7, 30])
+@pytest.mark.parametrize("doubled", [False, True])
+def test_two_threads_write_what_one_does(
+    n_trees: int, doubled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = random_shape(n_trees, n_trees, 40, 5)
+    payload = np.arange(int((shape.split == 0).sum()))
+    one = lay_out(shape, payload, 5, doubled=doubled)
+    monkeypatch.setattr("ml.quantization.kernels.tree_layout.WORTH_A_THREAD", 0)
+    two = lay_out(shape, payload, 5, doubled=doubled)
+    assert one is not None
+    assert two is not None
+    for name in ("words", "starts", "banks", "bases"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
 def test_payloads_of_one_tree_may_not_span_too_far() -> None:
     shape = random_shape(1, 1, 9, 1)
     payload = np.arange(int((shape.split == 0).sum())) << 22

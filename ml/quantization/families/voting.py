@@ -94,10 +94,15 @@ def _labels(component: Component, children: list[Lowered]) -> dict[str, Combine]
 
     if not soft:
         return {"predict": most_votes, "transform": labels}
+
+    def transform(ask: Ask) -> Array:
+        found = probabilities(ask)
+        return np.hstack(list(found)) if flat else found
+
     return {
         "predict": lambda ask: classes[np.argmax(predict_proba(ask), axis=1)],
         "predict_proba": predict_proba,
-        "transform": lambda ask: np.hstack(probabilities(ask)) if flat else probabilities(ask),
+        "transform": transform,
     }
 
 

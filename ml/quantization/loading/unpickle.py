@@ -41,7 +41,7 @@ def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[s
             notes = _put_right(model)
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
             raise _unfit("the model does not load", where, error) from None
-        except (ValueError, TypeError, KeyError, IndexError, *refusals()) as error:
+        except refusals(ValueError, TypeError, KeyError, IndexError) as error:
             what = "the model's state does not fit the installed classes"
             raise _unfit(what, where, error) from None
     return model, sorted({_first_line(warning.message) for warning in caught} | set(notes))
