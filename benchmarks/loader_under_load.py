@@ -1,6 +1,6 @@
 """A loader under load: 8 threads predicting while releases are switched, damaged and removed.
 
-python -m benchmarks.loader_under_load [seconds] [switches a minute]
+`python -m benchmarks.loader_under_load [switches] [switches a minute]`
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tests.models.load import serve_under_load
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    switches = float(sys.argv[2]) if len(sys.argv) > 2 else 200.0
+    switches = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    pace = float(sys.argv[2]) if len(sys.argv) > 2 else 200.0
     logging.getLogger("ml.models").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="load-") as directory:
-        figures = serve_under_load(Path(directory), seconds=seconds, switches_a_minute=switches)
+        figures = serve_under_load(Path(directory), switches=switches, switches_a_minute=pace)
     record = {
         "threads": 8,
         "seconds": round(figures.seconds, 1),

@@ -212,7 +212,9 @@ def test_a_refusal_names_file_offset_opcode_and_global(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "compress", [zlib.compress, bz2.compress, lzma.compress, gzip.compress], ids=str
+    "compress",
+    [zlib.compress, bz2.compress, lzma.compress, gzip.compress],
+    ids=["zlib", "bz2", "lzma", "gzip"],
 )
 def test_decompression_bombs_stop_at_the_limit(tmp_path: Path, compress: Any) -> None:
     limits = replace(LIMITS, decompressed_bytes=1 << 20)

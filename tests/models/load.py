@@ -105,9 +105,9 @@ class _Changer:
 
 
 def serve_under_load(
-    directory: Path, *, seconds: float, switches_a_minute: float, threads: int = 8, seed: int = 0
+    directory: Path, *, switches: int, switches_a_minute: float, threads: int = 8, seed: int = 0
 ) -> Figures:
-    """What became of the calls of `threads` threads in so many seconds of changes."""
+    """What became of the calls of `threads` threads during so many changes."""
     releases = Releases(directory)
     for number in RELEASES:
         releases.prepare(number)
@@ -146,8 +146,8 @@ def serve_under_load(
         worker.start()
     pause = 60.0 / switches_a_minute
     before: tuple[int, int] | None = None
-    while (elapsed := time.monotonic() - started) < seconds:
-        if before is None and elapsed > seconds / 10:
+    while figures.switches < switches:
+        if before is None and figures.switches > switches / 10:
             before = _usage()
         changer.change()
         figures.switches += 1
