@@ -24,11 +24,11 @@ from ml.quantization.loading.inspection import (
 )
 from ml.quantization.loading.scan import scan
 from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.pipeline import artifact_header, describe_graph
 from ml.quantization.plan import make_plan
 from ml.quantization.predictor import load
 from ml.quantization.prepare import prepare_graph
 from ml.quantization.recipe import Recipe
+from ml.quantization.record import artifact_header, describe_graph
 from ml.quantization.restore import restore
 
 
