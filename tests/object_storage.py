@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -24,6 +25,8 @@ def s3_server(cache: Path) -> Iterator[Any]:
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    # Buckets outlive a server: moto keeps them for the process.
+    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST"), timeout=10).close()
     environment = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "test",
