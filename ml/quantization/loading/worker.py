@@ -47,6 +47,7 @@ PRELOAD: Final = (
     "ml.quantization.loading.inspection",
     "ml.quantization.loading.trial",
     "ml.quantization.predictor",
+    "ml.quantization.loading.preloaded",
 )
 _ONE_THREAD: Final = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")},
