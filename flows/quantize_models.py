@@ -13,6 +13,7 @@ from typing import Any
 
 from prefect import State, flow
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.utilities.annotations import opaque, quote
 from pydantic import Field
 
 from flows.clusters import dask_workers, process_shards
@@ -90,13 +91,13 @@ def quantize_models(
     config = configure(config_path, **given)
     options = config.to_json()
     with claim(config), workers(config) as runner:
-        plan = discover(options)
+        plan = discover(quote(options))
         if config.task_runner == "threads":
             done = process(plan["jobs"], runner)
         else:
             done = process_shards(plan["jobs"], runner, config)
         outcomes = list(show_progress(done, total=len(plan["jobs"])))
-        summary = report(options, plan, outcomes)
+        summary = report(quote(options), quote(plan), quote(outcomes))
     return conclude(summary, strict=config.strict)
 
 
@@ -110,13 +111,18 @@ def workers(config: RunConfig) -> TaskRunner[Any]:
 def process(jobs: list[dict[str, Any]], runner: TaskRunner[Any]) -> Iterator[dict[str, Any]]:
     """The outcome of every job, in order; one bad model never stops the rest.
 
-    Jobs are queued in waves, so that a killed run has finished what it began long ago.
+    Jobs are queued in waves, so that a killed run has finished what it began long ago. What a task
+    gets is marked as data, in which Prefect need not look for futures: that search took longer
+    than all else it does in this process.
     """
     running = []
     for start in range(0, len(jobs), JOBS_PER_WAVE):
         wave = jobs[start : start + JOBS_PER_WAVE]
-        quantized = runner.map(quantize, {"job": wave})
-        work = [{"job": job, "record": made} for job, made in zip(wave, quantized, strict=True)]
+        quantized = runner.map(quantize, {"job": quote(wave)})
+        work = [
+            {"job": quote(job), "record": opaque(made)}
+            for job, made in zip(wave, quantized, strict=True)
+        ]
         evaluated = runner.map(evaluate, {"work": work})
         running += zip(wave, quantized, evaluated, strict=True)
     for job, first, second in running:
