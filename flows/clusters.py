@@ -12,7 +12,6 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
-from prefect.utilities.annotations import quote
 
 from ml.quantization.batch import failed_outcome
 from ml.quantization.config import RunConfig
@@ -113,7 +112,7 @@ def process_shards(
 
 def _submit(shard: list[dict[str, Any]], runner: TaskRunner[Any]) -> PrefectDaskFuture[Any]:
     with _shared_server():
-        return runner.submit(quantize_shard, {"shard": quote(describe_shard(shard))})
+        return runner.submit(quantize_shard, {"shard": describe_shard(shard)})
 
 
 @contextmanager
