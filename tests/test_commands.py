@@ -160,6 +160,20 @@ def test_a_lying_entry_is_noticed_without_keys_too(
     assert "note    releases/1.json: is not the manifest of that release" in out
 
 
+def test_a_name_that_lags_behind_the_release_is_worth_a_note(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = models / "quantized"
+    before = (output / "a.qma").read_bytes()
+    write_model(models, "a", seed=1)
+    publish(models)
+    (output / "a.qma").unlink()
+    (output / "a.qma").write_bytes(before)
+    code, out, _ = run(capsys, "verify", output)
+    assert code == 0
+    assert "note    a.qma: is still that of release 1: a run was ended here" in out
+
+
 def test_nothing_to_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "verify", tmp_path)
     assert code == 1 and "nothing was published here" in out

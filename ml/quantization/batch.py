@@ -19,7 +19,14 @@ from typing import Any
 from ml.quantization.config import RunConfig
 from ml.quantization.durable import write_json
 from ml.quantization.errors import QuantizationError, ReleaseError, WorkerCrashed
-from ml.quantization.jobs import BatchPlan, Job, claim, finished_path, plan_batch
+from ml.quantization.jobs import (
+    BatchPlan,
+    Job,
+    claim,
+    discard_gone,
+    finished_path,
+    plan_batch,
+)
 from ml.quantization.objects import store_artifact
 from ml.quantization.outcome import Guarantee, Outcome, Status
 from ml.quantization.pipeline import evaluate_stage, quantize_stage
@@ -84,7 +91,7 @@ def run_batch(config: RunConfig, *, progress: Progress | None = None) -> BatchRe
     Raises
     ------
     ConfigError, ReleaseError, FormatError, VersionError
-        Nothing could be run or published; the last release is untouched.
+        Nothing could be run or published; what is released is whole.
     """
     started = time.perf_counter()
     with claim(config):
@@ -245,6 +252,7 @@ def finish_batch(
         if name not in done or _same_source(jobs[name], done[name])
     }
     everything = sorted((*plan.settled, *done.values()), key=lambda outcome: outcome.name)
+    discard_gone(config.output_path, plan.present)
     release = publish(
         config.output_path,
         everything,

@@ -36,7 +36,7 @@ def writing(path: Path) -> Iterator[None]:
             f"cannot be written ({error.strerror or error})",
             where=str(path),
             do=("free some space" if full else "make the output directory writable")
-            + " and run again; the last release is untouched",
+            + " and run again; what is released is whole",
         ) from error
 
 

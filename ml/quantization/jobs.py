@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -257,6 +257,8 @@ class _Past:
         recorded = read_stats(self.output_dir, name)
         if recorded is None or recorded[1] != mark:
             return None, "its statistics are missing"
+        if recorded[0].status is Status.FAILED:  # and what was good before stayed in the release
+            return None, "it failed last time"
         return replace(recorded[0], unchanged=True), ""
 
     def _still_there(self, outcome: Outcome, sha256: str) -> bool:
@@ -285,6 +287,17 @@ def fingerprint(
 def finished_path(output_dir: Path, name: str) -> Path:
     """Where the outcome of a model lies between its end and the release."""
     return output_dir / ".work" / "outcomes" / f"{name}.json"
+
+
+def discard_gone(output_dir: Path, present: Collection[str]) -> None:
+    """Remove what killed runs finished of models that are not there any more.
+
+    A model that is present and was not asked for keeps its finished outcome for a later run.
+    """
+    outcomes = output_dir / ".work" / "outcomes"
+    for path in sorted(outcomes.rglob("*.json")):
+        if path.relative_to(outcomes).as_posix().removesuffix(".json") not in present:
+            path.unlink(missing_ok=True)
 
 
 def _unreadable(

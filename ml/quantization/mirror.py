@@ -31,6 +31,7 @@ from ml.quantization.errors import ConfigError, FormatError, PathRefused, Releas
 from ml.quantization.heldout_formats import SUFFIXES as HELD_OUT_SUFFIXES
 from ml.quantization.lease import LOCK, held
 from ml.quantization.limits import Limits
+from ml.quantization.objects import kept_releases
 from ml.quantization.release import MANIFEST, find_release, read_manifest, release_files
 from ml.quantization.storage import Location, StoredFile, is_plain_part
 
@@ -257,6 +258,8 @@ def _push_release(location: Location, mirror: Path) -> None:
         now = location.list()
         list(pool.map(lambda item: _name(location, now, *item), named.items()))
     kept = {*records, *rest, *named, *_referenced(mirror, current_only=False)}
+    if not all(kept_releases(mirror).values()):  # nobody knows what a damaged one refers to
+        kept |= {name for name in now if name.startswith("objects/")}
     location.remove(name for name in now if name not in kept and _is_ours(name))
     _write_index(mirror, _matched(mirror, location.list(), {*objects, *rest}))
 
@@ -309,11 +312,11 @@ def _matched(mirror: Path, found: Mapping[str, StoredFile], names: set[str]) -> 
 
 def _referenced(mirror: Path, *, current_only: bool) -> set[str]:
     """The objects that the release here refers to, or any kept one."""
-    paths = [] if current_only else list(release_files(mirror).values())
+    releases = [] if current_only else list(kept_releases(mirror).values())
     if (mirror / MANIFEST).is_file():
-        paths.append(mirror / MANIFEST)
-    releases = [read_manifest(path, mirror) for path in paths]
-    return {m.artifact for release in releases for m in release.models.values() if m.artifact}
+        releases.append(read_manifest(mirror / MANIFEST, mirror))
+    models = [model for release in releases if release for model in release.models.values()]
+    return {model.artifact for model in models if model.artifact}
 
 
 def _is_ours(name: str) -> bool:

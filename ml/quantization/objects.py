@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ml.quantization.durable import hash_file, move_durably, read_json_object
-from ml.quantization.errors import IntegrityError
+from ml.quantization.errors import ArtifactError, FormatError, IntegrityError, PathRefused
 from ml.quantization.limits import Limits
 from ml.quantization.outcome import Outcome
-from ml.quantization.release import ReleasedModel, read_manifest, read_release, release_files
+from ml.quantization.release import (
+    Release,
+    ReleasedModel,
+    read_manifest,
+    read_release,
+    release_files,
+)
 
 KEEP_RELEASES = 10
 _OBJECT_NAME = re.compile(r"[0-9a-f]{64}\.qma")
+_log = logging.getLogger(__name__)
 
 
 def store_artifact(output_dir: Path, staged: Path, sha256: str) -> str:
@@ -53,23 +62,37 @@ def object_is_whole(output_dir: Path, model: ReleasedModel | Outcome) -> bool:
     return found == (model.artifact_sha256, model.artifact_size_bytes)
 
 
+def kept_releases(output_dir: Path) -> dict[int, Release | None]:
+    """Every release that is kept, by its number; None for a manifest that cannot be read.
+
+    A damaged one is no reason to publish nothing: it is said in the log, and leaves in its turn.
+    """
+    found: dict[int, Release | None] = {}
+    for number, path in release_files(output_dir).items():
+        try:
+            found[number] = read_manifest(path, output_dir)
+        except (ArtifactError, PathRefused, OSError) as error:
+            _log.warning("this release cannot be rolled back to: %s", error)
+            found[number] = None
+    return found
+
+
 def remove_unreferenced(output_dir: Path, *, keep: int = KEEP_RELEASES) -> list[str]:
     """The objects removed: those that no kept release and no finished outcome refers to.
 
-    The last `keep` manifests are kept, the current one always.
+    The last `keep` manifests are kept, the current one always. As long as one of them cannot be
+    read, nobody knows what it refers to, and no object is removed.
     """
-    kept = release_files(output_dir)
+    files = release_files(output_dir)
     current = read_release(output_dir)
-    for number in sorted(kept)[: -max(keep, 1)]:
+    for number in sorted(files)[: -max(keep, 1)]:
         if number != current.number:
-            kept.pop(number).unlink(missing_ok=True)
-    used = {model.artifact for model in current.models.values()}
-    for path in kept.values():
-        used |= {model.artifact for model in read_manifest(path, output_dir).models.values()}
-    for path in sorted((output_dir / ".work" / "outcomes").rglob("*.json")):
-        used.add(read_json_object(path, Limits().manifest_bytes).get("artifact"))
+            files[number].unlink(missing_ok=True)
+    releases = [current, *kept_releases(output_dir).values()]
+    used = {artifact for release in releases if release for artifact in _artifacts(release)}
+    used |= set(_waiting(output_dir))
     removed = []
-    for path in sorted((output_dir / "objects").glob("*.qma")):
+    for path in sorted((output_dir / "objects").glob("*.qma")) if all(releases) else ():
         relative = f"objects/{path.name}"
         if _OBJECT_NAME.fullmatch(path.name) and relative not in used:
             path.unlink(missing_ok=True)
@@ -77,3 +100,16 @@ def remove_unreferenced(output_dir: Path, *, keep: int = KEEP_RELEASES) -> list[
     for path in output_dir.rglob(".*.tmp"):  # what a killed run was writing
         path.unlink(missing_ok=True)
     return removed
+
+
+def _artifacts(release: Release) -> Iterator[str | None]:
+    return (model.artifact for model in release.models.values())
+
+
+def _waiting(output_dir: Path) -> Iterator[str | None]:
+    """The artifacts of models that are finished and not released yet."""
+    for path in sorted((output_dir / ".work" / "outcomes").rglob("*.json")):
+        try:
+            yield read_json_object(path, Limits().manifest_bytes).get("artifact")
+        except FormatError:  # a power cut left it empty: that model is done again
+            continue

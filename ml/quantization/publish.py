@@ -38,7 +38,12 @@ from ml.quantization.errors import (
     SignatureError,
 )
 from ml.quantization.limits import Limits
-from ml.quantization.objects import KEEP_RELEASES, object_is_whole, remove_unreferenced
+from ml.quantization.objects import (
+    KEEP_RELEASES,
+    kept_releases,
+    object_is_whole,
+    remove_unreferenced,
+)
 from ml.quantization.outcome import Outcome, Status
 from ml.quantization.provenance import Signer, last_release
 from ml.quantization.release import (
@@ -89,7 +94,7 @@ def publish(
     SignatureError
         The last release was changed after it was signed, or by an unknown key.
     ReleaseError
-        Full disk, read-only directory; the last release is untouched.
+        Full disk, read-only directory; what is released is the old or the new one, whole.
     """
     last = last_release(output_dir, signer)
     before = dict(last.models) if last else {}
@@ -234,8 +239,8 @@ def _follow(release: Release, outcomes: Sequence[Outcome]) -> None:
         target = release.artifact_path(name)
         if target is not None:
             link_atomically(target, directory / f"{name}.qma")
-    for path in release_files(directory).values():
-        for name, model in read_manifest(path, directory).models.items():
+    for kept in kept_releases(directory).values():
+        for name, model in kept.models.items() if kept else ():
             if model.artifact and name not in served:
                 (directory / f"{name}.qma").unlink(missing_ok=True)
             if name not in release.models:

@@ -1,0 +1,168 @@
+"""SIGKILL at any moment: the release is the old one or the new one, and the next run goes on."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.directory import ModelDirectory
+from tests.chaos.survival import (
+    Published,
+    begun,
+    check_complete,
+    finished,
+    night,
+    run_night,
+)
+
+
+@dataclass
+class Siege:
+    """Nights over one directory, most of them killed.
+
+    Attributes
+    ----------
+    kills, nights : int
+        Runs that were killed, and those that went through before they were.
+    releases : set of int
+        What was published when it was looked at.
+    """
+
+    directory: ModelDirectory
+    chance: random.Random
+    kind: str = "loop"
+    kills: int = 0
+    nights: int = 0
+    releases: set[int] = field(default_factory=set)
+
+    def attack(self, phase: str, seconds: float) -> None:
+        """Start a run and kill it so long after it said the phase's line, if it still runs."""
+        published, held = Published(self.directory), finished(self.directory)
+        with night(self.directory, self.kind) as run:
+            known = len(begun(run.log))
+            reached = run.wait_for(phase, published.glance)
+            if not reached or run.is_over_after(seconds, published.glance):
+                assert run.end() == 0, (self.directory.config.parent / "stderr.log").read_text()
+                self.nights += 1
+            else:
+                assert run.kill() == -9
+                self.kills += 1
+            release = published.check()
+            assert not set(begun(run.log)[known:]) & held
+        if release is not None:
+            self.releases.add(release.number)
+
+    def survive(self) -> None:
+        """A run that goes through: nothing is lost, left over or done twice."""
+        held, log = finished(self.directory), self.directory.config.parent / "begun.log"
+        known = len(begun(log))
+        assert run_night(self.directory, self.kind) == 0
+        check_complete(self.directory)
+        again = begun(log)[known:]
+        assert not set(again) & held and len(set(again)) == len(again)
+        assert run_night(self.directory, self.kind) == 0
+        assert len(begun(log)) == known + len(again)
+
+
+def test_a_few_kills(tmp_path: Path) -> None:
+    siege = Siege(ModelDirectory(tmp_path), random.Random(1))
+    siege.directory.write(range(12), 0)
+    siege.attack("ready", siege.chance.uniform(2.5, 3.2))
+    for _ in range(2):
+        siege.attack("publishing", siege.chance.uniform(0.0, 0.6))
+    siege.directory.write((3, 10), 1)
+    siege.directory.remove(5)
+    for _ in range(2):
+        siege.attack("publishing", siege.chance.uniform(0.0, 0.6))
+    siege.survive()
+    assert siege.kills >= 3
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_fifty_kills_over_a_hundred_models(tmp_path: Path) -> None:
+    siege = Siege(ModelDirectory(tmp_path), random.Random(50))
+    directory, chance = siege.directory, siege.chance
+    directory.write(range(100), 0)
+    revision = 0
+    while siege.kills < 50:
+        if chance.random() < 0.3:
+            revision += 1
+            directory.write(chance.sample(range(100), 8), revision)
+        phase, longest = chance.choice((("ready", 9.0), ("publishing", 2.5)))
+        siege.attack(phase, chance.uniform(0.0, longest))
+    directory.write(range(100), revision + 1)
+    siege.attack("ready", 6.0)
+    siege.survive()
+    print(f"{siege.kills} kills, {siege.nights} runs went through, {len(siege.releases)} releases")
+    assert len(siege.releases) > 5
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_flow_is_killed(tmp_path: Path) -> None:
+    siege = Siege(ModelDirectory(tmp_path), random.Random(5), "flow")
+    siege.directory.write(range(12), 0)
+    siege.attack("ready", siege.chance.uniform(0.0, 15.0))
+    siege.attack("ready", siege.chance.uniform(15.0, 25.0))
+    siege.attack("publishing", siege.chance.uniform(0.0, 0.5))
+    siege.directory.write((3, 10), 1)
+    for _ in range(3):
+        siege.attack("publishing", siege.chance.uniform(0.0, 1.5))
+    assert siege.kills >= 4
+    siege.survive()
+
+
+# What a run does, in its order, each under the name that its caller knows it by.
+_STEPS = {
+    "discovery": "ml.quantization.jobs:discover",
+    "hashing": "ml.quantization.jobs:hash_file",
+    "held-out data": "ml.quantization.jobs:find_held_out",
+    "plan of the run": "ml.quantization.batch:plan_batch",
+    "scan": "ml.quantization.pipeline:scan",
+    "load": "ml.quantization.pipeline:inspect_file",
+    "prepare": "ml.quantization.pipeline:prepare_graph",
+    "plan": "ml.quantization.pipeline:make_plan",
+    "settle": "ml.quantization.pipeline:settle",
+    "encode and write": "ml.quantization.pipeline:write_plan",
+    "quantize": "ml.quantization.batch:quantize_stage",
+    "ask the artifact": "ml.quantization.judge:ask_artifact",
+    "evaluate": "ml.quantization.judge:evaluate",
+    "decide": "ml.quantization.pipeline:Judge.decide",
+    "judge": "ml.quantization.batch:evaluate_stage",
+    "move the artifact": "ml.quantization.objects:move_durably",
+    "store the artifact": "ml.quantization.batch:store_artifact",
+    "finished record": "ml.quantization.batch:write_json",
+    "kept manifest": "ml.quantization.publish:write_json",
+    "manifest": "ml.quantization.publish:write_json 2",
+    "statistics": "ml.quantization.publish:write_json 3",
+    "name of an artifact": "ml.quantization.publish:link_atomically",
+    "second name": "ml.quantization.publish:link_atomically 2",
+    "table": "ml.quantization.publish:write_atomically",
+    "names and tables": "ml.quantization.publish:_follow",
+    "sweep": "ml.quantization.publish:remove_unreferenced",
+    "publish": "ml.quantization.batch:publish",
+    "history": "ml.quantization.history:write_atomically",
+    "page": "ml.quantization.page.publication:render_page",
+    "report": "ml.quantization.page.publication:publish_page",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", _STEPS)
+def test_killed_inside_a_step(step: str, when: str, tmp_path: Path) -> None:
+    where, _, call = _STEPS[step].partition(" ")
+    directory = ModelDirectory(tmp_path)
+    directory.write((1, 2, 9, 10), 0)
+    assert run_night(directory) == 0
+    directory.write((2, 10), 1)
+    directory.remove(1)
+    published = Published(directory)
+    assert run_night(directory, "loop", where, when, call or "1") == -9
+    published.check()
+    assert run_night(directory) == 0
+    assert check_complete(directory).number == 2
