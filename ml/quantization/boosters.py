@@ -8,11 +8,13 @@ stored compressed like any array. None of the libraries is imported unless a mod
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
 from ml.quantization.errors import EnvironmentMismatch, SemanticError
 
 LIGHTGBM_BOOSTER = "lightgbm.basic:Booster"
+RESTORED_LIGHTGBM = "ml.quantization.restored_boosters:RestoredLightGBM"
 
 _HANDLE = "_handle"
 _ERRORS = (("lightgbm.basic", "LightGBMError"), ("_catboost", "CatBoostError"))
@@ -33,7 +35,12 @@ def booster_state(booster: Any) -> dict[str, Any]:
     return {"text": text.encode(), "state": state}
 
 
-def make_booster(state: Any, path: str) -> Any:
+def make_restored_booster(state: Any, path: str) -> Any:
+    """The booster of a text that pooled trees were written to (see `make_booster`)."""
+    return make_booster(state, path, RESTORED_LIGHTGBM)
+
+
+def make_booster(state: Any, path: str, cls: str = LIGHTGBM_BOOSTER) -> Any:
     """The LightGBM booster of this state.
 
     Raises
@@ -51,8 +58,11 @@ def make_booster(state: Any, path: str) -> Any:
         or _HANDLE in state["state"]
     ):
         raise SemanticError("not a LightGBM booster", where=path)
+    module, _, name = cls.partition(":")
     try:
-        from lightgbm.basic import Booster, LightGBMError
+        from lightgbm.basic import LightGBMError
+
+        kind = getattr(import_module(module), name)
     except ImportError as error:
         raise EnvironmentMismatch(
             "LightGBM is not installed here",
@@ -60,7 +70,7 @@ def make_booster(state: Any, path: str) -> Any:
             got=str(error),
             do="install the extra `boosters`",
         ) from error
-    made = Booster.__new__(Booster)
+    made = kind.__new__(kind)
     try:
         made.__setstate__({**state["state"], _HANDLE: state["text"].decode()})
     except (LightGBMError, UnicodeDecodeError) as error:

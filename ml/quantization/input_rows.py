@@ -74,20 +74,21 @@ def intake_of(view: View, lowered: Lowered) -> Intake:
     names = None if held is None else [str(name) for name in held]
     width = lowered.n_features
 
+    integers = np.dtype(lowered.integers)
     delegates = names is not None and first.type in _DELEGATING
 
     def rows(X: Any) -> Array | None:
         if isinstance(X, list) and not delegates:
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
-            X = X.to_numpy() if list(X.columns) == names else None
+            X = _from_frame(X) if list(X.columns) == names else None
         elif type(X) is not np.ndarray or delegates:
             return None
         if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
             return None
         if X.dtype.char in _FLOATS:
             return X if X.dtype.isnative else None
-        return X.astype(np.float64) if X.dtype.kind in "iub" else None
+        return X.astype(integers) if X.dtype.kind in "iub" else None
 
     return Intake(rows, names, asked)
 
@@ -115,6 +116,12 @@ def _table(X: Any) -> Any:
     if not hasattr(X, "to_numpy") or not hasattr(X, "iloc") or getattr(X, "ndim", 0) != 2:
         return None
     return X if len(X) and X.columns.is_unique else None
+
+
+def _from_frame(X: Any) -> Array:
+    """The values of a frame; integers and booleans as float64, whatever arrays of them become."""
+    values: Array = X.to_numpy()
+    return values.astype(np.float64) if values.dtype.kind in "iub" else values
 
 
 def _from_list(X: list[Any]) -> Array | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from ml.quantization.families import family_of
+from ml.quantization.families import LeftAsIs, family_of
 from ml.quantization.graph import (
     Array,
     ModelGraph,
@@ -41,7 +41,9 @@ def prepare_graph(graph: ModelGraph) -> PreparedGraph:
     """Return the graph with each component in its family's compact form."""
     work = _Work(list(graph.arrays), _reference_counts(graph.root))
     root = work.prepare(graph.root, "")
-    return PreparedGraph(compact(graph, root, work.arrays), work.sizes)
+    prepared = compact(graph, root, work.arrays)
+    noted = replace(prepared, notes=(*prepared.notes, *work.notes))
+    return PreparedGraph(noted, work.sizes)
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class _Work:
     arrays: list[Array]
     references: Counter[int]
     sizes: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def __getitem__(self, index: int) -> Array:
         return self.arrays[index]
@@ -62,7 +65,10 @@ class _Work:
             family = family_of(node.type)
             if family.pack is not None and not self._entangled(node):
                 packed = family.pack(node, self)
-                if packed is not None:
+                if isinstance(packed, LeftAsIs):
+                    name = path or node.type.rpartition(":")[2]
+                    self.notes.append(f"{name} is kept in its own format: {packed.reason}")
+                elif packed is not None:
                     self.sizes[path] = self._bytes_below(node)
                     node = replace(packed, id=node.id)
         return with_children_at(node, path, self.prepare)

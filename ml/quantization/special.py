@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ml.quantization.boosters import LIGHTGBM_BOOSTER, make_booster
+from ml.quantization.boosters import (
+    LIGHTGBM_BOOSTER,
+    RESTORED_LIGHTGBM,
+    make_booster,
+    make_restored_booster,
+)
 from ml.quantization.errors import SemanticError, UntrustedTypeError
 from ml.quantization.graph import NameNode, ObjectNode, attributes
 from ml.quantization.loading.trust import TrustPolicy
@@ -99,6 +104,7 @@ def make_partial(node: ObjectNode, state: Any, trust: TrustPolicy, path: str) ->
 
 SPECIAL: dict[str, Callable[[Any, str], Any]] = {
     LIGHTGBM_BOOSTER: make_booster,
+    RESTORED_LIGHTGBM: make_restored_booster,
     "numpy.random.mtrand:RandomState": _random_state,
     "numpy.random._generator:Generator": _generator,
     "numpy.ma:MaskedArray": _masked,

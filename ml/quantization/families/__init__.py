@@ -10,9 +10,18 @@ import importlib
 import pkgutil
 from functools import cache
 
-from ml.quantization.families.family import Component, Example, Family, Lowered
+from ml.quantization.families.family import Component, Example, Family, LeftAsIs, Lowered
 
-__all__ = ["Component", "Example", "Family", "Lowered", "all_families", "family_named", "family_of"]
+__all__ = [
+    "Component",
+    "Example",
+    "Family",
+    "LeftAsIs",
+    "Lowered",
+    "all_families",
+    "family_named",
+    "family_of",
+]
 
 
 @cache

@@ -24,6 +24,7 @@ from ml.quantization.scheme import Slot
 
 if TYPE_CHECKING:
     from ml.quantization.families.scored import Scored
+    from ml.quantization.kernels.stored_codes import StoredCodes
     from ml.quantization.kernels.text import Step
 
 Method: TypeAlias = Callable[..., Any]
@@ -54,8 +55,8 @@ class Component(Protocol):
     def get(self, name: str, default: Any = None) -> Any:
         """The attribute, or `default` when it is not stored."""
 
-    def codes(self, name: str) -> tuple[Array, Array] | None:
-        """The stored integer codes of an array, in its shape, and the scale of each channel.
+    def codes(self, name: str) -> StoredCodes | None:
+        """The stored integer codes of an array and the scale of each channel.
 
         None when it is not stored as `scale * code`. The scales (one for each index of the first
         axis, or a single one) have the dtype of the array.
@@ -94,6 +95,8 @@ class Lowered:
     scored : scored.Scored or None
         Set by models that answer from linear scores: a model over several of them scores all in
         one pass.
+    integers : {"float64", "float32"}
+        What an array of integers becomes; frames of them always float64.
     """
 
     methods: Mapping[str, Method]
@@ -104,6 +107,20 @@ class Lowered:
     names: tuple[str, ...] = ()
     text: Step | None = None
     scored: Scored | None = None
+    integers: Literal["float64", "float32"] = "float64"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAsIs:
+    """What `pack` gives for a component that it leaves as it is, and a user may wonder why.
+
+    Attributes
+    ----------
+    reason : str
+        A clause with a subject of its own.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +165,10 @@ class Family:
     residue : mapping of str to str
         Attribute path -> what it was and why no method of the fitted estimator needs it.
     pack : callable or None
-        `pack(node, arrays) -> PackedNode | None`: the component in compact parts, or None to
-        leave it as it is. Exact: `unpack(pack(node))` gives a component that answers bit for
-        bit the same. The parts are nodes; their arrays get slots by the same `slots` mapping.
+        `pack(node, arrays) -> PackedNode | LeftAsIs | None`: the component in compact parts, or
+        None (or the reason, which is noted) to leave it as it is. Exact: `unpack(pack(node))`
+        gives a component that answers bit for bit the same. The parts are nodes; their arrays get
+        slots by the same `slots` mapping.
     unpack : callable or None
         The inverse. Must validate: the parts may come from a hostile file (`SemanticError`).
     coarsen : callable or None
@@ -168,7 +186,7 @@ class Family:
     types: frozenset[str]
     slots: Slots = field(default_factory=dict)
     residue: Mapping[str, str] = field(default_factory=dict)
-    pack: Callable[[ObjectNode, Arrays], PackedNode | None] | None = None
+    pack: Callable[[ObjectNode, Arrays], PackedNode | LeftAsIs | None] | None = None
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
     coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None
     lower: Callable[[Component, bool], Lowered | None] | None = None

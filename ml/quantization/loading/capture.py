@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ml.quantization.boosters import LIGHTGBM_BOOSTER, booster_state
+from ml.quantization.boosters import LIGHTGBM_BOOSTER, RESTORED_LIGHTGBM, booster_state
 from ml.quantization.codecs.strings import encode_strings
 from ml.quantization.errors import LimitError, UnsupportedComponent
 from ml.quantization.families import family_of
@@ -451,6 +451,7 @@ def _masked(value: Any) -> Any:
 # Classes whose state is taken by their own interface; `restore` has the way back.
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
     LIGHTGBM_BOOSTER: booster_state,
+    RESTORED_LIGHTGBM: booster_state,
     "numpy.random.mtrand:RandomState": _random_state,
     "numpy.random._generator:Generator": _generator,
     "numpy.ma:MaskedArray": _masked,

@@ -5,7 +5,7 @@ The kernels behind `lower` are imported at the first forest, not with the family
 
 from __future__ import annotations
 
-from ml.quantization.families.family import Arrays, Component, Family, Lowered
+from ml.quantization.families.family import Arrays, Component, Family, LeftAsIs, Lowered
 from ml.quantization.families.forest.examples import examples
 from ml.quantization.families.forest.kinds import KINDS, RESIDUE
 from ml.quantization.graph import ObjectNode, PackedNode
@@ -13,8 +13,12 @@ from ml.quantization.graph import ObjectNode, PackedNode
 __all__ = ["FAMILY"]
 
 
-def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
+def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs | None:
     """The component with all its trees pooled; None where they are not trees of one make."""
+    if KINDS[node.type].container == "booster":
+        from ml.quantization.families.forest import held_boosters
+
+        return held_boosters.pack_booster(node, arrays)
     from ml.quantization.families.forest import packing
 
     return packing.pack(node, arrays)
@@ -22,6 +26,10 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
 
 def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
     """The component as scikit-learn holds it; `SemanticError` for parts that do not fit."""
+    if node.type in KINDS and KINDS[node.type].container == "booster":
+        from ml.quantization.families.forest import held_boosters
+
+        return held_boosters.unpack_booster(node, arrays)
     from ml.quantization.families.forest import unpacking
 
     return unpacking.unpack(node, arrays)

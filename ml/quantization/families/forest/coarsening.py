@@ -98,7 +98,7 @@ def _leaves(
         rows = counts / counts.sum(axis=2, keepdims=True)
         rounded = replace(trees, rows=rows.reshape(trees.rows.shape))
         return encode_leaves(rounded, layout), f"class fractions in {FRACTION_STEPS} steps"
-    centred = kind.container in ("grid", "nested")
+    centred = kind.container in ("grid", "nested", "booster")
     tree = leaf_trees(trees.sizes)
     coded = coarsen_leaves(trees.rows[trees.ids], tree, len(trees.sizes), bits, centred=centred)
     if coded is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +96,7 @@ def known_categories(component: Component) -> dict[int, Array]:
     return {int(at): np.asarray(edges[at]) for at in np.flatnonzero(flags)}
 
 
-def make_coding(trees: PooledTrees, known: dict[int, Array]) -> tuple[Coding, Shape]:
+def make_coding(trees: PooledTrees, known: Mapping[int, Array]) -> tuple[Coding, Shape]:
     """The coding of a model's rows, and its trees over the coded columns."""
     feature = trees.feature.astype(np.int64)
     categorical = (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import Any
 
 from ml.quantization.families.family import Example
 
@@ -44,3 +46,13 @@ def examples() -> Iterable[Example]:
     }
     for name, model in regressors.items():
         yield Example(name, model.fit(other, values), other)
+    yield from _boosters(gaps, labels)
+
+
+def _boosters(rows: Any, labels: Any) -> Iterable[Example]:
+    """One of each library that is installed."""
+    if find_spec("lightgbm"):
+        from lightgbm import LGBMClassifier
+
+        model = LGBMClassifier(n_estimators=6, num_leaves=9, verbose=-1, n_jobs=1)
+        yield Example("lightgbm", model.fit(rows, labels), rows)

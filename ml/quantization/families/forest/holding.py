@@ -118,7 +118,7 @@ def tree_owner(type_name: str, members: Members | None) -> str:
 def leaf_layout(kind: Kind, make: TreeMake | None, owner: str, state: dict[str, Node]) -> Layout:
     """What a packed forest's parts need not say."""
     if make is None:
-        n_features = state.get("_n_features")
+        n_features = state.get("_n_features", state.get("n_features_in_"))
         return Layout(n_features if isinstance(n_features, int) else 0, 1)
     if kind.leaf != "value":
         return Layout(make.n_features, 1 if kind.leaf == "path" else 0)

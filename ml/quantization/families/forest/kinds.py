@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Container: TypeAlias = Literal["single", "list", "grid", "nested"]
+Container: TypeAlias = Literal["single", "list", "grid", "nested", "booster"]
 Leaf: TypeAlias = Literal["value", "path", "none"]
 Importances: TypeAlias = Literal["tree", "forest", "boosting", "weighted", "none"]
 
@@ -15,6 +15,7 @@ BIN_MAPPER = "sklearn.ensemble._hist_gradient_boosting.binning:_BinMapper"
 RESTORED_TREE = "ml.quantization.restored_trees:RestoredTree"
 RESTORED_LEAVES = "ml.quantization.restored_trees:RestoredLeaves"
 RESTORED_PREDICTOR = "ml.quantization.restored_trees:RestoredPredictor"
+RESTORED_LIGHTGBM = "ml.quantization.restored_boosters:RestoredLightGBM"
 RESTORED_BIN_MAPPER = "ml.quantization.restored_trees:RestoredBinMapper"
 
 CLASSIFIER_TREES = frozenset(
@@ -30,6 +31,10 @@ REGRESSOR_TREES = frozenset(
     }
 )
 
+LIGHTGBM = frozenset(
+    f"lightgbm.sklearn:LGBM{name}" for name in ("Classifier", "Regressor", "Ranker")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -41,7 +46,8 @@ class Kind:
         Where they are.
     container : str
         `single`: the attribute is one `Tree`; `list` of tree estimators; `grid`: an object array
-        of them, iterations by outputs; `nested`: lists of lists of histogram predictors.
+        of them, iterations by outputs; `nested`: lists of lists of histogram predictors;
+        `booster`: another library's object.
     leaf : str
         `value`: the rows of `Tree.value`; `path`: the cached path length of an isolation tree;
         `none`: only which leaf it is matters.
@@ -62,6 +68,7 @@ _BOOSTING = Kind("estimators_", "grid", importances="boosting")
 _HISTOGRAM = Kind("_predictors", "nested")
 _BAGGING = Kind("estimators_", "list")
 _WEIGHTED = Kind("estimators_", "list", importances="weighted")
+_BOOSTER = Kind("_Booster", "booster")
 _HISTOGRAM_MODULE = f"{_ENSEMBLE}_hist_gradient_boosting.gradient_boosting:"
 
 KINDS: dict[str, Kind] = {
@@ -80,6 +87,7 @@ KINDS: dict[str, Kind] = {
     f"{_ENSEMBLE}_bagging:BaggingRegressor": _BAGGING,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostClassifier": _WEIGHTED,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostRegressor": _WEIGHTED,
+    **dict.fromkeys(LIGHTGBM, _BOOSTER),
 }
 
 RESIDUE: dict[str, str] = {

@@ -7,13 +7,16 @@ from ml.quantization.families.forest.averaged import lower_averaged, lower_embed
 from ml.quantization.families.forest.boosted import lower_boosted
 from ml.quantization.families.forest.histogram import lower_histogram
 from ml.quantization.families.forest.isolated import lower_isolated
-from ml.quantization.families.forest.kinds import KINDS
+from ml.quantization.families.forest.kinds import KINDS, LIGHTGBM
+from ml.quantization.families.forest.lightgbm_answers import lower_lightgbm
 from ml.quantization.families.forest.weighted import lower_weighted
 
 
 def lower_forest(component: Component) -> Lowered | None:
     """The fast predictor of a packed forest, bit for bit the restored estimator's answers."""
     kind = KINDS[component.type]
+    if component.type in LIGHTGBM and "tree_splits" in component:
+        return lower_lightgbm(component)
     if "tree_splits" not in component or "n_features_in_" not in component:
         return None
     if kind.container == "nested":

@@ -64,7 +64,7 @@ def read_trees(nodes: list[Node], owner: str, arrays: Arrays) -> ReadForest | No
     columns = [table for _, table in found]
     if any(table["value"].shape[1:] != (make.n_outputs, max(make.n_classes)) for table in columns):
         return None
-    order = _order([(table["left_child"], table["right_child"]) for table in columns])
+    order = order_trees([(table["left_child"], table["right_child"]) for table in columns])
     if order is None:
         return None
     pooled = {
@@ -74,12 +74,12 @@ def read_trees(nodes: list[Node], owner: str, arrays: Arrays) -> ReadForest | No
     split = pooled["left_child"] >= 0
     feature = pooled["feature"][split].astype(np.int64)
     threshold = pooled["threshold"][split].astype(np.float64)
-    if np.isnan(threshold).any() or not _within(feature, make.n_features):
+    if np.isnan(threshold).any() or not within(feature, make.n_features):
         return None
     rows = pooled["value"][~split].astype(np.float64)
     if owner in CLASSIFIER_TREES:
         rows = _fractions(rows)
-    trees = _pool(
+    trees = pool_trees(
         order,
         split,
         feature,
@@ -128,7 +128,7 @@ def read_predictors(nodes: list[Node], n_features: int, arrays: Arrays) -> ReadF
         leaf = table["is_leaf"] != 0
         for side in ("left", "right"):
             table[side] = np.where(leaf, LEAF, table[side].astype(np.int64))
-    order = _order([(table["left"], table["right"]) for table in columns])
+    order = order_trees([(table["left"], table["right"]) for table in columns])
     if order is None:
         return None
     pooled = {
@@ -139,14 +139,14 @@ def read_predictors(nodes: list[Node], n_features: int, arrays: Arrays) -> ReadF
     feature = pooled["feature_idx"][split].astype(np.int64)
     categorical = pooled["is_categorical"][split] != 0
     threshold = np.where(categorical, 0.0, pooled["num_threshold"][split])
-    if np.isnan(threshold).any() or not _within(feature, n_features):
+    if np.isnan(threshold).any() or not within(feature, n_features):
         return None
     bitsets = None
     if categorical.any():
         bitsets = _bitsets(columns, order, split, pooled["bitset_idx"], categorical)
         if bitsets is None:
             return None
-    trees = _pool(
+    trees = pool_trees(
         order,
         split,
         feature,
@@ -183,7 +183,7 @@ def _columns(records: RecordArrayNode, arrays: Arrays, count: int) -> dict[str, 
 
 def _bitsets(
     columns: list[dict[str, Array]],
-    order: _Order,
+    order: TreeOrder,
     split: Array,
     index: Array,
     categorical: Array,
@@ -202,7 +202,7 @@ def _bitsets(
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class TreeOrder:
     """Preorder of pooled nodes: `pick[i]` is the pooled position of the i-th."""
 
     pick: Array
@@ -210,7 +210,11 @@ class _Order:
     local: Array | None
 
 
-def _order(children: list[tuple[Array, Array]]) -> _Order | None:
+def order_trees(children: list[tuple[Array, Array]]) -> TreeOrder | None:
+    """The preorder of trees, from the children of each node: negative at leaves.
+
+    None where a child is out of range, shared or its own ancestor, or a node is not reached.
+    """
     sizes = np.array([len(left) for left, _ in children], dtype=np.int64)
     starts = tree_starts(sizes)
     local = np.empty(starts[-1], dtype=np.int32)
@@ -221,11 +225,11 @@ def _order(children: list[tuple[Array, Array]]) -> _Order | None:
             return None
     natural = np.arange(starts[-1]) - np.repeat(starts[:-1], sizes)
     pick = local + np.repeat(starts[:-1], sizes)
-    return _Order(pick, sizes, None if np.array_equal(local, natural) else local)
+    return TreeOrder(pick, sizes, None if np.array_equal(local, natural) else local)
 
 
-def _pool(
-    order: _Order,
+def pool_trees(
+    order: TreeOrder,
     split: Array,
     feature: Array,
     threshold: Array,
@@ -234,6 +238,7 @@ def _pool(
     categorical: Array | None = None,
     bitsets: Array | None = None,
 ) -> PooledTrees | None:
+    """The trees of what is said of each node in preorder; `rows`: one for each leaf."""
     flags = split.astype(np.uint8)
     formed = shape(flags, len(order.sizes))
     if formed is None:
@@ -253,7 +258,8 @@ def _pool(
     )
 
 
-def _within(feature: Array, n_features: int) -> bool:
+def within(feature: Array, n_features: int) -> bool:
+    """Whether every feature is one that rows have."""
     return not feature.size or (int(feature.min()) >= 0 and int(feature.max()) < n_features)
 
 

@@ -1,0 +1,69 @@
+"""Estimators of LightGBM, XGBoost and CatBoost to their packed form, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ml.quantization.errors import UnsupportedComponent
+from ml.quantization.families.family import Arrays, LeftAsIs
+from ml.quantization.families.forest import lightgbm_state, packing, unpacking
+from ml.quantization.families.forest.dumps import Dump, State
+from ml.quantization.families.forest.kinds import KINDS, LIGHTGBM
+from ml.quantization.families.forest.members import mapping
+from ml.quantization.families.forest.parts import PREFIX, Layout, encode_parts
+from ml.quantization.graph import Node, ObjectNode, PackedNode, attributes
+from ml.quantization.kernels.pooled import PooledTrees
+
+Read: TypeAlias = Callable[[State, Arrays], Dump]
+Write: TypeAlias = Callable[[State, PooledTrees, Arrays], Node]
+
+BOOSTER_PREFIX = "booster_"
+BOOSTER_STATE = "booster_state"  # where the booster was, and so where it comes back
+# What their estimators work out from the booster: kept for answers, not state of their own.
+SHOWN = frozenset({"classes_", "feature_names_in_", "n_features_in_"})
+
+READERS: dict[str, Read] = dict.fromkeys(LIGHTGBM, lightgbm_state.read_estimator)
+WRITERS: dict[str, Write] = dict.fromkeys(LIGHTGBM, lightgbm_state.write_estimator)
+
+
+def pack_booster(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs:
+    """The estimator with its booster's trees pooled, or why it stays in its own format."""
+    state = attributes(node)
+    attribute = KINDS[node.type].attribute
+    if attribute not in state:
+        return LeftAsIs("it has not been fitted")
+    try:
+        read = READERS[node.type](state, arrays)
+    except UnsupportedComponent as error:
+        return LeftAsIs(error.what)
+    # In the booster's own place: what comes later may refer to what it holds.
+    kept: list[tuple[str, Node]] = []
+    for name, value in state.items():
+        kept += read.state if name == attribute else [(name, value)]
+    parts = encode_parts(read.trees, Layout(read.n_features, read.trees.rows.shape[1]))
+    return PackedNode(
+        packing.FAMILY_NAME,
+        node.type,
+        (*kept, ("tree_outputs", read.outputs), *packing.part_nodes(parts, arrays)),
+    )
+
+
+def unpack_booster(node: PackedNode, arrays: Arrays) -> ObjectNode:
+    """The estimator with a booster that its library reads, made of the trees.
+
+    Raises
+    ------
+    SemanticError
+        Parts that do not fit each other.
+    """
+    _, trees = unpacking.decode_packed(node, arrays)
+    held = dict(node.parts)
+    state: list[tuple[str, Node]] = []
+    for name, value in held.items():
+        if name == BOOSTER_STATE:
+            made = WRITERS[node.type](held, trees, arrays)
+            state.append((KINDS[node.type].attribute, made))
+        elif not name.startswith((PREFIX, BOOSTER_PREFIX)) and name not in SHOWN:
+            state.append((name, value))
+    return ObjectNode(node.type, (), mapping(state), None, node.id)
