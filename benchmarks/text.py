@@ -254,6 +254,7 @@ def measure(name: str, data: Path | None, cache: Path, strings: int) -> dict[str
 
 
 def make_warm_model(path: Path, artifact: Path) -> None:
+    """A small model of the same kind: 16 classes, and most weights rounded to zero."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -262,9 +263,9 @@ def make_warm_model(path: Path, artifact: Path) -> None:
 
     rng = np.random.default_rng(0)
     texts = [" ".join(f"w{number}" for number in rng.zipf(1.3, 30) % 3000) for _ in range(400)]
-    pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression())
-    path.write_bytes(pickle.dumps(pipeline.fit(texts, np.arange(400) % 3)))
-    quantize_model_file(path, artifact)
+    pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=1000))
+    path.write_bytes(pickle.dumps(pipeline.fit(texts, np.arange(400) % 16)))
+    quantize_model_file(path, artifact, weight_threshold=1.0)
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml.quantization.codecs import codes_and_scale, decode_strings
+from ml.quantization.codecs import decode_strings, stored_codes
 from ml.quantization.errors import FormatError
 from ml.quantization.families import Lowered, family_of
 from ml.quantization.graph import (
-    Array,
     ArrayNode,
     DictNode,
     NameNode,
@@ -29,6 +28,7 @@ from ml.quantization.graph import (
     join,
     walk,
 )
+from ml.quantization.kernels.stored_codes import StoredCodes
 from ml.quantization.restore import known_family
 from ml.quantization.values import (
     ArraySource,
@@ -109,13 +109,13 @@ class View:
         node = self._attributes.get(name, _ABSENT)
         return default if node is _ABSENT else self[name]  # None is a value, too
 
-    def codes(self, name: str) -> tuple[Array, Array] | None:
+    def codes(self, name: str) -> StoredCodes | None:
         """The stored codes of an array and their scales, when it is `scale * code`."""
         node = self._attributes.get(name)
         stored = getattr(self.context.arrays, "quantized", None)
         if not isinstance(node, ArrayNode) or stored is None:
             return None
-        return codes_and_scale(stored(node.array))
+        return stored_codes(stored(node.array))
 
     def lower(self, exact: bool) -> Lowered | None:
         """The component's fast predictor, when its family has one.

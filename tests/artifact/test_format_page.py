@@ -15,7 +15,7 @@ from ml.quantization.codecs import REGISTRY
 from ml.quantization.codecs.quantized import META_KEYS
 from ml.quantization.families import all_families
 from ml.quantization.families.forest.parts import LEAF_PARTS
-from ml.quantization.families.text.names import STREAMS
+from ml.quantization.families.text.terms import STREAMS
 from ml.quantization.graph_json import _READERS as NODE_TAGS
 from ml.quantization.graph_json import _TAG_SEQUENCES as SEQUENCE_TAGS
 from ml.quantization.limits import Limits

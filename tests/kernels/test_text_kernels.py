@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml.quantization.codecs import quantize_array, stored_codes
 from ml.quantization.errors import SemanticError
 from ml.quantization.kernels import documents, hash_counts, symbol_ids, term_tree
 from ml.quantization.kernels.documents import Analysis
@@ -19,18 +21,22 @@ from ml.quantization.kernels.frequencies import (
     logarithm,
 )
 from ml.quantization.kernels.term_counter import Reader, TermCounter
-from ml.quantization.kernels.term_weights import ListedWeights, RowWeights, hold_weights
+from ml.quantization.kernels.term_packing import front_code, front_decode, pack_terms, ranking
+from ml.quantization.kernels.term_weights import (
+    ListedWeights,
+    RowWeights,
+    hold_codes,
+    hold_weights,
+)
 from ml.quantization.kernels.text import TextStep
 from ml.quantization.kernels.vocabulary import (
     MAX_SYMBOLS_IN_A_TERM,
     PackedTerms,
-    front_code,
-    front_decode,
     grow_tree,
-    pack_terms,
     terms_of,
 )
 from ml.quantization.kernels.weighting import Weighting
+from ml.quantization.scheme import Affine, Role, Slot
 
 QUICK = settings(deadline=None, derandomize=True, max_examples=60)
 ANY_TEXT = st.text(st.characters(), max_size=12)
@@ -91,28 +97,38 @@ def test_terms_that_are_no_paths_are_not_packed_as_paths():
     assert pack_terms(["ok", ""], None) is not None
 
 
+def test_older_files_list_children_by_symbol():
+    packed, _ = pack_terms(["a", "b", "c", "a b", "a c", "b c", "a b c"], " ")
+    by_symbol = packed.fanout.copy()
+    by_symbol[ranking(packed.popularity)] = packed.fanout[:3]
+    assert by_symbol.tolist() != packed.fanout.tolist()
+    older = replace(packed, fanout=np.r_[by_symbol[:3], packed.fanout[3:]], by_rank=False)
+    assert terms_of(grow_tree(older), " ") == terms_of(grow_tree(packed), " ")
+
+
 def test_regular_terms_need_no_end_flags_and_narrow_types():
     packed, _ = pack_terms(["a", "b", "a b"], " ")
     assert packed.ends.size == 0
-    assert {getattr(packed, name).dtype for name in ("gaps", "children", "prefix")} == {
+    assert {getattr(packed, name).dtype for name in ("gaps", "fanout", "prefix")} == {
         np.dtype(np.uint8)
     }
 
 
 HOSTILE = {
     "stream gaps is malformed": {"gaps": np.array([0.5])},
-    "stream children is malformed": {"children": np.array([[1]], dtype=np.uint8)},
+    "stream fanout is malformed": {"fanout": np.array([[1]], dtype=np.uint8)},
     "every symbol needs a prefix and a length": {"length": np.ones(1, np.uint8)},
     "own bytes do not add up": {"length": np.array([9, 1, 1], np.uint8)},
     "the symbols are too long": {"prefix": np.array([0, 1 << 31, 0], np.uint32)},
     "shares more bytes": {"prefix": np.array([0, 7, 0], np.uint8)},
-    "the children do not add up": {"children": np.array([9, 0, 0], np.uint8)},
-    "the levels do not add up": {"children": np.array([1, 1, 0, 1], np.uint8)},
+    "the children do not add up": {"fanout": np.array([9, 0, 0], np.uint8)},
+    "the levels do not add up": {"fanout": np.array([1, 1, 0, 1], np.uint8)},
     "a rank beyond the last symbol": {"gaps": np.array([200, 0, 0], np.uint8)},
     "every symbol needs a popularity": {"popularity": np.ones(2, np.uint8)},
+    "more often than there are children": {"popularity": np.array([1, 9, 1], np.uint8)},
     "every inner node needs an end flag": {"ends": np.ones(2, np.bool_)},
     "end flags are not booleans": {"ends": np.ones(3, np.uint8)},
-    "a last level is missing": {"children": np.zeros(0, np.uint8)},
+    "a last level is missing": {"fanout": np.zeros(0, np.uint8)},
 }
 
 
@@ -121,7 +137,7 @@ def test_streams_that_contradict_each_other_are_refused(message):
     packed, _ = pack_terms(["a", "b", "c", "a b", "a c", "b a"], " ")
     broken = replace(packed, **HOSTILE[message])
     if message == "a last level is missing":
-        broken = replace(broken, children=np.zeros(0, np.uint8))
+        broken = replace(broken, fanout=np.zeros(0, np.uint8))
         message = "(a last level is missing|the children do not add up)"
     with pytest.raises(SemanticError, match=message):
         grow_tree(broken)
@@ -136,7 +152,8 @@ def test_no_streams_crash_the_decoder(data):
 
     packed = PackedTerms(
         prefix=stream(2), length=stream(3), data=stream(255), popularity=stream(4),
-        children=stream(3), gaps=stream(4), ends=stream(1).astype(np.bool_),
+        fanout=stream(3), by_rank=data.draw(st.booleans()), gaps=stream(4),
+        ends=stream(1).astype(np.bool_),
     )  # fmt: skip
     try:
         tree = grow_tree(packed)
@@ -164,13 +181,15 @@ def test_every_symbol_is_found_and_nothing_else():
 
 
 def test_the_table_of_word_characters_is_that_of_re():
-    bits = documents.word_bits(False)
-    rng = np.random.default_rng(0)
-    codes = [*range(0x500), *rng.integers(0, 0x110000, 20000).tolist()]
-    word = re.compile(r"\w")
-    for code in codes:
-        assert bool(bits[code >> 3] >> (code & 7) & 1) == bool(word.match(chr(code)))
-    assert np.array_equal(documents.word_bits(True), bits[:16])
+    bits = documents.word_bits(np.array([0xF0], np.uint8), plain=False)
+    text = "".join(map(chr, range(0x110000)))
+    flags = np.zeros(0x110000, np.uint8)
+    for run in re.finditer(r"\w+", text):
+        flags[run.start() : run.end()] = 1
+    assert np.array_equal(np.unpackbits(bits, bitorder="little"), flags)
+    for largest, plain, size in ((0x7F, True, 0x80 // 8), (0xEF, False, 0x10000 // 8)):
+        few = documents.word_bits(np.array([largest], np.uint8), plain=plain)
+        assert np.array_equal(few, bits[:size])
 
 
 @pytest.mark.parametrize(("pattern", "least"), documents.WORD_RUNS.items())
@@ -209,11 +228,14 @@ def test_a_token_pattern_with_two_groups_or_an_error_has_no_tokenizer():
 # Frequencies ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("dtype", "most"),
+    [*product((np.float64, np.float32), (4000, 8000, 70_000)), (np.float64, 3_000_000)],
+)
 @pytest.mark.parametrize("smooth", [0, 1])
-def test_frequencies_explain_every_bit_of_an_idf(dtype, smooth):
-    counts = np.random.default_rng(0).zipf(1.5, 5000).clip(1, 8000) + smooth
-    total = 8484 + smooth
+def test_frequencies_explain_every_bit_of_an_idf(dtype, smooth, most):
+    counts = np.random.default_rng(0).zipf(1.5, 5000).clip(1, most) + smooth
+    total = most + 484 + smooth
     idf = np.full(len(counts), total, dtype=dtype)
     idf /= counts.astype(dtype)
     np.log(idf, out=idf)
@@ -222,8 +244,7 @@ def test_frequencies_explain_every_bit_of_an_idf(dtype, smooth):
     assert found is not None
     codes, table = idf_table(found)
     assert table[codes].tobytes() == idf.tobytes()
-    assert found.counts.dtype.itemsize <= 2
-    assert found.corrections.nbytes == len(table) == len(np.unique(counts))
+    assert found.corrections.nbytes == len(np.unique(counts)) <= len(table) <= len(counts)
 
 
 def test_an_idf_of_another_kind_is_left_as_it_is():
@@ -270,7 +291,7 @@ def test_no_documents_and_odd_tokens_are_left_to_the_real_vectorizer():
     step = step_of(["a"], Analysis(token_pattern=r"[^,]+"))
     assert step.matrix([]) is None
     assert step.matrix(["a,b c"]) is None
-    score = step.scorer(np.ones((1, 1)))
+    score = step.scorer(hold_weights(np.ones((1, 1))))
     assert score(["a,b c"]) is None
     assert score([]) is None
     assert score(["a,b"]).tolist() == [[1.0]]
@@ -280,7 +301,9 @@ def test_a_count_beyond_the_table_of_logarithms_is_scored_as_well():
     step = step_of(["aa", "bb"], Analysis(), Weighting(sublinear=True))
     text = "aa " * 700 + "bb"
     expected = [[np.log(700.0) + 1.0 + 2.0]]
-    assert step.scorer(np.array([[1.0], [2.0]]))(["bb", text])[1:].tolist() == expected
+    assert (
+        step.scorer(hold_weights(np.array([[1.0], [2.0]])))(["bb", text])[1:].tolist() == expected
+    )
 
 
 @pytest.fixture(scope="module")
@@ -299,12 +322,12 @@ def test_scores_are_the_product_with_the_matrix_to_the_bit(scored):
     for channels in (1, 3, 20):
         weights = rng.normal(size=(step.n_columns, channels))
         expected = step.matrix(texts) @ weights
-        assert step.scorer(weights)(texts).tobytes() == expected.tobytes()
-        assert step.scorer(weights)(texts, threads=2).tobytes() == expected.tobytes()
+        assert step.scorer(hold_weights(weights))(texts).tobytes() == expected.tobytes()
+        assert step.scorer(hold_weights(weights))(texts, threads=2).tobytes() == expected.tobytes()
         codes = rng.integers(-127, 128, weights.shape).astype(np.int8)
         scale = rng.uniform(0.001, 1, channels)
         expected = step.matrix(texts) @ (codes.astype(np.float64) * scale)
-        assert step.scorer(codes, scale)(texts).tobytes() == expected.tobytes()
+        assert step.scorer(hold_weights(codes, scale))(texts).tobytes() == expected.tobytes()
 
 
 def test_a_pruned_column_still_counts_in_the_norm(scored):
@@ -315,32 +338,63 @@ def test_a_pruned_column_still_counts_in_the_norm(scored):
             left = (rng.random((shape[0], 1)) < terms) & (rng.random(shape) < share)
             weights = np.where(left, rng.normal(size=shape), 0.0)
             expected = step.matrix(texts) @ weights
-            assert step.scorer(weights)(texts).tobytes() == expected.tobytes()
+            assert step.scorer(hold_weights(weights))(texts).tobytes() == expected.tobytes()
             codes = np.where(left, rng.integers(-127, 128, shape), 0).astype(np.int8)
             scale = rng.uniform(0.001, 1, channels)
             expected = step.matrix(texts) @ (codes.astype(np.float64) * scale)
-            assert step.scorer(codes, scale)(texts).tobytes() == expected.tobytes()
+            assert step.scorer(hold_weights(codes, scale))(texts).tobytes() == expected.tobytes()
 
 
 def test_weights_are_held_in_the_smaller_form():
-    none = np.zeros(0)
     dense, few = np.ones((50, 4), np.int8), np.zeros((50, 40), np.int8)
     few[7, 3] = few[7, 39] = few[48, 0] = 5
-    assert isinstance(hold_weights(dense, none), RowWeights)
-    assert isinstance(hold_weights(dense * (np.arange(4) == 1), none), RowWeights)
-    held = hold_weights(few, none)
+    assert isinstance(hold_weights(dense), RowWeights)
+    assert isinstance(hold_weights(dense * (np.arange(4) == 1)), RowWeights)
+    held = hold_weights(few)
     assert isinstance(held, ListedWeights)
     assert held.starts.tolist() == [0] * 8 + [2] * 41 + [3] * 2
     assert held.entries.tolist() == [(3, 5), (39, 5), (0, 5)]
-    assert isinstance(hold_weights(np.zeros((0, 3)), none), RowWeights)
+    assert isinstance(hold_weights(np.zeros((0, 3))), RowWeights)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(40, 50), (3, 2000), (300, 9), (1, 900), (900,)])
+def test_codes_are_listed_straight_from_their_gaps(order, shape):
+    rng = np.random.default_rng(0)
+    weights = np.where(rng.random(shape) < 0.03, rng.normal(size=shape), 0.0)
+    slot = Slot(Role.WEIGHT, channel_axis=0 if len(shape) == 2 else None)
+    quantized = quantize_array(np.asarray(weights, order=order), Affine(8), slot)
+    assert quantized.layout == "sparse"
+    stored = stored_codes(quantized)
+    held = hold_codes(stored)
+    expected = hold_weights(np.atleast_2d(stored.dense()).T, held.scale)
+    assert type(held) is type(expected)
+    assert held.with_zeros().weights.tolist() == expected.with_zeros().weights.tolist()
+    if isinstance(held, ListedWeights):
+        assert held.starts.tolist() == expected.starts.tolist()
+        assert held.entries.tolist() == expected.entries.tolist()
+        part = held.of_terms(1, 3).with_zeros().weights
+        assert part.tolist() == expected.with_zeros().weights[1:3].tolist()
+
+
+def test_an_idf_of_infinity_needs_all_weights(scored):
+    step, texts, _ = scored
+    weights = np.zeros((step.n_columns, 40))
+    weights[::9, 3] = 1.0
+    held = hold_weights(weights)
+    assert isinstance(held, ListedWeights)
+    odd = replace(step, weighting=replace(step.weighting, idf=np.array([1.0, np.inf, 1.0, 1.0])))
+    with np.errstate(invalid="ignore"):
+        expected = odd.matrix(texts) @ weights
+    assert np.isnan(expected).any()
+    assert np.array_equal(odd.scorer(held)(texts), expected, equal_nan=True)
 
 
 def test_weights_whose_rounding_is_not_reproduced_have_no_scorer(scored):
     step, _, _ = scored
     weights = np.ones((step.n_columns, 2))
-    assert step.scorer(np.asfortranarray(weights)) is None
-    assert step.scorer(weights.astype(np.int8)) is None
-    assert step.scorer(weights.astype(np.int8), np.ones(2, np.float32)) is None
+    assert step.scorer(hold_weights(weights.astype(np.int8))) is None
+    assert step.scorer(hold_weights(weights.astype(np.int8), np.ones(2, np.float32))) is None
 
 
 def test_a_threshold_makes_values_ones(scored):
@@ -349,7 +403,7 @@ def test_a_threshold_makes_values_ones(scored):
     matrix = step.matrix(texts)
     matrix.data = (matrix.data > 0.2).astype(float)
     matrix.eliminate_zeros()
-    score = step.scorer(weights, threshold=0.2)
+    score = step.scorer(hold_weights(weights), threshold=0.2)
     assert score(texts).tobytes() == (matrix @ weights).tobytes()
 
 

@@ -83,7 +83,7 @@ class Artifact(Sequence[Array]):
             return [self[i] for i in range(*index.indices(len(self)))]
         value = self._values.get(index)
         if value is None:
-            value = dequantize_array(self.quantized(index))
+            value = dequantize_array(self.quantized(index), own=self._is_shared(index))
             value.flags.writeable = False
             value = self._values.setdefault(index, value)
         return value
@@ -108,6 +108,12 @@ class Artifact(Sequence[Array]):
             return QuantizedArray.from_meta(stored.meta, held, max_bytes=self._limits.decoded_bytes)
         except (ArtifactError, LimitError) as error:
             raise error.at(f"{self.where}: array {index}") from None
+
+    def _is_shared(self, index: int) -> bool:
+        """Whether other arrays lie in the same streams: a view would keep all of them alive."""
+        return any(
+            part.count != self._streams[part.stream].count for part in self._arrays[index].parts
+        )
 
     def _stream(self, number: int) -> Array:
         values = self._decoded.get(number)

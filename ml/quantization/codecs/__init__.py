@@ -2,9 +2,9 @@
 
 from ml.quantization.codecs.calibration import search_ranges
 from ml.quantization.codecs.quantize import (
-    codes_and_scale,
     dequantize_array,
     quantize_array,
+    stored_codes,
 )
 from ml.quantization.codecs.quantized import QuantizedArray
 from ml.quantization.codecs.registry import REGISTRY, Registry
@@ -21,7 +21,6 @@ __all__ = [
     "EncodedStream",
     "QuantizedArray",
     "Registry",
-    "codes_and_scale",
     "decode_stream",
     "decode_strings",
     "dequantize_array",
@@ -31,4 +30,5 @@ __all__ = [
     "front_decode",
     "quantize_array",
     "search_ranges",
+    "stored_codes",
 ]

@@ -29,6 +29,23 @@ def gaps_from_positions(positions: Array) -> Array:
     return gaps.astype(smallest_unsigned(int(gaps.max(initial=0))))
 
 
+def check_gaps(gaps: Array, size: int) -> None:
+    """Pass gaps whose positions are all below `size`, without making the positions.
+
+    Raises
+    ------
+    SemanticError
+        The last position is not below `size`.
+    """
+    last = int(gaps.sum(dtype=np.uint64)) + gaps.size - 1
+    if gaps.dtype.itemsize == 8:  # a sum of those may have wrapped back into range: in float, too
+        last = max(last, int(gaps.sum(dtype=np.float64)))
+    if last >= size:
+        raise SemanticError(
+            "a sparse position beyond the end", expected=f"less than {size}", got=str(last)
+        )
+
+
 def positions_from_gaps(gaps: Array, size: int) -> Array:
     """The positions (int64) that the gaps mean, all below `size`.
 
@@ -37,14 +54,5 @@ def positions_from_gaps(gaps: Array, size: int) -> Array:
     SemanticError
         The last position is not below `size`.
     """
-    # First without overflow, in float: hostile gaps of 2**64 must not wrap back into range.
-    if float(gaps.sum(dtype=np.float64)) + gaps.size > 2.0 * size:
-        raise SemanticError("a sparse position beyond the end", expected=f"less than {size}")
-    positions = np.cumsum(gaps.astype(np.int64) + 1) - 1
-    if positions.size and int(positions[-1]) >= size:
-        raise SemanticError(
-            "a sparse position beyond the end",
-            expected=f"less than {size}",
-            got=str(int(positions[-1])),
-        )
-    return positions
+    check_gaps(gaps, size)
+    return np.cumsum(gaps.astype(np.int64) + 1) - 1

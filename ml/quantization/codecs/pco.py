@@ -25,6 +25,7 @@ NAMES = {
     for width in widths
 }
 CHUNK_COUNT = 1 << 20
+HEADER_BYTES = 16  # more than the version takes
 LEVELS: dict[Effort, int] = {"fast": 4, "best": 9}
 
 
@@ -58,9 +59,11 @@ class Pcodec:
         if not self.accepts(spec):
             raise CodecError("pcodec: an empty stream, or one that is not of numbers")
         values = np.zeros(spec.count, spec.dtype)
-        rest = bytes(data)
         try:
-            file, used = wrapped.FileDecompressor.new(rest)
+            # Bytes objects are all that the library takes: every slice of them is a copy.
+            file, used = wrapped.FileDecompressor.new(bytes(data[:HEADER_BYTES]))
+            rest = bytes(data[used:])
+            used = 0
             for start in range(0, spec.count, CHUNK_COUNT):
                 part = values[start : start + CHUNK_COUNT]
                 rest = rest[used:]

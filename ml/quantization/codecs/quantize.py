@@ -22,6 +22,7 @@ from ml.quantization.codecs.tolerance import (
 )
 from ml.quantization.codecs.words import stream_dtype
 from ml.quantization.errors import SchemeError
+from ml.quantization.kernels.stored_codes import StoredCodes
 from ml.quantization.scheme import Affine, Codebook, Drop, Exact, Float, Role, Scheme, Slot
 
 # What is multiplied with inputs works in either memory order. Other arrays go to code of
@@ -104,49 +105,48 @@ def quantize_array(
     return made
 
 
-def dequantize_array(quantized: QuantizedArray) -> Array:
-    """The array in its own dtype and shape, writable; bit-equal for `Exact`.
+def dequantize_array(quantized: QuantizedArray, *, own: bool = True) -> Array:
+    """The array in its own dtype and shape; bit-equal for `Exact`.
 
     Its memory order is that of the record: the array's own, or the one that was chosen for it.
+
+    Parameters
+    ----------
+    quantized : QuantizedArray
+    own : bool
+        Whether the array must be writable and share nothing with the parts.
     """
     dtype = np.dtype(quantized.dtype)
     shape, order, parts = quantized.shape, quantized.order, quantized.parts
     if quantized.layout == "dense":
         values = _decode_dense(quantized, dtype)
-        return np.array(values, dtype, order=order, copy=True).reshape(shape, order=order)
+        copy = True if own else None
+        return np.array(values, dtype, order=order, copy=copy).reshape(shape, order=order)
     positions = positions_from_gaps(parts["gaps"], quantized.size)
     flat = np.zeros(quantized.size, dtype)
     flat[positions] = _decode_at(quantized, positions, dtype)
     return flat.reshape(shape, order=order)
 
 
-def codes_and_scale(quantized: QuantizedArray) -> tuple[Array, Array] | None:
-    """The codes in the array's shape (Fortran order), and scales per channel in its dtype.
+def stored_codes(quantized: QuantizedArray) -> StoredCodes | None:
+    """The codes as they are stored, with a scale per channel in the array's dtype.
 
     None unless `scale * code` in that dtype, with channels along the first axis or a single one,
     is what `dequantize_array` gives.
     """
-    scheme, parts, order = quantized.scheme, quantized.parts, quantized.order
+    scheme, parts, shape = quantized.scheme, quantized.parts, quantized.shape
     if (
         not isinstance(scheme, Affine)
         or not scheme.symmetric
         or quantized.channel_axis
-        or len(quantized.shape) > 2
+        or not 1 <= len(shape) <= 2
     ):
         return None
     scale = parts["scale"].astype(quantized.dtype)
     if not np.array_equal(scale, parts["scale"]):
         return None
-    stored = parts["codes"]
-    if quantized.layout == "dense":
-        return np.asfortranarray(stored.reshape(quantized.shape, order=order)), scale
-    positions = positions_from_gaps(parts["gaps"], quantized.size)
-    codes = np.zeros(quantized.size, dtype=stored.dtype)
-    if order == "C" and len(quantized.shape) == 2:
-        width = quantized.shape[1]
-        positions = positions % width * quantized.shape[0] + positions // width
-    codes[positions] = stored
-    return codes.reshape(quantized.shape, order="F"), scale
+    by_feature = quantized.order == "F" and len(shape) == 2
+    return StoredCodes(shape, scale, parts["codes"], parts.get("gaps"), by_feature)
 
 
 def _decode_dense(quantized: QuantizedArray, dtype: np.dtype[Any]) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ml.quantization.codecs.abc import JSON, Array
 from ml.quantization.codecs.affine import code_dtype
-from ml.quantization.codecs.gaps import positions_from_gaps
+from ml.quantization.codecs.gaps import check_gaps
 from ml.quantization.codecs.parameters import check_keys, integer
 from ml.quantization.codecs.words import parse_dtype
 from ml.quantization.errors import FormatError, LimitError, SemanticError
@@ -170,7 +170,7 @@ def _check_parts(array: QuantizedArray, dtype: np.dtype[Any]) -> None:
             raise SemanticError(
                 "more elements than the shape has", expected=str(array.size), got=str(stored)
             )
-        positions_from_gaps(array.parts["gaps"], array.size)
+        check_gaps(array.parts["gaps"], array.size)
     _check_length("codes or values", main, stored)
     match array.scheme:
         case Affine():

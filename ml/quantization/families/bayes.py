@@ -106,11 +106,13 @@ def _discrete(component: Component) -> Lowered | None:
         return likelihood if bias is None else likelihood + bias
 
     def absorb(previous: Lowered) -> Lowered | None:
+        from ml.quantization.kernels.term_weights import hold_weights
+
         step = previous.text
         if step is None or step.n_columns != weights.shape[1]:
             return None
         limit = None if threshold is None else float(threshold)
-        score = step.scorer(np.ascontiguousarray(transposed), threshold=limit)
+        score = step.scorer(hold_weights(transposed), threshold=limit)
         if score is None:
             return None
 

@@ -9,6 +9,7 @@ import numpy as np
 from ml.quantization.families.family import Component, Example, Family, Lowered
 from ml.quantization.families.scored import Answer, LinearMap, Scored, Scores
 from ml.quantization.graph import Array
+from ml.quantization.kernels.stored_codes import StoredCodes
 from ml.quantization.scheme import Role, Slot
 
 _CONSTANT = "sklearn.multiclass:_ConstantPredictor"
@@ -28,7 +29,7 @@ def lower(component: Component, exact: bool) -> Lowered | None:
     def proba(scores: Scores) -> Array:
         return np.repeat([pair], len(scores[0]), axis=0)
 
-    nothing = (np.zeros((0, width), dtype=np.int8), np.zeros(0))
+    nothing = StoredCodes((0, width), np.zeros(0), np.zeros(0, dtype=np.int8), None, True)
     one = LinearMap(lambda: np.zeros((width, 0)), None if exact else nothing, 0.0)
     answers = {
         "predict": Answer(label),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import isfinite
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,10 @@ from ml.quantization.kernels.linear import (
     linear_scores,
     suits_kernel,
 )
+
+if TYPE_CHECKING:
+    from ml.quantization.kernels.stored_codes import StoredCodes
+    from ml.quantization.kernels.term_weights import TermWeights
 
 Scores: TypeAlias = Sequence[Array]
 Kernel: TypeAlias = Literal["row_scores", "row_softmax", "row_one_vs_rest", "row_winners"]
@@ -40,19 +44,19 @@ class LinearMap:
         Gives the weights, (n_features,) or (n_features, n_outputs); the scores of the former have
         one dimension. Behind text the codes are enough, and the weights, eight times as large,
         are never made.
-    codes : (ndarray, ndarray) or None
+    codes : StoredCodes or None
         The stored codes, (n_features,) or (n_outputs, n_features), and their scales.
     bias : ndarray of shape (n_outputs,) or float
     """
 
     weights: Callable[[], Any]
-    codes: tuple[Array, Array] | None
+    codes: StoredCodes | None
     bias: Any
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(n_features,) or (n_features, n_outputs)."""
-        shape: tuple[int, ...] = (self.codes[0] if self.codes else self.weights().T).shape[::-1]
+        shape: tuple[int, ...] = (self.codes or self.weights().T).shape[::-1]
         return shape
 
     @property
@@ -171,7 +175,7 @@ class Scored:
         step = previous.text
         if step is None or step.n_columns != self.n_features:
             return None
-        score = step.scorer(*_by_term(self.maps))
+        score = step.scorer(_by_term(self.maps))
         if score is None:
             return None
         ends = np.cumsum([one.n_outputs for one in self.maps]).tolist()
@@ -211,19 +215,19 @@ def _stacked_operands(maps: Sequence[LinearMap]) -> tuple[Array, Array]:
     return np.concatenate(weights), np.concatenate(biases)
 
 
-def _by_term(maps: Sequence[LinearMap]) -> tuple[Array, Array | None]:
-    """The weights of all maps, (n_features, n_outputs) in C order; and scales if they are codes."""
+def _by_term(maps: Sequence[LinearMap]) -> TermWeights:
+    """The weights of all maps side by side, as text takes them."""
+    from ml.quantization.kernels.term_weights import hold_codes, hold_weights
+
+    if len(maps) == 1 and maps[0].codes is not None:
+        return hold_codes(maps[0].codes)
     if all(one.codes for one in maps):
-        pairs = [one.codes for one in maps if one.codes]
-        held = [codes.reshape(-1, codes.shape[-1]) for codes, _ in pairs]
-        scales = [
-            np.broadcast_to(scale, len(codes))
-            for codes, (_, scale) in zip(held, pairs, strict=True)
-        ]
-        scale = scales[0] if len(scales) == 1 else np.concatenate(scales)
-        return np.ascontiguousarray(_joined(held).T), scale
+        coded = [one.codes for one in maps if one.codes]
+        held = [np.atleast_2d(codes.dense()) for codes in coded]
+        scales = [np.broadcast_to(codes.scale, codes.n_outputs) for codes in coded]
+        return hold_weights(np.concatenate(held).T, np.concatenate(scales))
     held = [np.atleast_2d(one.weights().T) for one in maps]
-    return np.ascontiguousarray(_joined(held).T), None
+    return hold_weights(_joined(held).T)
 
 
 def _joined(parts: Sequence[Array]) -> Array:

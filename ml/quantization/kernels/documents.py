@@ -3,7 +3,7 @@ r"""Documents as scikit-learn's analyzers see them, as arrays of bytes, code poi
 Lower-casing, accents, white space and token patterns are Python's own (`str`, `re`,
 `unicodedata`), so that the result is the same for all of Unicode, whichever version of it the
 interpreter has. Only the default kind of pattern (runs of ``\w``) is left to a kernel, with a
-table of ``\w`` that is taken from `re` itself.
+table of ``\w`` that asks the interpreter what `re` asks it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ml.quantization.kernels.vocabulary import Array
+from ml.quantization.kernels.arrays import Array
 
 Analyzer: TypeAlias = Literal["word", "char", "char_wb"]
 
@@ -144,19 +144,31 @@ def join_tokens(tokens: list[str], joint: str) -> str | None:
     return text
 
 
-@cache
-def word_bits(ascii_only: bool) -> Array:
+def word_bits(data: Array, plain: bool) -> Array:
     r"""One bit a code point, the lowest first: whether ``\w`` matches it.
+
+    Parameters
+    ----------
+    data : uint8 array
+        UTF-8 of what is to be looked up: the table reaches as far as that needs.
+    plain : bool
+        Whether `data` is ASCII.
 
     Returns
     -------
-    uint8 array of shape (16,) or (139264,)
+    uint8 array of shape (16,), (8192,) or (139264,)
     """
-    top = 128 if ascii_only else 0x110000
-    text = np.arange(top, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
-    flags = np.zeros(top, dtype=np.uint8)
-    for run in re.finditer(r"\w+", text):
-        flags[run.start() : run.end()] = 1
+    if plain:
+        return _word_bits(0x80)
+    return _word_bits(0x10000 if data.max() < 0xF0 else 0x110000)
+
+
+@cache
+def _word_bits(top: int) -> Array:
+    # What `re` asks of a character, too: it is the underscore, or `str.isalnum` says so.
+    points = np.arange(top, dtype="<u4")
+    flags = np.strings.isalnum(points.view("<U1"))
+    flags[ord("_")] = True
     bits = np.packbits(flags, bitorder="little")
     bits.flags.writeable = False
     return bits

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ml.quantization.kernels.arrays import Array
+from ml.quantization.kernels.term_weights import TermWeights
 from ml.quantization.kernels.text import Adder, Scorer, Step, scorer_of
-from ml.quantization.kernels.vocabulary import Array
+from ml.quantization.kernels.weighting import Weighting, score_type
 
 Transform = Callable[[Array], Array | None]
 
@@ -30,9 +32,9 @@ class TextColumn:
         """Columns of its matrix."""
         return self.step.n_columns
 
-    def adder(self, weights: Array, scale: Array | None, threshold: float | None) -> Adder | None:
+    def adder(self, weights: TermWeights, threshold: float | None) -> Adder | None:
         """What adds the scores of this column's terms; None for types that are not treated."""
-        made = self.step.adder(weights, scale, threshold)
+        made = self.step.adder(weights, threshold)
         if made is None or made[1] != "d":
             return None
         add, name = made[0], self.name
@@ -58,13 +60,10 @@ class NumberColumns:
         """As many as there are names."""
         return len(self.names)
 
-    def adder(self, weights: Array, scale: Array | None, threshold: float | None) -> Adder | None:
+    def adder(self, weights: TermWeights, threshold: float | None) -> Adder | None:
         """What adds value times weight; None with a threshold or weights of another type."""
-        from ml.quantization.kernels import term_values
-
-        if threshold is not None or (weights if scale is None else scale).dtype.char != "d":
+        if threshold is not None or score_type(Weighting(), weights) != "d":
             return None
-        steps = np.zeros(0) if scale is None else scale
 
         def from_frame(frame: Any, out: Array) -> bool:
             values = self._values(frame)
@@ -74,7 +73,7 @@ class NumberColumns:
             indices = np.tile(np.arange(width, dtype=np.int32), n)
             rows = np.arange(n + 1, dtype=np.int64) * width
             flat = np.ascontiguousarray(values, dtype=np.float64).reshape(-1)
-            term_values.accumulate(indices, flat, rows, weights, steps, out)
+            weights.add(indices, flat, rows, out)
             return True
 
         return from_frame
@@ -105,21 +104,16 @@ class FrameStep:
     def matrix(self, documents: Any) -> None:
         """Nothing: tables become matrices in scikit-learn."""
 
-    def scorer(
-        self, weights: Array, scale: Array | None = None, *, threshold: float | None = None
-    ) -> Scorer | None:
+    def scorer(self, weights: TermWeights, *, threshold: float | None = None) -> Scorer | None:
         """See `text.Step`."""
-        return scorer_of(self.adder(weights, scale, threshold), weights.shape[1])
+        return scorer_of(self.adder(weights, threshold), weights.n_channels)
 
-    def adder(
-        self, weights: Array, scale: Array | None, threshold: float | None
-    ) -> tuple[Adder, str] | None:
+    def adder(self, weights: TermWeights, threshold: float | None) -> tuple[Adder, str] | None:
         """See `text.Step`; the parts add in turn, as their columns follow each other."""
         adders: list[Adder] = []
         start = 0
         for part in self.parts:
-            rows = np.ascontiguousarray(weights[start : start + part.n_columns])
-            made = part.adder(rows, scale, threshold)
+            made = part.adder(weights.of_terms(start, start + part.n_columns), threshold)
             if made is None:
                 return None
             adders.append(made)

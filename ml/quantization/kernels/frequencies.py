@@ -9,16 +9,16 @@ kept as a correction in units of the last place, one for each distinct frequency
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ml.quantization.errors import SemanticError
-from ml.quantization.kernels.vocabulary import Array, narrowed
+from ml.quantization.kernels.arrays import Array, narrowed, narrowed_in_two
 
 _MOST_DOCUMENTS = 1 << 31
 _RAREST = 64  # the rarest term of a real vocabulary is in fewer documents than this
 _TERMS = 27  # of the series; the remainder is below 2**-60 for mantissas from 0.7 to 1.42
+_MOST_MARKED = 1 << 20
 _LN2 = 0.6931471805599453
 
 
@@ -75,18 +75,22 @@ def _explain(idf: Array, counts: Array, total: int) -> Frequencies | None:
 
 
 def idf_table(frequencies: Frequencies) -> tuple[Array, Array]:
-    """The distinct idf values, and for each term which one it has.
+    """A table of idf values, and for each term its place there.
 
     Returns
     -------
     codes : uint16 or uint32 array of shape (n_terms,)
-    table : float array of shape (n_distinct,)
+        The document frequencies themselves where they are small: nothing is made then but a table.
+    table : float array
+        Entries that no term has are zero.
 
     Raises
     ------
     SemanticError
         A frequency of zero or beyond the total, or corrections that do not fit.
     """
+    from ml.quantization.kernels import term_tree
+
     counts, total = frequencies.counts, frequencies.total
     where = "idf"
     if counts.ndim != 1 or counts.dtype.kind != "u" or not counts.size:
@@ -100,15 +104,12 @@ def idf_table(frequencies: Frequencies) -> tuple[Array, Array]:
         raise SemanticError(
             "a document frequency out of range", where=where, expected=f"from 1 to {total}"
         )
-    if most < 1 << 20:
+    if most < _MOST_MARKED:
         present = np.zeros(most + 1, dtype=np.bool_)
-        present[counts] = True
+        term_tree.mark(narrowed_in_two(counts), present)
         distinct = np.flatnonzero(present)
-        number = np.cumsum(present, dtype=np.int64) - 1
-        codes = number.astype(_code_type(len(distinct)))[counts]
     else:
-        distinct, codes = np.unique(counts, return_inverse=True)
-        codes = codes.astype(_code_type(len(distinct)))
+        distinct = np.unique(counts)
     corrections = frequencies.corrections
     if corrections.dtype != np.int8 or corrections.shape != distinct.shape:
         raise SemanticError(
@@ -119,13 +120,12 @@ def idf_table(frequencies: Frequencies) -> tuple[Array, Array]:
         )
     formula = _formula(distinct, total, np.dtype(frequencies.dtype))
     bits = np.dtype(f"i{formula.itemsize}")
-    table = (formula.view(bits) + corrections.astype(bits)).view(formula.dtype)
-    return codes, table
-
-
-def _code_type(distinct: int) -> Any:
-    # Two types, not more: every type of an array is another compilation of the kernels.
-    return np.uint16 if distinct <= 1 << 16 else np.uint32
+    values = (formula.view(bits) + corrections.astype(bits)).view(formula.dtype)
+    if most <= min(len(counts), 0xFFFF):
+        table = np.zeros(most + 1, dtype=values.dtype)
+        table[distinct] = values
+        return narrowed_in_two(counts), table
+    return narrowed_in_two(np.searchsorted(distinct, counts)), values
 
 
 def _formula(counts: Array, total: int, dtype: np.dtype[np.floating]) -> Array:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ml.quantization.kernels.arrays import Array, Index
 from ml.quantization.kernels.compile import compiled
 from ml.quantization.kernels.term_tree import sort_ascending
-from ml.quantization.kernels.vocabulary import Array, Index
 
 WORDS, CHARACTERS, INSIDE_WORDS = 0, 1, 2
 _C1 = np.uint32(0xCC9E2D51)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ml.quantization.kernels.arrays import Array
 from ml.quantization.kernels.compile import compiled
 from ml.quantization.kernels.term_tree import FNV_PRIME, FNV_START, find_symbol
-from ml.quantization.kernels.vocabulary import Array
 
 UNKNOWN = -1
 EDGE = -2  # between two words of a `char_wb` document

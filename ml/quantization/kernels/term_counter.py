@@ -9,9 +9,10 @@ import numpy as np
 
 from ml.quantization.kernels import documents as texts
 from ml.quantization.kernels import symbol_ids, term_counts, term_tree
+from ml.quantization.kernels.arrays import Array
 from ml.quantization.kernels.documents import Analysis
 from ml.quantization.kernels.text import Counts, Documents
-from ml.quantization.kernels.vocabulary import Array, TermTree
+from ml.quantization.kernels.vocabulary import TermTree
 
 Ids: TypeAlias = tuple[Array, Array]
 
@@ -63,7 +64,7 @@ class Reader:
             data, cuts, plain = texts.as_bytes(documents)
             ids = np.empty(len(data) // 2 + len(documents), dtype=np.int32)
             symbol_ids.word_ids(
-                data, cuts, texts.word_bits(plain), analysis.shortest,
+                data, cuts, texts.word_bits(data, plain), analysis.shortest,
                 self.blob, self.offsets, self.table, self.n_stop, ids, id_cuts,
             )  # fmt: skip
             return ids, id_cuts

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ml.quantization.kernels.arrays import Array, Index
 from ml.quantization.kernels.compile import compiled
 from ml.quantization.kernels.symbol_ids import EDGE
 from ml.quantization.kernels.term_tree import find_child, sort_ascending
-from ml.quantization.kernels.vocabulary import Array, Index
 
 
 @compiled

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ml.quantization.kernels.arrays import Array, Index
 from ml.quantization.kernels.compile import compiled
-from ml.quantization.kernels.vocabulary import Array, Index
 
 FNV_START = np.uint32(2166136261)
 FNV_PRIME = np.uint32(16777619)
@@ -78,20 +78,61 @@ def sort_ascending(values: Array, scratch: Array) -> None:
 
 
 @compiled
+def mark(values: Array, present: Array) -> None:
+    """Set `present` at every value."""
+    for value in values:
+        present[value] = True
+
+
+@compiled
+def rank_symbols(popularity: Array, order: Array) -> None:
+    """Fill `order` with the symbols from the most to the least popular; see `ranking`."""
+    n_symbols = popularity.size
+    most: Index = np.int64(popularity.max()) if n_symbols else 0
+    places = np.zeros(most + 2, dtype=np.int64)
+    for symbol in range(n_symbols):
+        places[most - np.int64(popularity[symbol]) + 1] += 1
+    for i in range(most + 1):
+        places[i + 1] += places[i]
+    for symbol in range(n_symbols):
+        step = most - np.int64(popularity[symbol])
+        order[places[step]] = symbol
+        places[step] += 1
+
+
+@compiled
 def place_children(gaps: Array, first: Array, order: Array, labels: Array) -> bool:
-    """Fill `labels` from the steps between ranks; False when a rank has no symbol."""
+    """Fill `labels` from the steps between ranks; False when a rank has no symbol.
+
+    The children of a node have to ascend. All of them are sorted at once: by symbol, and then,
+    which keeps that order, by node.
+    """
     n_symbols = order.size
-    scratch = np.empty(n_symbols, dtype=labels.dtype)
-    for node in range(first.size - 1):
+    n_nodes = first.size - 1
+    places = np.zeros(n_symbols + 1, dtype=np.uint32)
+    for node in range(n_nodes):
         rank = np.int64(-1)
-        start = np.int64(first[node])
-        end = np.int64(first[node + 1])
-        for i in range(start, end):
+        for i in range(np.int64(first[node]), np.int64(first[node + 1])):
             rank += np.int64(gaps[i]) + 1
             if rank >= n_symbols:
                 return False
             labels[i] = order[rank]
-        sort_ascending(labels[start:end], scratch)
+            places[order[rank] + 1] += 1
+    for symbol in range(n_symbols):
+        places[symbol + 1] += places[symbol]
+    nodes = np.empty(labels.size, dtype=np.uint32)
+    for node in range(n_nodes):
+        for i in range(np.int64(first[node]), np.int64(first[node + 1])):
+            label = labels[i]
+            nodes[places[label]] = node
+            places[label] += 1
+    filled = first.copy()
+    at = 0
+    for symbol in range(n_symbols):
+        while at < places[symbol]:
+            labels[filled[nodes[at]]] = symbol
+            filled[nodes[at]] += 1
+            at += 1
     return True
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ml.quantization.kernels.arrays import Array, Index
 from ml.quantization.kernels.compile import compiled
-from ml.quantization.kernels.vocabulary import Array, Index
 
 NORMS = {None: 0, "l1": 1, "l2": 2}
 
@@ -126,6 +126,57 @@ def list_weights(weights: Array, starts: Array, entries: Array) -> None:
                 entries[count].weight = weights[term, channel]
                 count += 1
         starts[term + 1] = count
+
+
+@compiled
+def list_codes(
+    gaps: Array, codes: Array, by_term: bool, n_channels: Index, starts: Array, entries: Array
+) -> None:
+    """Fill the listed form from codes with the number of zeros left out before each.
+
+    Parameters
+    ----------
+    gaps, codes : ndarray
+        Codes that are not zero, term by term (`by_term`) or channel by channel; their places are
+        known to be in range.
+    n_channels : int
+    starts, entries : ndarray
+        Filled; `starts` holds zeros before. See `term_weights`.
+    """
+    n_terms = starts.size - 1
+    inner = n_channels if by_term else n_terms
+    outer: Index = 0
+    place: Index = -1
+    if by_term:
+        for k in range(codes.size):
+            place += np.int64(gaps[k]) + 1
+            while place >= inner:
+                place -= inner
+                outer += 1
+                starts[outer] = k
+            entries[k].channel = place
+            entries[k].weight = codes[k]
+        for term in range(outer, n_terms):
+            starts[term + 1] = codes.size
+        return
+    for k in range(codes.size):
+        place = (place + np.int64(gaps[k]) + 1) % inner
+        starts[place + 1] += 1
+    total: Index = 0
+    for term in range(n_terms):  # where the entries of each term begin, one place further on
+        count = np.int64(starts[term + 1])
+        starts[term + 1] = total
+        total += count
+    place = -1
+    for k in range(codes.size):
+        place += np.int64(gaps[k]) + 1
+        while place >= inner:
+            place -= inner
+            outer += 1
+        at = np.int64(starts[place + 1])
+        entries[at].channel = outer
+        entries[at].weight = codes[k]
+        starts[place + 1] = at + 1
 
 
 @compiled

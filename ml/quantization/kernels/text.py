@@ -18,8 +18,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from ml.quantization.kernels import term_values
-from ml.quantization.kernels.term_weights import RowWeights, hold_weights
-from ml.quantization.kernels.vocabulary import Array
+from ml.quantization.kernels.arrays import Array
+from ml.quantization.kernels.term_weights import TermWeights
 from ml.quantization.kernels.weighting import Weighting, score_type
 
 Documents: TypeAlias = Sequence[str]
@@ -28,7 +28,6 @@ Scorer: TypeAlias = Callable[..., Array | None]
 Adder: TypeAlias = Callable[[Documents, Array], bool]
 
 BATCH = 4096  # documents whose symbols are held at once
-_NO_SCALE = np.zeros(0, dtype=np.float64)
 
 
 class Counter(Protocol):
@@ -56,17 +55,13 @@ class Step(Protocol):
     def matrix(self, documents: Documents) -> Any:
         """The document-term matrix as `scipy.sparse.csr_matrix`, or None."""
 
-    def scorer(
-        self, weights: Array, scale: Array | None = None, *, threshold: float | None = None
-    ) -> Scorer | None:
+    def scorer(self, weights: TermWeights, *, threshold: float | None = None) -> Scorer | None:
         """A function of documents that gives what `matrix(documents) @ weights` would.
 
         Parameters
         ----------
-        weights : ndarray of shape (n_columns, n_channels), C order
-            Floats; or signed integer codes when `scale` is given.
-        scale : ndarray of shape (n_channels,), optional
-            The weight is `scale * code`, in the dtype of `scale`.
+        weights : TermWeights
+            Of `n_columns` terms.
         threshold : float, optional
             Values above it count as one and all others as zero.
 
@@ -77,9 +72,7 @@ class Step(Protocol):
             callable: these types are not treated.
         """
 
-    def adder(
-        self, weights: Array, scale: Array | None, threshold: float | None
-    ) -> tuple[Adder, str] | None:
+    def adder(self, weights: TermWeights, threshold: float | None) -> tuple[Adder, str] | None:
         """What `scorer` is made of: adds the scores to an array of the type given (False: not)."""
 
     def weighed(self, weighting: Weighting) -> Step | None:
@@ -122,25 +115,19 @@ class TextStep:
         matrix.has_sorted_indices = True
         return matrix
 
-    def scorer(
-        self, weights: Array, scale: Array | None = None, *, threshold: float | None = None
-    ) -> Scorer | None:
+    def scorer(self, weights: TermWeights, *, threshold: float | None = None) -> Scorer | None:
         """See `Step.scorer`."""
-        return scorer_of(self.adder(weights, scale, threshold), weights.shape[1])
+        return scorer_of(self.adder(weights, threshold), weights.n_channels)
 
-    def adder(
-        self, weights: Array, scale: Array | None, threshold: float | None
-    ) -> tuple[Adder, str] | None:
+    def adder(self, weights: TermWeights, threshold: float | None) -> tuple[Adder, str] | None:
         """See `Step.adder`."""
         weighting, count = self.weighting, self.counter.counts
-        kind = score_type(weighting, weights, scale)
+        kind = score_type(weighting, weights)
         if kind is None:
             return None
         tf = weighting.tf_table(256)
         behind = (weighting.codes, weighting.idf, term_values.NORMS[weighting.norm])
-        steps = _NO_SCALE if scale is None else scale.astype(np.float64)
-        finite = bool(np.isfinite(weighting.idf).all())
-        held = hold_weights(weights, steps) if finite else RowWeights(weights, steps)
+        held = weights if np.isfinite(weighting.idf).all() else weights.with_zeros()
 
         def add(documents: Documents, out: Array) -> bool:
             found = count(documents)
@@ -180,21 +167,17 @@ class TextUnion:
         parts: Sequence[Any] = [step.matrix(documents) for step in self.steps]
         return None if any(part is None for part in parts) else hstack(parts).tocsr()
 
-    def scorer(
-        self, weights: Array, scale: Array | None = None, *, threshold: float | None = None
-    ) -> Scorer | None:
+    def scorer(self, weights: TermWeights, *, threshold: float | None = None) -> Scorer | None:
         """See `Step.scorer`."""
-        return scorer_of(self.adder(weights, scale, threshold), weights.shape[1])
+        return scorer_of(self.adder(weights, threshold), weights.n_channels)
 
-    def adder(
-        self, weights: Array, scale: Array | None, threshold: float | None
-    ) -> tuple[Adder, str] | None:
+    def adder(self, weights: TermWeights, threshold: float | None) -> tuple[Adder, str] | None:
         """See `Step.adder`; the steps add in turn, as their columns follow each other."""
         adders: list[Adder] = []
         kinds: set[str] = set()
         start = 0
         for step in self.steps:
-            made = step.adder(weights[start : start + step.n_columns], scale, threshold)
+            made = step.adder(weights.of_terms(start, start + step.n_columns), threshold)
             if made is None:
                 return None
             adders.append(made[0])

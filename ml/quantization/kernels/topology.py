@@ -32,26 +32,31 @@ def expand(split: Bits, sizes: Ints, right: Ints) -> int:
     right : int32, shape (n_nodes,)
         Receives the right child of a split as an index within its tree; -1 at leaves.
     """
+    n, one = np.uint64(split.size), np.uint64(1)
+    open_splits = np.zeros(split.size + 2, dtype=np.int32)  # whose right child is still to come
+    right[:] = -1
     tree = 0
-    start = 0
-    pending = -1  # the innermost split without a right child; `right` links to the next one
-    for node in range(split.size):
+    start = np.uint64(0)
+    top = one
+    # Which of two a node is cannot be foreseen, so that nothing branches on it.
+    for node in range(n):
         if tree == sizes.size:
             return -1
-        if split[node]:
-            right[node] = pending
-            pending = node
-            continue
-        right[node] = -1
-        if pending < 0:
-            sizes[tree] = node + 1 - start
+        is_split = np.uint64(split[node])
+        open_splits[top] = node
+        parent = np.uint64(open_splits[top - one])
+        # The leaf that ends a left side gives its parent the next node as right child. A split,
+        # and the last leaf of a tree, write -1 to their own place.
+        own = np.uint64(0) - (is_split | np.uint64(top == one))
+        at = parent ^ ((parent ^ node) & own)
+        right[at] = np.int32((node + one - start) | own)
+        top = top - one + (is_split << one)
+        if top == np.uint64(0):
+            sizes[tree] = node + one - start
             tree += 1
-            start = node + 1
-        else:
-            parent = pending
-            pending = right[parent]
-            right[parent] = node + 1 - start
-    return tree if pending < 0 and start == split.size else -1
+            start = node + one
+            top = one
+    return tree if top == one and start == n else -1
 
 
 @compiled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,6 @@ Numbers = npt.NDArray[np.uint32]
 # Measured on Zen 4, per row: a masked split, with 32- or 64-bit masks, and a visited node.
 MASK_NS = {np.dtype(np.uint32): 0.08, np.dtype(np.uint64): 0.16}
 VISIT_NS = 1.5
-WORTH_A_THREAD = 1 << 17  # nodes: about a millisecond of writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,33 +83,19 @@ def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> N
     words = np.zeros(shape.split.size + n_trees, dtype=np.uint64)
     starts, banks = np.empty(n_trees, dtype=np.uint64), np.empty(n_trees, dtype=np.uint64)
     bases = np.empty(n_trees, dtype=np.uint32)
-    bits, leaves = thresholds.view(np.uint32), np.asarray(payload, dtype=np.uint32)
-
-    def write(trees: slice, nodes: int, splits: int, base: int) -> bool:
-        return write_nodes(
-            shape.split[nodes:],
-            shape.sizes[trees],
-            shape.right[nodes:],
-            columns[splits:],
-            bits[splits:],
-            leaves[nodes - splits :],
-            shift,
-            base,
-            words,
-            starts[trees],
-            banks[trees],
-            bases[trees],
-        )
-
-    if words.size < WORTH_A_THREAD or words.size > 1 << shift or n_trees < 2:
-        fits = write(slice(None), 0, 0, 0)
-    else:
-        # One bank: where the second half of the trees begins is known before the first is written.
-        half = n_trees // 2
-        nodes = int(shape.sizes[:half].sum(dtype=np.int64))
-        with ThreadPoolExecutor(1) as pool:
-            later = pool.submit(write, slice(half, None), nodes, (nodes - half) // 2, nodes + half)
-            fits = write(slice(half), 0, 0, 0) and later.result()
+    fits = write_nodes(
+        shape.split,
+        shape.sizes,
+        shape.right,
+        columns,
+        thresholds.view(np.uint32),
+        np.asarray(payload, dtype=np.uint32),
+        shift,
+        words,
+        starts,
+        banks,
+        bases,
+    )
     return Nodes(words, starts, banks, bases, shift, doubled) if fits else None
 
 
@@ -162,7 +146,6 @@ def write_nodes(
     thresholds: Numbers,
     payload: Numbers,
     shift: int,
-    base: int,
     words: Places,
     starts: Places,
     banks: Places,
@@ -182,8 +165,6 @@ def write_nodes(
     thresholds : uint32, shape (n_splits,)
         The bits of the float32; no NaN and no infinity.
     payload : uint32, shape (n_leaves,)
-    base : int
-        Where in `words` the first tree goes.
     words : uint64, shape (n_nodes + n_trees,)
         Written.
     starts, banks : uint64, shape (n_trees,)
@@ -191,61 +172,59 @@ def write_nodes(
     bases : uint32, shape (n_trees,)
         Receive the least payload of each tree.
     """
-    largest = 0
+    one, two = np.uint64(1), np.uint64(2)
+    room, column_bit = one << np.uint64(shift), np.uint64(shift + 3)
+    last_split, last_leaf = np.uint64(max(columns.size - 1, 0)), np.uint64(payload.size - 1)
+    most_nodes = 0
     for tree in range(sizes.size):
-        largest = max(largest, sizes[tree])
-    # Still to write: the node, the end of its subtree, the splits before it, its slot.
-    nodes = np.empty(largest, dtype=np.int64)
-    ends = np.empty(largest, dtype=np.int64)
-    ranks = np.empty(largest, dtype=np.int64)
-    slots = np.empty(largest, dtype=np.uint64)
-    room = 1 << shift
-    first = bank = splits = leaves = 0
+        most_nodes = max(most_nodes, sizes[tree])
+    # Right children still to come: their slot, the splits written before them, their end.
+    slots = np.zeros(most_nodes + 2, dtype=np.uint64)
+    visits = np.zeros(most_nodes + 2, dtype=np.uint64)
+    ends = np.zeros(most_nodes + 2, dtype=np.uint64)
+    first = bank = base = rank = leaf = np.uint64(0)
     for tree in range(sizes.size):
-        n_leaves = (sizes[tree] + 1) // 2
-        least = most = payload[leaves]
-        for leaf in range(leaves, leaves + n_leaves):
-            least = min(least, payload[leaf])
-            most = max(most, payload[leaf])
+        size = np.uint64(sizes[tree])
+        least = most = payload[leaf]
+        for at in range(leaf, leaf + (size + one) // two):
+            least = min(least, payload[at])
+            most = max(most, payload[at])
         if most - least > PAYLOAD_MASK:
             return False
-        if base + sizes[tree] + 1 > room:
+        if base + size + one > room:
             bank += base
-            base = 0
+            base = np.uint64(0)
         starts[tree] = base
         banks[tree] = bank
         bases[tree] = least
-        free = np.uint64(base + 2)
-        top = node = rank = 0
-        end = int(sizes[tree])
-        slot = np.uint64(base)
-        while True:
-            at = bank + np.int64(slot)
-            if split[first + node]:
-                link = (np.uint64(columns[splits + rank]) << np.uint64(shift + 3)) | free
-                words[at] = (link << HALF) | np.uint64(thresholds[splits + rank])
-                low, high = node + 1, int(right[first + node])
-                # A subtree of m nodes has (m - 1) / 2 splits.
-                low_rank, high_rank = rank + 1, rank + 1 + (high - low - 1) // 2
-                if high - low >= end - high:
-                    nodes[top], ends[top], ranks[top] = high, end, high_rank
-                    slots[top] = free + ONE
-                    node, end, rank, slot = low, high, low_rank, free
-                else:
-                    nodes[top], ends[top], ranks[top] = low, high, low_rank
-                    slots[top] = free
-                    node, rank, slot = high, high_rank, free + ONE
-                top += 1
-                free += np.uint64(2)
-                continue
-            value = payload[leaves + node - rank] - least
-            words[at] = (slot << HALF) | QUIET_NAN | np.uint64(value)
-            if top == 0:
-                break
-            top -= 1
-            node, end, rank, slot = nodes[top], ends[top], ranks[top], slots[top]
-        first += sizes[tree]
-        splits += sizes[tree] // 2
-        leaves += n_leaves
-        base += sizes[tree] + 1
+        slot = visit = np.uint64(0)
+        end, top = size, one
+        # What a node is cannot be foreseen, so that nothing branches on it: both words are made.
+        for node in range(size):
+            is_split = np.uint64(split[first + node])
+            inner = np.uint64(0) - is_split
+            high = np.uint64(right[first + node])
+            # A subtree of m nodes has (m - 1) / 2 splits. The heavier side is written first.
+            low_splits, high_splits = (high - node - one) >> one, (end - high) >> one
+            low_first = np.uint64(0) - np.uint64(low_splits >= high_splits)
+            pair = two + two * visit  # where the children go
+            slots[top] = pair + one
+            visits[top] = visit + one + (low_splits & low_first)
+            ends[top] = end
+            column = np.uint64(columns[min(rank, last_split)])
+            link = (column << column_bit) | (base + pair)
+            as_split = (link << HALF) | np.uint64(thresholds[min(rank, last_split)])
+            value = np.uint64(payload[min(leaf, last_leaf)] - least)
+            as_leaf = ((base + slot) << HALF) | QUIET_NAN | value
+            words[bank + base + slot] = as_leaf ^ ((as_leaf ^ as_split) & inner)
+            below = top - one
+            slot = slots[below] ^ ((slots[below] ^ pair) & inner)
+            low_visit = visit + one + (high_splits & ~low_first)
+            visit = visits[below] ^ ((visits[below] ^ low_visit) & inner)
+            end = ends[below] ^ ((ends[below] ^ high) & inner)
+            top = below + (is_split << one)
+            rank += is_split
+            leaf += one - is_split
+        first += size
+        base += size + one
     return True

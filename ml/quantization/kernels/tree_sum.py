@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.quantization.kernels import quickscorer, traversal
+from ml.quantization.kernels.first_row import answer_first
 from ml.quantization.kernels.leaf_sums import LeafTable, leaf_table, sum_block
 from ml.quantization.kernels.tree_layout import Masks, Nodes, Shape, lay_out, mask_out
 
@@ -73,10 +74,36 @@ class TreeSum:
         self.cycle = cycle
         self.n_columns = n_columns
         self.most_leaves = most_leaves
+        self._asked = False
+        self._decoded: Leaves | None = None
+
+    def first(self, row: Array, divisor: float, out: Array) -> int | None:
+        """The answer to the first row of all, as `first_row.answer_first`; None for any other."""
+        if self._asked:
+            return None
+        self._asked = True
+        self._decoded = leaves = self.source()
+        shape = leaves.shape
+        return int(
+            answer_first(
+                shape.split,
+                shape.sizes,
+                shape.right,
+                shape.feature,
+                shape.threshold,
+                leaves.payload,
+                row,
+                leaves.rows,
+                self.cycle,
+                divisor,
+                out,
+            )
+        )
 
     @cached_property
     def _made(self) -> tuple[Nodes | None, LeafTable]:
-        leaves = self.source()
+        self._asked = True
+        leaves, self._decoded = self._decoded or self.source(), None
         nodes = lay_out(leaves.shape, leaves.payload, self.n_columns, doubled=False)
         return nodes, leaf_table(leaves.rows)
 

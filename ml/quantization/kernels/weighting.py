@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ml.quantization.kernels import term_values
-from ml.quantization.kernels.vocabulary import Array
+from ml.quantization.kernels.arrays import Array, read_only
+from ml.quantization.kernels.term_weights import TermWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Weighting:
 
     binary: bool = False
     sublinear: bool = False
-    codes: Array = field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
+    codes: Array = field(default_factory=lambda: read_only(np.zeros(0, dtype=np.uint16)))
     idf: Array = field(default_factory=lambda: np.zeros(0, dtype=np.float64))
     norm: str | None = None
     dtype: str = "d"
@@ -67,13 +68,12 @@ class Weighting:
         return table
 
 
-def score_type(weighting: Weighting, weights: Array, scale: Array | None) -> str | None:
+def score_type(weighting: Weighting, weights: TermWeights) -> str | None:
     """The type that scipy's product has; None for types whose rounding is not reproduced here."""
-    held = weights.dtype if scale is None else scale.dtype
-    if held.char not in "df" or (scale is not None and weights.dtype.kind != "i"):
-        return None
-    if not weights.flags.c_contiguous or weights.ndim != 2:
+    coded = weights.dtype.kind == "i" and weights.scale.size == weights.n_channels
+    held = weights.scale.dtype if coded else weights.dtype
+    if held.char not in "df":
         return None
     result = np.result_type(weighting.float_dtype, held)
     # float32 codes that meet float64 values would be rounded once less than the real weights.
-    return None if scale is not None and held != result else result.char
+    return None if coded and held != result else result.char

@@ -6,19 +6,20 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ml.quantization.families.family import Example, Family
+from ml.quantization.families.family import Example, Family, slots_for
 from ml.quantization.families.text.lowering import lower
 from ml.quantization.families.text.names import (
     HASHING,
     RESIDUE,
-    STREAMS,
     TRANSFORMER,
     VOCABULARY,
 )
 from ml.quantization.families.text.packing import pack, unpack
+from ml.quantization.families.text.terms import CHILDREN, ENDS, STREAMS
 from ml.quantization.scheme import Role, Slot
 
-_SLOTS = {f"terms.{name}": Slot(Role.VOCABULARY) for name in (*STREAMS, "ends", "columns")} | {
+_TERMS = tuple(f"terms.{name}" for name in (*STREAMS, CHILDREN, ENDS, "columns"))
+_SLOTS = slots_for(_TERMS, Slot(Role.VOCABULARY)) | {
     "idf.counts": Slot(Role.COUNT),
     "idf.corrections": Slot(Role.STATISTIC),
     "idf_": Slot(Role.STATISTIC, note="idf that no document frequencies explain"),

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.quantization.families.family import Component, Lowered
-from ml.quantization.families.text.names import HASHING, MAPPINGS, STREAMS, TFIDF, TRANSFORMER
+from ml.quantization.families.text.names import HASHING, MAPPINGS, TFIDF, TRANSFORMER
+from ml.quantization.families.text.terms import read_terms
+from ml.quantization.kernels.arrays import narrowed_in_two
 from ml.quantization.kernels.documents import Analysis
 from ml.quantization.kernels.frequencies import Frequencies, idf_table
-from ml.quantization.kernels.vocabulary import PackedTerms, TermTree, grow_tree
 
 if TYPE_CHECKING:
     from ml.quantization.kernels.text import Step
@@ -78,7 +79,7 @@ def _weighting(component: Component) -> Weighting | None:
     if not isinstance(idf, np.ndarray) or idf.dtype.char not in "df":
         return None
     table, codes = np.unique(idf, return_inverse=True)
-    return Weighting(sublinear=sublinear, codes=codes.astype(np.uint32), idf=table, norm=norm)
+    return Weighting(sublinear=sublinear, codes=narrowed_in_two(codes), idf=table, norm=norm)
 
 
 def _analysis(component: Component) -> Analysis | None:
@@ -130,7 +131,7 @@ def _text_step(component: Component) -> Step | None:
         return None
     if component["terms.split"] != ("" if analysis.analyzer != "word" else " "):
         return None
-    tree = _tree(component)
+    tree = read_terms(component.__getitem__, component.__contains__)
     columns = component.get("terms.columns")
     if columns is None:
         columns = np.zeros(0, dtype=np.int32)
@@ -152,14 +153,6 @@ def _plain(component: Component, kind: str) -> Weighting:
     from ml.quantization.kernels.weighting import Weighting
 
     return Weighting(binary=component.get("binary") is True, dtype=kind)
-
-
-def _tree(component: Component) -> TermTree:
-    streams = {name: component[f"terms.{name}"] for name in STREAMS}
-    ends = component.get("terms.ends")
-    return grow_tree(
-        PackedTerms(**streams, ends=np.zeros(0, dtype=np.bool_) if ends is None else ends)
-    )
 
 
 def _hashing_step(component: Component) -> Step | None:

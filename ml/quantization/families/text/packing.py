@@ -15,10 +15,10 @@ from ml.quantization.errors import SemanticError
 from ml.quantization.families.family import Arrays
 from ml.quantization.families.text.names import (
     HASHING,
-    STREAMS,
     TRANSFORMER,
     VOCABULARY,
 )
+from ml.quantization.families.text.terms import read_terms, stored_terms
 from ml.quantization.graph import (
     ArrayNode,
     DictNode,
@@ -30,15 +30,10 @@ from ml.quantization.graph import (
     StringsNode,
     attributes,
 )
+from ml.quantization.kernels.arrays import Array
 from ml.quantization.kernels.frequencies import Frequencies, find_frequencies, idf_table
-from ml.quantization.kernels.vocabulary import (
-    Array,
-    PackedTerms,
-    Split,
-    grow_tree,
-    pack_terms,
-    terms_of,
-)
+from ml.quantization.kernels.term_packing import pack_terms
+from ml.quantization.kernels.vocabulary import Split, terms_of
 
 
 def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
@@ -87,9 +82,8 @@ def _pack_vocabulary(held: dict[str, Node], arrays: Arrays) -> dict[str, Node] |
         return None
     streams, numbers = packed
     parts: dict[str, Node] = {name: n for name, n in held.items() if name != "vocabulary_"}
-    parts |= {f"terms.{n}": ArrayNode(arrays.add(getattr(streams, n))) for n in STREAMS}
-    if streams.ends.size:
-        parts["terms.ends"] = ArrayNode(arrays.add(streams.ends))
+    for name, stream in stored_terms(streams).items():
+        parts[name] = ArrayNode(arrays.add(stream))
     by_number = np.empty_like(columns)
     by_number[numbers] = columns
     if not np.array_equal(by_number, np.arange(len(columns))):
@@ -206,11 +200,7 @@ def _array(parts: dict[str, Node], name: str, arrays: Arrays) -> Array:
 
 
 def _unpack_vocabulary(parts: dict[str, Node], arrays: Arrays) -> dict[str, Node]:
-    streams = {name: _array(parts, f"terms.{name}", arrays) for name in STREAMS}
-    ends = np.zeros(0, dtype=np.bool_)
-    if "terms.ends" in parts:
-        ends = _array(parts, "terms.ends", arrays)
-    tree = grow_tree(PackedTerms(**streams, ends=ends))
+    tree = read_terms(lambda name: _array(parts, name, arrays), parts.__contains__)
     split, item = parts.get("terms.split"), parts.get("terms.item")
     if split not in (" ", "", None):
         raise SemanticError("an unknown joint", where="terms.split", got=repr(split)[:40])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.quantization.codecs import codes_and_scale, dequantize_array, quantize_array
+from ml.quantization.codecs import dequantize_array, quantize_array, stored_codes
 from ml.quantization.scheme import Affine, Exact, Role, Slot
 
 WEIGHT = Slot(Role.WEIGHT, channel_axis=0)
@@ -21,11 +21,13 @@ def test_scale_times_code_is_the_dequantized_array(order, density, shape, dtype)
     slot = WEIGHT if array.ndim == 2 else Slot(Role.WEIGHT)
     quantized = quantize_array(array, Affine(8), slot)
     assert quantized.layout == ("dense" if density == 1.0 else "sparse")
-    codes, scale = codes_and_scale(quantized)
+    stored = stored_codes(quantized)
+    codes, scale = stored.dense(), stored.scale.astype(np.float64)
     assert codes.dtype == np.int8
     assert codes.flags.f_contiguous
-    assert scale.dtype == dtype
-    values = (codes.T.astype(np.float64) * scale.astype(np.float64)).T.astype(dtype)
+    assert stored.scale.dtype == dtype
+    assert (stored.n_features, stored.n_outputs) == (shape[-1], 5 if len(shape) == 2 else 1)
+    values = (codes.T.astype(np.float64) * scale).T.astype(dtype)
     assert np.array_equal(values, dequantize_array(quantized))
 
 
@@ -36,4 +38,4 @@ def test_arrays_that_are_no_codes_by_rows_have_none():
         (Affine(8, symmetric=False), Slot(Role.LOG_PROBABILITY, channel_axis=0)),
         (Affine(8), Slot(Role.WEIGHT, channel_axis=1)),
     ):
-        assert codes_and_scale(quantize_array(array, scheme, slot)) is None
+        assert stored_codes(quantize_array(array, scheme, slot)) is None
