@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all lint bench fuzz constraints clean distclean
+.PHONY: help demo serve docs test test-all bad-inputs lint bench fuzz constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -45,6 +45,9 @@ test: $(STAMP) ## Run the tests, without the long proofs (a few minutes).
 
 test-all: $(STAMP) ## Run every test.
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+bad-inputs: $(STAMP) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
+	$(RUN) -m pytest -m bad_input -q
 
 lint: $(STAMP) ## Check style, format and types.
 	$(RUN) -m ruff check .

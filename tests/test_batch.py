@@ -212,6 +212,7 @@ def test_only_the_models_asked_for_are_done_and_the_others_stay(fake: Fake) -> N
         fake.run(only=["prise"])
 
 
+@pytest.mark.bad_input(57)
 def test_a_killed_run_goes_on_where_it_stopped(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.add("a", "b", "c")
     fake.errors["b"] = [KeyboardInterrupt()]
@@ -335,6 +336,7 @@ def test_a_missing_directory_is_named_and_not_made(fake: Fake) -> None:
         fake.run(holdout_dir=str(fake.models / "nope"))
 
 
+@pytest.mark.bad_input(56)
 def test_two_runs_on_one_output_directory(fake: Fake) -> None:
     fake.add("a")
     with exclusive(fake.output), pytest.raises(ReleaseLocked):

@@ -157,6 +157,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES.items(), ids=MISTAKES)
+@pytest.mark.bad_input(52)
 def test_a_mistake_is_one_line_that_names_file_key_and_remedy(
     tmp_path: Path, text: str, message: str
 ) -> None:

@@ -37,6 +37,7 @@ def test_names_are_paths_without_their_ending_in_order(tmp_path: Path) -> None:
     assert _refused(tmp_path) == {}
 
 
+@pytest.mark.bad_input(55)
 def test_hidden_files_and_outputs_are_passed_over(tmp_path: Path) -> None:
     _touch(
         tmp_path, "a.pkl", ".hidden.pkl", ".git/b.pkl", "quantized/c.pkl", "old/d.pkl", "e/f.pkl"
@@ -52,6 +53,7 @@ def test_the_model_directory_may_be_reached_through_a_link(tmp_path: Path) -> No
     assert _names(tmp_path / "link") == ["a"]
 
 
+@pytest.mark.bad_input(23, 24)
 def test_what_is_not_a_plain_file_is_refused(tmp_path: Path) -> None:
     _touch(tmp_path, "a.pkl")
     os.mkfifo(tmp_path / "pipe.pkl")
@@ -81,12 +83,14 @@ def test_two_files_of_one_name_are_both_refused(tmp_path: Path) -> None:
     assert "got a.pkl and a.joblib; rename or remove all but one" in notes["a.pkl"]
 
 
+@pytest.mark.bad_input(25)
 def test_names_that_differ_only_in_case_are_refused(tmp_path: Path) -> None:
     _touch(tmp_path, "Intent.pkl", "intent.pkl", "x.pkl")
     assert _names(tmp_path) == ["x"]
     assert set(_refused(tmp_path)) == {"Intent.pkl", "intent.pkl"}
 
 
+@pytest.mark.bad_input(25)
 def test_names_that_cannot_name_a_file_are_refused_on_one_line(tmp_path: Path) -> None:
     _touch(tmp_path, "a.pkl", "new\nline.pkl", "back\\slash.pkl", "objects/x.pkl", "a.json/x.pkl")
     _touch(tmp_path, "n" * 220 + ".pkl")
@@ -101,6 +105,7 @@ def test_names_that_cannot_name_a_file_are_refused_on_one_line(tmp_path: Path) -
 @pytest.mark.parametrize(
     "name", ["", "..", "../x", "a/../b", ".x", "a\0b", "/a", "a//b", "stats/a"]
 )
+@pytest.mark.bad_input(25)
 def test_check_name_refuses(name: str) -> None:
     with pytest.raises(PathRefused, match="this cannot be a model's name"):
         check_name(name)

@@ -153,6 +153,7 @@ def test_a_second_run_is_told_who_holds_the_directory(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.bad_input(25)
 def test_the_output_directory_is_a_directory_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

@@ -241,6 +241,7 @@ BAD_ROWS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_ROWS)
+@pytest.mark.bad_input(50)
 def test_held_out_files_that_cannot_be_used(kind: str, tmp_path: Path) -> None:
     make, said = BAD_ROWS[kind]
     frame = _frame().drop(columns="target")
@@ -255,6 +256,7 @@ def test_held_out_files_that_cannot_be_used(kind: str, tmp_path: Path) -> None:
     assert outcome.evaluation["error"]["name"] == "HeldOutError"
 
 
+@pytest.mark.bad_input(50)
 def test_rows_of_labels_that_the_model_never_saw(source: Path, tmp_path: Path) -> None:
     outcome = run(source, write_rows(tmp_path, X[TEST], Y[TEST] + 2))
     assert outcome.status in (Status.PUBLISHED, Status.FALLBACK)
@@ -264,12 +266,14 @@ def test_rows_of_labels_that_the_model_never_saw(source: Path, tmp_path: Path) -
     assert outcome.status in (Status.PUBLISHED, Status.FALLBACK) and outcome.metric == "accuracy"
 
 
+@pytest.mark.bad_input(50)
 def test_rows_that_do_not_fit_the_model(source: Path, tmp_path: Path) -> None:
     outcome = run(source, write_rows(tmp_path, X[TEST][:, :7], Y[TEST]))
     assert (outcome.status, outcome.reason) == (Status.FAILED, "prediction")
     assert "X has 7 features, but LogisticRegression is expecting 80" in outcome.note
 
 
+@pytest.mark.bad_input(51)
 def test_calibration_rows_are_never_gate_rows(source: Path, tmp_path: Path) -> None:
     settings = replace(QUICK, calibration_rows=200)
     outcome = run(source, write_rows(tmp_path, X[TEST], Y[TEST]), settings)
@@ -282,6 +286,7 @@ def test_calibration_rows_are_never_gate_rows(source: Path, tmp_path: Path) -> N
     assert "2 of 252 held-out rows are also calibration rows" in outcome.note
 
 
+@pytest.mark.bad_input(53, 54)
 def test_a_model_that_predicts_nan_and_one_never_fitted(held_out: Path, tmp_path: Path) -> None:
     broken = Ridge().fit(X, Y)
     broken.coef_[3] = np.nan

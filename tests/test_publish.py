@@ -264,6 +264,7 @@ def _killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]
         yield count
 
 
+@pytest.mark.bad_input(57)
 def test_killed_at_any_moment_the_release_is_old_or_new_and_whole(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +300,7 @@ def test_killed_at_any_moment_the_release_is_old_or_new_and_whole(
     assert not list(shop.output.rglob("*.tmp"))
 
 
+@pytest.mark.bad_input(55)
 def test_a_full_disk_at_any_moment_is_named_and_the_next_run_makes_it_good(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

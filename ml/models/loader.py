@@ -22,7 +22,7 @@ from ml.models.remote_files import RemoteFiles, served_files
 from ml.models.selection import ORIGINAL, QUANTIZED, Selection, Serving
 from ml.models.shadow import SHADOWED, Shadow
 from ml.models.watch import ReleaseWatch
-from ml.quantization.errors import ConfigError, QuantizationError
+from ml.quantization.errors import ConfigError, QuantizationError, UntrustedTypeError
 from ml.quantization.limits import Limits
 from ml.quantization.release import MANIFEST
 from ml.quantization.signing import read_public_keys
@@ -263,6 +263,9 @@ class ModelLoader:
         args = tuple(list(value) if isinstance(value, Iterator) else value for value in args)
         try:
             answer = getattr(serving.model, method)(*args, **kwargs)
+        except UntrustedTypeError as refused:  # found when restoring; never answered by a fallback
+            self._last_error = str(refused)
+            raise
         except MODEL_FAILURES as error:
             if serving.pinned_original is None:
                 raise

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import zstandard
 
 from ml.quantization.artifact.reader import Artifact, read_artifact
@@ -136,6 +137,26 @@ def edited(data: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
     forged.manifest = copy.deepcopy(forged.manifest)
     change(forged.manifest)
     return forged.data()
+
+
+def with_part(data: bytes, scheme: dict[str, Any], part: str, values: Any) -> bytes:
+    """The file with other values for a part of the first table of a scheme."""
+    forged = Forged.of(data)
+    for meta, parts in forged.manifest["arrays"]:
+        if meta["scheme"] == scheme and meta["layout"] == "dense" and len(meta["shape"]) == 2:
+            row = next(row for row in parts if row[0] == part)
+            held = np.resize(values, row[2]).astype(values.dtype)
+            forged.segments["x"] = held.tobytes()
+            forged.manifest["streams"].append(
+                [held.dtype.str, held.size, [{"id": "raw"}], "x", 0, held.nbytes]
+            )
+            # What the part leaves behind in its old stream is taken by a part of a spare array.
+            spare = {**meta, "scheme": {"kind": "exact"}, "shape": [row[2]], "channel_axis": None}
+            spare["dtype"] = forged.manifest["streams"][row[1]][0]
+            forged.manifest["arrays"].append([spare, [["values", row[1], row[2]]]])
+            row[1] = len(forged.manifest["streams"]) - 1
+            return forged.data()
+    raise AssertionError(scheme)
 
 
 def opened(data: bytes) -> Artifact:

@@ -31,21 +31,25 @@ from tests.artifact.samples import nodes_file, schemes_file
 
 
 @pytest.mark.parametrize("size", [0, 7])
+@pytest.mark.bad_input(27)
 def test_27_an_empty_or_tiny_file(size: int) -> None:
     assert kind_of(bytes(size)) is FormatError
 
 
 @pytest.mark.parametrize("length", [1 << 63, (1 << 64) - 1, 1 << 30])
+@pytest.mark.bad_input(28)
 def test_28_a_header_longer_than_the_file(length: int) -> None:
     assert kind_of(struct.pack("<Q", length) + nodes_file()[8:]) is FormatError
 
 
+@pytest.mark.bad_input(28)
 def test_28_a_header_larger_than_the_cap() -> None:
     header = b"{" + b" " * (17 << 20) + b"}"
     assert kind_of(struct.pack("<Q", len(header)) + header) is LimitError
 
 
 @pytest.mark.parametrize("percent", range(100))
+@pytest.mark.bad_input(29)
 def test_29_a_file_cut_short(percent: int) -> None:
     data = schemes_file()
     assert kind_of(data[: len(data) * percent // 100]) in (FormatError, IntegrityError)
@@ -87,15 +91,18 @@ def move(start: int, end: int) -> Callable[[dict[str, Any]], None]:
         lambda header: header.update(hollow={"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}),
     ],
 )
+@pytest.mark.bad_input(30)
 def test_30_a_header_that_does_not_tile_the_file(change: Callable[[Any], None]) -> None:
     assert kind_of(header_with(change)) is FormatError
 
 
+@pytest.mark.bad_input(30)
 def test_30_bytes_after_the_last_segment() -> None:
     assert kind_of(schemes_file() + b"\0") is FormatError
     assert kind_of(header_with(lambda header: None, b"extra")) is FormatError
 
 
+@pytest.mark.bad_input(30)
 def test_30_a_key_of_the_header_twice() -> None:
     header, body = header_of(nodes_file())
     text = json.dumps(header)
@@ -104,6 +111,7 @@ def test_30_a_key_of_the_header_twice() -> None:
 
 
 @pytest.mark.parametrize("indent", [0, 1])
+@pytest.mark.bad_input(30)
 def test_30_a_header_in_another_spelling(indent: int) -> None:
     header, body = header_of(nodes_file())
     text = json.dumps(header, indent=indent).encode()
@@ -111,6 +119,7 @@ def test_30_a_header_in_another_spelling(indent: int) -> None:
     assert "spelt in another way" in str(error)
 
 
+@pytest.mark.bad_input(30)
 def test_30_a_header_that_is_not_an_object() -> None:
     for text in (b"[]      ", b"\xff\xff      ", b"{       ", b"NaN     "):
         assert kind_of(struct.pack("<Q", len(text)) + text) is FormatError
@@ -120,6 +129,7 @@ def with_text(text: str) -> bytes:
     return Forged.of(nodes_file()).data(pack(text.encode()))
 
 
+@pytest.mark.bad_input(30)
 def test_30_a_key_of_the_manifest_twice() -> None:
     text = json.dumps(Forged.of(nodes_file()).manifest)
     assert kind_of(with_text(text[:-1] + ', "notes": []}')) is FormatError
@@ -134,12 +144,14 @@ def frame(declared: int, content: bytes) -> bytes:
     return head + (len(content) << 3 | 1).to_bytes(3, "little") + content
 
 
+@pytest.mark.bad_input(31)
 def test_31_a_frame_that_declares_512_megabytes() -> None:
     error = refused(Forged.of(nodes_file()).data(frame(512 << 20, b"x" * 100)))
     assert type(error) is LimitError
     assert "536870912 bytes declared" in str(error)
 
 
+@pytest.mark.bad_input(31)
 def test_31_a_stream_that_declares_more_than_it_holds() -> None:
     data = nodes_file()
     forged = Forged.of(data)
@@ -160,10 +172,12 @@ def test_31_a_stream_that_declares_more_than_it_holds() -> None:
         b"\x28\xb5\x2f\xfd\x00\x58\x11\x00\x00{}",  # a frame that does not say its size
     ],
 )
+@pytest.mark.bad_input(31)
 def test_31_a_manifest_that_is_not_one_frame(packed: bytes) -> None:
     assert kind_of(Forged.of(nodes_file()).data(packed)) is FormatError
 
 
+@pytest.mark.bad_input(33)
 def test_33_a_bit_flipped_in_each_segment() -> None:
     data = schemes_file()
     header, body = header_of(data)
@@ -177,6 +191,7 @@ def test_33_a_bit_flipped_in_each_segment() -> None:
                 assert kind_of(bytes(flipped)) is IntegrityError, name
 
 
+@pytest.mark.bad_input(33)
 def test_33_a_bit_flipped_in_the_header() -> None:
     data = nodes_file()
     minor = data.index(b'"version":"1.') + len(b'"version":"1.')
@@ -188,11 +203,13 @@ def test_33_a_bit_flipped_in_the_header() -> None:
         assert kind_of(bytes(flipped)) in (FormatError, LimitError, IntegrityError, VersionError)
 
 
+@pytest.mark.bad_input(35)
 def test_35_a_manifest_nested_a_hundred_thousand_deep() -> None:
     assert kind_of(with_text("[" * 100_000 + "]" * 100_000)) is LimitError
     assert kind_of(with_text('{"a":' * 100_000 + "1" + "}" * 100_000)) is LimitError
 
 
+@pytest.mark.bad_input(35)
 def test_35_a_graph_nested_deeper_than_the_limit() -> None:
     node: Any = 1
     for _ in range(250):
@@ -201,6 +218,7 @@ def test_35_a_graph_nested_deeper_than_the_limit() -> None:
     read_artifact(with_graph(node), Limits(depth=300))
 
 
+@pytest.mark.bad_input(35)
 def test_35_a_graph_nested_deeper_than_the_stack() -> None:
     node: Any = 1
     for number in range(400):
@@ -210,21 +228,25 @@ def test_35_a_graph_nested_deeper_than_the_stack() -> None:
     assert "nested too deep to be read" in str(error)
 
 
+@pytest.mark.bad_input(35)
 def test_35_more_nodes_than_the_limit() -> None:
     assert kind_of(with_graph(["l", *[0] * 5000]), Limits(nodes=5000)) is LimitError
 
 
 @pytest.mark.slow
+@pytest.mark.bad_input(35)
 def test_35_ten_million_nodes() -> None:
     assert kind_of(with_graph(["l", *[0] * 10_000_000])) is LimitError
 
 
 @pytest.mark.parametrize("number", ["1" * 1_000_000, "-" + "9" * 101, "0." + "3" * 200])
+@pytest.mark.bad_input(35)
 def test_35_a_number_of_a_million_digits(number: str) -> None:
     assert kind_of(with_text(f'{{"notes": {number}}}')) is LimitError
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+@pytest.mark.bad_input(35)
 def test_35_a_number_that_is_not_finite(number: str) -> None:
     assert kind_of(with_text(f'{{"notes": {number}}}')) is FormatError
 
@@ -239,6 +261,7 @@ def test_35_a_number_that_is_not_finite(number: str) -> None:
         lambda manifest: manifest["producer"].update(trusted="os:system"),
     ],
 )
+@pytest.mark.bad_input(45)
 def test_45_a_list_of_trusted_names_in_the_manifest(change: Callable[[Manifest], None]) -> None:
     error = refused(edited(nodes_file(), change))
     assert type(error) is FormatError
@@ -288,6 +311,7 @@ def test_a_public_method_that_no_model_has() -> None:
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.9", "10.0"])
+@pytest.mark.bad_input(47)
 def test_47_another_major_version(version: str) -> None:
     forged = Forged.of(nodes_file())
     forged.version = version
@@ -297,12 +321,14 @@ def test_47_another_major_version(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1", "", "1.0.0", "1.x", "one.0", "01.0", "-1.0"])
+@pytest.mark.bad_input(47)
 def test_47_a_version_that_is_none(version: str) -> None:
     forged = Forged.of(nodes_file())
     forged.version = version
     assert kind_of(forged.data()) is FormatError
 
 
+@pytest.mark.bad_input(47)
 def test_47_a_newer_minor_version_is_read() -> None:
     forged = Forged.of(nodes_file())
     forged.version = "1.7"

@@ -46,11 +46,13 @@ from tests.artifact.samples import nodes_file
         ["#", 0, []],
     ],
 )
+@pytest.mark.bad_input(38)
 def test_38_a_reference_forward_in_a_circle_or_to_nothing(graph: Any) -> None:
     assert kind_of(with_graph(graph)) is FormatError
 
 
 @pytest.mark.parametrize("index", [27, -1, True, 0.0, "0", 1 << 60, None])
+@pytest.mark.bad_input(38)
 def test_38_an_array_that_does_not_exist(index: Any) -> None:
     for graph in (["a", index], ["by", "bytes", index], ["num", "list", "int", index],
                   ["str", "list", index, 0], ["str", "list", 0, index]):  # fmt: skip
@@ -74,12 +76,14 @@ def test_38_an_array_that_does_not_exist(index: Any) -> None:
         ["rec", [True], ["a"], [1], 8, [0]], ["rec", [1], [2], [1], 8, [0]], ["rec", 1, 2, 3, 4, 5],
     ],
 )  # fmt: skip
+@pytest.mark.bad_input(38)
 def test_38_a_node_outside_the_grammar(graph: Any) -> None:
     error = refused(with_graph(graph))
     assert type(error) is FormatError
     assert str(error).startswith("artifact: graph")
 
 
+@pytest.mark.bad_input(38)
 def test_38_a_reference_to_what_unpacking_left_out() -> None:
     packed = ["p", "text", "sklearn.feature_extraction.text:TfidfTransformer",
               [["gone.part", ["#", 5, ["l"]]]]]  # fmt: skip
@@ -93,6 +97,7 @@ def test_38_a_reference_to_what_unpacking_left_out() -> None:
      "functools:partial", "numpy:load", "joblib:load", "importlib:import_module",
      "sklearn.datasets._base:os.system", "builtins:getattr", "operator:attrgetter"],
 )  # fmt: skip
+@pytest.mark.bad_input(37)
 def test_37_a_name_that_is_not_on_the_allow_list(name: str) -> None:
     for graph in (["o", name, ["true"]], ["n", name], ["o", name, [], ["d", ["l"], ["l"]]]):
         with pytest.raises(UntrustedTypeError):
@@ -104,6 +109,7 @@ def test_37_a_name_that_is_not_on_the_allow_list(name: str) -> None:
     ["numpy:log1p", "numpy:add", "builtins:bytearray", "builtins:bytes", "builtins:object",
      "builtins:int", "numpy:ndarray", "numpy:void", "numpy:dtype", "numpy:float64"],
 )  # fmt: skip
+@pytest.mark.bad_input(37)
 def test_37_a_class_that_is_a_function_or_no_class_of_objects(name: str) -> None:
     with pytest.raises(UntrustedTypeError):
         made(with_graph(["o", name, [1 << 40]]))
@@ -139,6 +145,7 @@ def test_37_a_class_that_is_a_function_or_no_class_of_objects(name: str) -> None
         (["o", "numpy.ma:MaskedArray", [], ["d", ["l"], ["l"]]], SemanticError),
     ],
 )
+@pytest.mark.bad_input(38)
 def test_38_nodes_that_make_no_value(graph: Any, error: type[QuantizationError]) -> None:
     with pytest.raises(error):
         made(with_graph(graph))

@@ -27,15 +27,18 @@ from tests.artifact.samples import model_file
 
 @pytest.mark.parametrize("side", ["left_child", "right_child"])
 @pytest.mark.parametrize("child", [27, 1 << 40, -5])
+@pytest.mark.bad_input(39)
 def test_39_a_tree_child_out_of_range(side: str, child: int) -> None:
     refuses_to_make(changed(models.tree_file(), f"tree_/nodes/{side}", 0, child))
 
 
 @pytest.mark.parametrize("feature", [6, -1, 1 << 40])
+@pytest.mark.bad_input(39)
 def test_39_a_tree_feature_out_of_range(feature: int) -> None:
     refuses_to_make(changed(models.tree_file(), "tree_/nodes/feature", 0, feature))
 
 
+@pytest.mark.bad_input(39)
 def test_39_a_tree_for_more_columns_than_its_estimator_checks() -> None:
     def change(manifest: Manifest) -> None:
         keys, values = manifest["graph"][3][1], manifest["graph"][3][2]
@@ -44,6 +47,7 @@ def test_39_a_tree_for_more_columns_than_its_estimator_checks() -> None:
     refuses_to_make(edited(models.tree_file(), change))
 
 
+@pytest.mark.bad_input(39)
 def test_39_a_packed_tree_feature_out_of_range() -> None:
     data = models.tree_file(packed=True)
     refuses_to_make(changed(data, "tree_features", 0, 200))
@@ -51,6 +55,7 @@ def test_39_a_packed_tree_feature_out_of_range() -> None:
         load(changed(data, "tree_features", 0, 200))
 
 
+@pytest.mark.bad_input(39)
 def test_39_a_packed_tree_whose_bits_close_no_tree() -> None:
     data = models.tree_file(packed=True)
     for value in (0, 255):
@@ -59,6 +64,7 @@ def test_39_a_packed_tree_whose_bits_close_no_tree() -> None:
             load(changed(data, "tree_splits", slice(None), value))
 
 
+@pytest.mark.bad_input(39)
 def test_39_a_packed_forest_with_parts_of_another_length() -> None:
     data = models.tree_file(packed=True)
     for path in ("tree_features", "tree_thresholds", "tree_missing_left", "tree_rows"):
@@ -67,12 +73,14 @@ def test_39_a_packed_forest_with_parts_of_another_length() -> None:
         refuses_to_make(with_array(data, path, np.concatenate([values, values])))
 
 
+@pytest.mark.bad_input(39)
 def test_39_a_histogram_feature_out_of_range() -> None:
     for value in (6, -1, 1 << 40):
         path = "_predictors/0/0/nodes/feature_idx"
         refuses_to_make(changed(models.histogram_file(), path, 0, value))
 
 
+@pytest.mark.bad_input(39)
 def test_39_a_packed_histogram_feature_out_of_range() -> None:
     data = changed(models.histogram_file(packed=True), "tree_features", 0, 200)
     refuses_to_make(data)
@@ -80,25 +88,30 @@ def test_39_a_packed_histogram_feature_out_of_range() -> None:
         load(data)
 
 
+@pytest.mark.bad_input(40)
 def test_40_a_tree_with_a_cycle() -> None:
     refuses_to_make(changed(models.tree_file(), "tree_/nodes/left_child", 1, 0))
     refuses_to_make(changed(models.tree_file(), "tree_/nodes/left_child", 1, 1))
 
 
+@pytest.mark.bad_input(40)
 def test_40_a_tree_whose_nodes_share_a_child() -> None:
     _, right = array_at(models.tree_file(), "tree_/nodes/right_child")
     refuses_to_make(changed(models.tree_file(), "tree_/nodes/left_child", 0, right[0]))
 
 
+@pytest.mark.bad_input(40)
 def test_40_a_histogram_tree_with_a_cycle() -> None:
     refuses_to_make(changed(models.histogram_file(), "_predictors/0/0/nodes/left", 1, 0))
 
 
+@pytest.mark.bad_input(41)
 def test_41_a_sparse_index_out_of_range() -> None:
     for value in (6, -1):
         refuses_to_make(changed(models.sparse_file(), "matrix/indices", 3, value))
 
 
+@pytest.mark.bad_input(41)
 def test_41_row_pointers_that_do_not_fit() -> None:
     data = models.sparse_file()
     for position, value in ((0, 1), (-1, 1000), (3, 1000), (5, -1)):
@@ -108,6 +121,7 @@ def test_41_row_pointers_that_do_not_fit() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
+@pytest.mark.bad_input(42)
 def test_42_a_search_tree_out_of_range(algorithm: str) -> None:
     data = models.neighbors_file(algorithm)
     for path, position, value in (
@@ -123,6 +137,7 @@ def test_42_a_search_tree_out_of_range(algorithm: str) -> None:
     refuses_to_make(with_array(data, "_tree/state/3", bounds[:, :-1]))
 
 
+@pytest.mark.bad_input(42)
 def test_42_a_histogram_bitset_out_of_range() -> None:
     data = models.histogram_file()
     _, leaves = array_at(data, "_predictors/0/0/nodes/is_leaf")
@@ -130,6 +145,7 @@ def test_42_a_histogram_bitset_out_of_range() -> None:
     refuses_to_make(changed(data, "_predictors/0/0/nodes/is_categorical", 0, 1))
 
 
+@pytest.mark.bad_input(42)
 def test_42_packed_bitsets_that_do_not_fit() -> None:
     forged = Forged.of(models.histogram_file(packed=True))
     index, bits = array_at(models.histogram_file(packed=True), "tree_splits")
@@ -186,6 +202,7 @@ def last_items_removed(node: Any, name: str) -> bool:
 
 
 @pytest.mark.parametrize("items", [1, 2])
+@pytest.mark.bad_input(42)
 def test_42_a_search_tree_without_a_metric(items: int) -> None:
     forged = Forged.of(models.neighbors_file("kd_tree"))
     for _ in range(items):
@@ -193,6 +210,7 @@ def test_42_a_search_tree_without_a_metric(items: int) -> None:
     refuses_to_make(forged.data())
 
 
+@pytest.mark.bad_input(42)
 def test_42_a_metric_for_fewer_columns() -> None:
     from sklearn.neighbors import NearestNeighbors
 
@@ -207,6 +225,7 @@ def test_42_a_metric_for_fewer_columns() -> None:
 @pytest.mark.parametrize(
     ("kind", "path"), [("coo", "m/coords/1"), ("bsr", "m/indices"), ("csc", "m/indices")]
 )
+@pytest.mark.bad_input(41)
 def test_41_other_sparse_matrices(kind: str, path: str) -> None:
     from scipy import sparse
 
@@ -217,6 +236,7 @@ def test_41_other_sparse_matrices(kind: str, path: str) -> None:
     refuses_to_make(changed(data, path, 2, -1))
 
 
+@pytest.mark.bad_input(41)
 def test_41_rows_as_lists() -> None:
     from scipy import sparse
 

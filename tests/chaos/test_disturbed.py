@@ -231,6 +231,7 @@ def test_a_damaged_manifest_of_an_earlier_release_stops_nothing(
     check_complete(directory)
 
 
+@pytest.mark.bad_input(56)
 def test_two_runs_at_once(directory: ModelDirectory) -> None:
     with night(directory) as first:
         first.wait_for("publishing")

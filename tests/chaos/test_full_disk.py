@@ -106,16 +106,19 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("free_bytes", [0, 30_000])
+@pytest.mark.bad_input(55)
 def test_a_full_disk(disk: Disk, tmp_path: Path, free_bytes: int) -> None:
     assert "No space left on device" in _runs_full(disk, tmp_path / "run", free_bytes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("free_kib", range(4, 480, 12))
+@pytest.mark.bad_input(55)
 def test_a_disk_that_runs_full_anywhere(disk: Disk, tmp_path: Path, free_kib: int) -> None:
     _runs_full(disk, tmp_path / "run", free_kib << 10)
 
 
+@pytest.mark.bad_input(55)
 def test_a_disk_that_is_read_only(disk: Disk, tmp_path: Path) -> None:
     directory = ModelDirectory(tmp_path / "run", disk.place / "quantized")
     directory.write((1, 2), 0)

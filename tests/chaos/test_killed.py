@@ -67,6 +67,7 @@ class Siege:
         assert len(begun(log)) == known + len(again)
 
 
+@pytest.mark.bad_input(57)
 def test_a_few_kills(tmp_path: Path) -> None:
     siege = Siege(ModelDirectory(tmp_path), random.Random(1))
     siege.directory.write(range(12), 0)
@@ -83,6 +84,7 @@ def test_a_few_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bad_input(57)
 def test_fifty_kills_over_a_hundred_models(tmp_path: Path) -> None:
     siege = Siege(ModelDirectory(tmp_path), random.Random(50))
     directory, chance = siege.directory, siege.chance
@@ -103,6 +105,7 @@ def test_fifty_kills_over_a_hundred_models(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bad_input(57)
 def test_the_flow_is_killed(tmp_path: Path) -> None:
     siege = Siege(ModelDirectory(tmp_path), random.Random(5), "flow")
     siege.directory.write(range(12), 0)
@@ -154,6 +157,7 @@ _STEPS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", _STEPS)
+@pytest.mark.bad_input(57)
 def test_killed_inside_a_step(step: str, when: str, tmp_path: Path) -> None:
     where, _, call = _STEPS[step].partition(" ")
     directory = ModelDirectory(tmp_path)

@@ -128,6 +128,7 @@ def test_integers_at_both_ends_of_their_range() -> None:
             assert bits(decode(encode_stream(array))) == bits(array)
 
 
+@pytest.mark.bad_input(49)
 def test_strided_and_read_only_input() -> None:
     values = np.arange(200.0)[::2]
     values.flags.writeable = False

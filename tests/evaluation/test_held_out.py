@@ -139,6 +139,7 @@ def test_hashes_go_by_value():
     assert hash_rows(["a"]) == hash_rows(pd.DataFrame({"text": ["a"]}))
 
 
+@pytest.mark.bad_input(51)
 def test_shared_rows_are_refused(tmp_path):
     (tmp_path / "gate").mkdir()
     held_out = read_held_out(write(tmp_path / "gate", ".csv"))
@@ -163,6 +164,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
+@pytest.mark.bad_input(50)
 def test_bad_csv(tmp_path, case):
     content, message = BAD[case]
     (tmp_path / "m.csv").write_bytes(content)
@@ -178,6 +180,7 @@ def test_broken_files(tmp_path, name, content):
         read_held_out(tmp_path / name)
 
 
+@pytest.mark.bad_input(50)
 def test_missing_features_are_named(tmp_path):
     with pytest.raises(
         HeldOutError, match=r"2 of the model's 3 features.*columns x, y, got a, b, c"

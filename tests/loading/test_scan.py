@@ -216,6 +216,7 @@ def test_a_refusal_names_file_offset_opcode_and_global(tmp_path: Path) -> None:
     [zlib.compress, bz2.compress, lzma.compress, gzip.compress],
     ids=["zlib", "bz2", "lzma", "gzip"],
 )
+@pytest.mark.bad_input(21)
 def test_decompression_bombs_stop_at_the_limit(tmp_path: Path, compress: Any) -> None:
     limits = replace(LIMITS, decompressed_bytes=1 << 20)
     with pytest.raises(LimitError, match="decompresses to more than is allowed"):
@@ -281,6 +282,7 @@ def test_a_payload_cut_off_is_malformed(tmp_path: Path) -> None:
 # The file system.
 
 
+@pytest.mark.bad_input(23, 24)
 def test_only_plain_files_are_opened(tmp_path: Path) -> None:
     real = tmp_path / "real.pkl"
     real.write_bytes(pickle.dumps(1))
@@ -299,6 +301,7 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
             scan(path, TRUST, LIMITS, workspace)
 
 
+@pytest.mark.bad_input(26)
 def test_the_scanned_bytes_are_the_ones_that_are_loaded(tmp_path: Path) -> None:
     source = tmp_path / "model.pkl"
     source.write_bytes(pickle.dumps("good"))

@@ -312,6 +312,7 @@ def test_a_broken_artifact_falls_back_to_the_pinned_original(
 
 
 @pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.bad_input(44)
 def test_a_broken_artifact_and_a_replaced_original_are_refused(served: Served, how: str) -> None:
     served.write_original(model=classifier(shift=1.0))
     break_artifact(served, how)
@@ -332,6 +333,7 @@ def test_a_broken_artifact_without_an_original_names_both(served: Served) -> Non
 @pytest.mark.parametrize(
     "error", [SignatureError("wrong key"), UntrustedTypeError("x:y is not on the allow-list")]
 )
+@pytest.mark.bad_input(34, 37)
 def test_an_error_of_trust_is_never_answered_by_a_fallback(
     served: Served, error: Exception
 ) -> None:
