@@ -32,6 +32,17 @@ def test_39_a_tree_child_out_of_range(side: str, child: int) -> None:
     refuses_to_make(changed(models.tree_file(), f"tree_/nodes/{side}", 0, child))
 
 
+@pytest.mark.parametrize("child", [-2, -5, -(1 << 40)])
+@pytest.mark.bad_input(39)
+def test_39_a_leaf_whose_children_are_other_than_none(child: int) -> None:
+    # Native code takes only -1 for a leaf, and would walk on to whatever lies before the nodes.
+    data = models.tree_file()
+    _, left = array_at(data, "tree_/nodes/left_child")
+    leaf = int(np.argmax(left == -1))
+    data = changed(data, "tree_/nodes/left_child", leaf, child)
+    refuses_to_make(changed(data, "tree_/nodes/right_child", leaf, child))
+
+
 @pytest.mark.parametrize("feature", [6, -1, 1 << 40])
 @pytest.mark.bad_input(39)
 def test_39_a_tree_feature_out_of_range(feature: int) -> None:
@@ -173,7 +184,7 @@ def test_support_vectors_that_do_not_fit_each_other(path: str) -> None:
     refuses_to_make(with_array(models.support_file(), path, values[:-1]))
 
 
-@pytest.mark.parametrize("part", ["prefix", "length", "popularity", "children", "gaps"])
+@pytest.mark.parametrize("part", ["prefix", "length", "popularity", "fanout", "gaps"])
 def test_a_packed_vocabulary_that_contradicts_itself(part: str) -> None:
     data = model_file("text", "exact")
     path = f"steps/tfidfvectorizer/terms.{part}"

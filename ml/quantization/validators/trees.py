@@ -8,23 +8,31 @@ import numpy as np
 
 from ml.quantization.validators.refusal import refuse
 
+_NO_COLUMNS = np.iinfo(np.int64).max
 
-def check_links(left: Any, right: Any, n_nodes: int, path: str) -> None:
+
+def check_links(left: Any, right: Any, feature: Any, n_features: int, path: str) -> None:
     """Check that child links make trees: in range, pointing forward, each node one parent.
 
-    Leaves have both children -1. Links that only point forward cannot make a cycle.
+    Leaves have both children -1, splits look at one of `n_features` columns.
     """
-    position = np.arange(n_nodes)
-    inner = left >= 0
-    if np.any((right >= 0) != inner):
-        refuse(path, "a tree node with one child", "")
-    bad = inner & ((left <= position) | (right <= position) | (left >= n_nodes))
-    bad |= inner & (right >= n_nodes)
-    if bad.any():
-        refuse(path, "a tree child is out of range or points back", f"node {int(bad.argmax())}")
-    linked = np.concatenate([left[inner], right[inner]])
-    if len(np.unique(linked)) != len(linked):
-        refuse(path, "a tree node has two parents", "")
+    # A kernel, as a forest has millions of nodes; imported late, as it brings numba along.
+    from ml.quantization.kernels import tree_links
+
+    columns = (_integers(left), _integers(right), _integers(feature))
+    fault, node = tree_links.first_fault(*columns, n_features)
+    if fault != tree_links.SOUND:
+        what = {
+            tree_links.ONE_CHILD: "a tree node with one child",
+            tree_links.OUT_OF_RANGE: "a tree child is out of range or points back",
+            tree_links.TWO_PARENTS: "a tree node has two parents",
+            tree_links.BAD_FEATURE: "a tree feature is out of range",
+        }
+        refuse(path, what[fault], f"node {node}")
+
+
+def _integers(column: Any) -> Any:
+    return column if column.dtype == np.int64 else column.astype(np.int64)
 
 
 def check_tree(args: list[Any], state: Any, path: str) -> None:
@@ -40,21 +48,18 @@ def check_tree(args: list[Any], state: Any, path: str) -> None:
     if values.shape != (len(nodes), n_outputs, int(n_classes.max())):
         refuse(path, "values do not fit the nodes", str(values.shape))
     nodes = nodes[:count]
-    left, right = nodes["left_child"], nodes["right_child"]
-    check_links(left, right, count, path)
-    feature = nodes["feature"][left >= 0]
-    if feature.size and not (feature.min() >= 0 and feature.max() < n_features):
-        refuse(path, "a tree feature is out of range", f"n_features {n_features}")
+    links = (nodes["left_child"], nodes["right_child"], nodes["feature"])
+    check_links(*links, n_features, path)
 
 
 def check_predictor(args: list[Any], state: Any, path: str) -> None:
     """Refuse a histogram tree whose nodes are no tree, or look up sets that are not there."""
     nodes = state["nodes"]
-    count = len(nodes)
     leaf = nodes["is_leaf"].astype(bool)
     left = np.where(leaf, -1, nodes["left"].astype(np.int64))
     right = np.where(leaf, -1, nodes["right"].astype(np.int64))
-    check_links(left, right, count, path)
+    # Which columns there are is known to the model alone: `check_histogram`.
+    check_links(left, right, nodes["feature_idx"], _NO_COLUMNS, path)
     categorical = ~leaf & nodes["is_categorical"].astype(bool)
     for name in ("raw_left_cat_bitsets", "binned_left_cat_bitsets"):
         sets = state[name]
