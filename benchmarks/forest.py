@@ -5,7 +5,7 @@
 Models A1, A2, B1 and B2 of the field's measurements; the fitted models are kept in `--cache`. One
 thread, calls take turns, medians; every call goes through the public method, input checks
 included. Peers are measured where they are installed: onnxruntime with skl2onnx, treelite,
-scikit-learn-intelex.
+scikit-learn-intelex, slim-trees.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import lzma
 import os
 import pickle
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -108,8 +110,18 @@ Answer = Callable[[Any], Any]
 
 def onnx_peer(model: Any, rows: Any) -> tuple[Answer, bytes]:
     import onnxruntime
+    from onnx import helper
     from skl2onnx import to_onnx
 
+    make_attribute = helper.make_attribute
+
+    def with_integers(key: str, value: Any, *more: Any, **named: Any) -> Any:
+        """Flags as integers: skl2onnx gives booleans, which onnx no longer takes."""
+        if np.ndim(value) == 1 and any(isinstance(item, bool | np.bool_) for item in value):
+            value = [int(flag) for flag in value]
+        return make_attribute(key, value, *more, **named)
+
+    helper.make_attribute = with_integers
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else {}
     data = to_onnx(model, rows[:1].astype(np.float32), options=options).SerializeToString()
     settings = onnxruntime.SessionOptions()
@@ -132,6 +144,15 @@ def intelex_peer(model: Any, rows: Any) -> tuple[Answer, bytes]:
     builder = daal4py.mb.convert_model(model)
     builder.predict(rows[:2])
     return builder.predict, b""
+
+
+def slim_trees_bytes(model: Any) -> bytes:
+    from slim_trees import dump_sklearn_compressed
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "slim.lzma"
+        dump_sklearn_compressed(model, path, "lzma")
+        return path.read_bytes()
 
 
 PEERS: dict[str, tuple[tuple[str, ...], Callable[[Any, Any], tuple[Answer, bytes]]]] = {
@@ -171,19 +192,65 @@ def medians(calls: dict[str, Callable[[int], Any]], seconds: float, each: int) -
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def load_seconds(path: Path, method: str, row: Any) -> float:
-    """From the file to the first answer; the best of five."""
-    found = []
-    for _ in range(5):
-        started = time.perf_counter()
-        if path.suffix == ".qma":
-            model = ml.load(path)
-        else:
-            with path.open("rb") as file:
-                model = pickle.load(file)
-        getattr(model, method)(row)
-        found.append(time.perf_counter() - started)
-    return min(found)
+# A process that serves already: libraries imported, a small model of the same kind answered.
+LOAD = """
+import pickle, sys, time
+from pathlib import Path
+import numpy as np
+import ml
+
+def load(path):
+    if path.endswith(".qma"):
+        return ml.load(path)
+    with open(path, "rb") as file:
+        return pickle.load(file)
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+path, method, rows, *small = sys.argv[1:]
+row = np.load(rows)[:1]
+for other in small:
+    getattr(load(other), method)(row)
+before, started = resident(), time.perf_counter()
+model = load(path)
+getattr(model, method)(row)
+print(time.perf_counter() - started, resident() - before)
+"""
+LOADS = 7
+
+
+def small_copy(model: Any, rows: Any, folder: Path) -> dict[str, list[Path]]:
+    """A small model of the same kind, as a pickle and quantized: files by how they are loaded."""
+    from sklearn.base import clone
+
+    size = "max_iter" if hasattr(model, "max_iter") else "n_estimators"
+    few = clone(model).set_params(**{size: 10}).fit(rows[:2000], model.predict(rows[:2000]))
+    source = folder / "small.pkl"
+    source.write_bytes(pickle.dumps(few, 5))
+    written = [folder / f"small-{depth}.qma" for depth in DEPTHS]
+    for path, depth in zip(written, DEPTHS, strict=True):
+        quantize_model_file(source, path, bit_depth=depth)
+    return {".pkl": [source], ".qma": written}
+
+
+def load_figures(
+    paths: dict[str, Path], method: str, rows: Path, small: dict[str, list[Path]]
+) -> dict[str, dict[str, float]]:
+    """Medians over fresh processes: milliseconds to the first answer, resident MB."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in paths}
+    for _ in range(LOADS):
+        for name, path in paths.items():
+            command = [sys.executable, "-c", LOAD, path, method, rows, *small[path.suffix]]
+            done = subprocess.run(
+                list(map(str, command)), capture_output=True, text=True, check=True
+            )
+            seconds, size = map(float, done.stdout.split())
+            found[name].append((seconds * 1e3, size / 1e6))
+    return {
+        name: dict(zip(("ms", "mb"), map(statistics.median, zip(*each, strict=True)), strict=True))
+        for name, each in found.items()
+    }
 
 
 def measure(name: str, cache: Path, seconds: float, console: Console) -> dict[str, Any]:
@@ -194,7 +261,7 @@ def measure(name: str, cache: Path, seconds: float, console: Console) -> dict[st
     method = "predict_proba" if hasattr(model, "classes_") else "predict"
     answers: dict[str, Answer] = {"scikit-learn": getattr(model, method)}
     sizes = {"pickle": source.stat().st_size}
-    loads = {"pickle": load_seconds(source, method, rows[:1])}
+    files = {"pickle": source}
     with tempfile.TemporaryDirectory() as folder:
         for depth in DEPTHS:
             written = Path(folder) / f"{depth}.qma"
@@ -203,12 +270,16 @@ def measure(name: str, cache: Path, seconds: float, console: Console) -> dict[st
             opened = ml.load(written)
             answers[f"qma {depth}"] = getattr(opened, method)
             answers[f"qma {depth}"](rows[:1])
-            loads[f"qma {depth}"] = load_seconds(written, method, rows[:1])
+            files[f"qma {depth}"] = written
+        small = small_copy(model, rows, Path(folder))
+        loads = load_figures(files, method, source.with_suffix(".npy"), small)
     for peer, answer, data in peers(model, rows, console):
         answers[peer] = answer
         if data:
             sizes[peer] = len(data)
             sizes[f"{peer}, lzma"] = len(lzma.compress(data, preset=6))
+    if importlib.util.find_spec("slim_trees") and hasattr(model, "estimators_"):
+        sizes["slim-trees, lzma"] = len(slim_trees_bytes(model))
     exact = answers["qma exact"](rows[:2000])
     same = np.ascontiguousarray(exact).tobytes() == answers["scikit-learn"](rows[:2000]).tobytes()
     singles = [rows[at : at + 1] for at in range(2_000)]
@@ -218,7 +289,8 @@ def measure(name: str, cache: Path, seconds: float, console: Console) -> dict[st
     batch = medians({key: (lambda _, f=f: f(rows)) for key, f in answers.items()}, seconds, 1)
     return {
         "bytes": sizes,
-        "load_ms": {key: value * 1e3 for key, value in loads.items()},
+        "load_ms": {key: value["ms"] for key, value in loads.items()},
+        "resident_mb": {key: value["mb"] for key, value in loads.items()},
         "one_row_us": one,
         "batch_us_per_row": {key: value / len(rows) for key, value in batch.items()},
         "bit_identical": bool(same),
@@ -257,10 +329,11 @@ def main() -> None:
     figures = {}
     for name in asked.models:
         figures[name] = found = measure(name, asked.cache, asked.seconds, console)
-        table = Table("", "KB", "load ms", "1 row us", "batch us/row", title=name)
+        table = Table("", "KB", "load ms", "RSS MB", "1 row us", "batch us/row", title=name)
         keys = dict.fromkeys([*found["bytes"], *found["one_row_us"]])
         for key in keys:
             cells = [found["bytes"].get(key, 0) / 1024, found["load_ms"].get(key)]
+            cells += [found["resident_mb"].get(key)]
             cells += [found["one_row_us"].get(key), found["batch_us_per_row"].get(key)]
             table.add_row(key, *(f"{cell:,.2f}" if cell else "" for cell in cells))
         console.print(table)

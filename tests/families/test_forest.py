@@ -362,6 +362,26 @@ def test_refused_rows_are_left_to_scikit_learn() -> None:
         assert boosted.methods[name](broken) is None
 
 
+@pytest.mark.parametrize("kind", [ensemble.RandomForestClassifier, ensemble.ExtraTreesRegressor])
+def test_the_first_row_is_answered_like_all_others(kind: Any) -> None:
+    rows, labels = classes_data(3)
+    model = kind(11, random_state=0).fit(rows, labels)
+    name = "predict_proba" if hasattr(model, "classes_") else "predict"
+    graph, expected = packed_graph(model), getattr(model, name)(rows)
+    for at in range(20):  # each time the first that a fresh predictor is asked, then the second
+        answer = lowered(graph).methods[name]
+        for _ in range(2):
+            assert same_bits(expected[at : at + 1], answer(rows[at : at + 1]))
+    model = kind(11, random_state=0).fit(np.where(rows > 1.5, np.nan, rows), labels)
+    for odd in (np.nan, np.inf):
+        row = np.where(np.arange(rows.shape[1]) == 1, odd, rows[:1])
+        answer = lowered(packed_graph(model)).methods[name]
+        if np.isnan(odd):
+            assert same_bits(getattr(model, name)(row), answer(row))
+        else:
+            assert answer(row) is None
+
+
 def test_several_threads_answer_the_same() -> None:
     rows, labels = classes_data(3, 1500)
     model = ensemble.RandomForestClassifier(9, n_jobs=2, random_state=0).fit(rows, labels)

@@ -235,22 +235,6 @@ def test_a_forest_in_several_banks_answers_the_same(monkeypatch: pytest.MonkeyPa
     assert lay_out(shape, np.arange(n_leaves), 5, doubled=False) is None
 
 
-@pytest.mark.parametrize("n_trees", [1, 2, 7, 30])
-@pytest.mark.parametrize("doubled", [False, True])
-def test_two_threads_write_what_one_does(
-    n_trees: int, doubled: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shape = random_shape(n_trees, n_trees, 40, 5)
-    payload = np.arange(int((shape.split == 0).sum()))
-    one = lay_out(shape, payload, 5, doubled=doubled)
-    monkeypatch.setattr("ml.quantization.kernels.tree_layout.WORTH_A_THREAD", 0)
-    two = lay_out(shape, payload, 5, doubled=doubled)
-    assert one is not None
-    assert two is not None
-    for name in ("words", "starts", "banks", "bases"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
-
-
 def test_payloads_of_one_tree_may_not_span_too_far() -> None:
     shape = random_shape(1, 1, 9, 1)
     payload = np.arange(int((shape.split == 0).sum())) << 22
@@ -404,9 +388,10 @@ def test_sibling_distances_give_the_ids_back(seed: int, n_rows: int) -> None:
     split = random_shape(seed, 5, 20, 1).split
     ids = np.random.default_rng(seed).integers(0, n_rows, int((split == 0).sum()))
     second = tree_pack.second_siblings(split)
-    assert tree_pack.count_seconds(split) == second.sum()
     held, distances = tree_pack.pair_siblings(ids, second, n_rows)
     np.testing.assert_array_equal(tree_pack.unpair_siblings(held, distances, split, n_rows), ids)
+    for wrong in ((held[1:], distances), (held[1:], np.append(distances, 0)), (held[:0], ids)):
+        assert tree_pack.unpair_siblings(*wrong, split, n_rows) is None
 
 
 @few

@@ -33,7 +33,8 @@ def expand(split: Bits, sizes: Ints, right: Ints) -> int:
         Receives the right child of a split as an index within its tree; -1 at leaves.
     """
     n, one = np.uint64(split.size), np.uint64(1)
-    open_splits = np.zeros(split.size + 2, dtype=np.int32)  # whose right child is still to come
+    open_splits = np.empty(split.size + 2, dtype=np.int32)  # whose right child is still to come
+    open_splits[0] = 0  # read, but not used
     right[:] = -1
     tree = 0
     start = np.uint64(0)

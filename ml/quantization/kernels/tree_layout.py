@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ml.quantization.kernels import quickscorer
 from ml.quantization.kernels.compile import compiled
 from ml.quantization.kernels.topology import node_depths, tree_starts
-from ml.quantization.kernels.traversal import HALF, LINK_BITS, ONE, PAYLOAD_MASK, QUIET_NAN
+from ml.quantization.kernels.traversal import HALF, LINK_BITS, PAYLOAD_MASK, QUIET_NAN
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.uint64]

@@ -99,11 +99,10 @@ def unrank_thresholds(feature: npt.NDArray[np.uint32], ranked: Ranked) -> Array 
         return None
     if int(feature.max(initial=0)) >= max(sizes.size, 1):
         return None
-    ranks = from_feature_order(ranked.ranks.astype(np.uint32), feature)
-    if (ranks >= sizes[feature]).any():
+    places = np.empty(feature.size, dtype=np.uint32)
+    if not _place(ranked.ranks.astype(np.uint32), feature, sizes, places):
         return None
-    starts = np.cumsum(sizes) - sizes
-    return np.asarray(ranked.table[starts[feature] + ranks])
+    return np.asarray(ranked.table[places])
 
 
 def by_feature(feature: Array) -> Indices:
@@ -113,24 +112,52 @@ def by_feature(feature: Array) -> Indices:
 
 def from_feature_order(values: Array, feature: npt.NDArray[np.uint32]) -> Array:
     """Values that are ordered as `by_feature` orders splits, in preorder again."""
-    placed = np.empty_like(values)
-    _undo_order(values, feature, int(feature.max(initial=0)) + 1, placed)
-    return placed
+    bits = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
+    placed = np.empty_like(bits)
+    _undo_order(bits, feature, int(feature.max(initial=0)) + 1, placed)
+    return placed.view(values.dtype)
 
 
 @compiled
 def _undo_order(
     values: Array, feature: npt.NDArray[np.uint32], n_features: int, placed: Array
 ) -> None:
+    at = first_places(feature, n_features)
+    for position in range(feature.size):
+        key = feature[position]
+        placed[position] = values[at[key]]
+        at[key] += 1
+
+
+@compiled
+def _place(
+    ranks: Numbers, feature: npt.NDArray[np.uint32], sizes: Indices, places: Numbers
+) -> bool:
+    """Fill `places` with where each split's threshold is; whether every rank is in its table.
+
+    `ranks` are ordered by feature; `places` and `feature` are in preorder.
+    """
+    at = first_places(feature, sizes.size)
+    starts = np.cumsum(sizes) - sizes
+    beyond = np.int64(0)
+    for position in range(feature.size):
+        key = feature[position]
+        rank = np.int64(ranks[at[key]])
+        at[key] += 1
+        beyond |= sizes[key] - 1 - rank  # negative where the rank is too large
+        places[position] = starts[key] + rank
+    return bool(beyond >= 0)
+
+
+@compiled
+def first_places(feature: npt.NDArray[np.uint32], n_features: int) -> Indices:
+    """Where the splits on each feature begin, ordered by feature: int64 (n_features + 1,)."""
     at = np.zeros(n_features + 1, dtype=np.int64)
     for position in range(feature.size):
         at[feature[position] + np.uint32(1)] += 1
     for key in range(n_features):
         at[key + 1] += at[key]
-    for position in range(feature.size):
-        key = feature[position]
-        placed[position] = values[at[key]]
-        at[key] += 1
+    return at
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,36 +229,47 @@ def pair_siblings(ids: Array, second: npt.NDArray[np.bool_], n_rows: int) -> tup
 
 def unpair_siblings(
     ids: Array, distances: Array, split: npt.NDArray[np.uint8], n_rows: int
-) -> npt.NDArray[np.uint32]:
-    """The ids of all leaves: the inverse of `pair_siblings`."""
+) -> npt.NDArray[np.uint32] | None:
+    """The ids of all leaves: the inverse of `pair_siblings`; None where the counts do not fit."""
     whole = np.empty(ids.size + distances.size, dtype=np.uint32)
-    _merge_siblings(ids.astype(np.uint32), distances.astype(np.uint32), split, n_rows, whole)
-    return whole
+    if not ids.size or whole.size != split.size - np.count_nonzero(split):
+        return None
+    if int(distances.max(initial=0)) >= n_rows:
+        return None
+    n_first = _merge_siblings(_one_more(ids), _one_more(distances), split, n_rows, whole)
+    return whole if n_first == ids.size else None
+
+
+def _one_more(values: Array) -> npt.NDArray[np.uint32]:
+    """The values and a zero, which the kernel reads after the last but does not use."""
+    longer = np.zeros(values.size + 1, dtype=np.uint32)
+    longer[:-1] = values
+    return longer
 
 
 @compiled
 def _merge_siblings(
     ids: Numbers, distances: Numbers, split: npt.NDArray[np.uint8], n_rows: int, whole: Numbers
-) -> None:
-    one = two = leaf = 0
-    above = before = False  # whether the last node but one, and the last, are splits
-    for node in range(split.size):
-        now = split[node] != 0
-        if not now:
-            if above and not before:
-                value = np.int64(whole[leaf - 1]) + np.int64(distances[two])
-                whole[leaf] = value if value < n_rows else value % n_rows
-                two += 1
-            else:
-                whole[leaf] = ids[one]
-                one += 1
-            leaf += 1
+) -> int:
+    """Fill `whole`; how many leaves are not the right one of two sibling leaves."""
+    zero, one = np.uint64(0), np.uint64(1)
+    rows, last = np.uint64(n_rows), np.uint64(ids.size - 1)
+    last_distance, last_leaf = np.uint64(distances.size - 1), np.uint64(whole.size - 1)
+    first = second = zero
+    above = before = np.uint8(0)  # whether the last node but one, and the last, are splits
+    # What a node is cannot be foreseen, so that nothing branches on it.
+    for node in range(np.uint64(split.size)):
+        now = split[node]
+        is_second = np.uint64(above & (now ^ np.uint8(1)) & (before ^ np.uint8(1)))
+        far = np.uint64(ids[min(first - one, last)])
+        far += np.uint64(distances[min(second, last_distance)])
+        far -= rows & (zero - np.uint64(far >= rows))
+        own = np.uint64(ids[min(first, last)])
+        whole[min(first + second, last_leaf)] = own ^ ((own ^ far) & (zero - is_second))
+        second += is_second
+        first += np.uint64(now ^ np.uint8(1)) - is_second
         above, before = before, now
-
-
-def count_seconds(split: npt.NDArray[np.uint8]) -> int:
-    """How many leaves `second_siblings` marks."""
-    return int(np.count_nonzero((split[:-2] == 1) & (split[1:-1] == 0) & (split[2:] == 0)))
+    return int(first)
 
 
 def by_balance(left_leaves: Array, right_leaves: Array) -> Indices:

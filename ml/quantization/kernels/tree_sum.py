@@ -41,17 +41,17 @@ class Leaves:
     shape : Shape
     payload : int array, shape (n_leaves,)
         The row of each leaf.
-    rows : float64, shape (n_rows, width)
-        What it adds: finite or not, -0.0 or not, added as it is.
+    rows : float64 or float32, shape (n_rows, width)
+        What it adds, in its own type: finite or not, -0.0 or not, added as it is.
     """
 
     shape: Shape
     payload: Array
-    rows: npt.NDArray[np.float64]
+    rows: Array
 
 
 class TreeSum:
-    """Sums of leaf rows over trees, added in tree order in float64, as scikit-learn does.
+    """Sums of leaf rows over trees, added in tree order in the type of the rows.
 
     Only what the kernels read is kept; each form is made when it is first needed, from `source`.
 
@@ -93,7 +93,7 @@ class TreeSum:
                 shape.threshold,
                 leaves.payload,
                 row,
-                leaves.rows,
+                np.asarray(leaves.rows, dtype=np.float64),
                 self.cycle,
                 divisor,
                 out,
@@ -132,7 +132,7 @@ class TreeSum:
         return mask_out(leaves.shape, leaves.payload)
 
     def add(self, groups: Groups, n: int, out: Array, *, doubled: bool, threads: int = 1) -> bool:
-        """Add to `out`, float64 of shape (n, cycle * width); False where the trees do not fit.
+        """Add to `out`, of shape (n, cycle * width); False where the trees do not fit.
 
         Parameters
         ----------

@@ -155,6 +155,8 @@ class PackedForest:
     @cached_property
     def nan_allowed(self) -> bool:
         """Whether the trees surely take NaN: where not, scikit-learn is asked."""
+        if KINDS[self.component.type].container == "booster":
+            return True
         random = "ExtraTree" not in self.owner or self.setting("splitter") == "random"
         return (
             random
@@ -163,10 +165,12 @@ class PackedForest:
         )
 
 
-def float_rows(rows: Array, *, nan_allowed: bool) -> tuple[Array, bool] | None:
+def float_rows(
+    rows: Array, *, nan_allowed: bool, infinity_allowed: bool = False
+) -> tuple[Array, bool] | None:
     """The rows in groups of eight, and whether they are doubled for NaN; None where refused."""
     groups, missing, infinite = tree_sum.grouped(rows)
-    if infinite or (missing and not nan_allowed):
+    if (infinite and not infinity_allowed) or (missing and not nan_allowed):
         return None
     if missing:
         groups, _, _ = tree_sum.grouped(rows, doubled=True)
@@ -196,6 +200,7 @@ def add_leaves(
     *,
     nan_allowed: bool,
     jobs: int,
+    infinity_allowed: bool = False,
 ) -> Array | None:
     """`(start + sum of leaf rows) / divisor` for each row; None for rows that are refused.
 
@@ -204,30 +209,13 @@ def add_leaves(
     rows : ndarray, shape (n, n_columns)
         Compared as float32.
     start : ndarray, shape (1, cycle * width)
-        What the sum starts from.
+        What the sum starts from, in the type that it is added up in.
     """
-    out = np.empty((len(rows), start.shape[1]))
+    out = np.empty((len(rows), start.shape[1]), dtype=start.dtype)
     out[...] = start
-    nodes = sums.nodes
-    if len(rows) == 1 and nodes is not None:
-        state = single_row.answer_one(
-            nodes.words,
-            nodes.starts,
-            nodes.banks,
-            nodes.bases,
-            one_row(rows),
-            nodes.shift,
-            sums.table.ends,
-            sums.table.places,
-            sums.table.values,
-            sums.table.width,
-            sums.cycle,
-            divisor,
-            out.reshape(-1),
-        )
-        if state == single_row.ANSWERED:
-            return out
-    prepared = float_rows(rows, nan_allowed=nan_allowed)
+    if len(rows) == 1 and _answer_one(sums, one_row(rows), divisor, out.reshape(-1)):
+        return out
+    prepared = float_rows(rows, nan_allowed=nan_allowed, infinity_allowed=infinity_allowed)
     if prepared is None:
         return None
     groups, doubled = prepared
@@ -235,6 +223,28 @@ def add_leaves(
         return None
     out /= divisor
     return out
+
+
+def _answer_one(sums: TreeSum, row: Array, divisor: float, out: Array) -> bool:
+    state = sums.first(row, divisor, out)
+    nodes = sums.nodes if state is None else None
+    if nodes is not None:
+        state = single_row.answer_one(
+            nodes.words,
+            nodes.starts,
+            nodes.banks,
+            nodes.bases,
+            row,
+            nodes.shift,
+            sums.table.ends,
+            sums.table.places,
+            sums.table.values,
+            sums.table.width,
+            sums.cycle,
+            divisor,
+            out,
+        )
+    return state == single_row.ANSWERED
 
 
 def leaf_numbers(forest: PackedForest, rows: Array, jobs: int) -> Array | None:

@@ -22,7 +22,6 @@ from ml.quantization.kernels.pooled import PooledTrees
 from ml.quantization.kernels.topology import shape, tree_starts
 from ml.quantization.kernels.tree_pack import (
     Ranked,
-    count_seconds,
     divide_counts,
     from_feature_order,
     unpair_siblings,
@@ -44,7 +43,7 @@ def decode_parts(parts: Parts, layout: Layout, path: str = "") -> PooledTrees:
     formed = shape(flags, n_trees) if 1 <= n_trees <= flags.size else None
     if formed is None:
         read.refuse("tree_splits", f"bits that close {n_trees} trees")
-    n_splits = int(flags.sum())
+    n_splits = int(np.count_nonzero(flags))
     feature = read.array("tree_features", (n_splits,), "u").astype(np.uint32)
     if feature.size and int(feature.max()) >= layout.n_features:
         read.refuse("tree_features", f"features below {layout.n_features}")
@@ -70,7 +69,7 @@ def decode_parts(parts: Parts, layout: Layout, path: str = "") -> PooledTrees:
 def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
     """The leaf rows, and which one each leaf has."""
     parts, layout = read.parts, read.layout
-    n_leaves = int(flags.size - flags.sum())
+    n_leaves = int(flags.size - np.count_nonzero(flags))
     if layout.width == 0:
         return np.zeros((1, 0)), np.zeros(n_leaves, dtype=np.uint32)
     if "tree_codes" in parts:
@@ -83,12 +82,14 @@ def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
     else:
         rows = held.astype(np.float64)
     if "tree_leaves" in parts:
-        n_second = count_seconds(flags)
-        held_ids = read.array("tree_leaves", (n_leaves - n_second,), "u")
-        distances = read.array("tree_second_leaves", (n_second,), "u")
+        held_ids = read.array("tree_leaves", (None,), "u")
+        distances = read.array("tree_second_leaves", (None,), "u")
         if not len(rows) or (held_ids.size and int(held_ids.max()) >= len(rows)):
             read.refuse("tree_leaves", f"rows below {len(rows)}")
-        return rows, unpair_siblings(held_ids, distances, flags, len(rows))
+        ids = unpair_siblings(held_ids, distances, flags, len(rows))
+        if ids is None:
+            read.refuse("tree_leaves", f"a row for each of {n_leaves} leaves")
+        return rows, ids
     if len(rows) == 1:
         return rows, np.zeros(n_leaves, dtype=np.uint32)
     if len(rows) != n_leaves:
@@ -98,7 +99,7 @@ def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
 
 def _decode_codes(read: _Reader, flags: Array) -> Array:
     n_trees, width = read.number("tree_count"), read.layout.width
-    n_leaves = int(flags.size - flags.sum())
+    n_leaves = int(flags.size - np.count_nonzero(flags))
     codes = read.array("tree_codes", (n_leaves, width), "u")
     scales = read.array("tree_scales", (n_trees, width), "f")
     centre = read.array("tree_centre", (width,), "f").astype(np.float64)
