@@ -273,6 +273,31 @@ def test_a_release_is_brought_back(bucket: Bucket, tmp_path: Path) -> None:
     assert bucket.get("quantized/a.qma") == first and bucket.is_whole()
 
 
+def test_a_release_is_brought_back_by_a_command(
+    bucket: Bucket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from ml.commands.line import main as command
+
+    bucket.run()
+    first = bucket.get("quantized/a.qma")
+    bucket.put("a.pkl", "another model a")
+    bucket.run()
+    monkeypatch.setenv("ML_CACHE_DIR", str(tmp_path / "another"))
+    before = bucket.files()
+    assert command(["rollback", f"{bucket.url}/quantized"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("3 artifacts  current")
+    assert bucket.files() == before
+    assert command(["rollback", f"{bucket.url}/quantized", "1"]) == 0
+    assert capsys.readouterr().out == "release 3 is now what release 1 was\n"
+    assert bucket.manifest()["rollback_of"] == 1
+    assert bucket.get("quantized/a.qma") == first and bucket.is_whole()
+    assert command(["rollback", f"{bucket.url}/quantized", "9"]) == 1
+    assert "there is no release 9" in capsys.readouterr().err
+
+
 def test_who_only_looks_pushes_nothing(bucket: Bucket) -> None:
     bucket.run()
     bucket.put("b.pkl", "another model b")

@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_json(inspect)
 
     rollback = commands.add_parser("rollback", help="publish an earlier release again")
-    rollback.add_argument("directory", type=Path, help="the output directory")
+    rollback.add_argument("directory", help="the output directory, or its URL in object storage")
     rollback.add_argument(
         "release", type=int, nargs="?", help="its number; without one, releases are listed"
     )
