@@ -14,7 +14,7 @@ from typing import Any
 from ml.quantization.errors import EnvironmentMismatch, SemanticError
 
 LIGHTGBM_BOOSTER = "lightgbm.basic:Booster"
-RESTORED_LIGHTGBM = "ml.quantization.restored_boosters:RestoredLightGBM"
+RESTORED_LIGHTGBM = "ml.quantization.restored_lightgbm:RestoredLightGBM"
 
 _HANDLE = "_handle"
 _ERRORS = (("lightgbm.basic", "LightGBMError"), ("_catboost", "CatBoostError"))

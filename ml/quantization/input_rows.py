@@ -20,6 +20,8 @@ from ml.quantization.view import View
 
 _FLOATS = ("f", "d")
 _PIPELINE = "sklearn.pipeline:Pipeline"
+# Their estimators take rows without names and say nothing.
+_SILENT = ("xgboost.", "catboost.")
 # Each of their estimators looks at the input itself, and warns for itself.
 _DELEGATING = frozenset(
     {
@@ -42,7 +44,8 @@ class Intake:
     rows : callable
         Gives the prepared rows, or None.
     names : list of str or None
-        The columns that the model was fitted with, when it was fitted with named ones.
+        The columns that the model was fitted with, when it was fitted with named ones, and warns
+        of rows without names.
     asked : str
         Class of the component that sees the input first: scikit-learn's warnings name it.
     """
@@ -90,7 +93,7 @@ def intake_of(view: View, lowered: Lowered) -> Intake:
             return X if X.dtype.isnative else None
         return X.astype(integers) if X.dtype.kind in "iub" else None
 
-    return Intake(rows, names, asked)
+    return Intake(rows, None if first.type.startswith(_SILENT) else names, asked)
 
 
 def _asked_first(view: View) -> View:

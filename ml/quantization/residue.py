@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import copyreg
 from inspect import getattr_static
-from typing import Any
+from typing import Any, NoReturn
 
 from ml.quantization.errors import DroppedAttribute
 
 _MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str]], type] = {}
+
+
+def refuse(name: str, where: str) -> NoReturn:
+    """Raise the error that says a value was training residue."""
+    raise DroppedAttribute(
+        f"{name} was training residue and is not stored",
+        where=where,
+        do="read it from the original model",
+    )
 
 
 def stored_properties(cls: type, state: dict[str, Any]) -> frozenset[str]:

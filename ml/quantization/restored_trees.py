@@ -11,16 +11,7 @@ from sklearn.ensemble._hist_gradient_boosting.binning import _BinMapper
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.tree._tree import Tree
 
-from ml.quantization.errors import DroppedAttribute
-
-
-def refuse(name: str, where: str) -> NoReturn:
-    """Raise the error that says a value was training residue."""
-    raise DroppedAttribute(
-        f"{name} was training residue and is not stored",
-        where=where,
-        do="read it from the original model",
-    )
+from ml.quantization.residue import refuse
 
 
 def _dropped(name: str) -> property:

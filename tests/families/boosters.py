@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ml.quantization.evaluation.agreement import same_bits
 from ml.quantization.predictor import QuantizedModel
-from ml.utils.model_quantization import ModelQuantizer
+from ml.utils.model_quantization import ModelQuantizer, quantize_model_file
 
 RNG = np.random.default_rng(7)
 ROWS = RNG.normal(size=(240, 6))
@@ -45,10 +48,21 @@ def odd_rows(rows: Any, near: Any = ()) -> dict[str, Any]:
     values = np.asarray(near, dtype=np.float64).ravel()
     edges = [-np.inf, np.inf, 0.0, -0.0, 1e-36, -1e-36, float(np.float32(1e-35)), 1e300, -1e300]
     edges += [-float(np.float32(1e-35)), 5e-324, 255.0, 256.0, -0.5, -1.0, 2.0**31, 2.0**40, 39.5]
+    single = float32(values)
     beside = np.concatenate(
-        [edges, values, np.nextafter(values, np.inf), np.nextafter(values, -np.inf)]
+        [
+            edges,
+            values,
+            *(
+                np.nextafter(each, limit)
+                for each in (values, single)
+                for limit in (-np.inf, np.inf)
+            ),
+        ]
     )
-    picked = rng.choice(beside, size=(64, rows.shape[1]))
+    finite = np.where(
+        np.isfinite(picked := rng.choice(beside, size=(64, rows.shape[1]))), picked, 0
+    )
     wide = np.asfortranarray(np.tile(rows[:20], (1, 2)))
     return {
         "many": rows,
@@ -56,6 +70,8 @@ def odd_rows(rows: Any, near: Any = ()) -> dict[str, Any]:
         "no row is whole": GAPS[:40, : rows.shape[1]],
         "float32": rows.astype(np.float32),
         "odd": picked,
+        "odd, finite": np.clip(finite, -1e30, 1e30),
+        "odd, finite, float32": float32(np.clip(finite, -1e30, 1e30)),
         "odd, one": picked[:1],
         "odd, float32": float32(picked),
         "negative": -np.abs(rows) * 0.4,
@@ -99,3 +115,29 @@ def check_same_answers(held: Pooled, rows: dict[str, Any], *, restored: Any = No
                 assert expected.tolist() == got.tolist(), (name, kind)
             else:
                 assert same_bits(expected, got), (name, kind, expected.dtype, got.dtype)
+
+
+_ALONE = """
+import sys
+library, made, rows, got = sys.argv[1:]
+sys.modules[library] = None
+import numpy as np, ml
+model = ml.load(made)
+np.save(got, model.predict_proba(np.load(rows)))
+assert "sklearn" not in sys.modules and "pandas" not in sys.modules
+try:
+    model.restore()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def serve_alone(model: Any, rows: Any, workspace: Path, library: str) -> tuple[Any, str]:
+    """The probabilities that a process without the library gives, and what `restore` says there."""
+    source, made, asked, got = (workspace / n for n in ("m.pkl", "m.qma", "rows.npy", "got.npy"))
+    source.write_bytes(pickle.dumps(model))
+    quantize_model_file(source, made, bit_depth="exact")
+    np.save(asked, rows)
+    command = [sys.executable, "-c", _ALONE, library, *map(str, (made, asked, got))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return np.load(got), done.stdout

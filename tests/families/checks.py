@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import pickle
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -345,9 +346,17 @@ def reaction(model: Any, name: str, rows: Any) -> Reaction:
                 for key, array in answer.items()
             }
         except Exception as raised:  # noqa: BLE001  whatever it is, the other must raise it too
-            error = f"{type(raised).__name__}: {raised}"
-    warned = tuple(f"{item.category.__name__}: {item.message}" for item in caught)
+            error = f"{type(raised).__name__}: {_NATIVE.sub('', str(raised))}"
+    warned = tuple(
+        f"{item.category.__name__}: {item.message}"
+        for item in caught
+        if not _NATIVE.match(str(item.message))
+    )
     return Reaction(answer, error, warned)
+
+
+# XGBoost's own log: it has the time of day, and a warning comes once a process.
+_NATIVE = re.compile(r"\[\d\d:\d\d:\d\d\] ")
 
 
 def check_same_outcome(case: Case, name: str, odd: Callable[[Any], Any], kind: str) -> None:

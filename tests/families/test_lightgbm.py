@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +27,6 @@ from ml.quantization.graph import PackedNode
 from ml.quantization.loading.capture import capture
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.prepare import prepare_graph
-from ml.utils.model_quantization import quantize_model_file
 from tests.families.boosters import (
     CODES,
     GAPS,
@@ -41,6 +38,7 @@ from tests.families.boosters import (
     integer_rows,
     odd_rows,
     pooled,
+    serve_alone,
 )
 
 lightgbm = pytest.importorskip("lightgbm", reason="the extra `boosters` is not installed")
@@ -57,7 +55,8 @@ def stopped_early() -> Any:
     rows, other = slice(0, 120), slice(120, None)
     stop = [lightgbm.early_stopping(2, verbose=False)]
     fit = {"eval_set": [(ROWS[other], CODES[other])], "callbacks": stop}
-    model = fitted("Classifier", ROWS[rows], CODES[rows], fit, n_estimators=80, learning_rate=0.5)
+    options = {"n_estimators": 80, "learning_rate": 0.5, "tree_learner": "serial"}
+    model = fitted("Classifier", ROWS[rows], CODES[rows], fit, **options)
     assert 1 < model.best_iteration_ < 80
     return model
 
@@ -221,6 +220,7 @@ def test_other_iterations_are_answered_by_the_library() -> None:
             mine = getattr(held.quantized, name)(ROWS, **options)
             own = getattr(held.original, name)(ROWS, **options)
             assert mine.tobytes() == own.tobytes()
+    assert held.quantized.restore().get_params() == held.original.get_params()
     assert held.quantized.best_iteration_ == held.original.best_iteration_
     assert held.quantized.classes_.tolist() == held.original.classes_.tolist()
 
@@ -236,7 +236,9 @@ def test_what_only_training_needed_says_so() -> None:
         booster.feature_importance,
         lambda: booster.refit(ROWS, CODES),
     ):
-        with pytest.raises(DroppedAttribute, match=r"was training residue.*ask the original model"):
+        with pytest.raises(
+            DroppedAttribute, match=r"was training residue.*read it from the original model"
+        ):
             ask()
     again = pickle.loads(pickle.dumps(restored))
     assert again.predict_proba(ROWS).tobytes() == restored.predict_proba(ROWS).tobytes()
@@ -411,30 +413,9 @@ def test_the_first_trees_of_a_forest() -> None:
     assert first_trees(trees, 10_000) is trees
 
 
-_ALONE = """
-import sys
-sys.modules["lightgbm"] = None
-import numpy as np, ml
-model = ml.load(sys.argv[1])
-np.save(sys.argv[2], model.predict_proba(np.load(sys.argv[3])))
-assert "sklearn" not in sys.modules and "pandas" not in sys.modules
-try:
-    model.restore()
-except Exception as error:
-    print(type(error).__name__, error)
-"""
-
-
 def test_it_is_served_where_the_library_is_not(tmp_path: Path) -> None:
     model = MODELS["three classes"]()
-    source, made, rows, got = (tmp_path / n for n in ("m.pkl", "m.qma", "rows.npy", "got.npy"))
-    source.write_bytes(pickle.dumps(model))
-    quantize_model_file(source, made, bit_depth="exact")
-    np.save(rows, GAPS)
-    done = subprocess.run(
-        [sys.executable, "-c", _ALONE, str(made), str(got), str(rows)],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
-    assert np.load(got).tobytes() == model.predict_proba(GAPS).tobytes()
-    assert "EnvironmentMismatch" in done.stdout
-    assert "lightgbm not installed" in done.stdout
+    got, said = serve_alone(model, GAPS, tmp_path, "lightgbm")
+    assert got.tobytes() == model.predict_proba(GAPS).tobytes()
+    assert "EnvironmentMismatch" in said
+    assert "lightgbm not installed" in said

@@ -53,6 +53,46 @@ def normalized_exponentials(sums: Array) -> None:
             sums[row, column] /= total
 
 
+_ONE = np.float32(1.0)
+_LARGEST = np.float32(88.7)  # what XGBoost takes the exponential of at most
+
+
+@compiled
+def logistic32(sums: Array) -> None:
+    """Replace each of the flat float32 sums x by 1 / (exp(-x) + 1)."""
+    for at in range(sums.size):
+        sums[at] = _ONE / (math.exp(min(-sums[at], _LARGEST)) + _ONE)
+
+
+@compiled
+def normalized_exponentials32(sums: Array) -> None:
+    """`normalized_exponentials` in float32, but for the total, which is added up in float64."""
+    for row in range(sums.shape[0]):
+        largest = sums[row, 0]
+        for column in range(1, sums.shape[1]):
+            largest = max(sums[row, column], largest)
+        total = 0.0
+        for column in range(sums.shape[1]):
+            sums[row, column] = math.exp(sums[row, column] - largest)
+            total += sums[row, column]
+        for column in range(sums.shape[1]):
+            sums[row, column] /= np.float32(total)
+
+
+@compiled
+def log_odds32(shares: Array) -> None:
+    """Replace each of the flat float32 shares x by -log(1 / x - 1)."""
+    for at in range(shares.size):
+        shares[at] = -math.log(_ONE / shares[at] - _ONE)
+
+
+@compiled
+def logarithm32(values: Array) -> None:
+    """Replace each of the flat float32 values by its logarithm."""
+    for at in range(values.size):
+        values[at] = math.log(values[at])
+
+
 def exponential_reference(sums: Array) -> Array:
     """`exponential` by definition."""
     return np.array([math.exp(x) for x in sums.tolist()])
@@ -68,8 +108,13 @@ def logistic_reference(sums: Array, slope: float) -> Array:
     return np.array([1.0 / (1.0 + math.exp(-slope * x)) for x in sums.tolist()])
 
 
+def logistic32_reference(sums: Array) -> Array:
+    """`logistic32` by definition, to the last bit or two: in float64 until the end."""
+    return (1.0 / (1.0 + np.exp(-sums.astype(np.float64)))).astype(np.float32)
+
+
 def normalized_exponentials_reference(sums: Array) -> Array:
-    """`normalized_exponentials` by definition."""
+    """`normalized_exponentials` by definition; that in float32 to the last bit or two."""
     found = []
     for row in sums.tolist():
         powers = [math.exp(x - max(row)) for x in row]

@@ -1,8 +1,9 @@
-"""What leaves add up to: tree by tree in order, in float64."""
+"""What leaves add up to: tree by tree in order, in the type of their rows: float64 or float32."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from ml.quantization.kernels.traversal import (
     walk_one,
 )
 
-Doubles = npt.NDArray[np.float64]
+Sums = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ class LeafTable:
 
     ends: npt.NDArray[np.uint32]
     places: npt.NDArray[np.uint32]
-    values: npt.NDArray[np.float64]
+    values: npt.NDArray[Any]
     width: int
 
 
-def leaf_table(rows: npt.NDArray[np.float64]) -> LeafTable:
-    """The table of leaf rows (n, width).
+def leaf_table(rows: npt.NDArray[Any]) -> LeafTable:
+    """The table of leaf rows (n, width), float64 or float32.
 
     0.0 added to a sum that starts at 0.0 changes nothing unless the sum can be -0.0, which takes
     a negative value.
@@ -49,7 +50,7 @@ def leaf_table(rows: npt.NDArray[np.float64]) -> LeafTable:
         keep = np.ones(rows.shape, dtype=bool)
     ends = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.uint32)
     places = np.nonzero(keep)[1].astype(np.uint32)
-    return LeafTable(ends, places, np.array(rows[keep], dtype=np.float64), rows.shape[1])
+    return LeafTable(ends, places, rows[keep], rows.shape[1])
 
 
 @compiled
@@ -66,10 +67,10 @@ def sum_block(
     shift: int,
     ends: Payloads,
     places: Payloads,
-    values: Doubles,
+    values: Sums,
     width: int,
     cycle: int,
-    out: Doubles,
+    out: Sums,
 ) -> None:
     """Add to `out` what rows `first` to `last` reach, tree by tree in order.
 
@@ -83,7 +84,8 @@ def sum_block(
         What a payload p adds: for e from `ends[p]` to `ends[p + 1]`, `values[e]` at `places[e]`.
     width, cycle : int
         Tree t adds to columns `(t % cycle) * width` and on.
-    out : float64, shape (n * cycle * width,)
+    out : shape (n * cycle * width,)
+        Of the type of `values`.
     """
     found = np.empty(block, dtype=np.uint32)
     columns = np.uint64(cycle * width)
@@ -117,10 +119,10 @@ def sum_one(
     shift: int,
     ends: Payloads,
     places: Payloads,
-    values: Doubles,
+    values: Sums,
     width: int,
     cycle: int,
-    out: Doubles,
+    out: Sums,
 ) -> None:
     """`sum_block` for the first row of one group: eight trees are walked together."""
     tree = 0

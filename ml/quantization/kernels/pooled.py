@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ml.quantization.kernels.topology import node_depths
+from ml.quantization.kernels.topology import node_depths, tree_starts
 
 Array = npt.NDArray[Any]
 
@@ -68,3 +68,39 @@ class PooledTrees:
         numbers = np.flatnonzero(self.split == 0).astype(np.int64)
         numbers -= np.repeat(starts, (self.sizes + 1) // 2)
         return numbers
+
+
+def first_trees(trees: PooledTrees, count: int) -> PooledTrees:
+    """The first trees of a forest."""
+    if count >= len(trees.sizes):
+        return trees
+    nodes = int(trees.sizes[:count].sum())
+    splits, leaves = (nodes - count) // 2, (nodes + count) // 2
+    categorical, bitsets = trees.categorical, trees.bitsets
+    if categorical is not None and bitsets is not None:
+        categorical = categorical[:splits]
+        bitsets = bitsets[: int(categorical.sum())]
+    return replace(
+        trees,
+        split=trees.split[:nodes],
+        sizes=trees.sizes[:count],
+        right=trees.right[:nodes],
+        feature=trees.feature[:splits],
+        threshold=trees.threshold[:splits],
+        missing_left=lambda: trees.missing_left()[:splits],
+        ids=trees.ids[:leaves],
+        order=None if trees.order is None else trees.order[:nodes],
+        categorical=categorical,
+        bitsets=bitsets,
+    )
+
+
+def level_order(trees: PooledTrees) -> Array:
+    """The number of each node where trees are numbered level by level, from left to right."""
+    tree = np.repeat(np.arange(len(trees.sizes)), trees.sizes)
+    by_level = np.lexsort((trees.depth, tree))
+    order = np.empty(by_level.size, dtype=np.int32)
+    order[by_level] = np.arange(by_level.size) - np.repeat(
+        tree_starts(trees.sizes)[:-1], trees.sizes
+    )
+    return order

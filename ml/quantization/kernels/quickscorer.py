@@ -79,13 +79,13 @@ def sum_masked(
     first: int,
     last: int,
     payload: npt.NDArray[np.uint32],
-    leaf_values: npt.NDArray[np.float64],
+    leaf_values: npt.NDArray[Any],
     ends: npt.NDArray[np.uint32],
     places: npt.NDArray[np.uint32],
-    values: npt.NDArray[np.float64],
+    values: npt.NDArray[Any],
     width: int,
     cycle: int,
-    out: npt.NDArray[np.float64],
+    out: npt.NDArray[Any],
 ) -> None:
     """Add to `out` what rows `first` to `last` reach; `traversal.sum_block` in another way.
 
@@ -100,15 +100,15 @@ def sum_masked(
     first : int
         A multiple of eight.
     payload : uint32, shape (n_leaves,)
-    leaf_values : float64, shape (n_leaves,)
-        What each leaf adds where `width` is 1.
+    leaf_values : shape (n_leaves,)
+        What each leaf adds where `width` is 1; of the type of `out`.
     ends, places, values, width, cycle, out
         As in `traversal.sum_block`.
     """
     every = ~masks.dtype.type(0)
     block = np.zeros((n_features, LANES), dtype=np.float32)
     alive = np.empty(LANES, dtype=masks.dtype)
-    totals = np.zeros((cycle, LANES))
+    totals = np.zeros((cycle, LANES), dtype=out.dtype)
     columns = cycle * width
     for start in range(first, last, LANES):
         count = min(LANES, last - start)

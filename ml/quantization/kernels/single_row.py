@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,11 +25,11 @@ def answer_one(
     shift: int,
     ends: npt.NDArray[np.uint32],
     places: npt.NDArray[np.uint32],
-    values: npt.NDArray[np.float64],
+    values: npt.NDArray[Any],
     width: int,
     cycle: int,
     divisor: float,
-    out: npt.NDArray[np.float64],
+    out: npt.NDArray[Any],
 ) -> int:
     """Add one row's leaves to `out` and divide; nothing is done but for `ANSWERED`.
 

@@ -56,3 +56,8 @@ def _boosters(rows: Any, labels: Any) -> Iterable[Example]:
 
         model = LGBMClassifier(n_estimators=6, num_leaves=9, verbose=-1, n_jobs=1)
         yield Example("lightgbm", model.fit(rows, labels), rows)
+    if find_spec("xgboost"):
+        from xgboost import XGBClassifier
+
+        trees = XGBClassifier(n_estimators=6, max_depth=4, n_jobs=1)
+        yield Example("xgboost", trees.fit(rows, labels), rows)

@@ -7,24 +7,37 @@ from typing import TypeAlias
 
 from ml.quantization.errors import UnsupportedComponent
 from ml.quantization.families.family import Arrays, LeftAsIs
-from ml.quantization.families.forest import lightgbm_state, packing, unpacking
+from ml.quantization.families.forest import lightgbm_state, packing, unpacking, xgboost_state
+from ml.quantization.families.forest.answering import PART_NAMES
 from ml.quantization.families.forest.dumps import Dump, State
-from ml.quantization.families.forest.kinds import KINDS, LIGHTGBM
+from ml.quantization.families.forest.kinds import KINDS, LIGHTGBM, XGBOOST
 from ml.quantization.families.forest.members import mapping
-from ml.quantization.families.forest.parts import PREFIX, Layout, encode_parts
+from ml.quantization.families.forest.parts import Layout, encode_parts
 from ml.quantization.graph import Node, ObjectNode, PackedNode, attributes
 from ml.quantization.kernels.pooled import PooledTrees
 
 Read: TypeAlias = Callable[[State, Arrays], Dump]
 Write: TypeAlias = Callable[[State, PooledTrees, Arrays], Node]
 
-BOOSTER_PREFIX = "booster_"
 BOOSTER_STATE = "booster_state"  # where the booster was, and so where it comes back
+# Exact names: an estimator may have parameters of its own that start alike (`tree_method`).
+OWN_PARTS = frozenset(PART_NAMES) | frozenset(
+    {
+        "tree_outputs", "booster_objective", "booster_averaged", "booster_iterations",
+        "booster_names", "booster_base", "booster_parallel", "booster_levels", "booster_weights",
+    }
+)  # fmt: skip
 # What their estimators work out from the booster: kept for answers, not state of their own.
 SHOWN = frozenset({"classes_", "feature_names_in_", "n_features_in_"})
 
-READERS: dict[str, Read] = dict.fromkeys(LIGHTGBM, lightgbm_state.read_estimator)
-WRITERS: dict[str, Write] = dict.fromkeys(LIGHTGBM, lightgbm_state.write_estimator)
+READERS: dict[str, Read] = {
+    **dict.fromkeys(LIGHTGBM, lightgbm_state.read_estimator),
+    **dict.fromkeys(XGBOOST, xgboost_state.read_estimator),
+}
+WRITERS: dict[str, Write] = {
+    **dict.fromkeys(LIGHTGBM, lightgbm_state.write_estimator),
+    **dict.fromkeys(XGBOOST, xgboost_state.write_estimator),
+}
 
 
 def pack_booster(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs:
@@ -64,6 +77,6 @@ def unpack_booster(node: PackedNode, arrays: Arrays) -> ObjectNode:
         if name == BOOSTER_STATE:
             made = WRITERS[node.type](held, trees, arrays)
             state.append((KINDS[node.type].attribute, made))
-        elif not name.startswith((PREFIX, BOOSTER_PREFIX)) and name not in SHOWN:
+        elif name not in OWN_PARTS and name not in SHOWN:
             state.append((name, value))
     return ObjectNode(node.type, (), mapping(state), None, node.id)

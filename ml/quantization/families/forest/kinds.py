@@ -15,7 +15,8 @@ BIN_MAPPER = "sklearn.ensemble._hist_gradient_boosting.binning:_BinMapper"
 RESTORED_TREE = "ml.quantization.restored_trees:RestoredTree"
 RESTORED_LEAVES = "ml.quantization.restored_trees:RestoredLeaves"
 RESTORED_PREDICTOR = "ml.quantization.restored_trees:RestoredPredictor"
-RESTORED_LIGHTGBM = "ml.quantization.restored_boosters:RestoredLightGBM"
+RESTORED_LIGHTGBM = "ml.quantization.restored_lightgbm:RestoredLightGBM"
+RESTORED_XGBOOST = "ml.quantization.restored_xgboost:RestoredXGBoost"
 RESTORED_BIN_MAPPER = "ml.quantization.restored_trees:RestoredBinMapper"
 
 CLASSIFIER_TREES = frozenset(
@@ -33,6 +34,10 @@ REGRESSOR_TREES = frozenset(
 
 LIGHTGBM = frozenset(
     f"lightgbm.sklearn:LGBM{name}" for name in ("Classifier", "Regressor", "Ranker")
+)
+XGBOOST = frozenset(
+    f"xgboost.sklearn:XGB{name}"
+    for name in ("Classifier", "Regressor", "Ranker", "RFClassifier", "RFRegressor")
 )
 
 
@@ -87,7 +92,7 @@ KINDS: dict[str, Kind] = {
     f"{_ENSEMBLE}_bagging:BaggingRegressor": _BAGGING,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostClassifier": _WEIGHTED,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostRegressor": _WEIGHTED,
-    **dict.fromkeys(LIGHTGBM, _BOOSTER),
+    **dict.fromkeys(LIGHTGBM | XGBOOST, _BOOSTER),
 }
 
 RESIDUE: dict[str, str] = {

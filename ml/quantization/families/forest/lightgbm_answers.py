@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +13,7 @@ from ml.quantization.families.forest.coded import CodedTrees
 from ml.quantization.families.forest.lightgbm_text import CATEGORIES, Objective, parse_objective
 from ml.quantization.graph import Array
 from ml.quantization.kernels import booster_links
-from ml.quantization.kernels.pooled import PooledTrees
+from ml.quantization.kernels.pooled import PooledTrees, first_trees
 
 _LOGISTIC = frozenset({"binary", "multiclassova", "cross_entropy"})
 _EXPONENTIAL = frozenset({"poisson", "gamma", "tweedie"})
@@ -104,31 +103,6 @@ def whole_categories(rows: Array, columns: Array) -> Array:
         whole[~((whole >= 0.0) & (whole < CATEGORIES))] = -1.0
     rows[:, columns] = whole
     return rows
-
-
-def first_trees(trees: PooledTrees, count: int) -> PooledTrees:
-    """The first trees of a forest."""
-    if count >= len(trees.sizes):
-        return trees
-    nodes = int(trees.sizes[:count].sum())
-    splits, leaves = (nodes - count) // 2, (nodes + count) // 2
-    categorical, bitsets = trees.categorical, trees.bitsets
-    if categorical is not None and bitsets is not None:
-        categorical = categorical[:splits]
-        bitsets = bitsets[: int(categorical.sum())]
-    return replace(
-        trees,
-        split=trees.split[:nodes],
-        sizes=trees.sizes[:count],
-        right=trees.right[:nodes],
-        feature=trees.feature[:splits],
-        threshold=trees.threshold[:splits],
-        missing_left=lambda: trees.missing_left()[:splits],
-        ids=trees.ids[:leaves],
-        order=None if trees.order is None else trees.order[:nodes],
-        categorical=categorical,
-        bitsets=bitsets,
-    )
 
 
 def lower_lightgbm(component: Component) -> Lowered | None:

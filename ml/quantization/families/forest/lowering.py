@@ -7,9 +7,10 @@ from ml.quantization.families.forest.averaged import lower_averaged, lower_embed
 from ml.quantization.families.forest.boosted import lower_boosted
 from ml.quantization.families.forest.histogram import lower_histogram
 from ml.quantization.families.forest.isolated import lower_isolated
-from ml.quantization.families.forest.kinds import KINDS, LIGHTGBM
+from ml.quantization.families.forest.kinds import KINDS, LIGHTGBM, XGBOOST
 from ml.quantization.families.forest.lightgbm_answers import lower_lightgbm
 from ml.quantization.families.forest.weighted import lower_weighted
+from ml.quantization.families.forest.xgboost_answers import lower_xgboost
 
 
 def lower_forest(component: Component) -> Lowered | None:
@@ -17,6 +18,8 @@ def lower_forest(component: Component) -> Lowered | None:
     kind = KINDS[component.type]
     if component.type in LIGHTGBM and "tree_splits" in component:
         return lower_lightgbm(component)
+    if component.type in XGBOOST and "tree_splits" in component:
+        return lower_xgboost(component)
     if "tree_splits" not in component or "n_features_in_" not in component:
         return None
     if kind.container == "nested":

@@ -1,6 +1,6 @@
-"""Boosters as they come back from pooled trees: they answer, and say what they no longer know.
+"""LightGBM's booster as it comes back from pooled trees: it answers, and says what it forgot.
 
-Imported only to restore estimators: each class needs its library.
+Imported only to restore estimators: it needs its library.
 """
 
 from __future__ import annotations
@@ -9,16 +9,7 @@ from typing import Any, NoReturn
 
 from lightgbm.basic import Booster
 
-from ml.quantization.errors import DroppedAttribute
-
-
-def refuse(name: str) -> NoReturn:
-    """Raise the error that says a booster was made again from what decides its answers."""
-    raise DroppedAttribute(
-        f"{name} was training residue and is not stored",
-        where="booster",
-        do="ask the original model",
-    )
+from ml.quantization.residue import refuse
 
 
 class RestoredLightGBM(Booster):  # type: ignore[misc, unused-ignore]
@@ -29,19 +20,19 @@ class RestoredLightGBM(Booster):  # type: ignore[misc, unused-ignore]
         names = ("start_iteration", "num_iteration", "raw_score", "pred_leaf", "pred_contrib")
         asked = {**dict(zip(names, args, strict=False)), **kwargs}
         if asked.get("pred_leaf"):
-            refuse("the number of each leaf")
+            refuse("the number of each leaf", "booster")
         if asked.get("pred_contrib"):
-            refuse("the number of training rows of each node")
+            refuse("the number of training rows of each node", "booster")
         return super().predict(data, *args, **kwargs)
 
     def dump_model(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `DroppedAttribute`."""
-        refuse("what is said of each node")
+        refuse("what is said of each node", "booster")
 
     def feature_importance(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `DroppedAttribute`: the estimator keeps its own importances."""
-        refuse("the gain of each split")
+        refuse("the gain of each split", "booster")
 
     def refit(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `DroppedAttribute`."""
-        refuse("the number of training rows of each node")
+        refuse("the number of training rows of each node", "booster")
