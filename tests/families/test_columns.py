@@ -69,12 +69,13 @@ def test_odd_tables_are_treated_as_the_original_does(kind: str) -> None:
 def test_what_has_no_fast_form_is_restored() -> None:
     labels = np.arange(80) % 2
     words = ("words", TfidfVectorizer(), "title")
-    for columns, last in (
-        ([words, ("gaps", SimpleImputer(), ["price"])], LogisticRegression()),
-        ([("numbers", "passthrough", ["price", "stock"])], LogisticRegression()),
-        ([words, ("numbers", "passthrough", ["price"])], BernoulliNB()),
+    price = ("numbers", "passthrough", ["price"])
+    for columns, threshold, last in (
+        ([words, ("gaps", SimpleImputer(add_indicator=True), ["price"])], 1, LogisticRegression()),
+        ([words, price], 0, LogisticRegression()),
+        ([words, price], 1, BernoulliNB()),
     ):
-        model = make_pipeline(ColumnTransformer(columns, sparse_threshold=1.0), last)
+        model = make_pipeline(ColumnTransformer(columns, sparse_threshold=threshold), last)
         model.fit(TABLE, labels)
         made, _ = ModelQuantizer(bit_depth=8).quantize_model(model)
         assert "predict" not in made.fast_methods

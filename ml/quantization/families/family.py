@@ -24,6 +24,7 @@ from ml.quantization.scheme import Slot
 
 if TYPE_CHECKING:
     from ml.quantization.families.scored import Scored
+    from ml.quantization.kernels.categories import Encoder, Filler
     from ml.quantization.kernels.stored_codes import StoredCodes
     from ml.quantization.kernels.text import Step
 
@@ -92,6 +93,14 @@ class Lowered:
         Set by steps that make term counts of documents: `text.scorer(weights)` is a function
         straight from documents to `transform(documents) @ weights`, which a model that is linear
         in them can absorb.
+    columns : kernels.categories.Encoder or None
+        Set by encoders of categories: what makes numbers of columns of any type.
+    filler : kernels.categories.Filler or None
+        What is done to those columns before.
+    n_columns : int or None
+        Columns of what `transform` gives, where that is known.
+    feeds : callable or None
+        What the next step is given, where nothing answers the public `transform`.
     scored : scored.Scored or None
         Set by models that answer from linear scores: a model over several of them scores all in
         one pass.
@@ -106,6 +115,10 @@ class Lowered:
     absorb: Callable[[Lowered], Lowered | None] | None = None
     names: tuple[str, ...] = ()
     text: Step | None = None
+    columns: Encoder | None = None
+    filler: Filler | None = None
+    n_columns: int | None = None
+    feeds: Method | None = None
     scored: Scored | None = None
     integers: Literal["float64", "float32"] = "float64"
 

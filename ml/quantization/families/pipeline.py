@@ -38,7 +38,7 @@ def lower(component: Component, exact: bool) -> Lowered | None:
 
 def _after(first: Lowered, then: Lowered) -> Lowered | None:
     """Both steps in turn, each as it is; None when the first predicts fast, but transforms not."""
-    transform = first.methods.get("transform")
+    transform = first.feeds or first.methods.get("transform")
     if transform is None:
         return None
 
@@ -54,6 +54,7 @@ def _after(first: Lowered, then: Lowered) -> Lowered | None:
         input=first.input,
         n_features=first.n_features,
         names=first.names + then.names,
+        n_columns=then.n_columns,
     )
 
 

@@ -40,6 +40,7 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         methods={"transform": transform},
         n_features=width,
         affine=_affine(steps, width),
+        n_columns=width,
         names=(component.path,),
     )
 

@@ -1,7 +1,8 @@
-"""Text beside numbers: the columns of a table, straight to the scores of a linear model.
+"""The columns of a table, text, categories and numbers, on the way to a model.
 
-Scores have the bits of the product with the sparse matrix that scikit-learn makes of all columns:
-one multiply-add for each column and channel, in the order of the columns.
+Straight to the scores of a linear model they have the bits of the product with the sparse matrix
+that scikit-learn makes of all columns: one multiply-add for each column and channel, in the order
+of the columns. Where scikit-learn makes a dense matrix of them, the same one is made here.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from ml.quantization.kernels.arrays import Array
+from ml.quantization.kernels.categories import Columns, Encoder, Entries, Filler, entries_of
 from ml.quantization.kernels.term_weights import TermWeights
 from ml.quantization.kernels.text import Adder, Scorer, Step, scorer_of
 from ml.quantization.kernels.weighting import Weighting, score_type
 
 Transform = Callable[[Array], Array | None]
+_NUMBERS = "dfbBhHiIlLqQ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class TextColumn:
 
 @dataclass(frozen=True, slots=True)
 class NumberColumns:
-    """Columns of numbers, transformed (scaled, say) or as they are."""
+    """Columns of numbers, transformed (filled or scaled, say) or as they are."""
 
     names: tuple[str, ...]
     transform: Transform | None
@@ -62,39 +65,104 @@ class NumberColumns:
 
     def adder(self, weights: TermWeights, threshold: float | None) -> Adder | None:
         """What adds value times weight; None with a threshold or weights of another type."""
-        if threshold is not None or score_type(Weighting(), weights) != "d":
-            return None
+        return _adder_of(self._entries, weights, threshold)
 
-        def from_frame(frame: Any, out: Array) -> bool:
-            values = self._values(frame)
-            if values is None or not np.isfinite(values).all():
-                return False
-            n, width = values.shape
-            indices = np.tile(np.arange(width, dtype=np.int32), n)
-            rows = np.arange(n + 1, dtype=np.int64) * width
-            flat = np.ascontiguousarray(values, dtype=np.float64).reshape(-1)
-            weights.add(indices, flat, rows, out)
-            return True
+    def _entries(self, frame: Any) -> Entries | None:
+        block = self._stacked(frame)
+        return None if block is None else entries_of(block)
 
-        return from_frame
-
-    def _values(self, frame: Any) -> Array | None:
+    def _stacked(self, frame: Any) -> Array | None:
         if not all(name in frame.columns for name in self.names):
             return None
         columns = [frame[name].to_numpy() for name in self.names]
-        if any(c.ndim != 1 or c.dtype.kind not in "iuf" for c in columns):
+        if any(column.ndim != 1 for column in columns):
             return None
-        values = np.stack(columns, axis=1)
-        if values.dtype.char not in "df":
-            values = values.astype(np.float64)
-        return values if self.transform is None else self.transform(values)
+        return self._transformed([c.dtype for c in columns], lambda: np.stack(columns, axis=1))
+
+    def block(self, frame: Any) -> Array | None:
+        """All values, (n, n_columns), in the memory order that scikit-learn's have."""
+        if len(frame) == 1:  # has both orders, and is the case that must be quick
+            return self._stacked(frame)
+        if not all(name in frame.columns for name in self.names):
+            return None
+        asked = frame.loc[:, list(self.names)]
+        return self._transformed(list(asked.dtypes), asked.to_numpy)
+
+    def _transformed(self, dtypes: list[Any], values: Callable[[], Array]) -> Array | None:
+        if not all(isinstance(each, np.dtype) and each.char in _NUMBERS for each in dtypes):
+            return None
+        block = values()
+        if block.dtype.char not in "df":
+            block = block.astype(np.float64)
+        return block if self.transform is None else self.transform(block)
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryColumns:
+    """Columns of categories, filled perhaps, and what encodes them."""
+
+    names: tuple[str, ...]
+    filler: Filler | None
+    encoder: Encoder
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of numbers that come of it."""
+        return self.encoder.n_columns
+
+    def adder(self, weights: TermWeights, threshold: float | None) -> Adder | None:
+        """What adds value times weight; None with a threshold or weights of another type."""
+        return _adder_of(self._entries, weights, threshold)
+
+    def block(self, frame: Any) -> Array | None:
+        """All numbers, (n, n_columns), C order."""
+        columns = self._columns(frame)
+        return None if columns is None else self.encoder.block(columns)
+
+    def _entries(self, frame: Any) -> Entries | None:
+        columns = self._columns(frame)
+        return None if columns is None else self.encoder.entries(columns)
+
+    def _columns(self, frame: Any) -> Columns | None:
+        columns: list[Array] = []
+        for name in self.names:
+            column = _values(frame[name]) if name in frame.columns else None
+            if column is None:
+                return None
+            columns.append(column)
+        return columns if self.filler is None else self.filler.fill(columns)
+
+
+def _values(column: Any) -> Array | None:
+    """A column of a table as scikit-learn sees it; None for types that it converts."""
+    plain = isinstance(column.dtype, np.dtype)
+    if column.ndim != 1 or not (plain or column.dtype.name in ("str", "category")):
+        return None
+    values: Array = column.to_numpy()
+    return values if plain or values.dtype == object else None
+
+
+def _adder_of(
+    entries: Callable[[Any], Entries | None], weights: TermWeights, threshold: float | None
+) -> Adder | None:
+    if threshold is not None or score_type(Weighting(), weights) != "d":
+        return None
+
+    def add(frame: Any, out: Array) -> bool:
+        found = entries(frame)
+        if found is None:
+            return False
+        weights.add(*found, out)
+        return True
+
+    return add
 
 
 @dataclass(frozen=True, slots=True)
 class FrameStep:
     """Columns side by side. Implements `text.Step`; its documents are a table."""
 
-    parts: tuple[TextColumn | NumberColumns, ...]
+    parts: tuple[TextColumn | NumberColumns | CategoryColumns, ...]
 
     @property
     def n_columns(self) -> int:
@@ -103,6 +171,16 @@ class FrameStep:
 
     def matrix(self, documents: Any) -> None:
         """Nothing: tables become matrices in scikit-learn."""
+
+    def rows(self, frame: Any) -> Array | None:
+        """All columns as one matrix of floats, stacked as scikit-learn stacks them."""
+        blocks = []
+        for part in self.parts:
+            block = None if isinstance(part, TextColumn) else part.block(frame)
+            if block is None:
+                return None
+            blocks.append(block)
+        return np.hstack(blocks)
 
     def scorer(self, weights: TermWeights, *, threshold: float | None = None) -> Scorer | None:
         """See `text.Step`."""
