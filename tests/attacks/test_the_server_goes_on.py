@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,10 +27,16 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-@pytest.fixture
-def releases(tmp_path: Path) -> Releases:
-    made = Releases(tmp_path)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    made = Releases(tmp_path_factory.mktemp("prepared"))
     made.prepare(1)
+    return made
+
+
+@pytest.fixture
+def releases(prepared: Releases, tmp_path: Path) -> Releases:
+    made = replace(prepared, models=tmp_path)
     made.publish(1)
     return made
 

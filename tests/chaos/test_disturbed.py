@@ -25,7 +25,7 @@ from ml.quantization.release import release_files
 from tests.chaos.directory import ModelDirectory, name_of
 from tests.chaos.survival import check_complete, night, run_night
 
-DAYS = ("2026-11-24", "2026-11-23", "1971-03-01", "2031-01-01", "2026-11-25", "2026-11-25")
+DAYS = ("2026-11-24", "1971-03-01", "2031-01-01", "2026-11-24")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_clock_that_goes_backwards_between_nights(
             {name_of(number) for number in range(3)} if revision == 0 else {name_of(1)}
         )
         assert check_complete(directory).number == revision + 1
-    assert sorted(release_files(directory.output)) == [4, 5, 6]
+    assert sorted(release_files(directory.output)) == [2, 3, 4]
     rows = [row for row in read_history(directory.output) if row.name == name_of(1)]
     assert [(row.release, row.created[:10]) for row in rows] == list(enumerate(DAYS, 1))
     assert all(outcome.unchanged for outcome in _run(directory).outcomes)
