@@ -5,25 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
-from ml.quantization.batch import RETRY_DELAYS_SECONDS, evaluate_job, failed_outcome
+from ml.quantization.batch import evaluate_job, failed_outcome
 from ml.quantization.jobs import Job
 from ml.quantization.report import describe
-from tasks.retries import may_pass
+from tasks.retries import STAGE_OPTIONS
 
 
-@task(
-    name="evaluate",
-    task_run_name="evaluate {work[job][name]}",
-    retries=len(RETRY_DELAYS_SECONDS),
-    retry_delay_seconds=list(RETRY_DELAYS_SECONDS),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-    result_serializer="json",
-)
+@task(name="evaluate", task_run_name="evaluate {work[job][name]}", **STAGE_OPTIONS)
 def evaluate(work: dict[str, Any]) -> dict[str, Any]:
     """The model's outcome (`Outcome.to_json`), its artifact stored if it is to be served.
 

@@ -1,16 +1,27 @@
-"""Which failures are worth another try."""
+"""What the two stages of a model have in common as tasks: which failures are worth another try."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from ml.quantization.batch import is_transient
+from ml.quantization.batch import RETRY_DELAYS_SECONDS, is_transient
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether the failure may pass by itself; a bad model stays bad and is not tried again."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, BaseException) and is_transient(error)
+
+
+STAGE_OPTIONS: Final[dict[str, Any]] = {
+    "retries": len(RETRY_DELAYS_SECONDS),
+    "retry_delay_seconds": list(RETRY_DELAYS_SECONDS),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": may_pass,
+    "cache_policy": NO_CACHE,
+    "result_serializer": "json",
+}
