@@ -19,9 +19,11 @@ from sklearn.feature_extraction.text import (
     TfidfVectorizer,
 )
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, RegressorChain
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from ml.quantization.errors import DroppedAttribute, SemanticError
 from ml.quantization.families import family_named, family_of
@@ -370,3 +372,39 @@ def test_a_pipeline_is_one_predictor_with_linear_scores_to_the_bit(steps, model)
 def test_text_before_what_cannot_take_it_in_is_not_lowered():
     pipeline = make_pipeline(TfidfVectorizer(), KMeans(2, n_init=1)).fit(CORPUS)
     assert treat(pipeline).lowered is None
+
+
+@pytest.mark.parametrize("feeding", ["predict", "predict_proba", "decision_function"])
+@pytest.mark.parametrize(
+    "vectorizer",
+    [TfidfVectorizer(ngram_range=(1, 2)), CountVectorizer(dtype=np.float32, binary=True)],
+)
+def test_a_chain_answers_from_text_to_the_bit(vectorizer, feeding):
+    labels = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1], [1, 0, 0]])
+    chain = ClassifierChain(LogisticRegression(C=30), order=[1, 2, 0], chain_method=feeding)
+    texts = [*CORPUS, "ab bb unknown", "cde"]
+    model = make_pipeline(vectorizer, chain).fit(CORPUS, labels)
+    lowered = treat(model).lowered
+    assert lowered.input == "text"
+    for method in ("predict", "predict_proba", "decision_function"):
+        found, expected = lowered.methods[method](texts), getattr(model, method)(texts)
+        assert np.array_equal(found, expected)
+    numbers = make_pipeline(vectorizer, RegressorChain(Ridge(), order=[2, 0, 1]))
+    numbers.fit(CORPUS, labels * 1.5)
+    assert np.array_equal(treat(numbers).lowered.methods["predict"](texts), numbers.predict(texts))
+
+
+def test_several_targets_answer_from_text_to_the_bit():
+    labels = np.array([[0, 1], [1, 0], [2, 1], [0, 0], [1, 0]])
+    model = make_pipeline(TfidfVectorizer(), MultiOutputClassifier(LogisticRegression()))
+    model.fit(CORPUS, labels)
+    lowered = treat(model).lowered
+    assert np.array_equal(lowered.methods["predict"](CORPUS), model.predict(CORPUS))
+    pairs = zip(lowered.methods["predict_proba"](CORPUS), model.predict_proba(CORPUS), strict=True)
+    assert all(np.allclose(found, expected, rtol=1e-12) for found, expected in pairs)
+
+
+def test_a_chain_that_text_cannot_be_summed_for_is_not_lowered():
+    labels = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [1, 0]])
+    for last in (ClassifierChain(MultinomialNB()), ClassifierChain(DecisionTreeClassifier())):
+        assert treat(make_pipeline(CountVectorizer(), last).fit(CORPUS, labels)).lowered is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from ml.quantization.families.chained import AskChained, chained_behind
 from ml.quantization.families.children import (
     Combine,
     answered,
@@ -41,7 +42,7 @@ def lower(component: Component, exact: bool) -> Lowered | None:
 
 
 def _chain(component: Component, children: list[Lowered]) -> Lowered | None:
-    """Each model sees the rows and what those before it answered; rows of numbers only."""
+    """Each model sees the rows and what those before it answered."""
     n, width = len(children), children[0].n_features
     if any(child.input != "rows" or child.n_features is None for child in children):
         return None
@@ -52,32 +53,67 @@ def _chain(component: Component, children: list[Lowered]) -> Lowered | None:
     inverse = np.empty(n, dtype=np.int64)
     inverse[order] = np.arange(n)
     binary = [_is_binary(one) for one in component["estimators_"]]
+    names = (component.path, *(name for child in children for name in child.names))
 
-    def method(name: str) -> Method:
+    def answer(ask: AskChained, n_rows: int, name: str) -> Array | None:
+        fed, answers = np.zeros((n_rows, n)), np.zeros((n_rows, n))
+        for index in range(n):
+            for asked, into in ((feeding, fed), (name, answers)):
+                found = ask(index, asked, fed[:, :index])
+                if found is None:
+                    return None
+                into[:, index] = found[:, 1] if asked == "predict_proba" else found
+        return answers[:, inverse]
+
+    def of_rows(name: str) -> Method:
         def call(rows: Array) -> Array | None:
-            fed, answers = np.zeros((len(rows), n)), np.zeros((len(rows), n))
-            for index, child in enumerate(children):
-                both = np.hstack((rows, fed[:, :index]))
-                for asked, into in ((feeding, fed), (name, answers)):
-                    found = child.methods[asked](both)
-                    if found is None:
-                        return None
-                    into[:, index] = found[:, 1] if asked == "predict_proba" else found
-            return answers[:, inverse]
+            def ask(index: int, asked: str, fed: Array) -> Array | None:
+                found: Array | None = children[index].methods[asked](np.hstack((rows, fed)))
+                return found
+
+            return answer(ask, len(rows), name)
 
         return call
 
+    def absorb(previous: Lowered) -> Lowered | None:
+        scored = [child.scored for child in children if child.scored is not None]
+        if previous.text is None or len(scored) != n:
+            return None
+        asker = chained_behind(previous.text, scored, width)
+        if asker is None:
+            return None
+
+        def of_documents(name: str) -> Method:
+            def call(documents: Any) -> Array | None:
+                ask = asker(documents)
+                return None if ask is None else answer(ask, len(documents), name)
+
+            return call
+
+        return Lowered(
+            _chain_methods(of_documents, feeding, children, all(binary)),
+            input=previous.input,
+            names=(*previous.names, *names),
+        )
+
+    methods = _chain_methods(of_rows, feeding, children, all(binary))
+    return Lowered(methods, n_features=width, names=names, absorb=absorb) if methods else None
+
+
+def _chain_methods(
+    make: Callable[[str], Method], feeding: str, children: list[Lowered], binary: bool
+) -> dict[str, Method]:
+    """The methods that all models of a chain can answer, and be fed by."""
     methods: dict[str, Method] = {}
     for name in ("predict", "predict_proba", "decision_function"):
         asked = {name, feeding}
-        if asked != {"predict"} and not all(binary):
+        if asked != {"predict"} and not binary:
             continue
         if all(answered(children, one) for one in asked):
-            methods[name] = method(name)
+            methods[name] = make(name)
     if "predict_proba" in methods:
         methods["predict_log_proba"] = _logarithm(methods["predict_proba"])
-    names = (component.path, *(name for child in children for name in child.names))
-    return Lowered(methods, n_features=width, names=names) if methods else None
+    return methods
 
 
 def _is_binary(component: Any) -> bool:
