@@ -10,7 +10,7 @@ import numpy as np
 
 from ml.quantization.artifact.reader import read_artifact
 from ml.quantization.predictor import load
-from tests.artifact.samples import MODELS, TEXTS, rows
+from tests.artifact.samples import MODELS, asked
 
 DIRECTORY = Path(__file__).parent / "golden"
 
@@ -33,6 +33,5 @@ def describe_array(array: np.ndarray) -> list[Any]:
 
 def answers(name: str, data: bytes) -> list[Any]:
     """The labels that a model gives the samples."""
-    asked: Any = TEXTS if name == "text" else rows()
-    labels: list[Any] = load(data).predict(asked).tolist()
+    labels: list[Any] = load(data).predict(asked(name)).tolist()
     return labels

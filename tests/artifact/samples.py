@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.recipe import recipe_for
 from ml.quantization.scheme import Affine, Codebook, Exact, Float, Role, Scheme, Slot
 from ml.quantization.session import quantize_live_model
+from tests.artifact.text_samples import BEHIND_TEXT, TEXTS, behind_text, of_table, table
 from tests.codecs.golden_cases import cases as codec_cases
 from tests.codecs.pipelines import encode_with
 
@@ -220,9 +221,6 @@ def rows() -> Array:
     return np.random.default_rng(5).normal(size=(120, 40)).round(3)
 
 
-TEXTS = ["the quick brown fox", "jumps over the lazy dog", "der schnelle Fuchs", "a quick dog"] * 5
-
-
 def fitted(name: str) -> Any:
     """A small fitted model."""
     from sklearn.ensemble import RandomForestClassifier
@@ -234,6 +232,10 @@ def fitted(name: str) -> Any:
     y = (rows()[:, 0] + rows()[:, 1] > 0).astype(int) + (rows()[:, 2] > 1)
     labels = np.arange(len(TEXTS)) % 4 // 2
     match name:
+        case "table":
+            return of_table()
+        case name if name in BEHIND_TEXT:
+            return behind_text(name)
         case "linear":
             return make_pipeline(StandardScaler(), LogisticRegression()).fit(rows(), y)
         case "forest":
@@ -243,7 +245,14 @@ def fitted(name: str) -> Any:
             return make_pipeline(text, SGDClassifier(random_state=0)).fit(TEXTS, labels)
 
 
-MODELS = ("linear", "forest", "text")
+MODELS = ("linear", "forest", "text", *BEHIND_TEXT, "table")
+
+
+def asked(name: str) -> Any:
+    """What the fitted model of that name is asked about."""
+    if name == "table":
+        return table()
+    return TEXTS if name.startswith("text") else rows()
 
 
 @cache
@@ -259,9 +268,7 @@ FILES = {
     "nodes": nodes_file,
     "schemes": schemes_file,
     "codecs": codecs_file,
-    "linear": lambda: model_file("linear"),
-    "forest": lambda: model_file("forest"),
-    "text": lambda: model_file("text"),
+    **{name: partial(model_file, name) for name in MODELS},
 }
 
-__all__ = ["FILES", "HEADER", "MODELS", "fitted", "model_file", "write"]
+__all__ = ["FILES", "HEADER", "MODELS", "asked", "fitted", "model_file", "write"]

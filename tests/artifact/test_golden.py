@@ -14,7 +14,7 @@ from ml.quantization.predictor import load
 from ml.quantization.restore import restore
 from tests.artifact.golden_files import DIRECTORY, answers, describe_array
 from tests.artifact.independent_reader import read_file
-from tests.artifact.samples import FILES, MODELS, TEXTS, rows
+from tests.artifact.samples import FILES, MODELS, asked
 
 
 def golden(name: str) -> tuple[bytes, dict[str, Any]]:
@@ -63,6 +63,13 @@ def test_the_golden_files_hold_every_codec_scheme_and_layout() -> None:
     }
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith(("text", "table"))])
+def test_a_golden_model_is_answered_without_scikit_learn(name: str) -> None:
+    model = load(golden(name)[0])
+    assert "predict" in model.fast_methods
+    assert model._lowered.methods["predict"](asked(name)) is not None
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_golden_model_answers_as_it_did(name: str) -> None:
     data, record = golden(name)
@@ -73,8 +80,7 @@ def test_a_golden_model_answers_as_it_did(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_estimator_restored_from_a_golden_model_answers_as_it_did(name: str) -> None:
     data, record = golden(name)
-    asked: Any = TEXTS if name == "text" else rows()
-    assert load(data).restore().predict(asked).tolist() == record["answers"]
+    assert load(data).restore().predict(asked(name)).tolist() == record["answers"]
 
 
 def test_the_nodes_of_the_golden_file_become_the_values_they_were() -> None:

@@ -183,6 +183,16 @@ def test_old_residue_is_dropped_and_says_so():
         _ = restored.stop_words_
 
 
+@pytest.mark.parametrize("stop_words", ["english", ["ab"]])
+def test_the_address_of_stop_words_is_dropped(stop_words):
+    model = HashingVectorizer(stop_words=stop_words, n_features=16)
+    model.transform(["ab cd"])
+    assert "_stop_words_id" in vars(model)
+    treated = treat(model)
+    assert "_stop_words_id" in treated.graph.residue
+    assert "_stop_words_id" not in vars(treated.restored)
+
+
 def spaced(text):
     return [token.strip() for token in text.split(",")]
 
