@@ -12,7 +12,7 @@ from ml.quantization.graph import Array
 from ml.quantization.kernels import binning
 from ml.quantization.kernels.pooled import PooledTrees
 from ml.quantization.kernels.tree_layout import Shape
-from ml.quantization.kernels.tree_pack import by_feature, rank_thresholds
+from ml.quantization.kernels.tree_pack import by_feature
 
 CATEGORIES = 256
 
@@ -103,11 +103,13 @@ def make_coding(trees: PooledTrees, known: Mapping[int, Array]) -> tuple[Coding,
         trees.categorical if trees.categorical is not None else np.zeros(feature.size, dtype=bool)
     )
     numeric = ~categorical
-    columns, place = np.unique(feature[numeric], return_inverse=True)
-    table, sizes, ranks = _tables(place.reshape(-1), trees.threshold[numeric], len(columns))
+    seen_at = np.bincount(feature[numeric]) > 0
+    columns = np.flatnonzero(seen_at)
+    place = (np.cumsum(seen_at) - 1)[feature[numeric]]
+    table, sizes, ranks = _tables(place, trees.threshold[numeric], len(columns))
     coded_feature = np.empty(feature.size, dtype=np.uint32)
     coded_threshold = np.full(feature.size, 0.5, dtype=np.float32)
-    coded_feature[numeric] = place.reshape(-1)
+    coded_feature[numeric] = place
     coded_threshold[numeric] = ranks
     key = np.zeros((int(categorical.sum()), 10), dtype=np.int64)
     if len(key) and trees.bitsets is not None:
@@ -142,8 +144,14 @@ def make_coding(trees: PooledTrees, known: Mapping[int, Array]) -> tuple[Coding,
 
 def _tables(place: Array, threshold: Array, count: int) -> tuple[Array, Array, Array]:
     """The sorted thresholds of all columns, how many each has, and each split's rank."""
-    ranked = rank_thresholds(place, threshold.astype(np.float64), count, always=True)
-    assert ranked is not None
+    order = by_feature(place)
+    ends = np.cumsum(np.bincount(place, minlength=count))
     ranks = np.empty(place.size, dtype=np.float32)
-    ranks[by_feature(place)] = ranked.ranks
-    return np.array(ranked.table, dtype=np.float64), ranked.sizes.astype(np.int64), ranks
+    tables = []
+    # A sort for each column is faster than one of all splits by column and threshold.
+    for splits in np.split(order, ends[:-1]) if count else []:
+        # -0.0 is 0.0: they compare alike.
+        found, ranks[splits] = np.unique(threshold[splits] + 0.0, return_inverse=True)
+        tables.append(found.astype(np.float64))
+    sizes = np.array([len(found) for found in tables], dtype=np.int64)
+    return np.concatenate(tables) if tables else np.empty(0), sizes, ranks
