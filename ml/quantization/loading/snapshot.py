@@ -10,13 +10,14 @@ import bz2
 import hashlib
 import lzma
 import os
-import stat
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from ml.quantization.durable import open_regular
 from ml.quantization.errors import LimitError, PathRefused, ScanMalformed
 from ml.quantization.limits import Limits
 
@@ -97,30 +98,17 @@ def find_compression(head: bytes) -> str:
     return next((name for magic, name in COMPRESSED if head.startswith(magic)), "")
 
 
-def open_regular(source: Path) -> int:
-    """A read-only descriptor of a regular file, links not followed; the caller closes it.
-
-    Raises
-    ------
-    PathRefused
-        Not there, not readable, a link, a directory, a pipe or a device.
-    """
-    do = "name a regular file that this user can read"
+def _open(source: Path, stack: ExitStack) -> int:
+    """A descriptor of the plain file, which is closed with the stack."""
+    do = "name a plain file that this user can read"
     try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(source, flags)
+        return stack.enter_context(open_regular(source)).fileno()
+    except PathRefused as refused:
+        raise PathRefused(**refused.fields() | {"where": _shown(source), "do": do}) from None
     except (OSError, ValueError) as error:
-        what = "is a link" if source.is_symlink() else "cannot be opened"
-        raise PathRefused(what, where=_shown(source), got=str(error), do=do) from error
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        kind = stat.filemode(mode)[0]
-        names = {"d": "a directory", "p": "a pipe", "c": "a device", "b": "a device"}
-        got = names.get(kind, "something else")
-        what, expected = "is not a plain file", "a regular file"
-        raise PathRefused(what, where=str(source), expected=expected, got=got, do=do)
-    return descriptor
+        raise PathRefused(
+            "cannot be opened", where=_shown(source), got=str(error), do=do
+        ) from error
 
 
 def _shown(source: Path) -> str:
@@ -141,15 +129,16 @@ def take_snapshot(source: Path, limits: Limits, workspace: Path) -> Snapshot:
         It is empty, of a format that is no pickle, or its compression is broken.
     """
     path = workspace / "snapshot"
-    descriptor = open_regular(source)
-    with os.fdopen(descriptor, "rb", buffering=0) as file, path.open("xb") as copy:
+    with ExitStack() as stack:
+        descriptor = _open(source, stack)
+        copy = stack.enter_context(path.open("xb"))
         if os.fstat(descriptor).st_size > limits.file_bytes:
             raise _too_large(limits.file_bytes, source)
         head = os.pread(descriptor, 16, 0)
         compression = find_compression(head)
         _refuse_other_formats(head, source)
         hasher = hashlib.sha256()
-        chunks = _Chunks(file.fileno(), hasher.update, limits.file_bytes, source)
+        chunks = _Chunks(descriptor, hasher.update, limits.file_bytes, source)
         plain = _decompressed(chunks, compression, source) if compression else iter(chunks)
         written = 0
         for chunk in plain:
