@@ -61,3 +61,9 @@ def _boosters(rows: Any, labels: Any) -> Iterable[Example]:
 
         trees = XGBClassifier(n_estimators=6, max_depth=4, n_jobs=1)
         yield Example("xgboost", trees.fit(rows, labels), rows)
+    if find_spec("catboost"):
+        from catboost import CatBoostClassifier
+
+        quiet = {"verbose": 0, "thread_count": 1, "allow_writing_files": False}
+        symmetric = CatBoostClassifier(iterations=6, depth=4, **quiet)
+        yield Example("catboost", symmetric.fit(rows, labels), rows)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 from ml.quantization.errors import UnsupportedComponent
 from ml.quantization.families.family import Arrays, LeftAsIs
-from ml.quantization.families.forest import lightgbm_state, packing, unpacking, xgboost_state
+from ml.quantization.families.forest import (
+    catboost_state,
+    lightgbm_state,
+    packing,
+    unpacking,
+    xgboost_state,
+)
 from ml.quantization.families.forest.answering import PART_NAMES
 from ml.quantization.families.forest.dumps import Dump, State
-from ml.quantization.families.forest.kinds import KINDS, LIGHTGBM, XGBOOST
+from ml.quantization.families.forest.kinds import CATBOOST, KINDS, LIGHTGBM, XGBOOST
 from ml.quantization.families.forest.members import mapping
 from ml.quantization.families.forest.parts import Layout, encode_parts
-from ml.quantization.graph import Node, ObjectNode, PackedNode, attributes
+from ml.quantization.graph import Node, ObjectNode, PackedNode, SequenceNode, attributes
 from ml.quantization.kernels.pooled import PooledTrees
 
 Read: TypeAlias = Callable[[State, Arrays], Dump]
@@ -23,8 +30,10 @@ BOOSTER_STATE = "booster_state"  # where the booster was, and so where it comes 
 # Exact names: an estimator may have parameters of its own that start alike (`tree_method`).
 OWN_PARTS = frozenset(PART_NAMES) | frozenset(
     {
-        "tree_outputs", "booster_objective", "booster_averaged", "booster_iterations",
+        "tree_outputs",
+        "tree_make", "booster_objective", "booster_averaged", "booster_iterations",
         "booster_names", "booster_base", "booster_parallel", "booster_levels", "booster_weights",
+        "booster_scale", "booster_bias",
     }
 )  # fmt: skip
 # What their estimators work out from the booster: kept for answers, not state of their own.
@@ -33,10 +42,12 @@ SHOWN = frozenset({"classes_", "feature_names_in_", "n_features_in_"})
 READERS: dict[str, Read] = {
     **dict.fromkeys(LIGHTGBM, lightgbm_state.read_estimator),
     **dict.fromkeys(XGBOOST, xgboost_state.read_estimator),
+    **{name: partial(catboost_state.read_estimator, name.partition(":")[2]) for name in CATBOOST},
 }
 WRITERS: dict[str, Write] = {
     **dict.fromkeys(LIGHTGBM, lightgbm_state.write_estimator),
     **dict.fromkeys(XGBOOST, xgboost_state.write_estimator),
+    **dict.fromkeys(CATBOOST, catboost_state.write_estimator),
 }
 
 
@@ -54,7 +65,11 @@ def pack_booster(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs:
     kept: list[tuple[str, Node]] = []
     for name, value in state.items():
         kept += read.state if name == attribute else [(name, value)]
-    parts = encode_parts(read.trees, Layout(read.n_features, read.trees.rows.shape[1]))
+    width = read.trees.rows.shape[1]
+    if width > 1:
+        make = (read.n_features, width, *[1] * width)
+        kept.append(("tree_make", SequenceNode("tuple", make)))
+    parts = encode_parts(read.trees, Layout(read.n_features, width))
     return PackedNode(
         packing.FAMILY_NAME,
         node.type,

@@ -39,6 +39,9 @@ XGBOOST = frozenset(
     f"xgboost.sklearn:XGB{name}"
     for name in ("Classifier", "Regressor", "Ranker", "RFClassifier", "RFRegressor")
 )
+CATBOOST = frozenset(
+    f"catboost.core:CatBoost{name}" for name in ("Classifier", "Regressor", "Ranker")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ KINDS: dict[str, Kind] = {
     f"{_ENSEMBLE}_weight_boosting:AdaBoostClassifier": _WEIGHTED,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostRegressor": _WEIGHTED,
     **dict.fromkeys(LIGHTGBM | XGBOOST, _BOOSTER),
+    **dict.fromkeys(CATBOOST, Kind("__model", "booster")),
 }
 
 RESIDUE: dict[str, str] = {
