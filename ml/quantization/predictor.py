@@ -11,6 +11,7 @@ unchanged and `clone` returns it itself, so that it can stand in a `Pipeline` or
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -158,7 +159,9 @@ class QuantizedModel:
     fast_methods : tuple of str
         Methods that are answered without scikit-learn.
 
-    Every method and fitted attribute of the original is here under its own name.
+    Every method and fitted attribute of the original is here under its own name. Methods that
+    answer rows or documents also take `n_jobs`: into how many threads a large batch is divided,
+    counted as joblib counts; forests and models behind text use it, the others do not need it.
     """
 
     def __init__(self, artifact: Artifact, trust: TrustPolicy, view: View) -> None:
@@ -318,11 +321,11 @@ class QuantizedModel:
         intake = intake_of(self._view, lowered)
         frames = _frames_are_configured if name == "transform" else None
 
-        def answer(X: Any, *args: Any, **kwargs: Any) -> Any:
+        def answer(X: Any, *args: Any, n_jobs: int | None = None, **kwargs: Any) -> Any:
             if not args and not kwargs and not (frames and frames()):
                 rows = intake.rows(X)
                 if rows is not None:
-                    result = fast(rows)
+                    result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
                     if result is not None:
                         intake.warn_unnamed(X)
                         return result
@@ -330,6 +333,12 @@ class QuantizedModel:
 
         answer.__name__ = name
         return answer
+
+
+def _in_threads(fast: Callable[..., Any], rows: Any, n_jobs: int) -> Any:
+    """The answer of a fast predictor, in several threads where it knows how to use them."""
+    takes = "n_jobs" in inspect.signature(fast).parameters
+    return fast(rows, n_jobs=n_jobs) if takes else fast(rows)
 
 
 def _frames_are_configured() -> bool:

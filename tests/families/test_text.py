@@ -418,3 +418,16 @@ def test_a_chain_that_text_cannot_be_summed_for_is_not_lowered():
     labels = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [1, 0]])
     for last in (ClassifierChain(MultinomialNB()), ClassifierChain(DecisionTreeClassifier())):
         assert treat(make_pipeline(CountVectorizer(), last).fit(CORPUS, labels)).lowered is None
+
+
+@pytest.mark.parametrize("last", [LogisticRegression(), MultinomialNB()])
+def test_several_threads_give_the_same_bits(last):
+    from ml.utils.model_quantization import ModelQuantizer
+
+    model = make_pipeline(TfidfVectorizer(), last).fit(CORPUS, LABELS)
+    made, _ = ModelQuantizer(bit_depth="exact").quantize_model(model)
+    texts = CORPUS * 120
+    assert made.predict_proba(texts, n_jobs=2).tobytes() == made.predict_proba(texts).tobytes()
+    assert made.predict(CORPUS, n_jobs=-1).tolist() == made.predict(CORPUS).tolist()
+    odd = np.array(texts)  # left to the restored estimator, which has no such option
+    assert made.predict(iter(odd), n_jobs=2).tolist() == made.predict(texts).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from itertools import product
@@ -28,7 +29,7 @@ from ml.quantization.kernels.term_weights import (
     hold_codes,
     hold_weights,
 )
-from ml.quantization.kernels.text import TextStep
+from ml.quantization.kernels.text import TextStep, thread_count
 from ml.quantization.kernels.vocabulary import (
     MAX_SYMBOLS_IN_A_TERM,
     PackedTerms,
@@ -323,11 +324,20 @@ def test_scores_are_the_product_with_the_matrix_to_the_bit(scored):
         weights = rng.normal(size=(step.n_columns, channels))
         expected = step.matrix(texts) @ weights
         assert step.scorer(hold_weights(weights))(texts).tobytes() == expected.tobytes()
-        assert step.scorer(hold_weights(weights))(texts, threads=2).tobytes() == expected.tobytes()
+        many = step.scorer(hold_weights(weights))(texts * 20, n_jobs=3)
+        assert many.tobytes() == np.concatenate([expected] * 20).tobytes()
         codes = rng.integers(-127, 128, weights.shape).astype(np.int8)
         scale = rng.uniform(0.001, 1, channels)
         expected = step.matrix(texts) @ (codes.astype(np.float64) * scale)
         assert step.scorer(hold_weights(codes, scale))(texts).tobytes() == expected.tobytes()
+
+
+def test_threads_are_counted_as_joblib_counts_them():
+    cores = os.cpu_count() or 1
+    many = 1_000_000
+    counted = [thread_count(jobs, many) for jobs in (None, 0, 1, 3, -1, -cores - 5)]
+    assert counted == [1, 1, 1, 3, cores, 1]
+    assert [thread_count(4, n) for n in (1, 499, 500, 999, 1000)] == [1, 1, 2, 3, 4]
 
 
 def test_a_pruned_column_still_counts_in_the_norm(scored):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,8 @@ _SLOTS = {
 _COUNTS = "counts of the training rows; only partial_fit reads them"
 _RESIDUE = {"feature_count_": _COUNTS, "feature_all_": _COUNTS, "category_count_": _COUNTS}
 
-Joint = Callable[[Array], Array | None]
+# Rows or documents, and in how many threads (only documents are worth several).
+Joint = Callable[[Any, int | None], Array | None]
 
 
 def lower(component: Component, exact: bool) -> Lowered | None:
@@ -47,7 +49,7 @@ def lower(component: Component, exact: bool) -> Lowered | None:
     if component.type == _GAUSSIAN:
         prior, mean, variance = (component[n] for n in ("class_prior_", "theta_", "var_"))
 
-        def gaussian(rows: Array) -> Array | None:
+        def gaussian(rows: Array, n_jobs: int | None) -> Array | None:
             finite = np.isfinite(rows).all()
             return gaussian_likelihood(rows, prior, mean, variance) if finite else None
 
@@ -67,8 +69,8 @@ def _methods(classes: Array, joint: Joint) -> dict[str, Method]:
     """Every public method in terms of the joint log-likelihood; NaN is scikit-learn's business."""
 
     def method(answer: Callable[[Array], Array]) -> Method:
-        def call(rows: Array) -> Array | None:
-            likelihood = joint(rows)
+        def call(rows: Any, n_jobs: int | None = None) -> Array | None:
+            likelihood = joint(rows, n_jobs)
             if likelihood is None or np.isnan(likelihood).any():
                 return None
             return answer(likelihood)
@@ -98,7 +100,7 @@ def _discrete(component: Component) -> Lowered | None:
             return None  # absent values would count as present
     transposed = weights.T
 
-    def joint(rows: Array) -> Array | None:
+    def joint(rows: Array, n_jobs: int | None) -> Array | None:
         if not np.isfinite(rows).all():
             return None
         held = rows if threshold is None else (rows > threshold).astype(rows.dtype)
@@ -116,8 +118,8 @@ def _discrete(component: Component) -> Lowered | None:
         if score is None:
             return None
 
-        def from_text(documents: Array) -> Array | None:
-            likelihood = score(documents)
+        def from_text(documents: Any, n_jobs: int | None) -> Array | None:
+            likelihood = score(documents, n_jobs)
             return likelihood if bias is None or likelihood is None else likelihood + bias
 
         return Lowered(
@@ -139,7 +141,7 @@ def _categorical(component: Component) -> Lowered | None:
     prior = component["class_log_prior_"]
     limits = np.array([table.shape[1] for table in tables])
 
-    def joint(rows: Array) -> Array | None:
+    def joint(rows: Array, n_jobs: int | None) -> Array | None:
         if not ((rows >= 0) & (rows < limits)).all():
             return None  # NaN, infinity, or a category that was never seen
         codes = rows.astype(np.int64)

@@ -24,8 +24,8 @@ AskChained: TypeAlias = Callable[[int, str, Array], Array | None]
 
 def chained_behind(
     step: Step, models: Sequence[Scored], width: int
-) -> Callable[[Any], AskChained | None] | None:
-    """A function of documents that gives what asks the models of a chain about them.
+) -> Callable[[Any, int | None], AskChained | None] | None:
+    """A function of documents, and `n_jobs`, that gives what asks the models of a chain about them.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ def chained_behind(
     biases = [(one.bias, len(one.shape) == 1) for one in maps]
     answers = [one.answers for one in models]
 
-    def asker(documents: Any) -> AskChained | None:
-        sums = score(documents)
+    def asker(documents: Any, n_jobs: int | None) -> AskChained | None:
+        sums = score(documents, n_jobs)
         if sums is None:
             return None
 

@@ -66,7 +66,7 @@ def _chain(component: Component, children: list[Lowered]) -> Lowered | None:
         return answers[:, inverse]
 
     def of_rows(name: str) -> Method:
-        def call(rows: Array) -> Array | None:
+        def call(rows: Array, n_jobs: int | None = None) -> Array | None:
             def ask(index: int, asked: str, fed: Array) -> Array | None:
                 found: Array | None = children[index].methods[asked](np.hstack((rows, fed)))
                 return found
@@ -84,8 +84,8 @@ def _chain(component: Component, children: list[Lowered]) -> Lowered | None:
             return None
 
         def of_documents(name: str) -> Method:
-            def call(documents: Any) -> Array | None:
-                ask = asker(documents)
+            def call(documents: Any, n_jobs: int | None = None) -> Array | None:
+                ask = asker(documents, n_jobs)
                 return None if ask is None else answer(ask, len(documents), name)
 
             return call
@@ -122,8 +122,8 @@ def _is_binary(component: Any) -> bool:
 
 
 def _logarithm(proba: Method) -> Method:
-    def call(rows: Array) -> Array | None:
-        found = proba(rows)
+    def call(rows: Any, n_jobs: int | None = None) -> Array | None:
+        found = proba(rows, n_jobs)
         return None if found is None else np.log(found)
 
     return call

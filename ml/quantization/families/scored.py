@@ -191,8 +191,8 @@ class Scored:
                 yield part.reshape(-1) if is_flat else part
 
         def method(answer: Answer) -> Method:
-            def call(documents: Any) -> Any:
-                found = score(documents)
+            def call(documents: Any, n_jobs: int | None = None) -> Any:
+                found = score(documents, n_jobs)
                 return None if found is None else answer.of_scores(list(parts(found)))
 
             return call
