@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ml.commands.line import main
 from ml.quantization.config_file import load_config
 from ml.quantization.jobs import plan_batch
 from tests.chaos.directory import ModelDirectory
@@ -171,3 +172,29 @@ def test_killed_inside_a_step(step: str, when: str, tmp_path: Path) -> None:
     published.check()
     assert run_night(directory) == 0
     assert check_complete(directory).number == 2
+
+
+@pytest.mark.slow
+@pytest.mark.bad_input(57)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    "step",
+    ["ml.quantization.batch:sign_outcome", "ml.quantization.provenance:write_atomically",
+     "ml.quantization.batch:write_json", "ml.quantization.publish:write_json"],
+)  # fmt: skip
+def test_killed_while_signing(step: str, when: str, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="the extra `signing` is not installed")
+    directory = ModelDirectory(tmp_path)
+    assert main(["keygen", str(tmp_path / "key.pem")]) == 0
+    with directory.config.open("a") as stream:
+        stream.write(f"signing_key: {tmp_path / 'key.pem'}\n")
+    directory.write((1, 2), 0)
+    assert run_night(directory, "loop") == 0
+    directory.write((2,), 1)
+    published = Published(directory)
+    assert run_night(directory, "loop", step, when) == -9
+    published.check()
+    assert run_night(directory) == 0
+    assert check_complete(directory).key_id
+    key = str(tmp_path / "key.pub.pem")
+    assert main(["verify", str(directory.output), "--public-key", key]) == 0

@@ -79,11 +79,14 @@ def test_every_estimator_passes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_every_estimator_passes_in_every_protocol(tmp_path: Path) -> None:
+def test_every_estimator_passes_in_every_protocol_and_compression(tmp_path: Path) -> None:
     for name, model in fit_every_estimator(per_class=20):
         for protocol in range(6):
             assert scan_bytes(pickle.dumps(model, protocol), tmp_path).names, name
             assert scan_bytes(dumped(model, protocol=protocol), tmp_path).names, name
+        for compression in ("zlib", "gzip", "bz2", "lzma", "xz"):
+            found = scan_bytes(dumped(model, compress=(compression, 1)), tmp_path)
+            assert found.names and found.compression == compression, name
 
 
 @pytest.mark.filterwarnings("ignore")
