@@ -47,7 +47,7 @@ test-all: $(STAMP) ## Run every test.
 	$(RUN) -m pytest -n 2 --dist loadfile
 
 bad-inputs: $(STAMP) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
-	$(RUN) -m pytest -m bad_input -q
+	$(RUN) -m pytest -m "bad_input and not slow" -q
 
 lint: $(STAMP) ## Check style, format and types.
 	$(RUN) -m ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -32,8 +33,8 @@ from ml.quantization.loading.worker import HANDLERS, Worker, call_worker
 MODULE = "tests.loading.worker_handlers"
 NAMES = (
     "answer_raw", "answer_with_list", "answer_with_text", "crash", "describe", "echo",
-    "exhaust_memory", "kill_server", "leave", "raise_known", "raise_unknown",
-    "sleep_with_grandchild", "spin", "talk",
+    "exhaust_memory", "kill_server", "leave", "raise_known", "raise_system_error", "raise_unknown",
+    "sleep_with_grandchild", "spin", "talk", "write_file",
 )  # fmt: skip
 ALL = frozenset(f"{MODULE}:{name}" for name in NAMES)
 
@@ -107,6 +108,20 @@ def test_any_other_error_is_a_worker_error_with_its_type_and_text(worker: Worker
     with pytest.raises(WorkerError, match="got KeyError: 'no such thing'") as caught:
         run(worker, "raise_unknown")
     assert not isinstance(caught.value, WorkerCrashed)
+
+
+def test_a_full_disk_says_what_to_do(worker: Worker) -> None:
+    with pytest.raises(WorkerError, match=r"No space left on device; free some space and run"):
+        run(worker, "raise_system_error", errno=errno.ENOSPC)
+    with pytest.raises(WorkerError, match=r"Input/output error\.$"):
+        run(worker, "raise_system_error", errno=errno.EIO)
+
+
+def test_too_large_a_file_is_a_limit_error(unconfined: Worker, tmp_path: Path) -> None:
+    limits = Limits(decompressed_bytes=10_000)
+    with pytest.raises(LimitError, match=r"at most 10,000 bytes; raise `limits.decompressed"):
+        run(unconfined, "write_file", limits, path=str(tmp_path / "large"), size=20_000)
+    assert run(unconfined, "write_file", limits, path=str(tmp_path / "small"), size=9_000) == {}
 
 
 def test_too_much_memory_is_a_limit_error(worker: Worker) -> None:

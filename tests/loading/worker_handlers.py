@@ -39,6 +39,15 @@ def raise_unknown(request: dict[str, Any]) -> dict[str, Any]:
     raise KeyError("no such thing")
 
 
+def raise_system_error(request: dict[str, Any]) -> dict[str, Any]:
+    raise OSError(request["errno"], os.strerror(request["errno"]))
+
+
+def write_file(request: dict[str, Any]) -> dict[str, Any]:
+    Path(request["path"]).write_bytes(bytes(request["size"]))
+    return {}
+
+
 def exhaust_memory(request: dict[str, Any]) -> dict[str, Any]:
     return {"length": len(bytearray(1 << 40))}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib
 import math
 import os
@@ -111,6 +112,8 @@ def serve_call(
             do="leave this file out, unless you know why it does that (SECURITY.md)",
         )
         answer = _error_record(error)
+    except OSError as refused:
+        answer = _error_record(_system_error(refused, message["handler"], limits))
     except Exception as unknown:  # noqa: BLE001  the boundary: whatever a model raises is an answer
         kind, text = type(unknown).__name__, str(unknown)[:2000]
         what = "the model could not be handled"
@@ -129,6 +132,24 @@ def _handle(message: dict[str, Any], handlers: frozenset[str]) -> dict[str, Any]
         got = type(answer).__name__
         raise WorkerError("the handler gave no record", where=name, expected="a dict", got=got)
     return answer
+
+
+def _system_error(error: OSError, handler: str, limits: Limits) -> QuantizationError:
+    """What the system refused, with what to do where that is known."""
+    if error.errno == errno.EFBIG:
+        return LimitError(
+            "writes a larger file than a worker may",
+            where=handler,
+            expected=f"at most {limits.decompressed_bytes:,} bytes",
+            do="raise `limits.decompressed_bytes`",
+        )
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return WorkerError(
+        "the model could not be handled",
+        where=handler,
+        got=f"{type(error).__name__}: {error}"[:2000],
+        do="free some space and run again" if full else "",
+    )
 
 
 def _error_record(error: QuantizationError) -> bytes:
