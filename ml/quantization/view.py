@@ -9,6 +9,7 @@ from typing import Any
 from ml.quantization.codecs import decode_strings, stored_codes
 from ml.quantization.errors import FormatError
 from ml.quantization.families import Lowered, family_of
+from ml.quantization.families.family import Component
 from ml.quantization.graph import (
     ArrayNode,
     DictNode,
@@ -62,8 +63,8 @@ _ABSENT: Any = object()
 
 
 @dataclass(slots=True)
-class View:
-    """One component, read lazily. Implements `families.Component`."""
+class View(Component):
+    """One component, read lazily."""
 
     node: ObjectNode | PackedNode
     context: Context

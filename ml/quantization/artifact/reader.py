@@ -45,8 +45,6 @@ class Artifact(Sequence[Array]):
         As it lies in the file.
     root : Node
         The model's graph.
-    sha256 : str
-        Of the whole file.
     data : bytes
         The whole file.
     where : str
@@ -57,7 +55,6 @@ class Artifact(Sequence[Array]):
 
     manifest: dict[str, Any]
     root: Node
-    sha256: str
     data: bytes = field(repr=False)
     where: str
     signature: Signature | None
@@ -65,8 +62,16 @@ class Artifact(Sequence[Array]):
     _streams: tuple[Stream, ...] = field(repr=False)
     _arrays: tuple[StoredArray, ...] = field(repr=False)
     _limits: Limits = field(repr=False)
+    _sha256: str = field(default="", repr=False)
     _decoded: dict[int, Array] = field(default_factory=dict, repr=False)
     _values: dict[int, Array] = field(default_factory=dict, repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """Of the whole file, made when it is asked for: every segment has a checked hash."""
+        if not self._sha256:
+            self._sha256 = hashlib.sha256(self.data).hexdigest()
+        return self._sha256
 
     def __len__(self) -> int:
         return len(self._arrays)
@@ -214,8 +219,8 @@ def read_artifact(
     limits = limits or Limits()
     where = where or ("artifact" if isinstance(source, bytes) else str(source))
     data = source if isinstance(source, bytes) else read_regular(Path(source), limits.file_bytes)
-    digest = hashlib.sha256(data).hexdigest()
-    if sha256 and digest != sha256:
+    digest = hashlib.sha256(data).hexdigest() if sha256 else ""
+    if digest != sha256:
         raise IntegrityError(
             "the artifact is not the one that was released",
             where=where,
@@ -235,5 +240,5 @@ def read_artifact(
         raise error.at(where) from None
     signature = read_signature(metadata, where)
     return Artifact(
-        manifest, root, digest, data, where, signature, segments, streams, arrays, limits
+        manifest, root, data, where, signature, segments, streams, arrays, limits, digest
     )

@@ -101,11 +101,11 @@ def rank_symbols(popularity: Array, order: Array) -> None:
 
 
 @compiled
-def place_children(gaps: Array, first: Array, order: Array, labels: Array) -> bool:
+def place_children(gaps: Array, first: Array, order: Array, labels: Array, nodes: Array) -> bool:
     """Fill `labels` from the steps between ranks; False when a rank has no symbol.
 
     The children of a node have to ascend. All of them are sorted at once: by symbol, and then,
-    which keeps that order, by node.
+    which keeps that order, by node. `nodes` is room for the number of a node for each child.
     """
     n_symbols = order.size
     n_nodes = first.size - 1
@@ -120,7 +120,6 @@ def place_children(gaps: Array, first: Array, order: Array, labels: Array) -> bo
             places[order[rank] + 1] += 1
     for symbol in range(n_symbols):
         places[symbol + 1] += places[symbol]
-    nodes = np.empty(labels.size, dtype=np.uint32)
     for node in range(n_nodes):
         for i in range(np.int64(first[node]), np.int64(first[node + 1])):
             label = labels[i]

@@ -125,7 +125,8 @@ def grow_tree(packed: PackedTerms) -> TermTree:
     first = np.zeros(n_inner + 1, dtype=np.uint32)
     np.cumsum(children, out=first[1:])
     labels = np.empty(len(packed.gaps), dtype=np.uint16 if n_symbols <= 1 << 16 else np.uint32)
-    if not term_tree.place_children(narrowed_in_two(packed.gaps), first, order, labels):
+    nodes = np.empty(len(labels), dtype=np.uint16 if n_inner <= 1 << 16 else np.uint32)
+    if not term_tree.place_children(narrowed_in_two(packed.gaps), first, order, labels, nodes):
         raise SemanticError("a child has a rank beyond the last symbol", where=_WHERE)
     ends = packed.ends if packed.ends.size else np.ones(n_inner, dtype=np.bool_)
     number = np.empty(n_inner, dtype=np.uint32)
