@@ -10,7 +10,7 @@ import numpy as np
 
 from ml.quantization.artifact.reader import read_artifact
 from ml.quantization.predictor import load
-from tests.artifact.samples import MODELS, asked
+from tests.artifact.samples import BOOSTERS, MODELS, asked
 
 DIRECTORY = Path(__file__).parent / "golden"
 
@@ -19,7 +19,7 @@ def describe(name: str, data: bytes) -> dict[str, Any]:
     """Digest of the file and of each array; what a model answers."""
     arrays = [describe_array(array) for array in read_artifact(data)]
     record: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "arrays": arrays}
-    if name in MODELS:
+    if name in (*MODELS, *BOOSTERS):
         record["answers"] = answers(name, data)
     return record
 

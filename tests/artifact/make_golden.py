@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 
 from tests.artifact.golden_files import DIRECTORY, describe
-from tests.artifact.samples import FILES
+from tests.artifact.samples import BOOSTERS, FILES
 
 
 def main() -> None:
     """Write each missing pair of `<name>.qma` and `<name>.json`."""
-    for name, make in FILES.items():
+    for name, make in (FILES | BOOSTERS).items():
         artifact, record = DIRECTORY / f"{name}.qma", DIRECTORY / f"{name}.json"
         if artifact.exists() and record.exists():
             continue

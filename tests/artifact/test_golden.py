@@ -14,7 +14,9 @@ from ml.quantization.predictor import load
 from ml.quantization.restore import restore
 from tests.artifact.golden_files import DIRECTORY, answers, describe_array
 from tests.artifact.independent_reader import read_file
-from tests.artifact.samples import FILES, MODELS, asked
+from tests.artifact.samples import BOOSTERS, FILES, MODELS, asked
+
+GOLDEN = (*FILES, *BOOSTERS)
 
 
 def golden(name: str) -> tuple[bytes, dict[str, Any]]:
@@ -24,22 +26,22 @@ def golden(name: str) -> tuple[bytes, dict[str, Any]]:
 
 def test_there_is_a_golden_file_for_every_sample_and_no_other() -> None:
     found = {path.name for path in DIRECTORY.iterdir()}
-    assert found == {f"{name}.{kind}" for name in FILES for kind in ("qma", "json")}
+    assert found == {f"{name}.{kind}" for name in GOLDEN for kind in ("qma", "json")}
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", GOLDEN)
 def test_a_golden_file_is_the_one_that_was_written(name: str) -> None:
     data, record = golden(name)
     assert hashlib.sha256(data).hexdigest() == record["sha256"]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", GOLDEN)
 def test_the_arrays_of_a_golden_file_are_what_they_were(name: str) -> None:
     data, record = golden(name)
     assert [describe_array(array) for array in read_artifact(data)] == record["arrays"]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", GOLDEN)
 def test_a_reader_written_from_the_page_alone_agrees(name: str) -> None:
     data, _ = golden(name)
     manifest, arrays = read_file(data)
@@ -63,22 +65,26 @@ def test_the_golden_files_hold_every_codec_scheme_and_layout() -> None:
     }
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith(("text", "table"))])
+@pytest.mark.parametrize(
+    "name", [*(name for name in MODELS if name.startswith(("text", "table"))), *BOOSTERS]
+)
 def test_a_golden_model_is_answered_without_scikit_learn(name: str) -> None:
     model = load(golden(name)[0])
     assert "predict" in model.fast_methods
     assert model._lowered.methods["predict"](asked(name)) is not None
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", (*MODELS, *BOOSTERS))
 def test_a_golden_model_answers_as_it_did(name: str) -> None:
     data, record = golden(name)
     assert answers(name, data) == record["answers"]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", (*MODELS, *BOOSTERS))
 def test_the_estimator_restored_from_a_golden_model_answers_as_it_did(name: str) -> None:
+    if name in BOOSTERS:
+        pytest.importorskip(name, reason="the extra `boosters` is not installed")
     data, record = golden(name)
     assert load(data).restore().predict(asked(name)).tolist() == record["answers"]
 

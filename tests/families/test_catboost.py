@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 from ml.quantization.errors import SemanticError, UnsupportedComponent
 from ml.quantization.evaluation.agreement import same_bits
 from ml.quantization.families.forest import unpack
+from ml.quantization.families.forest.catboost_filling import with_trees, without_trees
 from ml.quantization.families.forest.catboost_model import (
     parse_info,
     read_model,
-    with_trees,
-    without_trees,
 )
 from ml.quantization.families.forest.flatbuffer import FlatTable
 from ml.quantization.graph import PackedNode

@@ -21,8 +21,8 @@ from ml.quantization.families.forest.lightgbm_text import (
     beyond_zero,
     parse_objective,
     read_text,
-    write_text,
 )
+from ml.quantization.families.forest.lightgbm_writing import write_text
 from ml.quantization.graph import PackedNode
 from ml.quantization.loading.capture import capture
 from ml.quantization.loading.trust import TrustPolicy

@@ -1,4 +1,4 @@
-"""CatBoost's binary model: read into pooled trees, and filled with trees again.
+"""CatBoost's binary model, read into pooled trees; `catboost_filling` fills it again.
 
 What the bytes mean is CatBoost's `catboost/libs/model`: a flatbuffer behind the word `CBM1`. Its
 trees are symmetric: all splits of one level are the same, and the answers to them are the bits of
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ml.quantization.errors import SemanticError, UnsupportedComponent
+from ml.quantization.errors import UnsupportedComponent
 from ml.quantization.families.forest.flatbuffer import FlatTable, Span
 from ml.quantization.families.forest.reading import TreeOrder, pool_trees
 from ml.quantization.graph import Array
@@ -32,7 +32,7 @@ _AS_TRUE = 2  # a missing value is above all borders
 # Fields of the tables by number (`catboost/libs/model/flatbuffers/*.fbs`).
 _VERSION, _TREES, _INFO, _PARTS = range(4)
 (
-    _DIMENSION, _SPLITS, _DEPTHS, _OFFSETS, _CATEGORIES, _FLOATS, _ONE_HOT, _COUNTERS, _VALUES,
+    _DIMENSION, _SPLITS, DEPTHS, _OFFSETS, _CATEGORIES, _FLOATS, _ONE_HOT, _COUNTERS, _VALUES,
     _WEIGHTS, _STEPS, _STEP_LEAVES, _TEXTS, _ESTIMATED, _SCALE, _BIAS, _BIASES, _REPACKED,
     _EMBEDDINGS,
 ) = range(19)  # fmt: skip
@@ -76,8 +76,8 @@ class CatBoostModel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
-    """The parts of a model's bytes that say its trees."""
+class Bytes:
+    """Where a model's bytes say its trees."""
 
     core: FlatTable
     trees: FlatTable
@@ -91,7 +91,8 @@ class _Layout:
     borders: list[Span]
 
     @classmethod
-    def of(cls, data: bytes) -> _Layout:
+    def of(cls, data: bytes) -> Bytes:
+        """Where the parts of these bytes are; `UnsupportedComponent` for no model's bytes."""
         if data[:4] != MARK or len(data) < 8:
             _refuse("its bytes are no model of CatBoost")
         size = struct.unpack("<I", data[4:8])[0]
@@ -105,7 +106,7 @@ class _Layout:
             trees,
             int(trees.scalar(_DIMENSION, "<i4", 1)),
             trees.span(_SPLITS, "<i4"),
-            trees.span(_DEPTHS, "<i4"),
+            trees.span(DEPTHS, "<i4"),
             trees.span(_OFFSETS, "<i4"),
             trees.span(_VALUES, "<f8"),
             trees.span(_WEIGHTS, "<f8"),
@@ -126,7 +127,7 @@ def read_model(data: bytes) -> CatBoostModel:
     UnsupportedComponent
         It says what pooled trees cannot, or is not well-formed; the message has the reason.
     """
-    layout = _Layout.of(data)
+    layout = Bytes.of(data)
     core, trees = layout.core, layout.trees
     if core.text(_VERSION) != VERSION:
         _refuse("its bytes are of another version")
@@ -145,7 +146,7 @@ def read_model(data: bytes) -> CatBoostModel:
         _refuse("it has no outputs")
     borders = [feature.numbers(_BORDERS, "<f4") for feature in features]
     pooled = _pool(
-        trees.numbers(_DEPTHS, "<i4").astype(np.int64),
+        trees.numbers(DEPTHS, "<i4").astype(np.int64),
         trees.numbers(_SPLITS, "<i4").astype(np.int64),
         trees.numbers(_VALUES, "<f8"),
         dimension,
@@ -154,7 +155,7 @@ def read_model(data: bytes) -> CatBoostModel:
     )
     repacked = trees.numbers(_REPACKED, "<u4")
     if repacked.size and not np.array_equal(
-        repacked, _repack(trees.numbers(_SPLITS, "<i4"), borders)
+        repacked, repack(trees.numbers(_SPLITS, "<i4"), borders)
     ):
         _refuse("its splits are said in two ways that differ")
     bias = trees.numbers(_BIASES, "<f8")
@@ -194,14 +195,14 @@ def _pool(
     feature = np.repeat(np.arange(len(borders)), counts)
     levels, starts = [], np.cumsum(depths) - depths
     for depth, start in zip(depths.tolist(), starts.tolist(), strict=True):
-        levels.append(splits[start + depth - 1 - _levels(depth)])
+        levels.append(splits[start + depth - 1 - split_levels(depth)])
     chosen = np.concatenate(levels)
     threshold = np.concatenate([np.zeros(0, np.float32), *borders])[chosen]
     if np.isnan(threshold).any():
         _refuse("a border is not a number")
     pooled = pool_trees(
         TreeOrder(np.arange(0), 2 * leaves - 1, None),
-        np.concatenate([_flags(depth) for depth in depths.tolist()]),
+        np.concatenate([split_flags(depth) for depth in depths.tolist()]),
         feature[chosen],
         threshold,
         missing_left[feature[chosen]],
@@ -212,24 +213,24 @@ def _pool(
 
 
 @cache
-def _flags(depth: int) -> Array:
+def split_flags(depth: int) -> Array:
     """Which nodes of a full tree are splits, in preorder."""
     if depth == 0:
         return np.array([False])
-    below = _flags(depth - 1)
+    below = split_flags(depth - 1)
     return np.concatenate([[True], below, below])
 
 
 @cache
-def _levels(depth: int) -> Array:
+def split_levels(depth: int) -> Array:
     """The level of each split of a full tree, in preorder."""
     if depth == 0:
         return np.zeros(0, dtype=np.int64)
-    below = _levels(depth - 1) + 1
+    below = split_levels(depth - 1) + 1
     return np.concatenate([[0], below, below])
 
 
-def _repack(splits: Array, borders: list[Array]) -> Array:
+def repack(splits: Array, borders: list[Array]) -> Array:
     """The splits as CatBoost compares bytes: the bucket of a feature, and how many borders."""
     counts = np.array([len(each) for each in borders])
     buckets = -(-counts // BUCKET)
@@ -237,106 +238,6 @@ def _repack(splits: Array, borders: list[Array]) -> Array:
     place = splits - (np.cumsum(counts) - counts)[feature]
     bucket = (np.cumsum(buckets) - buckets)[feature] + place // BUCKET
     return np.asarray(bucket | (place % BUCKET + 1) << 24, dtype=np.uint32)
-
-
-def without_trees(data: bytes) -> bytes:
-    """The same bytes with zeros where trees are said, and without the weights of leaves."""
-    layout = _Layout.of(data)
-    bare = bytearray(data)
-    for span in [*layout.filled(), layout.weights]:
-        bare[8 + span.start : 8 + span.stop] = bytes(span.stop - span.start)
-    if layout.weights.count:
-        bare[8 + layout.weights.start - 4 : 8 + layout.weights.start] = bytes(4)
-    return bytes(bare)
-
-
-def with_trees(skeleton: bytes, trees: PooledTrees, n_features: int) -> bytes:
-    """The bytes of a skeleton with these trees.
-
-    Raises
-    ------
-    SemanticError
-        They are not the bytes of a model, or not the trees of one.
-    """
-    try:
-        layout = _Layout.of(skeleton)
-    except UnsupportedComponent as error:
-        raise SemanticError("not the bytes of a CatBoost model", got=error.what) from None
-    leaves = (trees.sizes.astype(np.int64) + 1) // 2
-    depths = np.round(np.log2(leaves)).astype(np.int64)
-    if not np.array_equal(depths, layout.trees.numbers(_DEPTHS, "<i4")):
-        raise SemanticError("not as many levels as the bytes have", where="booster_state")
-    if not all(np.array_equal(_flags(d), f == 1) for d, f in _by_tree(depths, trees)):
-        raise SemanticError("a tree whose levels are not full", where="tree_splits")
-    feature, threshold = _by_level(depths, trees)
-    borders, places = _borders(feature, threshold, n_features)
-    room = [span.count for span in layout.borders]
-    if len(room) != n_features or any(len(b) > r for b, r in zip(borders, room, strict=True)):
-        raise SemanticError("more borders than the bytes have room for", where="tree_thresholds")
-    padded = [_padded(each, count) for each, count in zip(borders, room, strict=True)]
-    splits = (np.cumsum(room) - room)[feature] + places
-    values = trees.rows[trees.ids]
-    contents = [splits.astype("<i4"), values.astype("<f8"), _repack(splits, padded).astype("<u4")]
-    contents += [each.astype("<f4") for each in padded]
-    full = bytearray(skeleton)
-    for span, content in zip(layout.filled(), contents, strict=True):
-        if span.count == 0 and span is layout.repacked:
-            continue
-        if span.count != content.size:
-            raise SemanticError("other numbers than the bytes have room for", where="booster_state")
-        full[8 + span.start : 8 + span.stop] = content.tobytes()
-    return bytes(full)
-
-
-def _by_tree(depths: Array, trees: PooledTrees) -> Any:
-    ends = np.cumsum(trees.sizes)[:-1]
-    return zip(depths.tolist(), np.split(trees.split, ends), strict=True)
-
-
-def _by_level(depths: Array, trees: PooledTrees) -> tuple[Array, Array]:
-    """Feature and threshold of each level, the lowest first."""
-    features, thresholds = [], []
-    ends = np.cumsum(trees.sizes // 2)[:-1]
-    parts = zip(
-        depths.tolist(),
-        np.split(trees.feature, ends),
-        np.split(np.asarray(trees.threshold, dtype=np.float32), ends),
-        strict=True,
-    )
-    for depth, feature, threshold in parts:
-        # The first splits in preorder are those of the left spine: one of each level.
-        level = _levels(depth)
-        if not (
-            np.array_equal(feature[:depth][level], feature)
-            and np.array_equal(threshold[:depth][level], threshold)
-        ):
-            raise SemanticError("splits of one level that differ", where="tree_features")
-        features.append(feature[:depth][::-1])
-        thresholds.append(threshold[:depth][::-1])
-    return np.concatenate(features).astype(np.int64), np.concatenate(thresholds)
-
-
-def _borders(feature: Array, threshold: Array, n_features: int) -> tuple[list[Array], Array]:
-    """The sorted borders of each feature, and which of them each split compares with."""
-    if feature.size and int(feature.max()) >= n_features:
-        raise SemanticError("a feature that there is not", where="tree_features")
-    borders, places = [], np.zeros(feature.size, dtype=np.int64)
-    for number in range(n_features):
-        mine = feature == number
-        distinct, at = np.unique(threshold[mine], return_inverse=True)
-        borders.append(distinct)
-        places[mine] = at.reshape(-1)
-    return borders, places
-
-
-def _padded(borders: Array, count: int) -> Array:
-    """Borders made as many as there is room for by larger ones, which no split compares with."""
-    missing = count - len(borders)
-    last = np.float32(borders[-1] if len(borders) else 0.0)
-    steps = np.linspace(1.0, 2.0, missing + 1)[1:] if missing else np.zeros(0)
-    with np.errstate(over="ignore"):
-        more = (np.abs(last) + np.float32(1.0)) * steps.astype(np.float32)
-    return np.concatenate([borders, np.minimum(more, np.finfo(np.float32).max)]).astype(np.float32)
 
 
 def parse_info(info: dict[str, str], key: str) -> dict[str, Any]:

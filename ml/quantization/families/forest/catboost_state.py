@@ -6,12 +6,11 @@ import numpy as np
 
 from ml.quantization.errors import SemanticError, UnsupportedComponent
 from ml.quantization.families.family import Arrays
+from ml.quantization.families.forest.catboost_filling import with_trees, without_trees
 from ml.quantization.families.forest.catboost_model import (
     CatBoostModel,
     parse_info,
     read_model,
-    with_trees,
-    without_trees,
 )
 from ml.quantization.families.forest.dumps import Dump, State
 from ml.quantization.graph import ArrayNode, BytesNode, Node, ObjectArrayNode, SequenceNode

@@ -8,7 +8,8 @@ from ml.quantization.errors import SemanticError, UnsupportedComponent
 from ml.quantization.families.family import Arrays
 from ml.quantization.families.forest.dumps import Dump, State
 from ml.quantization.families.forest.kinds import RESTORED_LIGHTGBM
-from ml.quantization.families.forest.lightgbm_text import read_text, write_text
+from ml.quantization.families.forest.lightgbm_text import read_text
+from ml.quantization.families.forest.lightgbm_writing import write_text
 from ml.quantization.families.forest.members import mapping
 from ml.quantization.graph import (
     ArrayNode,

@@ -1,4 +1,4 @@
-"""LightGBM's model text: read into pooled trees, and written from them.
+"""LightGBM's model text, read into pooled trees; `lightgbm_writing` writes it.
 
 What the text means is LightGBM's `src/io/tree.cpp` and `src/boosting/gbdt_model_text.cpp` (versions
 3 and 4 of the text). Rows are compared in float64, `x <= threshold` goes left.
@@ -7,13 +7,13 @@ What the text means is LightGBM's `src/io/tree.cpp` and `src/boosting/gbdt_model
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NoReturn
 
 import numpy as np
 
-from ml.quantization.errors import SemanticError, UnsupportedComponent
+from ml.quantization.errors import UnsupportedComponent
 from ml.quantization.families.forest.dumps import NodeTable, pool_nodes
 from ml.quantization.graph import Array
 from ml.quantization.kernels.pooled import PooledTrees
@@ -22,17 +22,16 @@ from ml.quantization.kernels.topology import tree_starts
 # |x| up to here is 0 to LightGBM: rows are handed over as pairs, and such values left out.
 ZERO = float(np.float32(1e-35))
 CATEGORIES = 256  # of a feature; the kernels know no more
-_WORDS = CATEGORIES // 32
+WORDS = CATEGORIES // 32
 
-_CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of a decision type
-_MISSING_NONE, _MISSING_ZERO, _MISSING_NAN = 0, 1, 2  # above them
+CATEGORICAL, DEFAULT_LEFT = 1, 2  # bits of a decision type
+_MISSING_ZERO, MISSING_NAN = 1, 2  # above them; 0: training saw nothing missing
 _VERSIONS = (b"v3", b"v4")
 _OBJECTIVE = re.compile(
     r"(?P<name>regression(?P<sqrt> sqrt)?|regression_l1|huber|fair|poisson|quantile|mape|gamma|"
     r"tweedie|binary|multiclass|multiclassova|cross_entropy|cross_entropy_lambda|lambdarank|"
     r"rank_xendcg)(?P<options>( [a-z_]+:[-+0-9.einfa]+)*)"
 )
-_NAME = re.compile(r'[^\s"\[\]{}:,]+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,8 @@ def read_text(text: bytes) -> LightGBMText:
     if not len(trees.leaves) or len(trees.leaves) % outputs:
         _refuse("its trees are not whole iterations")
     return LightGBMText(
-        trees.pooled(n_features),
+        # No public method of its estimators gives the numbers of leaves: preorder will do.
+        replace(trees.pooled(n_features), order=None),
         n_features,
         outputs,
         objective,
@@ -187,15 +187,13 @@ class _Trees:
         if (self.leaves < 1).any():
             _refuse("a tree has no leaves")
         decision = self.numbers(b"decision_type", self.splits).astype(np.int64)
-        categorical = decision & _CATEGORICAL != 0
+        categorical = decision & CATEGORICAL != 0
         missing = decision >> 2 & 3
         if (missing[~categorical] == _MISSING_ZERO).any():
             _refuse("zeros are missing values to it")
         threshold = self.numbers(b"threshold", self.splits)
         # What is not there is 0 where training saw nothing missing; NaN is no category.
-        goes_left = np.where(
-            missing == _MISSING_NAN, decision & _DEFAULT_LEFT != 0, threshold >= 0.0
-        )
+        goes_left = np.where(missing == MISSING_NAN, decision & DEFAULT_LEFT != 0, threshold >= 0.0)
         sizes = 2 * self.leaves - 1
         starts = tree_starts(sizes)
         inner = _positions(starts, self.splits)
@@ -222,7 +220,7 @@ class _Trees:
             return pool_nodes(table, n_features)
         lookup = np.zeros(starts[-1], dtype=bool)
         lookup[inner] = categorical
-        bitsets = np.zeros((starts[-1], _WORDS), dtype=np.uint32)
+        bitsets = np.zeros((starts[-1], WORDS), dtype=np.uint32)
         bitsets[lookup] = self._bitsets(threshold, categorical)
         return pool_nodes(table, n_features, lookup, bitsets)
 
@@ -239,10 +237,10 @@ class _Trees:
                 if not 0 <= number < len(spans):
                     _refuse("a split looks at categories that there are not")
                 held = words[spans[number][0] : spans[number][1]]
-                if any(held[_WORDS:]) or any(not 0 <= word < 1 << 32 for word in held):
+                if any(held[WORDS:]) or any(not 0 <= word < 1 << 32 for word in held):
                     _refuse(f"a feature has categories from {CATEGORIES} on")
-                found.append((held + [0] * _WORDS)[:_WORDS])
-        return np.array(found, dtype=np.uint32).reshape(-1, _WORDS)
+                found.append((held + [0] * WORDS)[:WORDS])
+        return np.array(found, dtype=np.uint32).reshape(-1, WORDS)
 
 
 def beyond_zero(threshold: Array) -> Array:
@@ -271,84 +269,3 @@ def _number(fields: dict[bytes, bytes], key: bytes) -> int:
 
 def _refuse(why: str) -> NoReturn:
     raise UnsupportedComponent(why)
-
-
-def write_text(
-    trees: PooledTrees, outputs: int, objective: str, averaged: bool, names: list[str]
-) -> str:
-    """A text that LightGBM reads, with the trees in preorder and without counts and gains.
-
-    Raises
-    ------
-    SemanticError
-        An objective or a name of a feature that no text has.
-    """
-    if parse_objective(objective) is None:
-        raise SemanticError("not an objective of LightGBM", got=repr(objective)[:80])
-    if not all(_NAME.fullmatch(name) for name in names):
-        raise SemanticError("a name that no feature of LightGBM has", where="feature names")
-    blocks = [f"Tree={number}\n{block}\n\n" for number, block in enumerate(_blocks(trees))]
-    lines = [
-        "tree",
-        "version=v4",
-        f"num_class={outputs}",
-        f"num_tree_per_iteration={outputs}",
-        "label_index=0",
-        f"max_feature_idx={len(names) - 1}",
-        f"objective={objective}",
-        *(["average_output"] if averaged else []),
-        f"feature_names={' '.join(names)}",
-        f"feature_infos={' '.join(['none'] * len(names))}",
-        f"tree_sizes={' '.join(str(len(block)) for block in blocks)}",
-    ]
-    return (
-        "\n".join(lines)
-        + "\n\n"
-        + "".join(blocks)
-        + "end of trees\n\nparameters:\nend of parameters\n"
-    )
-
-
-def _blocks(trees: PooledTrees) -> list[str]:
-    starts = tree_starts(trees.sizes)
-    split = trees.split == 1
-    rank = np.where(split, np.cumsum(split) - 1, np.cumsum(~split) - 1)
-    inner = np.flatnonzero(split)
-    tree = np.repeat(np.arange(len(trees.sizes)), trees.sizes)
-    first_split = rank_starts = np.concatenate([[0], np.cumsum(trees.sizes // 2)])
-    first_leaf = np.concatenate([[0], np.cumsum((trees.sizes + 1) // 2)])
-    base = np.where(split, first_split[tree], first_leaf[tree])
-    number = np.where(split, rank - base, ~(rank - base))  # as a child is named
-    left = number[inner + 1]
-    right = number[starts[tree[inner]] + trees.right[inner]]
-    lookup = trees.categorical if trees.categorical is not None else np.zeros(len(inner), bool)
-    decision = np.where(lookup, _CATEGORICAL, trees.missing_left() * _DEFAULT_LEFT + 8)
-    threshold = trees.threshold.astype(np.float64)
-    sets = np.concatenate([[0], np.cumsum(lookup)])
-    values = trees.rows[trees.ids, 0]
-    blocks = []
-    for (a, b), (c, d) in zip(pairwise(rank_starts), pairwise(first_leaf), strict=True):
-        held = lookup[a:b]
-        limits = threshold[a:b].copy()
-        limits[held] = np.arange(int(held.sum()))
-        lines = [
-            f"num_leaves={d - c}",
-            f"num_cat={int(held.sum())}",
-            f"split_feature={_joined(trees.feature[a:b])}",
-            f"split_gain={_joined(np.ones(b - a, dtype=np.int64))}",
-            f"threshold={_joined(limits)}",
-            f"decision_type={_joined(decision[a:b])}",
-            f"left_child={_joined(left[a:b])}",
-            f"right_child={_joined(right[a:b])}",
-            f"leaf_value={_joined(values[c:d])}",
-        ]
-        if held.any() and trees.bitsets is not None:
-            words = trees.bitsets[sets[a] : sets[b]]
-            lines.append(f"cat_boundaries={_joined(np.arange(len(words) + 1) * _WORDS)}")
-            lines.append(f"cat_threshold={_joined(words.reshape(-1))}")
-        blocks.append("\n".join([*lines, "is_linear=0", "shrinkage=1"]))
-    return blocks
-
-
-def _joined(values: Array) -> str:
-    return " ".join(map(repr, values.tolist()))
