@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ml.quantization import batch, jobs
+from ml.quantization import batch, jobs, past
 from ml.quantization.batch import (
     BatchResult,
     failed_outcome,
@@ -180,7 +180,7 @@ def test_other_library_versions_are_another_run(
 ) -> None:
     fake.add("a")
     fake.run()
-    monkeypatch.setattr(jobs, "version", lambda name: f"{name} 99")
+    monkeypatch.setattr(past, "version", lambda name: f"{name} 99")
     assert set(_why(fake)) == {"a"}
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ml.quantization import shards
 from ml.quantization.batch import run_batch
 from ml.quantization.errors import WorkerCrashed
-from ml.quantization.jobs import Job, finished_path, plan_batch
+from ml.quantization.jobs import Job, plan_batch
 from ml.quantization.outcome import Status
+from ml.quantization.past import finished_path
 from ml.quantization.shards import (
     GUESSED_BYTES_PER_SECOND,
     GUESSED_SECONDS,

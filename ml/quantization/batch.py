@@ -19,16 +19,10 @@ from typing import Any
 from ml.quantization.config import RunConfig
 from ml.quantization.durable import write_json
 from ml.quantization.errors import QuantizationError, ReleaseError, WorkerCrashed
-from ml.quantization.jobs import (
-    BatchPlan,
-    Job,
-    claim,
-    discard_gone,
-    finished_path,
-    plan_batch,
-)
+from ml.quantization.jobs import BatchPlan, Job, claim, plan_batch
 from ml.quantization.objects import store_artifact
 from ml.quantization.outcome import Guarantee, Outcome, Status
+from ml.quantization.past import discard_gone, finished_path
 from ml.quantization.pipeline import evaluate_stage, quantize_stage
 from ml.quantization.provenance import read_signer, sign_outcome
 from ml.quantization.publish import publish

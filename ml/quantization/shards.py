@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ml.quantization.batch import failed_outcome, run_job
-from ml.quantization.jobs import Job, finished_path
+from ml.quantization.jobs import Job
 from ml.quantization.objects import object_is_whole
 from ml.quantization.outcome import Outcome
+from ml.quantization.past import finished_path
 from ml.quantization.publish import read_outcome, read_stats
 
 # For a model that was never done: its child process and its evaluation, then its bytes.

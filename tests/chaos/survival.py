@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.commands.verify import BROKEN, Finding, verify_release
-from ml.quantization.jobs import finished_path
+from ml.quantization.past import finished_path
 from ml.quantization.publish import read_outcome
 from ml.quantization.release import Release, find_release, release_files
 from tests.chaos.directory import ModelDirectory
