@@ -92,6 +92,21 @@ class PackedForest:
         parts: Parts = {name: self.component[name] for name in PART_NAMES if name in self.component}
         return decode_parts(parts, self._layout, self.component.path)
 
+    def check_sums(self, outputs: int) -> None:
+        """Pass where each tree has one number a leaf, and trees of `outputs` take turns.
+
+        Raises
+        ------
+        SemanticError
+            The kernels would add to places that there are not.
+        """
+        if self.width != 1 or outputs < 1 or self.n_trees % outputs:
+            raise SemanticError(
+                "trees that are not whole iterations of one number a leaf",
+                where=f"{self.component.path}/tree_outputs".lstrip("/"),
+                got=f"{self.n_trees} trees, {outputs} outputs, {self.width} numbers",
+            )
+
     def setting(self, name: str) -> Any:
         """A hyper-parameter that all trees share."""
         shared = self.component.get("tree_shared")
@@ -245,6 +260,24 @@ def _answer_one(sums: TreeSum, row: Array, divisor: float, out: Array) -> bool:
             out,
         )
     return state == single_row.ANSWERED
+
+
+def used_iterations(forest: PackedForest, trees: int) -> int:
+    """The iterations, of so many trees each, that answer where no others are asked for.
+
+    Raises
+    ------
+    SemanticError
+        More than there are.
+    """
+    used = forest.component.get("booster_iterations")
+    if type(used) is not int or trees < 1 or not 1 <= used <= forest.n_trees // trees:
+        raise SemanticError(
+            "iterations that there are not",
+            where=f"{forest.component.path}/booster_iterations".lstrip("/"),
+            got=repr(used)[:40],
+        )
+    return used
 
 
 def leaf_numbers(forest: PackedForest, rows: Array, jobs: int) -> Array | None:

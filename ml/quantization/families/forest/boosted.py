@@ -32,6 +32,7 @@ class BoostedTrees:
         self.start = start
         self.outputs = int(component["tree_outputs"])
         self.classes: Array = component.get("classes_")
+        self.forest.check_sums(self.outputs)
         self.rate = float(component["learning_rate"])
 
     @cached_property

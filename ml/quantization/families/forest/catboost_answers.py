@@ -6,12 +6,21 @@ from functools import cached_property
 
 import numpy as np
 
+from ml.quantization.errors import SemanticError
 from ml.quantization.families.family import Component, Lowered, Method
-from ml.quantization.families.forest.answering import Jobs, PackedForest, add_leaves
+from ml.quantization.families.forest.answering import (
+    Jobs,
+    PackedForest,
+    add_leaves,
+    threads,
+)
 from ml.quantization.families.forest.catboost_state import BINARY, EXPONENTIAL
 from ml.quantization.graph import Array
 from ml.quantization.kernels import booster_links, table_exp
-from ml.quantization.kernels.tree_sum import TreeSum
+from ml.quantization.kernels.symmetric import Levels, levels_of, missing_sides, sum_levels
+from ml.quantization.kernels.tree_sum import TreeSum, over_rows
+
+FEWEST_ROWS = 16  # fewer are walked down nodes
 
 
 class CatBoostTrees:
@@ -19,11 +28,18 @@ class CatBoostTrees:
 
     def __init__(self, component: Component) -> None:
         self.forest = PackedForest(component)
+        self.component = component
         self.loss = str(component["booster_objective"])
         self.scale = float(component["booster_scale"])
         self.bias: Array = component["booster_bias"]
         self.classes: Array = component.get("classes_")
-        self.start = np.zeros((1, len(self.bias)))
+        if self.bias.shape != (self.forest.width,):
+            raise SemanticError(
+                "a bias for each output",
+                where=f"{component.path}/booster_bias".lstrip("/"),
+                expected=str(self.forest.width),
+            )
+        self.start = np.zeros((1, self.forest.width))
 
     @cached_property
     def sums(self) -> TreeSum:
@@ -31,20 +47,56 @@ class CatBoostTrees:
         forest = self.forest
         return TreeSum(forest.leaves, 1, forest.n_features, forest.most_leaves)
 
-    def raw(self, rows: Array) -> Array | None:
+    @cached_property
+    def levels(self) -> tuple[Levels, Array, Array] | None:
+        """The trees level by level, what stands for NaN, and the values of leaves, flat."""
+        trees = self.forest.decode()
+        levels = levels_of(trees)
+        missing = missing_sides(trees, self.forest.n_features)
+        if levels is None or missing is None:
+            return None
+        return levels, missing, trees.rows[trees.ids].reshape(-1)
+
+    def raw(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """What CatBoost calls RawFormulaVal: shape (n, outputs)."""
-        sums = add_leaves(
-            self.sums, rows, self.start, 1.0, nan_allowed=True, jobs=1, infinity_allowed=True
-        )
+        jobs = threads(n_jobs, self.component)
+        if len(rows) >= FEWEST_ROWS and self.levels is not None:
+            sums: Array | None = self._by_level(self.levels, rows, jobs)
+        else:
+            sums = add_leaves(
+                self.sums, rows, self.start, 1.0, nan_allowed=True, jobs=jobs, infinity_allowed=True
+            )
         if sums is None:
             return None
         if self.scale != 1.0 or self.bias.any():
             sums = self.scale * sums + self.bias
         return sums
 
+    def _by_level(self, held: tuple[Levels, Array, Array], rows: Array, jobs: int) -> Array:
+        levels, missing, values = held
+        out = np.zeros((len(rows), len(self.bias)))
+        rows = np.ascontiguousarray(rows)
+
+        def work(first: int, last: int) -> None:
+            sum_levels(
+                rows,
+                missing,
+                levels.depths,
+                levels.features,
+                levels.thresholds,
+                values,
+                out.shape[1],
+                first,
+                last,
+                out,
+            )
+
+        over_rows(work, len(rows), jobs)
+        return out
+
     def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The predicted value: (n,) or (n, outputs)."""
-        raw = self.raw(rows)
+        raw = self.raw(rows, n_jobs)
         if raw is None:
             return None
         if self.loss in EXPONENTIAL:
@@ -53,7 +105,7 @@ class CatBoostTrees:
 
     def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Class probabilities."""
-        raw = self.raw(rows)
+        raw = self.raw(rows, n_jobs)
         if raw is None:
             return None
         if self.loss == "MultiClass":
@@ -66,7 +118,7 @@ class CatBoostTrees:
 
     def predict_class(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The label with the largest sum: (n,) for two classes, else (n, 1)."""
-        raw = self.raw(rows)
+        raw = self.raw(rows, n_jobs)
         if raw is None:
             return None
         if self.loss in BINARY:

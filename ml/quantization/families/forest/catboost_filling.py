@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ml.quantization.errors import SemanticError, UnsupportedComponent
-from ml.quantization.families.forest.catboost_model import (
-    DEPTHS,
-    Bytes,
-    repack,
-    split_flags,
-    split_levels,
-)
+from ml.quantization.families.forest.catboost_model import DEPTHS, Bytes, repack
 from ml.quantization.graph import Array
 from ml.quantization.kernels.pooled import PooledTrees
+from ml.quantization.kernels.symmetric import levels_of
 
 
 def without_trees(data: bytes) -> bytes:
@@ -41,14 +34,13 @@ def with_trees(skeleton: bytes, trees: PooledTrees, n_features: int) -> bytes:
         layout = Bytes.of(skeleton)
     except UnsupportedComponent as error:
         raise SemanticError("not the bytes of a CatBoost model", got=error.what) from None
-    leaves = (trees.sizes.astype(np.int64) + 1) // 2
-    depths = np.round(np.log2(leaves)).astype(np.int64)
-    if not np.array_equal(depths, layout.trees.numbers(DEPTHS, "<i4")):
+    levels = levels_of(trees)
+    if levels is None:
+        raise SemanticError("trees that are not symmetric", where="tree_splits")
+    if not np.array_equal(levels.depths, layout.trees.numbers(DEPTHS, "<i4")):
         raise SemanticError("not as many levels as the bytes have", where="booster_state")
-    if not all(np.array_equal(split_flags(d), f == 1) for d, f in _by_tree(depths, trees)):
-        raise SemanticError("a tree whose levels are not full", where="tree_splits")
-    feature, threshold = _by_level(depths, trees)
-    borders, places = _borders(feature, threshold, n_features)
+    feature = levels.features
+    borders, places = _borders(feature, levels.thresholds, n_features)
     room = [span.count for span in layout.borders]
     if len(room) != n_features or any(len(b) > r for b, r in zip(borders, room, strict=True)):
         raise SemanticError("more borders than the bytes have room for", where="tree_thresholds")
@@ -65,34 +57,6 @@ def with_trees(skeleton: bytes, trees: PooledTrees, n_features: int) -> bytes:
             raise SemanticError("other numbers than the bytes have room for", where="booster_state")
         full[8 + span.start : 8 + span.stop] = content.tobytes()
     return bytes(full)
-
-
-def _by_tree(depths: Array, trees: PooledTrees) -> Any:
-    ends = np.cumsum(trees.sizes)[:-1]
-    return zip(depths.tolist(), np.split(trees.split, ends), strict=True)
-
-
-def _by_level(depths: Array, trees: PooledTrees) -> tuple[Array, Array]:
-    """Feature and threshold of each level, the lowest first."""
-    features, thresholds = [], []
-    ends = np.cumsum(trees.sizes // 2)[:-1]
-    parts = zip(
-        depths.tolist(),
-        np.split(trees.feature, ends),
-        np.split(np.asarray(trees.threshold, dtype=np.float32), ends),
-        strict=True,
-    )
-    for depth, feature, threshold in parts:
-        # The first splits in preorder are those of the left spine: one of each level.
-        level = split_levels(depth)
-        if not (
-            np.array_equal(feature[:depth][level], feature)
-            and np.array_equal(threshold[:depth][level], threshold)
-        ):
-            raise SemanticError("splits of one level that differ", where="tree_features")
-        features.append(feature[:depth][::-1])
-        thresholds.append(threshold[:depth][::-1])
-    return np.concatenate(features).astype(np.int64), np.concatenate(thresholds)
 
 
 def _borders(feature: Array, threshold: Array, n_features: int) -> tuple[list[Array], Array]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +20,7 @@ from ml.quantization.families.forest.flatbuffer import FlatTable, Span
 from ml.quantization.families.forest.reading import TreeOrder, pool_trees
 from ml.quantization.graph import Array
 from ml.quantization.kernels.pooled import PooledTrees
+from ml.quantization.kernels.symmetric import split_flags, split_levels
 
 MARK = b"CBM1"
 VERSION = "FlabuffersModel_v1"
@@ -210,24 +210,6 @@ def _pool(
     )
     assert pooled is not None  # trees of full levels close
     return pooled
-
-
-@cache
-def split_flags(depth: int) -> Array:
-    """Which nodes of a full tree are splits, in preorder."""
-    if depth == 0:
-        return np.array([False])
-    below = split_flags(depth - 1)
-    return np.concatenate([[True], below, below])
-
-
-@cache
-def split_levels(depth: int) -> Array:
-    """The level of each split of a full tree, in preorder."""
-    if depth == 0:
-        return np.zeros(0, dtype=np.int64)
-    below = split_levels(depth - 1) + 1
-    return np.concatenate([[0], below, below])
 
 
 def repack(splits: Array, borders: list[Array]) -> Array:

@@ -30,6 +30,7 @@ class HistogramTrees:
         self.component = component
         self.link = link
         self.outputs = int(component["tree_outputs"])
+        self.forest.check_sums(self.outputs)
         self.classes: Array = component.get("classes_")
         baseline = np.asarray(component["_baseline_prediction"], dtype=np.float64)
         self.start = np.zeros((1, self.outputs)) + baseline.reshape(1, -1)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ml.quantization.families.family import Component, Lowered, Method
-from ml.quantization.families.forest.answering import Jobs, PackedForest, threads
+from ml.quantization.families.forest.answering import Jobs, PackedForest, threads, used_iterations
 from ml.quantization.families.forest.coded import CodedTrees
 from ml.quantization.families.forest.lightgbm_text import CATEGORIES, Objective, parse_objective
 from ml.quantization.graph import Array
@@ -27,7 +27,8 @@ class LightGBMTrees:
         self.component = component
         self.objective = objective
         self.outputs = int(component["tree_outputs"])
-        self.iterations = int(component["booster_iterations"])
+        self.forest.check_sums(self.outputs)
+        self.iterations = used_iterations(self.forest, self.outputs)
         self.averaged = bool(component["booster_averaged"])
         self.classes: Array = component.get("classes_")
         every: defaultdict[int, Array] = defaultdict(lambda: np.arange(CATEGORIES))

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ml.quantization.errors import SemanticError
 from ml.quantization.families.family import Component, Lowered, Method
 from ml.quantization.families.forest.answering import (
     Jobs,
@@ -14,6 +15,7 @@ from ml.quantization.families.forest.answering import (
     add_leaves,
     leaf_numbers,
     threads,
+    used_iterations,
 )
 from ml.quantization.families.forest.parts import leaf_trees
 from ml.quantization.families.forest.xgboost_model import interleaved
@@ -38,8 +40,18 @@ class XGBoostTrees:
         self.objective = str(component["booster_objective"])
         self.outputs = int(component["tree_outputs"])
         self.parallel = int(component["booster_parallel"])
-        self.n_used = int(component["booster_iterations"]) * self.outputs * self.parallel
+        self.forest.check_sums(self.outputs)
+        together = self.outputs * self.parallel
+        self.n_used = used_iterations(self.forest, together) * together
         base = np.array(component["booster_base"], dtype=np.float32)
+        weights = component.get("booster_weights")
+        if base.shape != (self.outputs,) or (
+            weights is not None and np.shape(weights) != (self.forest.n_trees,)
+        ):
+            raise SemanticError(
+                "a base for each output, and a weight for each tree",
+                where=f"{component.path}/booster_base".lstrip("/"),
+            )
         if self.objective in LOGISTIC:
             booster_links.log_odds32(base)
         elif self.objective in LOG:

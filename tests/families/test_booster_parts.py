@@ -1,0 +1,78 @@
+"""Parts of boosted trees that lie to the kernels: refused before anything is written anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import GradientBoostingRegressor
+
+from ml.quantization.errors import SemanticError
+from ml.quantization.graph import ArrayNode, Node, PackedNode, SequenceNode
+from ml.quantization.loading.capture import capture
+from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.prepare import prepare_graph
+from ml.quantization.view import Context, View
+from tests.artifact.samples import fitted
+
+TWO_NUMBERS = SequenceNode("tuple", (40, 2, 1, 1))
+ITERATIONS = "iterations that there are not"
+WHOLE = "trees that are not whole iterations of one number a leaf"
+
+
+def sample(name: str) -> Any:
+    """A small fitted model."""
+    if name == "boosting":
+        rows = np.random.default_rng(0).normal(size=(60, 40))
+        return GradientBoostingRegressor(n_estimators=3, random_state=0).fit(rows, rows[:, 0])
+    if name != "histogram":
+        pytest.importorskip(name, reason="the extra `boosters` is not installed")
+    return fitted(name)
+
+
+def lowered(name: str, change: dict[str, Any]) -> Any:
+    """The fast predictor of a sample with other parts."""
+    graph = prepare_graph(capture(sample(name), TrustPolicy())).graph
+    assert isinstance(graph.root, PackedNode)
+    arrays = list(graph.arrays)
+    held: dict[str, Node] = dict(graph.root.parts)
+    if change.get("tree_make") == TWO_NUMBERS:
+        rows = held["tree_rows"]
+        assert isinstance(rows, ArrayNode)
+        change = {**change, "tree_rows": np.repeat(arrays[rows.array], 2, axis=1)}
+    for part, value in change.items():
+        if isinstance(value, np.ndarray):
+            arrays.append(value)
+        held[part] = ArrayNode(len(arrays) - 1) if isinstance(value, np.ndarray) else value
+    root = PackedNode("forest", graph.root.type, tuple(held.items()))
+    return View(root, Context.of(root, arrays)).lower(exact=True)
+
+
+@pytest.mark.parametrize("name", ["boosting", "histogram", "lightgbm", "xgboost"])
+def test_leaves_of_more_numbers_than_there_is_room_for(name: str) -> None:
+    with pytest.raises(SemanticError, match=WHOLE):
+        lowered(name, {"tree_make": TWO_NUMBERS})
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("histogram", {"tree_outputs": 4}, WHOLE),
+        ("lightgbm", {"tree_outputs": 5}, WHOLE),
+        ("lightgbm", {"tree_outputs": 0}, WHOLE),
+        ("lightgbm", {"booster_iterations": 0}, ITERATIONS),
+        ("lightgbm", {"booster_iterations": 5}, ITERATIONS),
+        ("lightgbm", {"booster_iterations": True}, ITERATIONS),
+        ("xgboost", {"tree_outputs": 5}, WHOLE),
+        ("xgboost", {"booster_parallel": 9}, ITERATIONS),
+        ("xgboost", {"booster_parallel": 0}, ITERATIONS),
+        ("xgboost", {"booster_base": np.zeros(2, np.float32)}, "a base for each output"),
+        ("xgboost", {"booster_weights": np.ones(3)}, "a weight for each tree"),
+        ("catboost", {"booster_bias": np.zeros(2)}, "a bias for each output"),
+        ("catboost", {"booster_bias": np.zeros(40)}, "a bias for each output"),
+    ],
+)
+def test_numbers_that_do_not_fit_each_other(name: str, change: dict[str, Any], why: str) -> None:
+    with pytest.raises(SemanticError, match=why):
+        lowered(name, change)
