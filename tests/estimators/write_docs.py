@@ -45,6 +45,9 @@ families inside a model that no family knows is treated part by part: the trees 
 classifier are trees. `generic` rounds floating-point arrays by the recipe and keeps everything else
 exact; its verdict is the gate's.
 
+LightGBM's, XGBoost's and CatBoost's estimators (the extra `boosters`) are forests where their trees
+say all there is; otherwise their `Booster` stays in its own format ([forests](forests.md)).
+
 | family | estimators |
 |---|---|
 {families}
@@ -62,6 +65,14 @@ def document() -> str:
     )
 
 
+_OTHERS = ("lightgbm", "xgboost", "catboost")
+
+
+def _other_name(type_name: str) -> str:
+    name = type_name.rpartition(":")[2]
+    return f"{name} of {type_name.partition('.')[0]}" if name == "Booster" else name
+
+
 def _cannot() -> str:
     if not CANNOT:
         return "None."
@@ -75,6 +86,12 @@ def _families() -> Iterator[str]:
         (order.index(family_of(f"{cls.__module__}:{cls.__qualname__}").name), name)
         for name, cls in all_estimators()
         if name not in CANNOT
+    ]
+    owned += [
+        (order.index(family.name), _other_name(type_name))
+        for family in all_families()
+        for type_name in family.types
+        if type_name.partition(".")[0] in _OTHERS
     ]
     for position, group in groupby(sorted(owned), key=lambda pair: pair[0]):
         yield f"| {order[position]} | {', '.join(name for _, name in group)} |"
