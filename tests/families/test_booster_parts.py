@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor
 
 from ml.quantization.errors import SemanticError
@@ -76,3 +77,10 @@ def test_leaves_of_more_numbers_than_there_is_room_for(name: str) -> None:
 def test_numbers_that_do_not_fit_each_other(name: str, change: dict[str, Any], why: str) -> None:
     with pytest.raises(SemanticError, match=why):
         lowered(name, change)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost"])
+def test_an_estimator_that_is_not_fitted_is_not_worth_a_note(name: str) -> None:
+    model = clone(sample(name))
+    graph = prepare_graph(capture({"template": model}, TrustPolicy())).graph
+    assert not graph.notes

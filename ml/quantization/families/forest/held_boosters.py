@@ -51,12 +51,15 @@ WRITERS: dict[str, Write] = {
 }
 
 
-def pack_booster(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs:
-    """The estimator with its booster's trees pooled, or why it stays in its own format."""
+def pack_booster(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs | None:
+    """The estimator with its booster's trees pooled, or why it stays in its own format.
+
+    None for one that is not fitted, as meta-estimators hold beside those that are.
+    """
     state = attributes(node)
     attribute = KINDS[node.type].attribute
-    if attribute not in state:
-        return LeftAsIs("it has not been fitted")
+    if state.get(attribute) is None:
+        return None
     try:
         read = READERS[node.type](state, arrays)
     except UnsupportedComponent as error:
