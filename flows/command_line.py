@@ -87,6 +87,8 @@ def main(quantize_models: Flow[..., Any], argv: Sequence[str] | None = None) -> 
         config = configure(config_path, **given, gate={"allowed_drop": allowed_drop})
     except QuantizationError as error:
         print(f"error: {error}", file=sys.stderr)
+        if junit is not None:
+            write_junit(junit, (), strict=False, error=str(error))
         return 2
     if print_config:
         print(json.dumps(config.model_dump(mode="json"), indent=1))

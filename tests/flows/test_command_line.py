@@ -108,6 +108,18 @@ def test_a_run_that_failed_as_a_whole_is_a_test_case_too(config: Path, tmp_path:
     assert case.get("name") == "run"
 
 
+def test_a_configuration_that_cannot_be_used_is_a_test_case_too(
+    config: Path, tmp_path: Path
+) -> None:
+    junit = tmp_path / "junit.xml"
+    arguments = ["--config", str(config), "--weight-threshold", "-1", "--junit", str(junit)]
+    assert main(_no_run, arguments) == 2
+    suite = next(ElementTree.parse(junit).getroot().iter("testsuite"))
+    case = next(suite.iter("testcase"))
+    assert (case.get("name"), suite.get("errors")) == ("run", "1")
+    assert "`weight_threshold` cannot be used" in "".join(case.itertext())
+
+
 def test_a_dry_run_says_what_and_why_and_writes_nothing(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
