@@ -9,7 +9,8 @@
 16 best-documented installed packages: which package is it from? Every model is
 TfidfVectorizer(ngram_range=(1, 2)) + LogisticRegression. Fitted models are kept in `--cache`.
 
-Times of batches and of loading are processor time, which other processes disturb less.
+Times of batches and of loading are processor time, which other processes disturb less; batches in
+one and two threads are wall clock.
 """
 
 from __future__ import annotations
@@ -155,10 +156,11 @@ def resident_kb() -> int:
     return 0
 
 
-def measure_load(path: str, warm: str, text: str, queue: Any) -> None:
+def measure_load(path: str, warm: list[str], text: str, queue: Any) -> None:
     """Milliseconds of processor time to load, and to the first answer, and MB that stay.
 
-    The process is warm: `warm`, a small model of the same kind, brings in libraries and kernels.
+    The process is fresh, so that nothing finds pages that an earlier load left behind; and it is
+    warm: small models of the same kind bring in libraries and kernels.
     """
     import ml
 
@@ -168,7 +170,8 @@ def measure_load(path: str, warm: str, text: str, queue: Any) -> None:
         with Path(name).open("rb") as file:
             return pickle.load(file)
 
-    opened(warm).predict_proba([text, text])
+    for name in warm:
+        opened(name).predict_proba([text, text])
     gc.collect()
     before = resident_kb()
     start = time.process_time()
@@ -180,16 +183,30 @@ def measure_load(path: str, warm: str, text: str, queue: Any) -> None:
     queue.put((loaded * 1e3, answered * 1e3, (resident_kb() - before) / 1024))
 
 
-def loads(path: Path, warm: Path, text: str) -> tuple[float, float, float]:
+def loads(path: Path, warm: list[Path], text: str) -> tuple[float, float, float]:
+    """The medians of several processes."""
     context = multiprocessing.get_context("spawn")
     runs = []
-    for _ in range(3):
+    for _ in range(7):
         queue = context.Queue()
-        process = context.Process(target=measure_load, args=(str(path), str(warm), text, queue))
+        names = list(map(str, warm))
+        process = context.Process(target=measure_load, args=(str(path), names, text, queue))
         process.start()
         runs.append(queue.get(timeout=120))
         process.join()
     return tuple(statistics.median(column) for column in zip(*runs, strict=True))  # type: ignore[return-value]
+
+
+def threads_us(call: Callable[..., Any], texts: list[str]) -> tuple[float, float]:
+    """Microseconds (wall clock, least of many) a document in one thread and in two, in turn."""
+    taken: list[list[float]] = [[], []]
+    for _ in range(15):
+        for n_jobs in (1, 2):
+            start = time.perf_counter()
+            call(texts, n_jobs=n_jobs)
+            taken[n_jobs - 1].append(time.perf_counter() - start)
+    one, two = (min(times) * 1e6 / len(texts) for times in taken)
+    return one, two
 
 
 def random_strings(texts: list[str], count: int) -> list[str]:
@@ -240,12 +257,10 @@ def measure(name: str, data: Path | None, cache: Path, strings: int) -> dict[str
         "odd_labels_equal": bool(np.array_equal(quantized.predict(odd), restored.predict(odd))),
         "largest_difference": float(np.abs(answers[0] - answers[1]).max()),
     }
+    row["one_thread_us"], row["two_threads_us"] = threads_us(quantized.predict_proba, test[:1000])
     del original, quantized, restored
-    warm = cache / "warm.pkl"
-    warm_artifact = cache / "warm.qma"
-    if not warm_artifact.exists():
-        make_warm_model(warm, warm_artifact)
-    for key, path, small in (("sklearn", source, warm), ("qma", artifact, warm_artifact)):
+    for key, path in (("sklearn", source), ("qma", artifact)):
+        small = [warm_model(cache, classes).with_suffix(path.suffix) for classes in (2, 16)]
         figures = loads(path, small, test[0])
         row |= dict(
             zip((f"load_{key}_ms", f"first_{key}_ms", f"resident_{key}_mb"), figures, strict=True)
@@ -253,19 +268,22 @@ def measure(name: str, data: Path | None, cache: Path, strings: int) -> dict[str
     return row
 
 
-def make_warm_model(path: Path, artifact: Path) -> None:
-    """A small model of the same kind: 16 classes, and most weights rounded to zero."""
+def warm_model(cache: Path, classes: int) -> Path:
+    """A small model of the same kind, most of its weights rounded to zero; with its artifact."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     from ml.utils.model_quantization import quantize_model_file
 
-    rng = np.random.default_rng(0)
-    texts = [" ".join(f"w{number}" for number in rng.zipf(1.3, 30) % 3000) for _ in range(400)]
-    pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=1000))
-    path.write_bytes(pickle.dumps(pipeline.fit(texts, np.arange(400) % 16)))
-    quantize_model_file(path, artifact, weight_threshold=1.0)
+    path = cache / f"warm{classes}.pkl"
+    if not path.with_suffix(".qma").exists():
+        rng = np.random.default_rng(0)
+        texts = [" ".join(f"w{number}" for number in rng.zipf(1.3, 30) % 3000) for _ in range(400)]
+        pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=1000))
+        path.write_bytes(pickle.dumps(pipeline.fit(texts, np.arange(400) % classes)))
+        quantize_model_file(path, path.with_suffix(".qma"), weight_threshold=1.0)
+    return path
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -295,8 +313,10 @@ def main() -> None:
             f"{'ratios':>20}  {row['pickle_kb'] / row['int8_kb']:.1f}x the pickle, "
             f"{row['lzma9_kb'] / row['int8_kb']:.1f}x lzma-9, one message "
             f"{row['one_sklearn_us'] / row['one_us']:.1f}x, batch "
-            f"{row['batch_sklearn_us'] / row['batch_us']:.1f}x, load "
-            f"{row['load_sklearn_ms'] / row['load_qma_ms']:.1f}x, resident "
+            f"{row['batch_sklearn_us'] / row['batch_us']:.1f}x, two threads "
+            f"{row['one_thread_us'] / row['two_threads_us']:.1f}x, load "
+            f"{row['load_sklearn_ms'] / row['load_qma_ms']:.1f}x, to the first answer "
+            f"{row['first_sklearn_ms'] / row['first_qma_ms']:.1f}x, resident "
             f"{row['resident_sklearn_mb'] / max(row['resident_qma_mb'], 0.01):.1f}x\n"
         )
         if options.json:
