@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor
 
-from ml.quantization.errors import SemanticError
-from ml.quantization.graph import ArrayNode, Node, PackedNode, SequenceNode
+from ml.quantization.errors import QuantizationError, SemanticError
+from ml.quantization.graph import ArrayNode, ModelGraph, Node, PackedNode, SequenceNode
 from ml.quantization.loading.capture import capture
 from ml.quantization.loading.trust import TrustPolicy
 from ml.quantization.prepare import prepare_graph
@@ -84,3 +87,44 @@ def test_an_estimator_that_is_not_fitted_is_not_worth_a_note(name: str) -> None:
     model = clone(sample(name))
     graph = prepare_graph(capture({"template": model}, TrustPolicy())).graph
     assert not graph.notes
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(seed=st.integers(0, 10_000))
+@pytest.mark.parametrize("name", ["boosting", "histogram", "lightgbm", "xgboost", "catboost"])
+def test_parts_changed_at_random_are_answered_or_refused(name: str, seed: int) -> None:
+    """Kernels follow indices blindly: one out of range that came this far would end the tests."""
+    rng = np.random.default_rng(seed)
+    graph = packed(name)
+    assert isinstance(graph.root, PackedNode)
+    arrays = list(graph.arrays)
+    held = dict(graph.root.parts)
+    part = str(rng.choice([n for n in held if n.startswith(("tree_", "booster_"))]))
+    value = held[part]
+    if isinstance(value, ArrayNode):
+        changed = arrays[value.array].copy()
+        flat = changed.reshape(-1).view(np.uint8)
+        if flat.size:
+            flat[rng.integers(flat.size, size=2)] = rng.integers(256, size=2)
+        arrays.append(changed if rng.random() < 0.7 else changed[:-1])
+        held[part] = ArrayNode(len(arrays) - 1)
+    elif type(value) is int:
+        held[part] = int(rng.integers(-1, 12))
+    root = PackedNode("forest", graph.root.type, tuple(held.items()))
+    try:
+        made = View(root, Context.of(root, arrays)).lower(exact=True)
+        if made is not None:
+            for method in made.methods.values():
+                method(ROWS)
+                method(ROWS[:1])
+    except (QuantizationError, ValueError, LookupError) as error:
+        assert str(error)
+
+
+ROWS = np.random.default_rng(3).normal(size=(70, 40))
+ROWS[5, :7] = np.nan
+
+
+@cache
+def packed(name: str) -> ModelGraph:
+    return prepare_graph(capture(sample(name), TrustPolicy())).graph
