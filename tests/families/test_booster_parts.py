@@ -65,6 +65,7 @@ def test_leaves_of_more_numbers_than_there_is_room_for(name: str) -> None:
         ("histogram", {"tree_outputs": 4}, WHOLE),
         ("lightgbm", {"tree_outputs": 5}, WHOLE),
         ("lightgbm", {"tree_outputs": 0}, WHOLE),
+        ("lightgbm", {"tree_outputs": 1}, "one output for several classes"),
         ("lightgbm", {"booster_iterations": 0}, ITERATIONS),
         ("lightgbm", {"booster_iterations": 5}, ITERATIONS),
         ("lightgbm", {"booster_iterations": True}, ITERATIONS),

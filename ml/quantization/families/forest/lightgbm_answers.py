@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ml.quantization.errors import SemanticError
 from ml.quantization.families.family import Component, Lowered, Method
 from ml.quantization.families.forest.answering import Jobs, PackedForest, threads, used_iterations
 from ml.quantization.families.forest.coded import CodedTrees
@@ -28,6 +29,10 @@ class LightGBMTrees:
         self.objective = objective
         self.outputs = int(component["tree_outputs"])
         self.forest.check_sums(self.outputs)
+        if objective.name == "multiclass" and self.outputs < 2:
+            raise SemanticError(
+                "one output for several classes", where=f"{component.path}/tree_outputs".lstrip("/")
+            )
         self.iterations = used_iterations(self.forest, self.outputs)
         self.averaged = bool(component["booster_averaged"])
         self.classes: Array = component.get("classes_")
