@@ -1,14 +1,19 @@
-"""Where models are done when not on this process's threads: on a cluster, in shards."""
+"""Where models are done when not on this process's threads: on a cluster, in shards.
+
+What Dask and Ray have of their own is in `dask_cluster.py` and `ray_cluster.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.futures import PrefectWrappedFuture
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
@@ -20,57 +25,48 @@ from ml.quantization.jobs import Job
 from ml.quantization.shards import cut_shards, forget_finished
 from tasks.sharding import describe_shard, quantize_shard
 
-if TYPE_CHECKING:
-    from prefect_dask import DaskTaskRunner
-    from prefect_dask.task_runners import PrefectDaskFuture
-
-# Of the machine; the rest is for this process and for the children that load models.
-WORKERS_MEMORY_SHARE = 0.8
 CONNECT_SECONDS = 10.0
 
 
-def dask_workers(config: RunConfig) -> DaskTaskRunner:
-    """The cluster at `scheduler_address`, or one of this machine's processes made for the run.
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Workers in processes of their own.
 
-    Raises
-    ------
-    ConfigError
-        Dask is not installed, or no scheduler answers at the address.
+    Parameters
+    ----------
+    runner : TaskRunner
+        What sends tasks to them; it has been started.
+    is_lost : callable
+        Whether the workers that had the task of a future died, so that nobody is left to say how
+        it ended. The future has been waited for.
     """
-    try:
-        from distributed import Client
-        from distributed.system import MEMORY_LIMIT
-        from prefect_dask import DaskTaskRunner
-    except ImportError as error:
-        raise ConfigError(
-            f"Dask is not installed ({error})",
-            where="task_runner",
-            do="pip install 'model-quantization[dask]', or set task_runner: threads",
-        ) from None
-    if config.scheduler_address is None:
-        return DaskTaskRunner(
-            cluster_kwargs={
-                "n_workers": config.n_workers,
-                "threads_per_worker": 1,
-                "processes": True,
-                "memory_limit": int(WORKERS_MEMORY_SHARE * MEMORY_LIMIT / config.n_workers),
-                "dashboard_address": "127.0.0.1:0",
-            }
-        )
-    try:
-        Client(config.scheduler_address, timeout=CONNECT_SECONDS, set_as_default=False).close()
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"no Dask scheduler answers ({error})",
-            where="scheduler_address",
-            got=config.scheduler_address,
-            do="start it, or leave the address out to use this machine",
-        ) from None
-    return DaskTaskRunner(address=config.scheduler_address)
+
+    runner: TaskRunner[Any]
+    is_lost: Callable[[PrefectWrappedFuture[Any, Any]], bool]
+
+
+def not_installed(name: str, error: ImportError) -> ConfigError:
+    """What a run says that asks for the task runner `name` without having it."""
+    runner = name.lower()
+    return ConfigError(
+        f"{name} is not installed ({error})",
+        where="task_runner",
+        do=f"pip install 'model-quantization[{runner}]', or set task_runner: threads",
+    )
+
+
+def unanswered(what: str, address: str, error: Exception) -> ConfigError:
+    """What a run says that finds nobody at its `scheduler_address`."""
+    return ConfigError(
+        f"no {what} answers ({error})",
+        where="scheduler_address",
+        got=address,
+        do="start it, or leave the address out to use this machine",
+    )
 
 
 def process_shards(
-    jobs: list[dict[str, Any]], runner: TaskRunner[Any], config: RunConfig
+    jobs: list[dict[str, Any]], cluster: Cluster, config: RunConfig
 ) -> Iterator[dict[str, Any]]:
     """The outcome of every job; neither a bad model nor a dead worker stops the rest.
 
@@ -90,10 +86,10 @@ def process_shards(
             n_workers=config.n_workers,
         )
     ]
-    futures = [_submit(shard, runner) for shard in shards]
+    futures = [_submit(shard, cluster) for shard in shards]
     lost: list[dict[str, Any]] = []
     for shard, future in zip(shards, futures, strict=True):
-        ended = _ended(future)
+        ended = _ended(future, cluster)
         if isinstance(ended, BaseException):
             lost += shard
         else:
@@ -103,16 +99,16 @@ def process_shards(
             "Workers died; %d models are done again one at a time: %s", len(lost), _names(lost)
         )
     for job in lost:
-        ended = _ended(_submit([job], runner))
+        ended = _ended(_submit([job], cluster), cluster)
         if isinstance(ended, BaseException):
             yield failed_outcome(Job(**job), ended).to_json()
         else:
             yield from ended
 
 
-def _submit(shard: list[dict[str, Any]], runner: TaskRunner[Any]) -> PrefectDaskFuture[Any]:
+def _submit(shard: list[dict[str, Any]], cluster: Cluster) -> PrefectWrappedFuture[Any, Any]:
     with _shared_server():
-        return runner.submit(quantize_shard, {"shard": describe_shard(shard)})
+        return cluster.runner.submit(quantize_shard, {"shard": describe_shard(shard)})
 
 
 @contextmanager
@@ -124,10 +120,12 @@ def _shared_server() -> Iterator[None]:
         yield
 
 
-def _ended(future: PrefectDaskFuture[Any]) -> list[dict[str, Any]] | BaseException:
+def _ended(
+    future: PrefectWrappedFuture[Any, Any], cluster: Cluster
+) -> list[dict[str, Any]] | BaseException:
     """The outcomes of a shard when it has ended, or why there are none."""
     future.wait()
-    if future.wrapped_future.status != "finished":  # nobody is left to say how the task ended
+    if cluster.is_lost(future):
         _mark_crashed(future)
         return WorkerCrashed(
             "the cluster's workers die while they do this model",
@@ -139,7 +137,7 @@ def _ended(future: PrefectDaskFuture[Any]) -> list[dict[str, Any]] | BaseExcepti
     return error if isinstance(error, BaseException) else RuntimeError(future.state.message)
 
 
-def _mark_crashed(future: PrefectDaskFuture[Any]) -> None:
+def _mark_crashed(future: PrefectWrappedFuture[Any, Any]) -> None:
     """Show the task run as crashed, if the server has heard of it; else it would run for ever."""
     state = Crashed(message="The workers that ran this task died.")
     with suppress(ObjectNotFound, PrefectHTTPStatusError), get_client(sync_client=True) as client:

@@ -16,9 +16,10 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import opaque, quote
 from pydantic import Field
 
-from flows.clusters import dask_workers, process_shards
+from flows.clusters import process_shards
 from flows.conclusion import conclude
 from flows.configuration import configure
+from flows.dask_cluster import dask_cluster
 from flows.form import (
     AS_CONFIGURED,
     DROP,
@@ -37,6 +38,7 @@ from flows.form import (
     asked,
     filled_in,
 )
+from flows.ray_cluster import ray_cluster
 from ml.quantization.config import GateConfig, RunConfig
 from ml.quantization.jobs import claim
 from tasks.discovery import discover
@@ -46,6 +48,7 @@ from tasks.quantization import quantize
 from tasks.report import report
 
 JOBS_PER_WAVE = 16
+CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster}
 
 
 @flow(name="quantize-models")
@@ -90,25 +93,29 @@ def quantize_models(
     )
     config = configure(config_path, **given)
     options = config.to_json()
-    with claim(config), workers(config) as runner:
+    with claim(config):
         plan = discover(quote(options))
-        if config.task_runner == "threads":
-            done = process(plan["jobs"], runner)
-        else:
-            done = process_shards(plan["jobs"], runner, config)
+        done = process(plan["jobs"], config)
         outcomes = list(show_progress(done, total=len(plan["jobs"])))
         summary = report(quote(options), quote(plan), quote(outcomes))
     return conclude(summary, strict=config.strict)
 
 
-def workers(config: RunConfig) -> TaskRunner[Any]:
-    """Where the models are done: on threads, as the heavy work is in child processes, or afar."""
-    if config.task_runner == "dask":
-        return dask_workers(config)
-    return ThreadPoolTaskRunner(max_workers=config.n_workers)
+def process(jobs: list[dict[str, Any]], config: RunConfig) -> Iterator[dict[str, Any]]:
+    """The outcome of every job: on threads, as the heavy work is in child processes, or afar."""
+    if not jobs:
+        return
+    if config.task_runner == "threads":
+        with ThreadPoolTaskRunner(max_workers=config.n_workers) as runner:
+            yield from process_on_threads(jobs, runner)
+    else:
+        with CLUSTERS[config.task_runner](config) as cluster:
+            yield from process_shards(jobs, cluster, config)
 
 
-def process(jobs: list[dict[str, Any]], runner: TaskRunner[Any]) -> Iterator[dict[str, Any]]:
+def process_on_threads(
+    jobs: list[dict[str, Any]], runner: TaskRunner[Any]
+) -> Iterator[dict[str, Any]]:
     """The outcome of every job, in order; one bad model never stops the rest.
 
     Jobs are queued in waves, so that a killed run has finished what it began long ago. What a task

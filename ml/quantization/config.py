@@ -270,17 +270,18 @@ class RunConfig(Checked):
         description="Where directories in object storage (s3://bucket/prefix) are mirrored; the "
         "user's cache when not given. The workers of a cluster must share it.",
     )
-    task_runner: Literal["threads", "dask"] = Field(
+    task_runner: Literal["threads", "dask", "ray"] = Field(
         "threads",
         title="Task runner",
-        description="Where the flow does its models: here, or on a Dask cluster.",
+        description="Where the flow does its models: here, or on a cluster of Dask or Ray.",
     )
     scheduler_address: str | None = Field(
         None,
         min_length=1,
         title="Scheduler address",
-        description="Of a cluster that runs already; without it one is made for the run. Its "
-        "workers must see the directories under the same paths.",
+        description="Of a cluster that runs already (for Ray host:port or ray://host:port); "
+        "without it one is made for the run. Its workers must see the directories under the same "
+        "paths.",
     )
     shard_seconds: Number = Field(
         8.0,

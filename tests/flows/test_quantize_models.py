@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,6 @@ import yaml
 from prefect import State
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.settings import (
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    PREFECT_RESULTS_LOCAL_STORAGE_PATH,
-    temporary_settings,
-)
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.conclusion import WITH_FAILURES, conclude
 from flows.quantize_models import quantize_models
@@ -37,25 +30,11 @@ from tests.model_directory import NAMES, write_attack, write_models
 PROJECT = Path(__file__).parent.parent.parent
 # Prefect's own sockets and database connections are closed by the garbage collector.
 pytestmark = [
+    pytest.mark.usefixtures("server"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    results = tmp_path_factory.mktemp("results")
-    with (
-        prefect_test_harness(server_startup_timeout=180),
-        temporary_settings(
-            {
-                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-                PREFECT_RESULTS_LOCAL_STORAGE_PATH: results,
-            }
-        ),
-    ):
-        yield
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
-"""What the tests of clusters do to workers: as plugins, which a restarted worker has as well."""
+"""What the tests of clusters do to workers."""
 
 from __future__ import annotations
 
 import os
 import signal
 from pathlib import Path
-
-from distributed import Worker, WorkerPlugin
 
 from ml.quantization import shards
 from ml.quantization.jobs import Job
@@ -15,7 +13,7 @@ from ml.quantization.outcome import Outcome
 REAL_RUN_JOB = shards.run_job
 
 
-class Deadly(WorkerPlugin):
+class Deadly:
     """Workers write down each job that they begin, and die at one of them.
 
     Parameters
@@ -33,8 +31,8 @@ class Deadly(WorkerPlugin):
         self.victim = name
         self.deaths = deaths
 
-    def setup(self, worker: Worker) -> None:
-        """Put the hook in place."""
+    def install(self) -> None:
+        """Put the hook in place, in this process."""
         shards.run_job = self._run_job
 
     def _run_job(self, job: Job) -> Outcome:
