@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
-from ml.quantization.errors import SemanticError
-from ml.quantization.families import Lowered, family_named
-from ml.quantization.graph import ArrayNode, PackedNode, SequenceNode, attributes
+from ml.quantization.families import Lowered
 from ml.quantization.predictor import QuantizedModel
 from ml.utils.model_quantization import ModelQuantizer
 from tests.families.checks import check_same_bits, reaction
@@ -250,67 +247,6 @@ def test_an_encoder_takes_in_a_filler_of_as_many_columns() -> None:
     assert encoder.absorb(Lowered(methods={})) is None
 
 
-# Names in a file ----------------------------------------------------------------------------
-
-
-class Held(list[Any]):
-    def add(self, array: Any) -> int:
-        self.append(array)
-        return len(self) - 1
-
-
-def packed_names() -> tuple[PackedNode, Held]:
-    names = np.array([f"name {number:04d}" for number in range(200)], dtype=object)
-    mixed = np.array(["\ud800", "z" * 40, None, NAN], dtype=object)
-    encoder = OrdinalEncoder(categories=[names, mixed, [1, 2]], encoded_missing_value=-1)
-    encoder.fit(np.array([["name 0001", None, 1]], dtype=object))
-    graph = treat(encoder).graph
-    assert isinstance(graph.root, PackedNode)
-    return graph.root, Held(graph.arrays)
-
-
-def test_names_of_all_columns_are_one_list_and_come_back() -> None:
-    node, held = packed_names()
-    parts = dict(node.parts)
-    assert "categories_" not in parts
-    assert held[parts["names.sizes"].array].tolist() == [200, 2, 0]
-    assert held[parts["names.data"].array].size < 600
-    back = attributes(family_named("encoders").unpack(node, held))["categories_"]
-    assert back.items[0].items.items[:2] == ("name 0000", "name 0001")
-    assert back.items[1].items.items[:3] == ("\ud800", "z" * 40, None)
-
-
-def test_few_names_are_left_as_they_are() -> None:
-    assert not isinstance(treat(OneHotEncoder().fit(TABLE[["grade"]])).graph.root, PackedNode)
-
-
-@pytest.mark.parametrize(
-    ("part", "value", "message"),
-    [
-        ("names.prefix", None, "missing or no array"),
-        ("names.prefix", np.zeros(202), "malformed stream"),
-        ("names.prefix", np.zeros(201, np.uint8), "needs a prefix and a length"),
-        ("names.prefix", np.full(202, 200, np.uint8), "shares more bytes"),
-        ("names.length", np.full(202, 1, np.uint8), "own bytes do not add up"),
-        ("names.prefix", np.full(202, 1 << 31, np.uint32), "too long"),
-        ("names.sizes", np.array([200, 2], np.uint8), "every column needs"),
-        ("names.sizes", np.array([200, 1, 0], np.uint8), "names do not add up"),
-        ("names.data", np.full(600, 255, np.uint8), "not UTF-8"),
-        ("names.rest", None, "part is missing"),
-        ("names.rest", SequenceNode("list", (1, 2, 3)), "categories that are no list"),
-    ],
-)
-def test_broken_names_are_refused(part: str, value: Any, message: str) -> None:
-    node, held = packed_names()
-    parts = dict(node.parts)
-    if part == "names.data":
-        value = value[: held[parts[part].array].size]
-    parts[part] = ArrayNode(held.add(value)) if isinstance(value, np.ndarray) else value
-    broken = replace(node, parts=tuple(parts.items()))
-    with pytest.raises(SemanticError, match=message):
-        family_named("encoders").unpack(broken, held)
-
-
 SERVES = """
 import sys
 import pandas as pd
@@ -332,3 +268,35 @@ def test_a_table_is_answered_in_a_process_without_scikit_learn(tmp_path: Path) -
     path = tmp_path / "table.qma"
     path.write_bytes(quantized(model, 8).artifact.data)
     subprocess.run([sys.executable, "-c", SERVES, str(path)], check=True)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (OneHotEncoder(handle_unknown="ignore"),),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False),),
+        (SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=9), StandardScaler()),
+    ],
+)
+def test_an_encoder_alone_before_a_linear_model(steps: tuple[Any, ...]) -> None:
+    names = ["grade", "city"] if len(steps) == 2 else ["rooms", "grade"]
+    rows = TABLE[names].replace({None: "none"})
+    model = make_pipeline(*steps, LogisticRegression()).fit(rows, LABELS)
+    made = quantized(model)
+    assert "predict_proba" in made.fast_methods
+    found = made._lowered.methods["predict_proba"](rows)  # type: ignore[union-attr]
+    check_same_bits("predict_proba", model.predict_proba(rows), found)
+    odd = {
+        "in another order": rows[names[::-1]],
+        "one more": rows.assign(more=1),
+        "one less": rows[names[:1]],
+        "unknown": rows.assign(grade="none of them"),
+        "an array": rows.to_numpy(),
+    }
+    for kind, asked in odd.items():
+        expected = reaction(model, "predict_proba", asked)
+        got = reaction(made, "predict_proba", asked)
+        assert (got.error, got.warned) == (expected.error, expected.warned), kind
+        if expected.answer is not None:
+            check_same_bits(kind, expected.answer, got.answer)

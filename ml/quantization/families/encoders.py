@@ -24,6 +24,7 @@ from ml.quantization.kernels.categories import (
     REFUSED,
     Codes,
     Encoder,
+    Filler,
     Indicators,
     Lookup,
     lookup_of,
@@ -63,15 +64,36 @@ def lower(component: Component, exact: bool) -> Lowered | None:
     encoder = make(component, known) if len(known) == len(held) else None
     if encoder is None:
         return None
-    own = Lowered(methods={}, columns=encoder, names=(component.path,))
+    names = component.get("feature_names_in_")
+    own = _standing(encoder, None, names, component, (component.path,))
 
     def absorb(previous: Lowered) -> Lowered | None:
         if previous.filler is None or len(previous.filler.values) != len(known):
             return None
-        names = (*previous.names, component.path)
-        return replace(own, filler=previous.filler, absorb=None, names=names)
+        paths = (*previous.names, component.path)
+        return _standing(encoder, previous.filler, previous.filler.names, component, paths)
 
     return replace(own, absorb=absorb)
+
+
+def _standing(
+    encoder: Encoder,
+    filler: Filler | None,
+    names: Any,
+    component: Component,
+    paths: tuple[str, ...],
+) -> Lowered:
+    """The encoder and its filler, for columns of a table or, if it knows names, for a whole one."""
+    from ml.quantization.kernels.frame_columns import CategoryColumns, FrameStep
+
+    own = Lowered(methods={}, columns=encoder, filler=filler, names=paths)
+    if names is None:
+        return own
+    columns = tuple(str(name) for name in names)
+    table = FrameStep((CategoryColumns(columns, filler, encoder),), exactly=columns)
+    if component.get("sparse_output") is True:
+        return replace(own, input="table", text=table)
+    return replace(own, input="table", feeds=table.rows)
 
 
 def _categories(component: Component) -> list[Array]:

@@ -29,7 +29,9 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         fill = tuple(values.tolist())
         if not all(type(value) in (str, int, bool) for value in fill):
             return None
-        return Lowered(methods={}, filler=Filler(fill), names=names)
+        held = component.get("feature_names_in_")
+        known = None if held is None else tuple(str(name) for name in held)
+        return Lowered(methods={}, filler=Filler(fill, known), names=names)
     kind = component.get("_fill_dtype")
     is_double = isinstance(kind, ValueNode) and kind.items == ("<f8",)
     if values.dtype.char != "d" or not np.isfinite(values).all() or not is_double:

@@ -20,8 +20,7 @@ def lower(component: Component, exact: bool) -> Lowered | None:
     if not known or not lowered or any(step is None for step in lowered):
         return None
     steps: list[Lowered] = [step for step in lowered if step is not None]
-    while len(steps) > 1 and steps[0].text is not None:
-        # Text becomes a sparse matrix, which only a step that can do without it takes in.
+    while len(steps) > 1 and _needs_the_next(steps[0]):
         fused = steps[1].absorb(steps[0]) if steps[1].absorb else None
         if fused is None:
             return None
@@ -34,6 +33,14 @@ def lower(component: Component, exact: bool) -> Lowered | None:
             return None
         whole = both
     return whole
+
+
+def _needs_the_next(step: Lowered) -> bool:
+    """Whether only a step that takes it in can go on from here.
+
+    Text becomes a sparse matrix, and filled columns of names a matrix of objects: neither is made.
+    """
+    return step.text is not None or (step.filler is not None and step.columns is None)
 
 
 def _after(first: Lowered, then: Lowered) -> Lowered | None:

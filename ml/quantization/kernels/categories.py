@@ -224,9 +224,17 @@ def entries_of(block: Array) -> Entries | None:
 
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """Columns of objects whose NaN become a value each."""
+    """Columns of objects whose NaN become a value each.
+
+    Attributes
+    ----------
+    values : tuple of object
+    names : tuple of str or None
+        The columns of a table that it was fitted on.
+    """
 
     values: tuple[object, ...]
+    names: tuple[str, ...] | None = None
 
     def fill(self, columns: Columns) -> Columns | None:
         """The filled columns; None when one is of another kind."""

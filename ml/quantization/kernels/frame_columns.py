@@ -160,9 +160,17 @@ def _adder_of(
 
 @dataclass(frozen=True, slots=True)
 class FrameStep:
-    """Columns side by side. Implements `text.Step`; its documents are a table."""
+    """Columns side by side. Implements `text.Step`; its documents are a table.
+
+    Attributes
+    ----------
+    parts : tuple
+    exactly : tuple of str or None
+        The only columns that a table may have, in order; None: others may stand between them.
+    """
 
     parts: tuple[TextColumn | NumberColumns | CategoryColumns, ...]
+    exactly: tuple[str, ...] | None = None
 
     @property
     def n_columns(self) -> int:
@@ -174,7 +182,9 @@ class FrameStep:
 
     def rows(self, frame: Any) -> Array | None:
         """All columns as one matrix of floats, stacked as scikit-learn stacks them."""
-        blocks = []
+        blocks: list[Array] = []
+        if not self._fits(frame):
+            return None
         for part in self.parts:
             block = None if isinstance(part, TextColumn) else part.block(frame)
             if block is None:
@@ -196,7 +206,10 @@ class FrameStep:
                 return None
             adders.append(made)
             start += part.n_columns
-        return lambda frame, out: all(add(frame, out) for add in adders), "d"
+        return lambda frame, out: self._fits(frame) and all(add(frame, out) for add in adders), "d"
+
+    def _fits(self, frame: Any) -> bool:
+        return self.exactly is None or tuple(frame.columns) == self.exactly
 
     def weighed(self, weighting: Any) -> None:
         """None: the norm would go over the rows of all columns."""
