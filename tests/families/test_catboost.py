@@ -180,6 +180,13 @@ def test_fewer_bits_are_close_and_restored_alike(name: str, bit_depth: str) -> N
     assert same_bits(getattr(coarse.quantized.restore(), method)(GAPS), mine)
 
 
+def test_empty_leaves_do_not_keep_the_others_from_being_rounded() -> None:
+    rows = np.random.default_rng(0).normal(size=(1500, 6))
+    model = fitted("Regressor", rows, rows[:, 0] + rows[:, 1] * rows[:, 2], iterations=60, depth=6)
+    sizes = {depth: pooled(model, depth).stats["quantized_size_bytes"] for depth in ("exact", "16")}
+    assert sizes["16"] < 0.7 * sizes["exact"]
+
+
 def test_named_columns() -> None:
     frame = pd.DataFrame(ROWS, columns=list("abcdef")).astype({"d": np.int64, "a": np.float32})
     held = pooled(fitted("Classifier", frame, CODES))

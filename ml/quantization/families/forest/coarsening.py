@@ -26,6 +26,7 @@ from ml.quantization.kernels.tree_pack import ceil_float32
 LEVELS = 255  # thresholds of a feature at 8 bits: a row's value then has 256 possible codes
 FRACTION_STEPS = 255
 FEW_ROWS = 256
+_CODE_BYTES = 2  # of a leaf at 16 bits
 THRESHOLD_PARTS = ("tree_thresholds", "tree_table_sizes", "tree_ranks")
 
 
@@ -86,6 +87,9 @@ def _leaves(
     kind = KINDS[packed.type]
     # A table of few different rows is small as it is; ids into a larger one take up to 16 bits.
     tabulated = "tree_leaves" in dict(packed.parts) or len(trees.rows) == 1
+    if kind.container == "booster":
+        # Many leaves of symmetric trees are empty, and all alike; the others are not few.
+        tabulated = tabulated and trees.rows.nbytes <= _CODE_BYTES * len(trees.ids) * layout.width
     if kind.leaf != "value" or len(trees.rows) <= FEW_ROWS or (bits == 16 and tabulated):
         return None, ""
     if layout.fractions:
