@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 TOP_MODELS = 22
 OUTLIERS = 7
+NAME_CHARACTERS = 19  # that fit left of the axes, in the widest fonts as well
 
 
 def draw_sizes(outcomes: Sequence[Outcome], top: int = TOP_MODELS) -> Picture:
@@ -56,7 +57,7 @@ def draw_sizes(outcomes: Sequence[Outcome], top: int = TOP_MODELS) -> Picture:
     shown, rest = known[:top], known[top:]
     rows = [(item.source_size_bytes, served_bytes(item)) for item in shown]
     labels = Labels()
-    names = [labels.text(item.name) for item in shown]
+    names = [labels.text(item.name, NAME_CHARACTERS) for item in shown]
     if rest:
         rows.append((sum(i.source_size_bytes for i in rest), sum(map(served_bytes, rest))))
         names.append(f"{len(rest):,} more, summed")
@@ -132,9 +133,10 @@ def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
         axes.axhline(0, color=MUTED, lw=1)
         if allowed:
             axes.axhline(-allowed, color=BAD, lw=1, ls=(0, (4, 3)))
-            axes.text(
-                0.995, -allowed, f"allowed drop {allowed:g}", color=BAD, fontsize=SMALL,
-                ha="right", va="top", transform=axes.get_yaxis_transform(),
+            axes.annotate(
+                f"allowed drop {allowed:g}", (0.995, -allowed), (0, -4), color=BAD, fontsize=SMALL,
+                ha="right", va="top", xycoords=axes.get_yaxis_transform(),
+                textcoords="offset points",
             )  # fmt: skip
         labels = Labels()
         inside = [mark for mark in marks if low <= mark.y <= high]

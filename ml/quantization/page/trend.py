@@ -26,6 +26,7 @@ from ml.quantization.page.drawing import (
 from ml.quantization.table import human_bytes
 
 LAST_RELEASES = 30
+DAYS_NAMED = 4  # more would run into each other
 _KINDS = (
     ("published", GOOD, {Status.PUBLISHED}),
     ("no gain", QUIET, {Status.NO_GAIN}),
@@ -84,7 +85,7 @@ def draw_trend(history: Sequence[HistoryRow], last: int = LAST_RELEASES) -> Pict
             for bar, night, count in zip(bars, nights, counts, strict=True):
                 bar.set_gid(labels.hover(f"release {night.release}: {count:,} {word}"))
             bottom = [low + count for low, count in zip(bottom, counts, strict=True)]
-        step = max(1, -(-len(nights) // 6))
+        step = -(-len(nights) // DAYS_NAMED)
         ticks = list(places)[::-1][::step][::-1]
         lower.set_xticks(ticks, [labels.text(_day(nights[i]), 12) for i in ticks])
         name_axes(lower, x="release and day")
