@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any
 
@@ -95,8 +96,10 @@ def sparse_file() -> bytes:
 
 
 @cache
-def support_file() -> bytes:
+def support_file(*, probability: bool = False) -> bytes:
     """A support vector machine of three classes."""
     from sklearn.svm import SVC
 
-    return file_of(SVC().fit(rows(), np.arange(60) % 3))
+    with warnings.catch_warnings():  # `probability` is deprecated, and saved models have it
+        warnings.simplefilter("ignore", FutureWarning)
+        return file_of(SVC(probability=probability).fit(rows(), np.arange(60) % 3))

@@ -264,3 +264,97 @@ def test_41_rows_as_lists() -> None:
     forged = Forged.of(data)
     change(forged.manifest["graph"])
     refuses_to_make(forged.data())
+
+
+@pytest.mark.bad_input(41)
+@pytest.mark.parametrize("dtype", ["<i4", "<i8", "<u4"])
+def test_41_row_pointers_whose_steps_wrap_around(dtype: str) -> None:
+    data = models.sparse_file()
+    _, pointers = array_at(data, "matrix/indptr")
+    wild = pointers.astype(dtype)
+    info = np.iinfo(wild.dtype)
+    wild[5], wild[6:] = info.max, info.min
+    refuses_to_make(with_array(data, "matrix/indptr", wild))
+    wild[6:] = pointers[6:]
+    refuses_to_make(with_array(data, "matrix/indptr", wild))
+
+
+@pytest.mark.bad_input(42)
+@pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
+def test_42_bounds_of_a_search_tree_that_are_too_few(algorithm: str) -> None:
+    data = models.neighbors_file(algorithm)
+    _, bounds = array_at(data, "_tree/state/3")
+    for wrong in (bounds[:0], bounds[:1] if algorithm == "kd_tree" else bounds[[0, 0]],
+                  bounds[:, :, :1], bounds[0]):  # fmt: skip
+        refuses_to_make(with_array(data, "_tree/state/3", wrong))
+
+
+@pytest.mark.parametrize("path", ["_probA", "_probB"])
+def test_probabilities_of_support_vectors_that_are_too_few(path: str) -> None:
+    data = models.support_file(probability=True)
+    _, values = array_at(data, path)
+    assert values.shape == (3,)
+    refuses_to_make(with_array(data, path, values[:1]))
+
+
+def test_a_support_vector_machine_of_another_kind() -> None:
+    def change(manifest: Manifest) -> None:
+        keys, values = manifest["graph"][3][1:]
+        keys.append("_impl")
+        values.append("c_svc")
+
+    refuses_to_make(edited(models.support_file(), change))
+
+
+def test_centers_of_another_width_and_threads_that_cannot_be() -> None:
+    from sklearn.cluster import KMeans
+
+    data = models.file_of(KMeans(3, random_state=0, n_init=1).fit(models.rows()))
+    made(data)
+    _, centers = array_at(data, "cluster_centers_")
+    refuses_to_make(with_array(data, "cluster_centers_", centers[:, :4]))
+    for threads in (0, -1, 1 << 30, True, 2.0):
+
+        def change(manifest: Manifest, threads: Any = threads) -> None:
+            keys, values = manifest["graph"][3][1:]
+            values[keys.index("_n_threads")] = threads
+
+        refuses_to_make(edited(data, change))
+
+
+@pytest.mark.parametrize("column", [-1, 6, 1 << 40])
+def test_a_column_of_a_term_that_is_not_there(column: int) -> None:
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    model = CountVectorizer().fit(["the cat sat", "a dog sat on the mat"])
+    assert len(model.vocabulary_) == 6
+    model.vocabulary_["cat"] = column
+    refuses_to_make(models.file_of(model))
+    other = DictVectorizer().fit([{"city": "Rome", "rooms": 2}])
+    other.vocabulary_["rooms"] = column
+    refuses_to_make(models.file_of(other))
+
+
+def test_bins_for_fewer_columns_than_the_trees_look_at() -> None:
+    data = models.histogram_file()
+    _, kinds = array_at(data, "_bin_mapper/is_categorical_")
+    refuses_to_make(with_array(data, "_bin_mapper/is_categorical_", kinds[:2]))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_boosting_that_starts_from_fewer_or_more_columns_than_it_adds_to(classes: int) -> None:
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    # Native code adds each stage to its own column of what the first estimator answers.
+    model = GradientBoostingClassifier(n_estimators=2, max_depth=2)
+    data = models.file_of(model.fit(models.rows(), np.arange(60) % 3))
+    made(data).predict(models.rows())
+    refuses_to_make(with_array(data, "init_/class_prior_", np.full(classes, 1 / classes)))
+
+
+@pytest.mark.parametrize("columns", [0, -1, 1 << 31, True])
+def test_hashing_into_columns_that_cannot_be(columns: Any) -> None:
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    refuses_to_make(models.file_of(HashingVectorizer(n_features=columns)))

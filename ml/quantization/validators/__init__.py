@@ -1,9 +1,9 @@
 """State that native code trusts blindly, checked before an object is made of it.
 
-scikit-learn's trees, k-d trees and support vector machines, and scipy's sparse matrices, follow
-the indices and sizes in their state without looking: a wrong one crashes or hangs the process. An
-estimator checks rows against its own `n_features_in_` and hands them to its trees unseen, so
-those are held against it as well.
+scikit-learn's trees, k-d trees, clusters and support vector machines, and scipy's sparse matrices,
+follow the indices and sizes in their state without looking: a wrong one crashes or hangs the
+process. An estimator checks rows against its own `n_features_in_` and hands them to its trees
+unseen, so those are held against it as well.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ml.quantization.validators.clusters import check_centers
 from ml.quantization.validators.machines import check_spline, check_support
 from ml.quantization.validators.matrices import (
     check_blocks,
@@ -19,7 +20,11 @@ from ml.quantization.validators.matrices import (
     check_csr,
     check_lists,
 )
-from ml.quantization.validators.search_trees import check_metric, check_search_tree
+from ml.quantization.validators.search_trees import (
+    check_ball_tree,
+    check_box_tree,
+    check_metric,
+)
 from ml.quantization.validators.trees import (
     check_boosting,
     check_forest,
@@ -29,6 +34,7 @@ from ml.quantization.validators.trees import (
     check_tree,
     check_tree_owner,
 )
+from ml.quantization.validators.vocabularies import check_hashing, check_vocabulary
 from ml.quantization.values import fitting
 
 __all__ = ["check_state"]
@@ -67,13 +73,13 @@ _VALIDATORS: dict[str, _Validator] = {
     **_named(check_predictor, _RESTORED, "RestoredPredictor"),
     **_named(check_csr, "scipy.sparse._csr:", "csr_matrix", "csr_array"),
     **_named(check_csc, "scipy.sparse._csc:", "csc_matrix", "csc_array"),
-    **_named(check_search_tree, "sklearn.neighbors._kd_tree:", "KDTree", "KDTree64", "KDTree32"),
+    **_named(check_box_tree, "sklearn.neighbors._kd_tree:", "KDTree", "KDTree64", "KDTree32"),
     **_named(check_blocks, "scipy.sparse._bsr:", "bsr_matrix", "bsr_array"),
     **_named(check_coordinates, "scipy.sparse._coo:", "coo_matrix", "coo_array"),
     **_named(check_lists, "scipy.sparse._lil:", "lil_matrix", "lil_array"),
     **_named(check_spline, "scipy.interpolate._bsplines:", "BSpline"),
     **_named(
-        check_search_tree, "sklearn.neighbors._ball_tree:", "BallTree", "BallTree64", "BallTree32"
+        check_ball_tree, "sklearn.neighbors._ball_tree:", "BallTree", "BallTree64", "BallTree32"
     ),
     **_named(
         check_tree_owner,
@@ -105,5 +111,13 @@ _VALIDATORS: dict[str, _Validator] = {
         "HistGradientBoostingClassifier",
         "HistGradientBoostingRegressor",
     ),
+    **_named(check_centers, "sklearn.cluster._kmeans:", "KMeans", "MiniBatchKMeans"),
+    **_named(check_centers, "sklearn.cluster._bisect_k_means:", "BisectingKMeans"),
+    **_named(
+        check_vocabulary, "sklearn.feature_extraction.text:", "CountVectorizer", "TfidfVectorizer"
+    ),
+    **_named(check_hashing, "sklearn.feature_extraction.text:", "HashingVectorizer"),
+    **_named(check_hashing, "sklearn.feature_extraction._hash:", "FeatureHasher"),
+    **_named(check_vocabulary, "sklearn.feature_extraction._dict_vectorizer:", "DictVectorizer"),
     **_named(check_support, "sklearn.svm._classes:", "SVC", "NuSVC", "SVR", "NuSVR", "OneClassSVM"),
 }

@@ -13,13 +13,21 @@ def check_support(args: list[Any], state: Any, path: str) -> None:
     """Refuse support vectors, coefficients and intercepts that do not fit each other."""
     if "support_" not in state:
         return
+    if "_impl" in state:
+        refuse(path, "a kind of machine of its own", repr(state["_impl"])[:80])
     counts, rows = state["_n_support"], len(state["support_"])
     classes = len(counts)
     shape = (classes - 1, rows)
     if classes < 2 or state["_dual_coef_"].shape != shape:
         refuse(path, "coefficients do not fit the support vectors", str(shape))
-    if state["_intercept_"].shape != (classes * (classes - 1) // 2,):
+    pairs = classes * (classes - 1) // 2
+    if state["_intercept_"].shape != (pairs,):
         refuse(path, "intercepts do not fit the classes", str(classes))
+    if any(state[name].shape not in ((0,), (pairs,)) for name in ("_probA", "_probB")):
+        refuse(path, "probabilities do not fit the classes", str(classes))
+    coefficients = state["_dual_coef_"]
+    if not isinstance(coefficients, np.ndarray) and len(coefficients.data) != shape[0] * rows:
+        refuse(path, "coefficients left out", str(len(coefficients.data)))
     fitted = state["shape_fit_"]
     if rows and not (state["support_"].min() >= 0 and state["support_"].max() < fitted[0]):
         refuse(path, "a support vector is out of range", f"{fitted[0]} rows")

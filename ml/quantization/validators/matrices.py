@@ -15,7 +15,8 @@ def _check_compressed(args: list[Any], state: Any, path: str, *, rows: bool) -> 
         shape = (1, shape[0])
     major, minor = (shape[0], shape[1]) if rows else (shape[1], shape[0])
     pointers, indices, data = state["indptr"], state["indices"], state["data"]
-    if len(pointers) != major + 1 or pointers[0] != 0 or np.any(np.diff(pointers) < 0):
+    # Compared, and not subtracted: a difference of integers wraps around.
+    if len(pointers) != major + 1 or pointers[0] != 0 or np.any(pointers[1:] < pointers[:-1]):
         refuse(path, "row pointers do not rise from 0", str(shape))
     if int(pointers[-1]) > len(indices) or len(indices) != len(data):
         refuse(path, "row pointers do not fit the indices", f"{pointers[-1]}, {len(indices)}")

@@ -9,8 +9,17 @@ import numpy as np
 from ml.quantization.validators.refusal import refuse
 
 
-def check_search_tree(args: list[Any], state: Any, path: str) -> None:
-    """Refuse a k-d or ball tree whose nodes leave its rows, or that has no metric."""
+def check_box_tree(args: list[Any], state: Any, path: str) -> None:
+    """Refuse a k-d tree whose nodes leave its rows, or that has no metric."""
+    _check_search_tree(state, path, sides=2)  # of each box: its lower and its upper corner
+
+
+def check_ball_tree(args: list[Any], state: Any, path: str) -> None:
+    """Refuse a ball tree whose nodes leave its rows, or that has no metric."""
+    _check_search_tree(state, path, sides=1)  # of each ball: its centre
+
+
+def _check_search_tree(state: Any, path: str, *, sides: int) -> None:
     data, indices, nodes, bounds = state[0], state[1], state[2], state[3]
     metric, weights = state[11], state[12]
     count = len(data)
@@ -24,15 +33,7 @@ def check_search_tree(args: list[Any], state: Any, path: str) -> None:
     starts, ends = nodes["idx_start"], nodes["idx_end"]
     if np.any(starts < 0) or np.any(ends > count) or np.any(starts > ends):
         refuse(path, "a search tree node is out of range", f"{count} rows")
-    if (
-        bounds.ndim != 3
-        or bounds.shape[1] != len(nodes)
-        or bounds.shape[2]
-        not in (
-            1,
-            data.shape[1],
-        )
-    ):
+    if bounds.shape != (sides, len(nodes), data.shape[1]):
         refuse(path, "the bounds of a search tree do not fit its nodes", str(bounds.shape))
     leaf_size, n_levels, n_nodes = int(state[4]), int(state[5]), int(state[6])
     if leaf_size < 1 or n_nodes != len(nodes) or n_nodes != (1 << n_levels) - 1:

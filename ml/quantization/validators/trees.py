@@ -90,6 +90,26 @@ def check_boosting(args: list[Any], state: Any, path: str) -> None:
         stages.ndim != 2 or stages.shape[1] != state["n_trees_per_iteration_"]
     ):
         refuse(path, "stages of another width than a prediction", str(stages.shape))
+    start = state.get("init_")
+    if stages is not None and start is not None and not isinstance(start, str):
+        width = _start_width(start, state)
+        if width != stages.shape[1]:
+            refuse(path, "stages of another width than what they start from", str(width))
+
+
+def _start_width(start: Any, state: Any) -> int:
+    """Columns of what the estimator that boosting starts from gives; the stages write into them.
+
+    It is asked a row, as it may be any estimator.
+    """
+    row = np.zeros((1, state["n_features_in_"]), dtype=np.float32)
+    if "classes_" not in state:
+        answer = np.asarray(start.predict(row))
+    elif not state["_loss"].is_multiclass:
+        return 1  # the second column alone is taken
+    else:
+        answer = np.asarray(start.predict_proba(row))
+    return 1 if answer.ndim == 1 else int(answer.shape[1])
 
 
 def check_isolation(args: list[Any], state: Any, path: str) -> None:
@@ -114,6 +134,9 @@ def check_histogram(args: list[Any], state: Any, path: str) -> None:
     n_features = state["n_features_in_"]
     if state["_n_features"] > n_features:
         refuse(path, "trees for more columns than the model has", str(state["_n_features"]))
+    mapper = state.get("_bin_mapper")
+    if mapper is not None and len(mapper.is_categorical_) != state["_n_features"]:
+        refuse(path, "bins for another number of columns", str(len(mapper.is_categorical_)))
     for predictors in iterations:
         if len(predictors) != state["n_trees_per_iteration_"]:
             refuse(path, "an iteration of another width than a prediction", str(len(predictors)))

@@ -1,0 +1,213 @@
+"""State of fitted estimators, changed as somebody would who wants native code to follow it.
+
+The changed graph goes through the checks that an artifact's goes through, and what is made of it is
+asked; in a process of its own, as nothing is promised of the interpreter when a check is missing.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import resource
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ml.quantization.graph import Array, ModelGraph
+from ml.quantization.graph_json import node_from_json, node_to_json
+from ml.quantization.limits import Limits
+from ml.quantization.loading.capture import capture
+from ml.quantization.loading.trust import TrustPolicy
+from ml.quantization.restore import restore
+
+TRUST = TrustPolicy()
+LIMITS = Limits()
+SECONDS = 2
+MEMORY_BYTES = 8 << 30  # of addresses; what merely asks for more gets its MemoryError
+PLACES = 3  # elements of an array that are changed
+_ASKED = ("predict", "predict_proba", "decision_function", "transform", "score_samples", "apply",
+          "kneighbors", "inverse_transform")  # fmt: skip
+_WILD = (-1, -5, 1 << 30, -(1 << 31), (1 << 62))
+
+Mutation = tuple[str, Callable[[], ModelGraph]]
+
+
+def mutations(model: Any) -> Iterator[Mutation]:
+    """What is changed, and a function that gives the changed graph."""
+    graph = capture(model, TRUST)
+    for index, array in enumerate(graph.arrays):
+        for what, change in _of_array(array):
+            yield (
+                f"array {index} {array.dtype.str[:20]} {array.shape}: {what}",
+                _changed(graph, index, change),
+            )
+    record = node_to_json(graph.root)
+    for way in _whole_numbers(record):
+        for value in (*_WILD, 0, 7):
+            yield f"number at {way[-6:]}: {value}", _with_number(graph, record, way, value)
+
+
+def _changed(graph: ModelGraph, index: int, change: Callable[[Array], Array]) -> Any:
+    def make() -> ModelGraph:
+        made = change(graph.arrays[index].copy())
+        return replace(graph, arrays=(*graph.arrays[:index], made, *graph.arrays[index + 1 :]))
+
+    return make
+
+
+def _with_number(graph: ModelGraph, record: Any, way: tuple[int, ...], value: int) -> Any:
+    def make() -> ModelGraph:
+        changed = copy.deepcopy(record)
+        node = changed
+        for step in way[:-1]:
+            node = node[step]
+        node[way[-1]] = value
+        root = node_from_json(changed, n_arrays=len(graph.arrays), limits=LIMITS)
+        return replace(graph, root=root)
+
+    return make
+
+
+def _of_array(array: Array) -> Iterator[tuple[str, Callable[[Array], Array]]]:
+    for axis in range(array.ndim):
+        if array.shape[axis] > 1:
+            yield f"one of axis {axis}", lambda a, axis=axis: a.take([0], axis=axis)
+            yield f"cut on axis {axis}", lambda a, axis=axis: np.delete(a, -1, axis=axis)
+            yield f"twice on axis {axis}", lambda a, axis=axis: np.concatenate([a, a], axis=axis)
+    yield "nothing left", lambda a: a.reshape(-1)[:0]
+    if array.dtype.kind in "iu" and array.itemsize in (4, 8):
+        other = {4: "<i8", 8: "<i4"}[array.itemsize]
+        yield f"as {other}", lambda a: a.astype(other)
+        yield "as unsigned", lambda a: a.astype(f"<u{a.itemsize}")
+        # Steps that wrap around: rises without end for whoever subtracts.
+        yield "wrapping", _wrapping
+    if not array.size:
+        return
+    places = sorted({0, array.size // 2, array.size - 1})[:PLACES]
+    fields = array.dtype.names or (None,)
+    for field in fields:
+        kind = (array.dtype[field] if field else array.dtype).kind
+        for place in places:
+            for value in _values(kind):
+                yield (
+                    f"{field or 'element'} {place} = {value}",
+                    (lambda a, field=field, place=place, value=value: _set(a, field, place, value)),
+                )
+
+
+def _values(kind: str) -> tuple[Any, ...]:
+    if kind in "iu":
+        return _WILD
+    return (np.nan, np.inf, -1e300) if kind == "f" else ()
+
+
+def _set(array: Array, field: str | None, place: int, value: Any) -> Array:
+    flat = array.reshape(-1)
+    part = flat[field] if field else flat
+    if part.dtype.kind in "iu":
+        info = np.iinfo(part.dtype)
+        value = min(max(value, int(info.min)), int(info.max))
+    part[(place, *([0] * (part.ndim - 1)))] = value
+    return flat.reshape(array.shape)
+
+
+def _wrapping(array: Array) -> Array:
+    info = np.iinfo(array.dtype)
+    flat = array.reshape(-1)
+    flat[flat.size // 2 :] = info.min
+    if flat.size > 2:
+        flat[flat.size // 2 - 1] = info.max
+    return flat.reshape(array.shape)
+
+
+def _whole_numbers(node: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+    """Where whole numbers stand that are values of the model's state, not parts of the grammar."""
+    if not isinstance(node, list):
+        return
+    if node and node[0] in ("a", "r", "str", "num", "by", "oa", "rec", "s", "v"):
+        return
+    start = 2 if node and node[0] == "#" else 1
+    for step, item in enumerate(node):
+        if type(item) is int and step >= start:
+            yield (*way, step)
+        else:
+            yield from _whole_numbers(item, (*way, step))
+
+
+def ask(graph: ModelGraph, rows: Any) -> None:
+    """Make the estimator and ask it all that it answers; it may refuse in any way but one."""
+    try:
+        made = restore(graph.root, graph.arrays, TRUST, residue=graph.residue)
+    except Exception:  # noqa: BLE001  whatever is raised is no crash
+        return
+    for name in _ASKED:
+        try:
+            answer = getattr(made, name)(rows)
+            if issparse(answer):  # the next step of a pipeline multiplies it
+                answer @ np.ones(answer.shape[1])
+        except Exception:  # noqa: BLE001
+            continue
+
+
+def crashes(model: Any, rows: Any) -> list[str]:
+    """Every mutation that ended the process that asked it.
+
+    One that takes longer than `SECONDS` is passed over: a number of columns or neighbors that is
+    merely huge is a model that asks for much, as its user may have meant it to.
+    """
+    found: list[str] = []
+    names = [name for name, _ in mutations(model)]
+    start = 0
+    while start < len(names):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            _work(model, rows, start, writer)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as stream:
+            done = stream.read()
+        _, status = os.waitpid(child, 0)
+        if status == 0:
+            break
+        at = start + len(done) - 1  # a byte is written before each
+        start = at + 1
+        if not os.WIFSIGNALED(status):
+            found.append(f"{names[at]}: exit {status >> 8}")
+        elif os.WTERMSIG(status) != signal.SIGALRM:
+            found.append(f"{names[at]}: {signal.Signals(os.WTERMSIG(status)).name}")
+    return found
+
+
+def _work(model: Any, rows: Any, start: int, writer: int) -> None:
+    code = 1
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    try:
+        warnings.simplefilter("ignore")
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+        ):
+            for number, (_, make) in enumerate(mutations(model)):
+                if number < start:
+                    continue
+                os.write(writer, b".")
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(SECONDS)
+                try:
+                    graph = make()
+                except Exception:  # noqa: BLE001  not every value fits every place
+                    continue
+                ask(graph, rows)
+                signal.alarm(0)
+        code = 0
+    finally:
+        os._exit(code)
