@@ -74,7 +74,7 @@ def test_it_names_every_part_of_packed_components(bit_depth: str) -> None:
     files += [models.tree_file(packed=True), models.histogram_file(packed=True)]
     files += [path.read_bytes() for path in sorted(DIRECTORY.glob("*.qma"))]
     found = {name for data in files for name in part_names(Forged.of(data).manifest["graph"])}
-    own = {name for name in found if name.startswith(("tree_", "terms.", "idf."))}
+    own = {name for name in found if name.startswith(("tree_", "terms.", "idf.", "names."))}
     assert len(own) > 12
     assert own <= WORDS
     assert {*LEAF_PARTS, *(f"terms.{name}" for name in STREAMS)} <= WORDS
