@@ -219,10 +219,13 @@ def test_terms_that_are_no_paths_and_columns_that_are_no_permutation():
     treated = treat(model, trusted=(f"{spaced.__module__}:spaced",))
     assert treated.restored.vocabulary_ == model.vocabulary_
     odd = CountVectorizer().fit(CORPUS)
-    odd.vocabulary_ = {term: 3 * column for term, column in odd.vocabulary_.items()}
+    odd.vocabulary_ = {term: column // 2 for term, column in odd.vocabulary_.items()}
     treated = treat(odd)
     assert treated.restored.vocabulary_ == odd.vocabulary_
     assert treated.lowered is None
+    odd.vocabulary_ = {term: 3 * column for term, column in odd.vocabulary_.items()}
+    with pytest.raises(SemanticError, match="a column of a term is out of range"):
+        treat(odd)
 
 
 def test_the_names_of_a_dict_vectorizer():
