@@ -152,7 +152,7 @@ def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
         worst = _worst(plain)
         best = sorted(plain, key=lambda m: (-m.x, m.outcome.name))[:3]
         named = [*far, *((mark, "") for mark in _distinct([*worst, *best]))]
-        label_marks(axes, named[:OUTLIERS], labels, [*inside, *outside])
+        label_marks(axes, named[:OUTLIERS], labels, [*outside, *inside])
         lost = sum(mark.y < 0 for mark in marks)
         alt = f"{len(marks)} models: {lost} lost score, {len(outside)} off the scale."
         svg = to_svg(figure, "changes", alt, labels)
