@@ -358,3 +358,15 @@ def test_hashing_into_columns_that_cannot_be(columns: Any) -> None:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     refuses_to_make(models.file_of(HashingVectorizer(n_features=columns)))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_neighbors_without_the_rows_to_search_in(metric: str) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    model = KNeighborsClassifier(3, algorithm="brute", metric=metric)
+    data = models.file_of(model.fit(models.rows(), models.rows()[:, 0] > 0))
+    made(data).predict(models.rows())
+    _, rows = array_at(data, "_fit_X")
+    for wrong in (rows[:0], rows.reshape(-1)[:0], rows[:, :2], rows[:-1]):
+        refuses_to_make(with_array(data, "_fit_X", wrong))

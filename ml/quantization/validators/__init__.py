@@ -24,6 +24,7 @@ from ml.quantization.validators.search_trees import (
     check_ball_tree,
     check_box_tree,
     check_metric,
+    check_neighbors,
 )
 from ml.quantization.validators.trees import (
     check_boosting,
@@ -74,6 +75,26 @@ _VALIDATORS: dict[str, _Validator] = {
     **_named(check_csr, "scipy.sparse._csr:", "csr_matrix", "csr_array"),
     **_named(check_csc, "scipy.sparse._csc:", "csc_matrix", "csc_array"),
     **_named(check_box_tree, "sklearn.neighbors._kd_tree:", "KDTree", "KDTree64", "KDTree32"),
+    **_named(
+        check_neighbors,
+        "sklearn.neighbors._classification:",
+        "KNeighborsClassifier",
+        "RadiusNeighborsClassifier",
+    ),
+    **_named(
+        check_neighbors,
+        "sklearn.neighbors._regression:",
+        "KNeighborsRegressor",
+        "RadiusNeighborsRegressor",
+    ),
+    **_named(
+        check_neighbors,
+        "sklearn.neighbors._graph:",
+        "KNeighborsTransformer",
+        "RadiusNeighborsTransformer",
+    ),
+    **_named(check_neighbors, "sklearn.neighbors._unsupervised:", "NearestNeighbors"),
+    **_named(check_neighbors, "sklearn.neighbors._lof:", "LocalOutlierFactor"),
     **_named(check_blocks, "scipy.sparse._bsr:", "bsr_matrix", "bsr_array"),
     **_named(check_coordinates, "scipy.sparse._coo:", "coo_matrix", "coo_array"),
     **_named(check_lists, "scipy.sparse._lil:", "lil_matrix", "lil_array"),

@@ -1,4 +1,4 @@
-"""Search trees of neighbors, and their metrics."""
+"""Neighbors: the rows that are searched, search trees over them, and their metrics."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ def _check_search_tree(state: Any, path: str, *, sides: int) -> None:
     inner = ~nodes["is_leaf"].astype(bool)
     if inner[n_nodes // 2 :].any():
         refuse(path, "a search tree node points outside the tree", "")
+
+
+def check_neighbors(args: list[Any], state: Any, path: str) -> None:
+    """Refuse rows to search in that are none, or of another shape than the estimator says."""
+    rows = state.get("_fit_X")
+    if rows is None:
+        return
+    count, width = state["n_samples_fit_"], state.get("n_features_in_", rows.shape[-1])
+    if count < 1 or rows.shape != (count, width):
+        refuse(path, "rows of another shape than was fitted", str(rows.shape))
 
 
 def _check_metric_width(metric: Any, width: int, path: str) -> None:
