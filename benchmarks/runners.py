@@ -1,9 +1,10 @@
-"""Task runners: the flow on a local Dask cluster against the flow on threads, as many workers.
+"""Task runners: the flow on a local cluster against the flow on threads, as many workers.
 
-    python benchmarks/runners.py --models 40 --seconds 1
+    python -m benchmarks.runners --models 40 --seconds 1 [--cluster ray]
 
 Each model sleeps for some seconds before it is really quantized and evaluated, so that two busy
-cores do not decide the figure. Prefect's start is part of neither side; the cluster's is of Dask's.
+cores do not decide the figure. Prefect's start is part of neither side; that of the cluster is part
+of its own.
 """
 
 from __future__ import annotations
@@ -14,28 +15,29 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 PROJECT = Path(__file__).resolve().parent.parent
-RESULTS = PROJECT / "benchmarks" / "results" / "runners.json"
+RESULTS = PROJECT / "benchmarks" / "results"
 LARGEST_RATIO = 1.15
 SLOW = "benchmarks.slow_models"
 
 
-def measure(root: Path, count: int, workers: int) -> dict[str, float]:
-    """Seconds of the flow on each task runner, after one idle run."""
+def measure(root: Path, count: int, workers: int, cluster: str) -> dict[str, float]:
+    """Seconds of the flow on threads and on the cluster, after one idle run."""
     os.environ["PREFECT_HOME"] = str(root / "prefect")
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"
     os.environ["MLQ_LATENCY_SECONDS"] = "0"
-    import importlib
-
-    import dask
-
     from benchmarks.flow_overhead import write_models
     from flows.quantize_models import quantize_models
     from ml.quantization.publish import known_outcomes
 
-    importlib.import_module(SLOW)
+    import_module(SLOW)
     models, held_out = write_models(root / "many", count)
     few, few_held_out = write_models(root / "few", 1)
     empty = root / "empty.yaml"
@@ -57,9 +59,9 @@ def measure(root: Path, count: int, workers: int) -> dict[str, float]:
 
     flow(few, few_held_out, root / "warm")
     figures = {}
-    for runner in ("threads", "dask"):
+    for runner in ("threads", cluster):
         os.environ["MLQ_TASK_RUNNER"] = runner
-        with dask.config.set({"distributed.worker.preload": [SLOW]}):
+        with slow_workers(runner):
             figures[runner] = flow(models, held_out, root / runner)
         # Free of what else the machine did: how much of the time was no model's.
         done = known_outcomes(root / runner)
@@ -69,30 +71,60 @@ def measure(root: Path, count: int, workers: int) -> dict[str, float]:
     return figures
 
 
+@contextmanager
+def slow_workers(runner: str) -> Iterator[None]:
+    """Workers of a cluster that is made meanwhile do slow models."""
+    if runner == "dask":
+        import dask
+
+        with dask.config.set({"distributed.worker.preload": [SLOW]}):
+            yield
+    elif runner == "ray":
+        from prefect_ray import RayTaskRunner
+
+        hook = {
+            "worker_process_setup_hook": lambda: import_module(SLOW),
+            "env_vars": {"PYTHONPATH": str(PROJECT)},
+        }
+        plain = RayTaskRunner.__init__
+
+        def slow(self: RayTaskRunner, address: str | None, init_kwargs: dict[str, Any]) -> None:
+            plain(self, address, init_kwargs | {"runtime_env": hook})
+
+        with patch.object(RayTaskRunner, "__init__", slow):
+            yield
+    else:
+        yield
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--cluster", choices=("dask", "ray"), default="dask")
+    parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
+    cluster = arguments.cluster
     os.environ["SLOW_MODEL_SECONDS"] = str(arguments.seconds)
     with tempfile.TemporaryDirectory() as directory:
-        figures = measure(Path(directory), arguments.models, arguments.workers)
-    ratio = figures["dask"] / figures["threads"]
+        figures = measure(Path(directory), arguments.models, arguments.workers, cluster)
+    ratio = figures[cluster] / figures["threads"]
     print(f"{arguments.models} models of {arguments.seconds:g} s, {arguments.workers} workers")
     for name, seconds in figures.items():
         print(f"{name:<32}{seconds:>8.1f} s")
-    print(f"{f'dask / threads (at most {LARGEST_RATIO})':<32}{ratio:>8.2f}")
+    print(f"{f'{cluster} / threads (at most {LARGEST_RATIO})':<32}{ratio:>8.2f}")
     record = {
         "models": arguments.models,
         "seconds_of_a_model": arguments.seconds,
         "workers": arguments.workers,
         "seconds": {name: round(value, 2) for name, value in figures.items()},
-        "dask_to_threads": round(ratio, 3),
+        f"{cluster}_to_threads": round(ratio, 3),
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    name = "runners.json" if cluster == "dask" else f"runners_{cluster}.json"
+    output = arguments.output or RESULTS / name
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
