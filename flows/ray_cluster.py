@@ -61,6 +61,9 @@ def ray_cluster(config: RunConfig) -> Iterator[Cluster]:
         except ImportError as error:
             raise not_installed("Ray", error) from None
 
+        if address is None:
+            stack.callback(ray.shutdown)  # also of one that came up only in part
+
         def is_lost(future: PrefectWrappedFuture[Any, Any]) -> bool:
             """Whether Ray gave the task up: its workers died, and it was tried often enough."""
             error = future.state.result(raise_on_failure=False)
