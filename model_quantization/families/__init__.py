@@ -13,7 +13,8 @@ import pkgutil
 from functools import cache
 
 from model_quantization.errors import FormatError
-from model_quantization.families.family import Component, Example, Family, LeftAsIs, Lowered
+from model_quantization.families.family import Component, Example, Family, LeftAsIs
+from model_quantization.families.lowered import Lowered, NotFast
 
 __all__ = [
     "Component",
@@ -21,6 +22,7 @@ __all__ = [
     "Family",
     "LeftAsIs",
     "Lowered",
+    "NotFast",
     "all_families",
     "family_named",
     "family_of",

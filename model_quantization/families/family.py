@@ -21,16 +21,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from model_quantization.arrays import Array
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Slot
 
 if TYPE_CHECKING:
-    from model_quantization.families.shared.scored import Scored
     from model_quantization.kernels.linear.stored_codes import StoredCodes
-    from model_quantization.kernels.tables.categories import Encoder, Filler
-    from model_quantization.kernels.text.steps import Step
-
-Method: TypeAlias = Callable[..., Any]
 
 
 class Component(ABC):
@@ -46,6 +42,11 @@ class Component(ABC):
     @abstractmethod
     def type(self) -> str:
         """The exact class name, `module:qualname`."""
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """Name of the family that speaks for the component."""
 
     @property
     @abstractmethod
@@ -77,64 +78,8 @@ class Component(ABC):
         """
 
     @abstractmethod
-    def lower(self, exact: bool) -> Lowered | None:
-        """The component's own fast predictor, made by its family; None when it has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """A fast predictor: for each method, the call that answers it.
-
-    Attributes
-    ----------
-    methods : mapping of str to callable
-        Public method name -> function of the prepared rows. A function may return None: the
-        restored estimator then answers instead (odd input that the fast path does not treat,
-        so that every error and warning is scikit-learn's own).
-    input : {"rows", "text", "table"}
-        `rows`: a float32 or float64 ndarray of shape (n, n_features), any strides, finite or
-        not (a method that must refuse NaN returns None for it). `text`: a list of str.
-        `table`: a pandas DataFrame as it was given.
-    n_features : int or None
-        Columns of `rows`.
-    affine : (scale, shift) or None
-        Set by transforms that are `x * scale + shift` per column: what follows may fold it in.
-    absorb : callable or None
-        Given the `Lowered` of the step before this one, the fused predictor of both, or None.
-    names : tuple of str
-        Path of every component that this predictor answers for (fused ones included).
-    text : kernels.text.Step or None
-        Set by steps that make term counts of documents: `text.scorer(weights)` is a function
-        straight from documents to `transform(documents) @ weights`, which a model that is linear
-        in them can absorb.
-    columns : kernels.categories.Encoder or None
-        Set by encoders of categories: what makes numbers of columns of any type.
-    filler : kernels.categories.Filler or None
-        What is done to those columns before.
-    n_columns : int or None
-        Columns of what `transform` gives, where that is known.
-    feeds : callable or None
-        What the next step is given, where nothing answers the public `transform`.
-    scored : scored.Scored or None
-        Set by models that answer from linear scores: a model over several of them scores all in
-        one pass.
-    integers : {"float64", "float32"}
-        What an array of integers becomes; frames of them always float64.
-    """
-
-    methods: Mapping[str, Method]
-    input: Literal["rows", "text", "table"] = "rows"
-    n_features: int | None = None
-    affine: tuple[Array, Array] | None = None
-    absorb: Callable[[Lowered], Lowered | None] | None = None
-    names: tuple[str, ...] = ()
-    text: Step | None = None
-    columns: Encoder | None = None
-    filler: Filler | None = None
-    n_columns: int | None = None
-    feeds: Method | None = None
-    scored: Scored | None = None
-    integers: Literal["float64", "float32"] = "float64"
+    def lower(self, exact: bool) -> Lowered | NotFast:
+        """The component's own fast predictor, made by its family, or why it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +121,10 @@ def _no_examples() -> Iterable[Example]:
     return ()
 
 
+def _itself(component: Component) -> Component:
+    return component
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """One kind of model.
@@ -202,9 +151,16 @@ class Family:
         `coarsen(packed, arrays, bits) -> (packed, reason)`: the packed component at 8 or 16 bits,
         where that takes more than a scheme for each of its arrays, and what was done in a clause.
     lower : callable or None
-        `lower(component, exact) -> Lowered | None`. With `exact=True` only a predictor whose
+        `lower(component, exact) -> Lowered | NotFast`. With `exact=True` only a predictor whose
         every output is bit-identical to the restored estimator's may be returned; otherwise
         labels must be equal and scores within a stated bound.
+    unnamed : mapping of str to {"silent", "delegated"}
+        Class name -> what the class does with rows without names, when it was fitted with named
+        columns. scikit-learn's estimators warn, once. `silent`: it says nothing. `delegated`: each
+        estimator that it holds looks at the rows itself, and warns for itself.
+    sees_first : callable
+        The part of a component that is given the input as it comes; the component itself, but
+        for a pipeline.
     examples : callable
         Small fitted estimators with rows (scikit-learn is imported inside).
     """
@@ -216,7 +172,9 @@ class Family:
     pack: Callable[[ObjectNode, Arrays], PackedNode | LeftAsIs | None] | None = None
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
     coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None
-    lower: Callable[[Component, bool], Lowered | None] | None = None
+    lower: Callable[[Component, bool], Lowered | NotFast] | None = None
+    unnamed: Mapping[str, Literal["silent", "delegated"]] = field(default_factory=dict)
+    sees_first: Callable[[Component], Component] = _itself
     examples: Callable[[], Iterable[Example]] = _no_examples
 
 

@@ -15,29 +15,16 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families import Lowered
-from model_quantization.predictor.component import View
+from model_quantization.families import Component, Family, Lowered, family_named
+from model_quantization.families.shared.children import as_floats
+from model_quantization.predictor.component import ComponentView
 
 _FLOATS = ("f", "d")
-_PIPELINE = "sklearn.pipeline:Pipeline"
-# Their estimators take rows without names and say nothing.
-_SILENT = ("xgboost.", "catboost.")
-# Each of their estimators looks at the input itself, and warns for itself.
-_DELEGATING = frozenset(
-    {
-        "sklearn.calibration:CalibratedClassifierCV",
-        "sklearn.frozen._frozen:FrozenEstimator",
-        "sklearn.multiclass:OneVsRestClassifier",
-        "sklearn.multiclass:OutputCodeClassifier",
-        "sklearn.multioutput:MultiOutputClassifier",
-        "sklearn.multioutput:MultiOutputRegressor",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    """What turns input into rows.
+class InputAdapter:
+    """Turns input into the rows of a fast predictor.
 
     Attributes
     ----------
@@ -46,39 +33,38 @@ class Intake:
     names : list of str or None
         The columns that the model was fitted with, when it was fitted with named ones, and warns
         of rows without names.
-    asked : str
+    first_class : str
         Class of the component that sees the input first: scikit-learn's warnings name it.
     """
 
     rows: Callable[[Any], Any]
     names: list[str] | None
-    asked: str
+    first_class: str
 
     def warn_unnamed(self, X: Any) -> None:
         """Warn as scikit-learn does when a model that knows names is asked without them."""
         if self.names is not None and not hasattr(X, "columns"):
             warnings.warn(
-                f"X does not have valid feature names, but {self.asked} was fitted with "
+                f"X does not have valid feature names, but {self.first_class} was fitted with "
                 "feature names",
                 UserWarning,
                 stacklevel=3,
             )
 
 
-def intake_of(view: View, lowered: Lowered) -> Intake:
-    """The intake of a component that has a fast predictor."""
-    first = _asked_first(view)
-    asked = first.type.rpartition(":")[2].rpartition(".")[2]
+def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
+    """The adapter of a component that has a fast predictor."""
+    first, family = _sees_first(view)
+    first_class = first.type.rpartition(":")[2].rpartition(".")[2]
     if lowered.input == "text":
-        return Intake(_documents, None, asked)
+        return InputAdapter(_documents, None, first_class)
     if lowered.input == "table":
-        return Intake(_table, None, asked)
-    held = first.get("feature_names_in_")
-    names = None if held is None else [str(name) for name in held]
-    width = lowered.n_features
-
-    integers = np.dtype(lowered.integers)
-    delegates = names is not None and first.type in _DELEGATING
+        return InputAdapter(_table, None, first_class)
+    known = first.get("feature_names_in_")
+    names = None if known is None else [str(name) for name in known]
+    unnamed = family.unnamed.get(first.type)
+    width, integers = lowered.n_features, lowered.integers
+    delegates = names is not None and unnamed == "delegated"
 
     def rows(X: Any) -> Array | None:
         if isinstance(X, list) and not delegates:
@@ -91,23 +77,24 @@ def intake_of(view: View, lowered: Lowered) -> Intake:
             return None
         if X.dtype.char in _FLOATS:
             return X if X.dtype.isnative else None
-        return X.astype(integers) if X.dtype.kind in "iub" else None
+        return as_floats(X, integers) if X.dtype.kind in "iub" else None
 
-    return Intake(rows, None if first.type.startswith(_SILENT) else names, asked)
+    return InputAdapter(rows, None if unnamed == "silent" else names, first_class)
 
 
-def _asked_first(view: View) -> View:
-    """The component that sees the input as it comes: the first step of pipelines that is one."""
-    while view.type == _PIPELINE:
-        step = next((step for _, step in view["steps"] if isinstance(step, View)), None)
-        if step is None:
-            break
-        view = step
-    return view
+def _sees_first(view: ComponentView) -> tuple[Component, Family]:
+    """The component that sees the input as it comes (a pipeline's first step), and its family."""
+    component: Component = view
+    while True:
+        family = family_named(component.family)
+        first = family.sees_first(component)
+        if first is component:
+            return component, family
+        component = first
 
 
 def _documents(X: Any) -> list[str] | None:
-    # What can be read only once is left for scikit-learn to read.
+    # An iterator can be read only once: it is left for scikit-learn to read.
     if isinstance(X, str | Iterator) or not hasattr(X, "__iter__"):
         return None
     documents = X if isinstance(X, list) else list(X)

@@ -23,6 +23,7 @@ from model_quantization.artifact.golden_rows import run_self_test
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import ConfigError
 from model_quantization.estimators.restore import restore
+from model_quantization.families import Lowered
 from model_quantization.files.signing import PublicKeys
 from model_quantization.graph.methods import PUBLIC_METHODS
 from model_quantization.graph.nodes import (
@@ -38,8 +39,8 @@ from model_quantization.graph.nodes import (
 from model_quantization.graph.traversal import children, entry_step, join, walk
 from model_quantization.graph.values import dict_value
 from model_quantization.limits import Limits
-from model_quantization.predictor.component import Context, View, view_value
-from model_quantization.predictor.input_rows import intake_of
+from model_quantization.predictor.component import ComponentView, Context, view_value
+from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.trust import TrustPolicy
 
@@ -119,7 +120,7 @@ class _Opening:
     def _made(self, node: Node, path: str) -> Any:
         match node:
             case ObjectNode() | PackedNode() if path in self.artifact.manifest["model"]["surfaces"]:
-                return QuantizedModel(self.artifact, self.trust, View(node, self.context, path))
+                return QuantizedModel(self.artifact, self.trust, ComponentView(node, self.context, path))
             case SequenceNode(kind=kind) if kind in ("list", "tuple"):
                 items = [self.open(item, join(path, step)) for step, item in children(node)]
                 return items if kind == "list" else tuple(items)
@@ -161,7 +162,7 @@ class QuantizedModel:
     counted as joblib counts; forests and models behind text use it, the others do not need it.
     """
 
-    def __init__(self, artifact: Artifact, trust: TrustPolicy, view: View) -> None:
+    def __init__(self, artifact: Artifact, trust: TrustPolicy, view: ComponentView) -> None:
         self.artifact = artifact
         self._trust = trust
         self._view = view
@@ -170,7 +171,8 @@ class QuantizedModel:
         surface = artifact.manifest["model"]["surfaces"][view.path]
         self._methods: tuple[str, ...] = tuple(surface["methods"])
         self._properties: Mapping[str, Any] = surface.get("properties", {})
-        self._lowered = view.lower(exact=bool(artifact.manifest["model"]["exact"]))
+        found = view.lower(exact=bool(artifact.manifest["model"]["exact"]))
+        self._lowered = found if isinstance(found, Lowered) else None
         # Whether `transform` answers frames: only scikit-learn makes those.
         self._framed = any(
             _OUTPUT_CONFIG in attributes(node)
@@ -315,16 +317,16 @@ class QuantizedModel:
         if lowered is None or name not in self.fast_methods:
             return slow
         fast = lowered.methods[name]
-        intake = intake_of(self._view, lowered)
+        adapter = input_adapter(self._view, lowered)
         frames = _frames_are_configured if name == "transform" else None
 
         def answer(X: Any, *args: Any, n_jobs: int | None = None, **kwargs: Any) -> Any:
             if not args and not kwargs and not (frames and frames()):
-                rows = intake.rows(X)
+                rows = adapter.rows(X)
                 if rows is not None:
                     result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
                     if result is not None:
-                        intake.warn_unnamed(X)
+                        adapter.warn_unnamed(X)
                         return result
             return slow(X, *args, **kwargs)
 

@@ -5,9 +5,10 @@ The kernels behind `lower` are imported at the first forest, not with the family
 
 from __future__ import annotations
 
-from model_quantization.families.family import Arrays, Component, Family, LeftAsIs, Lowered
+from model_quantization.families.family import Arrays, Component, Family, LeftAsIs
 from model_quantization.families.forest.examples import examples
-from model_quantization.families.forest.kinds import KINDS, RESIDUE
+from model_quantization.families.forest.kinds import CATBOOST, KINDS, RESIDUE, XGBOOST
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import ObjectNode, PackedNode
 
 __all__ = ["FAMILY"]
@@ -42,7 +43,7 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
     return coarsening.coarsen(packed, arrays, bits)
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The fast predictor: bit for bit the restored estimator's answers, so `exact` or not."""
     from model_quantization.families.forest import lowering
 
@@ -57,5 +58,6 @@ FAMILY = Family(
     unpack=unpack,
     coarsen=coarsen,
     lower=lower,
+    unnamed=dict.fromkeys(XGBOOST | CATBOOST, "silent"),
     examples=examples,
 )

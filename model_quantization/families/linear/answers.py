@@ -8,7 +8,7 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
-from model_quantization.families.shared.scored import Answer, Kernel
+from model_quantization.families.forms import Answer, Kernel
 from model_quantization.kernels.linear.linear import (
     flat_scores,
     label_indices,

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.family import Component
 from model_quantization.families.forest.predictors.losses import link_of, probabilities, raw_prior
 from model_quantization.families.forest.predictors.packed_forest import (
     Jobs,
@@ -17,6 +17,7 @@ from model_quantization.families.forest.predictors.packed_forest import (
     leaf_numbers,
     threads,
 )
+from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
 
 _DUMMY = "sklearn.dummy:"
@@ -86,13 +87,13 @@ class BoostedTrees:
         return prepared.astype(np.float64).reshape(len(rows), -1, self.outputs)
 
 
-def lower_boosted(component: Component) -> Lowered | None:
+def lower_boosted(component: Component) -> Lowered | NotFast:
     """The fast predictor of gradient boosting; None where it starts from a model of its own."""
     link = link_of(component.get("_loss"))
     classifies = "classes_" in component
     start = None if link is None else _start(component, link, classifies)
     if link is None or start is None or start.shape[1] != component["tree_outputs"]:
-        return None
+        return NotFast("its sum starts from a model of its own, or its loss is not known")
     trees = BoostedTrees(component, link, start)
     methods: dict[str, Method] = {}
     if classifies:
@@ -103,7 +104,13 @@ def lower_boosted(component: Component) -> Lowered | None:
         methods["predict_log_proba"] = trees.predict_log_proba
     else:
         methods["predict"] = trees.predict_value
-    return Lowered(methods, n_features=trees.forest.n_features, names=(component.path,))
+    return Lowered(
+        methods,
+        by="the sum of the trees",
+        names=(component.path,),
+        n_features=trees.forest.n_features,
+        classes=trees.classes,
+    )
 
 
 def _start(component: Component, link: str, classifies: bool) -> Array | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.shared.scored import Scored
+from model_quantization.families.forms import LinearScores
 
 if TYPE_CHECKING:
     from model_quantization.kernels.text.steps import Step
@@ -23,7 +23,7 @@ AskChained: TypeAlias = Callable[[int, str, Array], Array | None]
 
 
 def chained_behind(
-    step: Step, models: Sequence[Scored], width: int
+    step: Step, models: Sequence[LinearScores], width: int
 ) -> Callable[[Any, int | None], AskChained | None] | None:
     """A function of documents, and `n_jobs`, that gives what asks the models of a chain about them.
 
@@ -31,7 +31,7 @@ def chained_behind(
     ----------
     step : Step
         What makes the first `width` columns of documents.
-    models : sequence of Scored
+    models : sequence of LinearScores
         Model `i` has `width + i` features and one score.
     width : int
 
