@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from model_quantization.errors import QuantizationError
     from model_quantization.evaluation.policy import GatePolicy
     from model_quantization.limits import Limits
-    from model_quantization.predictor.quantized_model import QuantizedModel, load
+    from model_quantization.predictor.opening import load
+    from model_quantization.predictor.quantized_model import QuantizedModel
     from model_quantization.serving.named_loaders import (
         EmailModelLoader,
         IntentModelLoader,
@@ -59,7 +60,8 @@ _MODULES = {
     "errors": ("QuantizationError",),
     "evaluation.policy": ("GatePolicy",),
     "limits": ("Limits",),
-    "predictor.quantized_model": ("QuantizedModel", "load"),
+    "predictor.opening": ("load",),
+    "predictor.quantized_model": ("QuantizedModel",),
     "serving.named_loaders": (
         "EmailModelLoader",
         "IntentModelLoader",

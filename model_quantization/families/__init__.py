@@ -13,7 +13,7 @@ import pkgutil
 from functools import cache
 
 from model_quantization.errors import FormatError
-from model_quantization.families.family import Component, Example, Family, LeftAsIs
+from model_quantization.families.family import Component, Example, Family, LeftAsIs, Parts
 from model_quantization.families.lowered import Lowered, NotFast
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "LeftAsIs",
     "Lowered",
     "NotFast",
+    "Parts",
     "all_families",
     "family_named",
     "family_of",

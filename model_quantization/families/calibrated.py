@@ -15,6 +15,7 @@ from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.children import (
     Ask,
     Unanswered,
+    estimators_in,
     lower_all,
     over_children,
 )
@@ -73,6 +74,13 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         classes=classes,
         decides_by="predict_proba",
     )
+
+
+def sees_input(component: Component) -> list[Component]:
+    """Every calibrated classifier looks at the rows itself."""
+    folds = estimators_in(component, "calibrated_classifiers_")
+    inside = [fold.get("estimator") for fold in folds]
+    return [one for one in inside if isinstance(one, Component)] or [component]
 
 
 def _fold(fold: Component, lowered: Lowered, index: int) -> Callable[[Ask], Array] | NotFast:
@@ -174,6 +182,6 @@ FAMILY = Family(
     slots=slots_for(("classes_", "classes"), Slot(Role.LABEL))
     | slots_for(("X_thresholds_", "y_thresholds_", "a_", "b_", "beta_"), _CURVE),
     lower=lower,
-    unnamed={_CLASSIFIER: "delegated"},
+    sees_input=sees_input,
     examples=examples,
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Columns, Dense, Text
 from model_quantization.families.lowered import Lowered, NotFast
 
@@ -173,4 +173,10 @@ def _mixed(rng: np.random.Generator) -> tuple[Any, Any]:
     return model.fit(table, table["income"] > 20), table
 
 
-FAMILY = Family(name="columns", types=frozenset({_COLUMNS}), lower=lower, examples=examples)
+FAMILY = Family(
+    name="columns",
+    types=frozenset({_COLUMNS}),
+    lower=lower,
+    parts={_COLUMNS: Parts("transformers_", "name")},
+    examples=examples,
+)

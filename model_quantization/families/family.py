@@ -121,8 +121,25 @@ def _no_examples() -> Iterable[Example]:
     return ()
 
 
-def _itself(component: Component) -> Component:
-    return component
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How Python's `[]` and `len` reach the parts of an object, as its class has them.
+
+    Attributes
+    ----------
+    attribute : str
+        Where the parts are.
+    by : {"step", "name", "number"}
+        `step`: (name, estimator) pairs by name, number or slice, with a length. `name`: pairs by
+        name. `number`: a list of estimators by number, with a length, one after the other.
+    """
+
+    attribute: str
+    by: Literal["step", "name", "number"]
+
+
+def _itself(component: Component) -> tuple[Component, ...]:
+    return (component,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +171,16 @@ class Family:
         `lower(component, exact) -> Lowered | NotFast`. With `exact=True` only a predictor whose
         every output is bit-identical to the restored estimator's may be returned; otherwise
         labels must be equal and scores within a stated bound.
-    unnamed : mapping of str to {"silent", "delegated"}
-        Class name -> what the class does with rows without names, when it was fitted with named
-        columns. scikit-learn's estimators warn, once. `silent`: it says nothing. `delegated`: each
-        estimator that it holds looks at the rows itself, and warns for itself.
-    sees_first : callable
-        The part of a component that is given the input as it comes; the component itself, but
-        for a pipeline.
+    argument : mapping of str to str
+        Class name -> name of the first argument of `predict` or `transform`, where it is not `X`.
+    parts : mapping of str to Parts
+        Class name -> how Python's `[]` and `len` reach the parts of its objects.
+    silent : frozenset of str
+        Class names that say nothing of rows without names, also when they were fitted with named
+        columns. scikit-learn's estimators warn.
+    sees_input : callable
+        The components that look at the input as it comes: a component itself; the first step of
+        a pipeline; each model of a vote.
     examples : callable
         Small fitted estimators with rows (scikit-learn is imported inside).
     """
@@ -173,8 +193,10 @@ class Family:
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
     coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None
     lower: Callable[[Component, bool], Lowered | NotFast] | None = None
-    unnamed: Mapping[str, Literal["silent", "delegated"]] = field(default_factory=dict)
-    sees_first: Callable[[Component], Component] = _itself
+    argument: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, Parts] = field(default_factory=dict)
+    silent: frozenset[str] = frozenset()
+    sees_input: Callable[[Component], Sequence[Component]] = _itself
     examples: Callable[[], Iterable[Example]] = _no_examples
 
 

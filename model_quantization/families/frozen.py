@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.lowered import Lowered, NotFast
-
 
 _FROZEN = "sklearn.frozen._frozen:FrozenEstimator"
 
@@ -36,6 +35,12 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     )
 
 
+def sees_input(component: Component) -> tuple[Component, ...]:
+    """The estimator inside."""
+    inside = component.get("estimator")
+    return (inside,) if isinstance(inside, Component) else (component,)
+
+
 def examples() -> Iterable[Example]:
     """A frozen linear model."""
     from sklearn.frozen import FrozenEstimator
@@ -49,6 +54,7 @@ FAMILY = Family(
     name="frozen",
     types=frozenset({_FROZEN}),
     lower=lower,
-    unnamed={_FROZEN: "delegated"},
+    parts={_FROZEN: Parts("estimator", "name")},
+    sees_input=sees_input,
     examples=examples,
 )

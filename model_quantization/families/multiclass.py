@@ -15,6 +15,7 @@ from model_quantization.families.shared.children import (
     Combine,
     Unanswered,
     answered,
+    estimators_in,
     lower_all,
     over_children,
 )
@@ -74,6 +75,13 @@ class _Binary:
     def decisions(self, ask: Ask) -> list[Array]:
         """The scores of all."""
         return [self.decision(ask, index) for index in range(self.n)]
+
+
+def sees_input(component: Component) -> list[Component]:
+    """Every classifier looks at the rows itself, but for those of one against one."""
+    if component.type == _ONE_VS_ONE:
+        return [component]
+    return estimators_in(component, "estimators_")
 
 
 def _one_vs_rest(component: Component, binary: _Binary) -> _Made | NotFast:
@@ -188,6 +196,6 @@ FAMILY = Family(
         "code_book_": Slot(Role.LABEL, note="the nearest code decides"),
     },
     lower=lower,
-    unnamed=dict.fromkeys((_ONE_VS_REST, _OUTPUT_CODE), "delegated"),
+    sees_input=sees_input,
     examples=examples,
 )

@@ -15,6 +15,7 @@ from model_quantization.families.shared.chained_scores import AskChained, chaine
 from model_quantization.families.shared.children import (
     Combine,
     answered,
+    estimators_in,
     lower_all,
     over_children,
 )
@@ -49,6 +50,13 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         by=f"{len(children)} models side by side",
         decides_by="predict_proba",
     )
+
+
+def sees_input(component: Component) -> list[Component]:
+    """Every model looks at the rows itself, but for those of a chain."""
+    if component.type not in _SIDE_BY_SIDE:
+        return [component]
+    return estimators_in(component, "estimators_")
 
 
 def _chain(component: Component, children: list[Lowered]) -> Lowered | NotFast:
@@ -170,6 +178,6 @@ FAMILY = Family(
         "order_": Slot(Role.INDEX),
     },
     lower=lower,
-    unnamed=dict.fromkeys(_SIDE_BY_SIDE, "delegated"),
+    sees_input=sees_input,
     examples=examples,
 )

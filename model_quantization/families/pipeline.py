@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Columns, matrix_of, text_step
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.families.shared.children import lower_all
@@ -72,10 +72,10 @@ def _after(first: Lowered, then: Lowered) -> Lowered | NotFast:
     )
 
 
-def sees_first(component: Component) -> Component:
+def sees_input(component: Component) -> tuple[Component, ...]:
     """The first step that is an estimator; the pipeline itself, where there is none."""
     steps = (step for _, step in component["steps"])
-    return next((step for step in steps if isinstance(step, Component)), component)
+    return (next((step for step in steps if isinstance(step, Component)), component),)
 
 
 def examples() -> Iterable[Example]:
@@ -94,6 +94,7 @@ FAMILY = Family(
     name="pipeline",
     types=frozenset({_PIPELINE}),
     lower=lower,
-    sees_first=sees_first,
+    parts={_PIPELINE: Parts("steps", "step")},
+    sees_input=sees_input,
     examples=examples,
 )

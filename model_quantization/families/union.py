@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Text, text_step
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.children import lower_all
+
+_UNION = "sklearn.pipeline:FeatureUnion"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
@@ -44,7 +46,8 @@ def examples() -> Iterable[Example]:
 
 FAMILY = Family(
     name="union",
-    types=frozenset({"sklearn.pipeline:FeatureUnion"}),
+    types=frozenset({_UNION}),
     lower=lower,
+    parts={_UNION: Parts("transformer_list", "name")},
     examples=examples,
 )

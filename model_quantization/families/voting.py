@@ -15,6 +15,7 @@ from model_quantization.families.shared.children import (
     Combine,
     Unanswered,
     answered,
+    estimators_in,
     lower_all,
     over_children,
 )
@@ -48,6 +49,11 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         classes=component.get("classes_"),
         decides_by="predict_proba",
     )
+
+
+def sees_input(component: Component) -> list[Component]:
+    """Every model looks at the rows itself."""
+    return estimators_in(component, "estimators_")
 
 
 def _weights(component: Component) -> Any:
@@ -240,5 +246,6 @@ FAMILY = Family(
     slots=slots_for(("classes_",), Slot(Role.LABEL))
     | slots_for(("weights",), Slot(Role.PARAMETER, note="decides how much each model counts")),
     lower=lower,
+    sees_input=sees_input,
     examples=examples,
 )

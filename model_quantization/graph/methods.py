@@ -56,10 +56,10 @@ PUBLIC_METHODS: tuple[str, ...] = (
     "set_output",
 )
 # Refitting is not what an artifact is for: these are the original's business.
-_FITTING = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
+FITTING_METHODS = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
 
 
-def surface_of(model: Any) -> dict[str, Any]:
+def public_methods_of(model: Any) -> dict[str, Any]:
     """Return the methods that a model exposes.
 
     Parameters
@@ -73,7 +73,7 @@ def surface_of(model: Any) -> dict[str, Any]:
         `methods`: names, in the order of `PUBLIC_METHODS`; `task`: what it does.
     """
     methods = [
-        name for name in PUBLIC_METHODS if name not in _FITTING and callable(_get(model, name))
+        name for name in PUBLIC_METHODS if name not in FITTING_METHODS and callable(_get(model, name))
     ]
     return {"methods": methods, "task": task_of(model)}
 

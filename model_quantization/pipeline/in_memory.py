@@ -25,7 +25,7 @@ from model_quantization.planning.calibration import calibrated_ranges
 from model_quantization.planning.encoding import component_costs, encode, settle
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from model_quantization.schemes.recipe import Recipe
 from model_quantization.trust import TrustPolicy
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model_quantization.codecs import decode_strings
@@ -25,7 +25,7 @@ from model_quantization.graph.nodes import (
     StringsNode,
     attributes,
 )
-from model_quantization.graph.traversal import children, entry_step, join, walk
+from model_quantization.graph.traversal import children, entry_step, join, walk, with_children
 from model_quantization.graph.values import (
     ArraySource,
     dict_value,
@@ -100,6 +100,21 @@ class ComponentView(Component):
 
     def __getitem__(self, name: str) -> Any:
         return view_value(self._attributes[name], self.context, join(self.path, name))
+
+    def alone(self) -> ComponentView:
+        """The same component with a context of its own: its answers are not those of the whole."""
+        context = Context(self.context.arrays, self.context.identified)
+        return ComponentView(self.node, context, self.path)
+
+    def with_items(self, name: str, chosen: slice) -> ComponentView:
+        """The same component, alone, with a slice of the list in this attribute."""
+        listed, state = self._attributes.get(name), getattr(self.node, "state", None)
+        if not isinstance(listed, SequenceNode) or not isinstance(state, DictNode):
+            raise TypeError(f"{name} of {self.type} is no list")
+        shorter = replace(listed, items=listed.items[chosen], id=None)
+        values = with_children(state.values, lambda item: shorter if item is listed else item)
+        shown = ObjectNode(self.type, (), replace(state, values=values, id=None))
+        return ComponentView(shown, self.context, self.path).alone()
 
     def is_plain(self, name: str) -> bool:
         """Whether the attribute is stored as the value it is: an array, a number, text, None.

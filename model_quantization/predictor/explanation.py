@@ -148,7 +148,8 @@ class Explanation:
     def _component_rows(self) -> Iterator[tuple[str, ...]]:
         yield "component", "class", "answered", "by", "why"
         for each in self.components:
-            why = f"{each.where}: {each.why}" if each.where != each.path else each.why
+            elsewhere = each.where not in ("", each.path)
+            why = f"{each.where}: {each.why}" if elsewhere else each.why
             name = each.type.rpartition(":")[2]
             yield each.path or "(model)", name, _speed(each.fast), each.by, why
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families import Component, Family, Lowered, family_named
+from model_quantization.families import Component, Lowered, family_named
 from model_quantization.families.shared.children import as_floats
 from model_quantization.predictor.component import ComponentView
 
@@ -30,22 +30,18 @@ class InputAdapter:
     ----------
     rows : callable
         Gives the prepared rows, or None.
-    names : list of str or None
-        The columns that the model was fitted with, when it was fitted with named ones, and warns
-        of rows without names.
-    first_class : str
-        Class of the component that sees the input first: scikit-learn's warnings name it.
+    warns : str or None
+        Class that warns of rows without names, because it was fitted with named columns.
     """
 
     rows: Callable[[Any], Any]
-    names: list[str] | None
-    first_class: str
+    warns: str | None = None
 
     def warn_unnamed(self, X: Any) -> None:
         """Warn as scikit-learn does when a model that knows names is asked without them."""
-        if self.names is not None and not hasattr(X, "columns"):
+        if self.warns is not None and not hasattr(X, "columns"):
             warnings.warn(
-                f"X does not have valid feature names, but {self.first_class} was fitted with "
+                f"X does not have valid feature names, but {self.warns} was fitted with "
                 "feature names",
                 UserWarning,
                 stacklevel=3,
@@ -54,24 +50,58 @@ class InputAdapter:
 
 def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
     """The adapter of a component that has a fast predictor."""
-    first, family = _sees_first(view)
-    first_class = first.type.rpartition(":")[2].rpartition(".")[2]
     if lowered.input == "text":
-        return InputAdapter(_documents, None, first_class)
+        return InputAdapter(_documents)
     if lowered.input == "table":
-        return InputAdapter(_table, None, first_class)
-    known = first.get("feature_names_in_")
-    names = None if known is None else [str(name) for name in known]
-    unnamed = family.unnamed.get(first.type)
+        return InputAdapter(_table)
+    seeing = [_Names.of(one) for one in _that_see_input(view)]
+    names = seeing[0].names
+    warn = [one for one in seeing if one.names is not None and not one.silent]
+    if any(one.names != names for one in seeing):
+        # Each has warnings of its own, for frames and for rows without names.
+        return InputAdapter(_rows_of(lowered, None, unnamed=not warn))
+    # Several warn one by one, for unnamed rows: the estimators have to do that.
+    rows = _rows_of(lowered, names, unnamed=len(warn) <= 1)
+    return InputAdapter(rows, warn[0].class_name if len(warn) == 1 else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The columns that a component was fitted with (None: without names)."""
+
+    names: list[str] | None
+    silent: bool
+    class_name: str
+
+    @classmethod
+    def of(cls, component: Component) -> _Names:
+        known = component.get("feature_names_in_")
+        names = None if known is None else [str(name) for name in known]
+        silent = component.type in family_named(component.family).silent
+        return cls(names, silent, component.type.rpartition(":")[2].rpartition(".")[2])
+
+
+def _that_see_input(component: Component) -> Iterator[Component]:
+    """The components that look at the input as it comes, as their families say."""
+    for one in family_named(component.family).sees_input(component):
+        if one is component:
+            yield one
+        else:
+            yield from _that_see_input(one)
+
+
+def _rows_of(
+    lowered: Lowered, names: list[str] | None, *, unnamed: bool
+) -> Callable[[Any], Array | None]:
+    """A function that prepares frames with these names and, if asked, rows without names."""
     width, integers = lowered.n_features, lowered.integers
-    delegates = names is not None and unnamed == "delegated"
 
     def rows(X: Any) -> Array | None:
-        if isinstance(X, list) and not delegates:
+        if isinstance(X, list) and unnamed:
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
             X = _from_frame(X) if list(X.columns) == names else None
-        elif type(X) is not np.ndarray or delegates:
+        elif type(X) is not np.ndarray or not unnamed:
             return None
         if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
             return None
@@ -79,18 +109,7 @@ def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
             return X if X.dtype.isnative else None
         return as_floats(X, integers) if X.dtype.kind in "iub" else None
 
-    return InputAdapter(rows, None if unnamed == "silent" else names, first_class)
-
-
-def _sees_first(view: ComponentView) -> tuple[Component, Family]:
-    """The component that sees the input as it comes (a pipeline's first step), and its family."""
-    component: Component = view
-    while True:
-        family = family_named(component.family)
-        first = family.sees_first(component)
-        if first is component:
-            return component, family
-        component = first
+    return rows
 
 
 def _documents(X: Any) -> list[str] | None:

@@ -30,7 +30,7 @@ from model_quantization.estimators.reachable import (
     serving_method,
 )
 from model_quantization.evaluation.rows.heldout import needs_target, read_rows
-from model_quantization.graph.methods import is_estimator, surface_of, task_of
+from model_quantization.graph.methods import is_estimator, public_methods_of, task_of
 from model_quantization.graph.traversal import array_paths
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
@@ -96,7 +96,7 @@ def test_estimators_in_containers_have_paths() -> None:
     }
     assert list(find_estimators(model)) == ["a", "deep/list/0", "deep/tuple/1", "5"]
     surfaces = find_surfaces(model)
-    assert surfaces["a"] == surface_of(CLASSIFIER)
+    assert surfaces["a"] == public_methods_of(CLASSIFIER)
     assert surfaces["5"]["task"] == "transform" and surfaces["a"]["task"] == "classification"
 
 
@@ -140,7 +140,7 @@ def test_tasks_and_methods() -> None:
     ]  # fmt: skip
     assert serving_method(("predict", "predict_proba")) == "predict_proba"
     assert serving_method(("transform",)) == "transform" and serving_method(()) is None
-    assert "fit_transform" not in surface_of(SCALER)["methods"]
+    assert "fit_transform" not in public_methods_of(SCALER)["methods"]
     assert measure_serving(CLASSIFIER, ("predict",), X, 0) is None
     assert measure_serving(CLASSIFIER, (), X, 0.01) is None
     found = measure_serving(CLASSIFIER, ("predict",), X, 0.01)

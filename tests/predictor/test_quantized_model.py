@@ -38,7 +38,8 @@ import model_quantization as mq
 from model_quantization.api import ModelQuantizer
 from model_quantization.errors import ConfigError, FormatError, IntegrityError
 from model_quantization.families import all_families
-from model_quantization.predictor.quantized_model import QuantizedModel, iter_models, model_at
+from model_quantization.predictor.opening import iter_models, model_at
+from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import reaction
 
 X, Y = make_classification(160, 10, n_informative=6, n_classes=3, random_state=0)

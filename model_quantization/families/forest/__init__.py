@@ -5,7 +5,7 @@ The kernels behind `lower` are imported at the first forest, not with the family
 
 from __future__ import annotations
 
-from model_quantization.families.family import Arrays, Component, Family, LeftAsIs
+from model_quantization.families.family import Arrays, Component, Family, LeftAsIs, Parts
 from model_quantization.families.forest.examples import examples
 from model_quantization.families.forest.kinds import CATBOOST, KINDS, RESIDUE, XGBOOST
 from model_quantization.families.lowered import Lowered, NotFast
@@ -58,6 +58,12 @@ FAMILY = Family(
     unpack=unpack,
     coarsen=coarsen,
     lower=lower,
-    unnamed=dict.fromkeys(XGBOOST | CATBOOST, "silent"),
+    parts={
+        name: Parts("estimators_", "number")
+        for name, kind in KINDS.items()
+        if kind.container in ("list", "grid")
+    },
+    silent=XGBOOST | CATBOOST,
+    argument=dict.fromkeys(CATBOOST, "data"),
     examples=examples,
 )

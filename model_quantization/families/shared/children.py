@@ -24,7 +24,7 @@ class Unanswered(Exception):
 def lower_all(components: object, exact: bool) -> list[Lowered] | NotFast:
     """The predictor of each of these components, or why one of them has none."""
     if not isinstance(components, list | tuple) or not components:
-        return NotFast("the models that it holds are not a list")
+        return NotFast("it holds no estimator, or no list of them")
     # All are asked, also after one that has none: `explain()` shows the answer of each.
     lowered = [
         one.lower(exact) if isinstance(one, Component) else NotFast("a part is no estimator")
@@ -143,6 +143,13 @@ def _together(children: Sequence[LinearScores], combine: Mapping[str, Combine]) 
 
     maps = tuple(one for child in children for one in child.maps)
     return LinearScores(maps, {name: method(answer) for name, answer in combine.items()})
+
+
+def estimators_in(component: Component, name: str) -> list[Component]:
+    """The components in this attribute, a list; the component itself where there are none."""
+    found = component.get(name)
+    members = found if isinstance(found, list | tuple) else []
+    return [one for one in members if isinstance(one, Component)] or [component]
 
 
 def answered(lowered: Sequence[Lowered], name: str) -> bool:

@@ -8,7 +8,14 @@ import numpy as np
 
 from model_quantization.families.family import Example, Family, slots_for
 from model_quantization.families.text.lowering import lower
-from model_quantization.families.text.names import HASHING, RESIDUE, TRANSFORMER, VOCABULARY
+from model_quantization.families.text.names import (
+    COUNT,
+    HASHING,
+    RESIDUE,
+    TFIDF,
+    TRANSFORMER,
+    VOCABULARY,
+)
 from model_quantization.families.text.packing import pack, unpack
 from model_quantization.families.text.terms import CHILDREN, ENDS, STREAMS
 from model_quantization.schemes.scheme import Role, Slot
@@ -62,5 +69,6 @@ FAMILY = Family(
     pack=pack,
     unpack=unpack,
     lower=lower,
+    argument=dict.fromkeys((COUNT, TFIDF), "raw_documents"),
     examples=examples,
 )

@@ -132,7 +132,7 @@ def ask_artifact(request: TrialRequest, limits: Limits, workspace: Path) -> Tria
 
 def answer_rows(request: dict[str, Any]) -> dict[str, Any]:
     """Run in the child: answer one request (see `ask_artifact`)."""
-    from model_quantization.predictor.quantized_model import model_at, open_model
+    from model_quantization.predictor.opening import model_at, open_model
 
     limits = Limits(**request["limits"])
     extend_import_path(request["import_path"])

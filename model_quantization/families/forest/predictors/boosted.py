@@ -97,7 +97,10 @@ def lower_boosted(component: Component) -> Lowered | NotFast:
     trees = BoostedTrees(component, link, start)
     methods: dict[str, Method] = {}
     if classifies:
-        methods["apply"] = trees.apply  # that of a regressor refuses lists, by an error of its own
+        # That of a regressor refuses lists, by an error of its own; and of a classifier the first
+        # tree looks at the input, and has other words for named columns.
+        if "feature_names_in_" not in component:
+            methods["apply"] = trees.apply
         methods["decision_function"] = trees.decision_function
         methods["predict"] = trees.predict_class
         methods["predict_proba"] = trees.predict_proba
