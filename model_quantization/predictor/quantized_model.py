@@ -257,9 +257,9 @@ class QuantizedModel:
         return getattr(self._original(), name)
 
     def __dir__(self) -> list[str]:
-        # The parts of a packed component are its own, whatever their names.
+        # A packed component has parts of its own beside fitted attributes.
         packed = isinstance(self._view.node, PackedNode)
-        stored = (name for name in self._view if not packed or self._view.is_plain(name))
+        stored = (name for name in self._view if not packed or name.endswith("_"))
         found = {*super().__dir__(), *stored, *self._properties}
         return sorted(found | attributes_of_class(self._view.type))
 

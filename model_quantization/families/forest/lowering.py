@@ -32,5 +32,7 @@ PREDICTORS: dict[Predictor, Callable[[Component], Lowered | NotFast]] = {
 def lower_forest(component: Component) -> Lowered | NotFast:
     """The fast predictor of a packed forest, bit for bit the restored estimator's answers."""
     if "tree_splits" not in component or "n_features_in_" not in component:
-        return NotFast("its members are not trees of one kind, or stay in the format of their library")
+        return NotFast(
+            "its members are not trees of one kind, or stay in the format of their library"
+        )
     return PREDICTORS[KINDS[component.type].lower](component)
