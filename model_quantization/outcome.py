@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
+
+from model_quantization.errors import QuantizationError
+from model_quantization.records import Record
 
 
 class Status(StrEnum):
@@ -30,7 +34,7 @@ class Guarantee(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Record):
     """One model's line in the table, and the evidence behind it.
 
     Attributes
@@ -101,18 +105,40 @@ class Outcome:
             return 0.0
         return 100.0 * (1.0 - self.artifact_size_bytes / self.source_size_bytes)
 
-    def to_json(self) -> dict[str, Any]:
-        """The record as plain JSON values."""
-        return asdict(self)
 
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Outcome:
-        """The outcome that `to_json` wrote; unknown keys are ignored: newer code adds some."""
-        known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in record.items() if key in known}
-        values["status"] = Status(values["status"])
-        values["guarantee"] = Guarantee(values.get("guarantee", Guarantee.UNVERIFIED))
-        return cls(**values)
+def failed_outcome(
+    name: str,
+    source: Path | str,
+    error: BaseException,
+    *,
+    status: Status = Status.FAILED,
+    **known: Any,
+) -> Outcome:
+    """Return the outcome of a model whose treatment `error` ended; the original stays.
+
+    Parameters
+    ----------
+    name, source
+        The model, and its file.
+    error : BaseException
+        Gives the reason code and the note.
+    status : Status
+        `FAILED`, or `REFUSED` for a file that must not be used.
+    **known
+        Other fields of the outcome, as far as they are known; `reason` and `note` replace those
+        of the error.
+    """
+    if isinstance(error, QuantizationError):
+        reason, note = error.code, str(error)
+    elif isinstance(error, OSError):
+        reason, note = "system", f"the system refused ({error}); the next run tries again."
+    else:
+        reason = "unexpected"
+        note = f"unexpected {type(error).__name__}: {error}; please report this with the run's log."
+    fields: dict[str, Any] = {"reason": reason, "note": note, **known}
+    return Outcome(
+        name=name, source=str(source), status=status, guarantee=Guarantee.FALLBACK, **fields
+    )
 
 
 def falls_short(outcome: Outcome, *, strict: bool) -> bool:

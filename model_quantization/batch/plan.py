@@ -11,9 +11,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from model_quantization.batch.discovery import Discovery, ModelFile, discover
@@ -25,25 +26,25 @@ from model_quantization.errors import ConfigError, QuantizationError, ReleaseErr
 from model_quantization.evaluation.rows.heldout import find_held_out
 from model_quantization.files.atomic import exclusive, hash_file
 from model_quantization.names import model_name
-from model_quantization.outcome import Guarantee, Outcome, Status
+from model_quantization.outcome import Outcome, failed_outcome
+from model_quantization.records import Record
 from model_quantization.release.manifest import Release
 from model_quantization.release.signer import check_whole_run, last_release, read_signer
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One model to quantize: all that its stages need, as plain values.
+class Job(Record):
+    """One model to quantize: everything that its stages need.
 
     Attributes
     ----------
     name, source, source_sha256, source_size_bytes
         The model, and the bytes it had when the run was planned.
-    output_dir, staging : str
+    output_dir, staging : Path
         The release directory, and this job's own directory below its `.work`.
-    held_out : str or None
+    held_out : Path or None
         Its held-out file.
-    settings : dict
-        `ModelSettings.to_json()`.
+    settings : ModelSettings
     fingerprint : str
         Digest of everything the outcome depends on.
     why : str
@@ -53,24 +54,20 @@ class Job:
     """
 
     name: str
-    source: str
+    source: Path
     source_sha256: str
     source_size_bytes: int
-    output_dir: str
-    staging: str
-    held_out: str | None
-    settings: dict[str, Any]
+    output_dir: Path
+    staging: Path
+    held_out: Path | None
+    settings: ModelSettings
     fingerprint: str
     why: str
     signing_key: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """The job as JSON values; `Job(**record)` reads it back."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class BatchPlan:
+class BatchPlan(Record):
     """What is to be done, and what is settled already.
 
     Attributes
@@ -89,25 +86,6 @@ class BatchPlan:
     settled: tuple[Outcome, ...]
     fingerprints: dict[str, str]
     present: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan as JSON values."""
-        return {
-            "jobs": [job.to_json() for job in self.jobs],
-            "settled": [outcome.to_json() for outcome in self.settled],
-            "fingerprints": self.fingerprints,
-            "present": list(self.present),
-        }
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> BatchPlan:
-        """The plan that `to_json` wrote."""
-        return cls(
-            jobs=tuple(Job(**job) for job in record["jobs"]),
-            settled=tuple(Outcome.from_json(outcome) for outcome in record["settled"]),
-            fingerprints=dict(record["fingerprints"]),
-            present=tuple(record["present"]),
-        )
 
 
 @contextmanager
@@ -206,13 +184,13 @@ def _examine(model: ModelFile, config: RunConfig, past: Past) -> Job | _Settled:
     work = hashlib.sha256(model.name.encode()).hexdigest()[:16]
     return Job(
         name=model.name,
-        source=str(model.path),
+        source=model.path,
         source_sha256=sha256,
         source_size_bytes=size_bytes,
-        output_dir=str(config.output_path),
-        staging=str(config.output_path / ".work" / "staging" / work),
-        held_out=str(held_out) if held_out else None,
-        settings=settings.to_json(),
+        output_dir=config.output_path,
+        staging=config.output_path / ".work" / "staging" / work,
+        held_out=held_out,
+        settings=settings,
         fingerprint=mark,
         why=why,
         signing_key=config.signing_key or "",
@@ -222,17 +200,14 @@ def _examine(model: ModelFile, config: RunConfig, past: Past) -> Job | _Settled:
 def _unreadable(
     model: ModelFile, settings: ModelSettings, error: QuantizationError | OSError
 ) -> Outcome:
-    known = isinstance(error, QuantizationError)
-    return Outcome(
-        name=model.name,
-        source=str(model.path),
-        status=Status.FAILED,
-        guarantee=Guarantee.FALLBACK,
-        reason=error.code if isinstance(error, QuantizationError) else "unreadable",
-        note=str(error) if known else f"the file cannot be read ({error}); the original stays.",
-        bit_depth=settings.bit_depth,
-        weight_threshold=settings.weight_threshold,
-    )
+    known: dict[str, Any] = {
+        "bit_depth": settings.bit_depth,
+        "weight_threshold": settings.weight_threshold,
+    }
+    if isinstance(error, OSError) and not isinstance(error, QuantizationError):
+        known["reason"] = "unreadable"
+        known["note"] = f"the file cannot be read ({error}); the original stays."
+    return failed_outcome(model.name, model.path, error, **known)
 
 
 def _check_not_emptied(config: RunConfig, present: Sequence[str], release: Release | None) -> None:

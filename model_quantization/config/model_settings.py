@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from model_quantization.errors import ConfigError
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.limits import Limits
+from model_quantization.records import Record
 from model_quantization.schemes.recipe import BIT_DEPTHS, Recipe, recipe_for
 from model_quantization.trust import TrustPolicy
 
@@ -17,7 +18,7 @@ ON_GATE_FAILURE = ("original", "exact")
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSettings:
+class ModelSettings(Record):
     """How one model is quantized, evaluated and judged.
 
     Attributes
@@ -83,27 +84,6 @@ class ModelSettings:
             dynamic=self.dynamic,
             overrides=() if depth == "exact" else self.overrides,
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings as JSON values."""
-        return {
-            **asdict(self),
-            "overrides": [[pattern, dict(scheme)] for pattern, scheme in self.overrides],
-            "trusted": list(self.trusted),
-            "target": list(self.target),
-        }
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> ModelSettings:
-        """The settings that `to_json` wrote."""
-        known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in record.items() if key in known}
-        values["overrides"] = tuple((pattern, scheme) for pattern, scheme in values["overrides"])
-        values["trusted"] = tuple(values["trusted"])
-        values["target"] = tuple(values["target"])
-        values["gate"] = GatePolicy(**values["gate"])
-        values["limits"] = Limits(**values["limits"])
-        return cls(**values)
 
     def digest(self) -> str:
         """sha256 of the settings: two runs with equal digests ask for the same thing."""

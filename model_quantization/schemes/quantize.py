@@ -245,10 +245,11 @@ def _turned(dense: QuantizedArray) -> QuantizedArray:
 
 def _smaller_order(own: QuantizedArray, turned: QuantizedArray) -> QuantizedArray:
     """`turned` where it is smaller, judged by encoding both with `effort="fast"`."""
-    return turned if _stored_bytes(turned) < _stored_bytes(own) else own
+    return turned if stored_bytes(turned) < stored_bytes(own) else own
 
 
-def _stored_bytes(array: QuantizedArray) -> int:
+def stored_bytes(array: QuantizedArray) -> int:
+    """Return about how many bytes an array takes in an artifact, by encoding it quickly."""
     return sum(len(encode_stream(part, effort="fast").data) for part in array.parts.values())
 
 

@@ -34,7 +34,8 @@ def file_of(model: Any, *, packed: bool = False) -> bytes:
     """The exact artifact of a model."""
     graph = capture(model, TrustPolicy())
     graph = prepare_graph(graph).graph if packed else compact(graph, graph.root, graph.arrays)
-    description = {**HEADER["model"], "surfaces": find_surfaces(model)}
+    surfaces = {path: found.to_json() for path, found in find_surfaces(model).items()}
+    description = {**HEADER["model"], "surfaces": surfaces}
     plan = make_plan(graph, recipe_for("exact"))
     return build_artifact(encode(plan), {**HEADER, "model": description})[0]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.graph.traversal import join
-from model_quantization.planning.calibration import _WEIGHTS
+from model_quantization.planning.calibration import WEIGHTS
 
 FULL_GRAM_FEATURES = 2048  # more columns than this are taken as uncorrelated
 
@@ -46,7 +46,7 @@ def component_grams(held: Located, rows: Any, answered: str) -> dict[str, Array]
     watched = {
         path: item
         for path, item in held.objects.items()
-        if isinstance(getattr(item, _WEIGHTS, None), np.ndarray) and hasattr(item, "__dict__")
+        if isinstance(getattr(item, WEIGHTS, None), np.ndarray) and hasattr(item, "__dict__")
     }
     for path, item in watched.items():
         for name in _ENTRY:
@@ -68,7 +68,7 @@ def component_grams(held: Located, rows: Any, answered: str) -> dict[str, Array]
         gram = _second_moments(given)
         width = np.asarray(watched[path].coef_).shape[-1]
         if gram is not None and gram.shape[0] == width:
-            grams[join(path, _WEIGHTS)] = gram
+            grams[join(path, WEIGHTS)] = gram
     return grams
 
 
