@@ -13,8 +13,8 @@ import zstandard
 
 from model_quantization.arrays import Array
 from model_quantization.codecs.abc import JSON, Effort, Params, Spec
+from model_quantization.codecs.coders.raw import items_from
 from model_quantization.codecs.parameters import check_keys
-from model_quantization.codecs.raw import items_from
 from model_quantization.errors import CodecError, LimitError
 
 FAST_LEVEL = 3
@@ -27,6 +27,7 @@ class Zstd:
     """One magicless frame; dtype and count are known, so it need not say its size."""
 
     id: ClassVar[str] = "zstd"
+    order: ClassVar[int | None] = 1
 
     def accepts(self, spec: Spec) -> bool:
         """Any array that is not empty."""
@@ -66,6 +67,9 @@ class Zstd:
                 do="the file is damaged; write it again",
             ) from error
         return items_from(plain, spec, "zstd")
+
+
+CODEC = Zstd()
 
 
 def _window_bytes(nbytes: int) -> int:
