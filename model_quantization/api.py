@@ -382,7 +382,7 @@ def _quantize_pickle(
 
     if not isinstance(model, bytes | bytearray | str | Path):
         raise ConfigError(
-            "a pickle is bytes or a path",
+            "neither the bytes nor the path of a pickle",
             where="model",
             expected="bytes, str or Path",
             got=type(model).__name__,

@@ -1,7 +1,7 @@
-"""What a run has to do: every model of the directory, compared with what is already released.
+"""The work of a run: every model of the directory, compared with the current release.
 
 A model is done again when the fingerprint of everything its outcome depends on has changed, or
-when what it left behind is missing or damaged. All of it is read from our own files: an
+when its artifact or statistics are missing or damaged. All of it is read from our own files: an
 orchestrator's cache cannot know that an artifact was deleted.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from model_quantization.batch.discovery import Discovery, ModelFile, discover
 from model_quantization.batch.mirror import mirrored
-from model_quantization.batch.unchanged import Past, fingerprint
+from model_quantization.batch.unchanged import PreviousRuns, fingerprint
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, QuantizationError, ReleaseError
@@ -68,7 +68,7 @@ class Job(Record):
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan(Record):
-    """What is to be done, and what is settled already.
+    """The jobs of a run, and the outcomes that are known without work.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ def check_directories(config: RunConfig) -> None:
 
 
 def plan_batch(config: RunConfig) -> BatchPlan:
-    """What a run with `config` has to do now. Nothing is written, so it also serves a dry run.
+    """Return the work of a run with `config`. Nothing is written, so it also serves a dry run.
 
     Raises
     ------
@@ -137,15 +137,16 @@ def plan_batch(config: RunConfig) -> BatchPlan:
     """
     check_directories(config)
     signer = read_signer(config.signing_key, config.public_keys)
-    past = Past(config.output_path, last_release(config.output_path, signer), config.force, signer)
-    check_whole_run(config.only, past.release, signer)
+    release = last_release(config.output_path, signer)
+    previous = PreviousRuns(config.output_path, release, config.force, signer)
+    check_whole_run(config.only, release, signer)
     found = discover(config.model_path, config.output_path)
-    present = _present(found, past.release)
-    _check_not_emptied(config, present, past.release)
+    present = _present(found, release)
+    _check_not_emptied(config, present, release)
     wanted = _wanted(config.only, [*(m.name for m in found.models), *_meant(found.refused)])
     with ThreadPoolExecutor(config.n_workers) as pool:
         models = [model for model in found.models if model.name in wanted]
-        seen = list(pool.map(lambda model: _examine(model, config, past), models))
+        seen = list(pool.map(lambda model: _examine(model, config, previous), models))
     refused = [
         outcome
         for outcome, name in zip(found.refused, _meant(found.refused), strict=True)
@@ -169,7 +170,7 @@ class _Settled:
     fingerprint: str
 
 
-def _examine(model: ModelFile, config: RunConfig, past: Past) -> Job | _Settled:
+def _examine(model: ModelFile, config: RunConfig, previous: PreviousRuns) -> Job | _Settled:
     settings = config.settings_for(model.name)
     try:
         sha256, size_bytes = hash_file(model.path)
@@ -177,8 +178,8 @@ def _examine(model: ModelFile, config: RunConfig, past: Past) -> Job | _Settled:
         held_out_sha256 = hash_file(held_out)[0] if held_out else ""
     except (QuantizationError, OSError) as error:
         return _Settled(_unreadable(model, settings, error), "")
-    mark = fingerprint(sha256, settings, held_out_sha256, past.key_id)
-    outcome, why = past.look_up(model.name, sha256, mark)
+    mark = fingerprint(sha256, settings, held_out_sha256, previous.key_id)
+    outcome, why = previous.look_up(model.name, sha256, mark)
     if outcome is not None:
         return _Settled(outcome, mark)
     work = hashlib.sha256(model.name.encode()).hexdigest()[:16]

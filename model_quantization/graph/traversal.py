@@ -130,14 +130,6 @@ def array_indices(node: Node) -> tuple[int, ...]:
             return ()
 
 
-def type_counts(graph: ModelGraph) -> Mapping[str, int]:
-    """How many objects of each class the model holds."""
-    counts: dict[str, int] = {}
-    for _, node in components(graph):
-        counts[node.type] = counts.get(node.type, 0) + 1
-    return counts
-
-
 def model_type(graph: ModelGraph) -> str:
     """What the model is, in a word a person knows: `Pipeline(TfidfVectorizer, LinearSVC)`."""
     return _describe(graph.root)

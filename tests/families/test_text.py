@@ -326,8 +326,8 @@ def packed_example():
         ("terms.gaps", None, "missing or no array"),
         ("terms.split", "-", "unknown joint"),
         ("terms.item", "<f8", "unknown type of columns"),
-        ("terms.columns", np.arange(3), "one column for each term"),
-        ("terms.columns", np.array(["x"] * 8), "one column for each term"),
+        ("terms.columns", np.arange(3), "another number of columns than of terms"),
+        ("terms.columns", np.array(["x"] * 8), "another number of columns than of terms"),
         ("terms.vocabulary", "deque", "unknown container"),
     ],
 )

@@ -68,5 +68,7 @@ def value_of(text: object, dtype: np.dtype[Any]) -> Array:
         if data.hex() == text:
             return np.frombuffer(data, dtype)
     raise FormatError(
-        "parameter value", expected=f"{dtype.itemsize} bytes in hex", got=repr(text)[:80]
+        "parameter value is not one item of the array",
+        expected=f"{dtype.itemsize} bytes in hex",
+        got=repr(text)[:80],
     )

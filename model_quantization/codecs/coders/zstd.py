@@ -51,7 +51,7 @@ class Zstd:
         """The items; nothing beyond their own size is ever allocated."""
         check_keys(params, (), "zstd")
         if not spec.count:
-            raise CodecError("zstd: an empty stream must be raw")
+            raise CodecError("zstd: the stream is empty, which only `raw` stores")
         _check_header(data, spec.nbytes)
         decompressor = zstandard.ZstdDecompressor(
             format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=_window_bytes(spec.nbytes)

@@ -47,7 +47,8 @@ class Bitpack:
         bits = integer(params, "bits", 1, 4)
         if bits == 3 or spec.dtype.str != "|u1":
             raise FormatError(
-                "bitpack is for uint8 at 1, 2 or 4 bits", got=f"{spec.dtype.str} at {bits}"
+                "bitpack on something else than uint8 at 1, 2 or 4 bits",
+                got=f"{spec.dtype.str} at {bits}",
             )
         return Spec(np.dtype("u1"), -(-spec.count * bits // 8)), {}
 

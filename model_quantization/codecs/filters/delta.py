@@ -43,7 +43,9 @@ class Delta:
         """One signed difference fewer than there are values."""
         check_keys(params, ("first",), "delta")
         if spec.dtype.kind not in "iu" or not spec.count:
-            raise FormatError("delta is for integers, at least one", got=spec.dtype.str)
+            raise FormatError(
+                "delta on an array that is empty or not of integers", got=spec.dtype.str
+            )
         limits = np.iinfo(spec.dtype)
         integer(params, "first", int(limits.min), int(limits.max))
         return Spec(np.dtype(f"<i{spec.dtype.itemsize}"), spec.count - 1), {}

@@ -57,7 +57,7 @@ class Demote:
         """`count` items of the smaller dtype."""
         check_keys(params, ("dtype",), "demote")
         if spec.dtype.str not in SMALLER:
-            raise FormatError("demote is for floats", got=spec.dtype.str)
+            raise FormatError("demote on an array that is not of floats", got=spec.dtype.str)
         return Spec(dtype_of(params, "dtype", SMALLER[spec.dtype.str]), spec.count), {}
 
     def decode(self, params: Params, spec: Spec, main: Array, sides: Mapping[str, Array]) -> Array:

@@ -54,13 +54,15 @@ class Narrow:
         """`count` items of the narrower dtype."""
         check_keys(params, ("dtype", "offset"), "narrow")
         if spec.dtype.kind not in "iu":
-            raise FormatError("narrow is for integers", got=spec.dtype.str)
+            raise FormatError("narrow on an array that is not of integers", got=spec.dtype.str)
         dtype = dtype_of(params, "dtype", WIDTHS)
         limits = np.iinfo(spec.dtype)
         integer(params, "offset", int(limits.min), int(limits.max))
         if dtype.itemsize >= spec.dtype.itemsize:
             raise FormatError(
-                "narrow must narrow", expected=f"less than {spec.dtype.str}", got=dtype.str
+                "narrow does not make its integers narrower",
+                expected=f"less than {spec.dtype.str}",
+                got=dtype.str,
             )
         return Spec(dtype, spec.count), {}
 

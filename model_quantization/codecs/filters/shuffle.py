@@ -43,7 +43,7 @@ class Shuffle:
         """All bytes of the items."""
         check_keys(params, (), "shuffle")
         if spec.dtype.itemsize < 2:
-            raise FormatError("shuffle is for items of several bytes", got=spec.dtype.str)
+            raise FormatError("shuffle on items of fewer than two bytes", got=spec.dtype.str)
         return Spec(np.dtype("u1"), spec.nbytes), {}
 
     def decode(self, params: Params, spec: Spec, main: Array, sides: Mapping[str, Array]) -> Array:

@@ -42,7 +42,7 @@ def check_tree(args: list[Any], state: Any, path: str) -> None:
     if type(count) is not int or nodes.ndim != 1 or not 0 < count <= len(nodes):
         refuse(path, "node_count does not fit the nodes", f"{count} of {len(nodes)}")
     if n_classes.dtype.kind not in "iu" or not 0 < n_features < 1 << 31:
-        refuse(path, "n_features and n_classes are counts", f"{n_features}, {n_classes.dtype}")
+        refuse(path, "n_features or n_classes is not a count", f"{n_features}, {n_classes.dtype}")
     if n_classes.shape != (n_outputs,) or n_outputs < 1 or n_classes.min() < 1:
         refuse(path, "n_classes does not fit n_outputs", str(n_classes))
     if values.shape != (len(nodes), n_outputs, int(n_classes.max())):
