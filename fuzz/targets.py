@@ -95,7 +95,7 @@ def restore_from(data: bytes) -> None:
         warnings.simplefilter("ignore")
         opened = read_artifact(data, LIMITS)
         opened.check()
-        restore(opened.root, opened, TRUST, residue=opened.manifest["residue"])
+        restore(opened.root, opened, TRUST, dropped=opened.manifest["residue"])
 
 
 def model(data: bytes) -> None:

@@ -81,7 +81,7 @@ class PreviousRuns:
 def fingerprint(
     source_sha256: str, settings: ModelSettings, held_out_sha256: str, key_id: str = ""
 ) -> str:
-    """Return the digest of everything that decides a model's outcome: content, settings, versions, data, key."""
+    """Return the digest of all that decides an outcome: content, settings, versions, data, key."""
     parts: dict[str, Any] = {
         "source": source_sha256,
         "settings": settings.digest(),

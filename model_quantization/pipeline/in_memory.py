@@ -121,7 +121,7 @@ def quantize_pickle(
     graph = original.graph
     grams: dict[str, Array] = {}
     if calibration_rows is not None:
-        rebuilt = restore(graph.root, graph.arrays, trust, residue=graph.residue)
+        rebuilt = restore(graph.root, graph.arrays, trust, dropped=graph.dropped)
         grams = _grams(rebuilt, capture_objects(rebuilt, trust, limits), calibration_rows)
     found = Source(
         path=str(source),

@@ -76,7 +76,7 @@ def describe(prepared: PreparedGraph) -> Description:
         family=family_summary(graph),
         model_type=model_type(graph),
         packed_bytes=prepared.packed_bytes,
-        dropped=dict(graph.residue),
+        dropped=dict(graph.dropped),
         notes=graph.notes,
     )
 

@@ -1,6 +1,6 @@
 """Rounding that saves nothing is only loss: what is no smaller rounded stays exact.
 
-Counts held as floats, data with few values and small forests are such cases.
+Counts kept as floats, data with few values and small forests are such cases.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def with_array(data: bytes, path: str, values: np.ndarray) -> bytes:
 def made(data: bytes) -> Any:
     """The object of a file."""
     artifact: Artifact = read_artifact(data)
-    return restore(artifact.root, artifact, TrustPolicy(), residue=artifact.manifest["residue"])
+    return restore(artifact.root, artifact, TrustPolicy(), dropped=artifact.manifest["residue"])
 
 
 @cache

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from model_quantization.batch import plan as jobs
 from model_quantization.batch import run as batch
-from model_quantization.batch import unchanged as past
+from model_quantization.batch import unchanged
 from model_quantization.batch.plan import BatchPlan, Job, plan_batch
 from model_quantization.batch.run import BatchResult, failed_job, is_transient, run_batch
 from model_quantization.config.run_config import GateConfig, RunConfig
@@ -176,7 +176,7 @@ def test_other_library_versions_are_another_run(
 ) -> None:
     fake.add("a")
     fake.run()
-    monkeypatch.setattr(past, "version", lambda name: f"{name} 99")
+    monkeypatch.setattr(unchanged, "version", lambda name: f"{name} 99")
     assert set(_why(fake)) == {"a"}
 
 

@@ -189,7 +189,7 @@ def test_the_address_of_stop_words_is_dropped(stop_words):
     model.transform(["ab cd"])
     assert "_stop_words_id" in vars(model)
     treated = treat(model)
-    assert "_stop_words_id" in treated.graph.residue
+    assert "_stop_words_id" in treated.graph.dropped
     assert "_stop_words_id" not in vars(treated.restored)
 
 

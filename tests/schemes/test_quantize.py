@@ -326,9 +326,7 @@ def test_dtypes_that_cannot_be_stored() -> None:
 
 @pytest.mark.parametrize("threshold", [-1.0, float("nan"), float("inf")])
 def test_thresholds_that_are_none(threshold: float) -> None:
-    with pytest.raises(
-        SchemeError, match="pruning threshold cannot be used; expected a finite number"
-    ):
+    with pytest.raises(SchemeError, match="threshold cannot be used; expected a finite number"):
         quantize_array(np.ones(3), Exact(), WEIGHT, threshold=threshold)
 
 

@@ -57,7 +57,7 @@ def inspect(request: OriginalRequest) -> OriginalReply:
         graph=node_to_json(captured.graph.root),
         arrays=write_arrays(captured.graph.arrays, request.workspace / ARRAYS),
         notes=(*captured.graph.notes, *warned),
-        dropped=dict(captured.graph.residue),
+        dropped=dict(captured.graph.dropped),
         surfaces=find_surfaces(model),
         sklearn_version=sklearn.__version__,
         load_seconds=load_seconds,
