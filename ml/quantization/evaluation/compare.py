@@ -14,7 +14,7 @@ from ml.quantization.evaluation.latency import Latency, measure_latency
 from ml.quantization.evaluation.metrics import METRICS, score_of
 from ml.quantization.evaluation.policy import RELATIVE_ERROR, GatePolicy
 from ml.quantization.evaluation.proof import Task, evaluate
-from ml.quantization.evaluation.scoring import Pair
+from ml.quantization.evaluation.pairs import Pair
 
 _AGAINST_ORIGINAL = ("agreement", RELATIVE_ERROR)
 
