@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -147,6 +147,14 @@ class GatePolicy:
         if metric == RELATIVE_ERROR:
             return self.allowed_transform_error
         return self.allowed_drop * unit
+
+    def for_attempts(self, count: int) -> GatePolicy:
+        """The policy for each of `count` artifacts, of which the first that passes is published.
+
+        Each is judged at alpha / count (Bonferroni): one of many artifacts passes by luck more
+        easily than a single one.
+        """
+        return replace(self, alpha=self.alpha / max(count, 1))
 
     def to_json(self) -> dict[str, Any]:
         """The policy as plain JSON values."""

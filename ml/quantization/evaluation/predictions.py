@@ -14,7 +14,7 @@ from ml.quantization.evaluation.checks import Check, CheckName
 from ml.quantization.evaluation.evidence import Evaluation
 from ml.quantization.evaluation.gate import decide_on_answers
 from ml.quantization.evaluation.policy import GatePolicy
-from ml.quantization.evaluation.proof import evaluate
+from ml.quantization.evaluation.proof import Task, evaluate
 from ml.quantization.evaluation.verdict import Verdict
 from ml.quantization.outcome import Guarantee, Status
 
@@ -137,7 +137,6 @@ def judge_predictions(
     >>> judge_predictions(y[:100], y[:100], y[:100]).status
     <Status.FALLBACK: 'fallback'>
     """
-    policy = gate or GatePolicy()
     if task not in ("classification", "regression"):
         raise _misfit("task", "classification or regression", repr(task))
     truth = _labels_or_numbers("y_true", y_true, task, None)
@@ -155,9 +154,21 @@ def judge_predictions(
         method, both, known = _scores(scores_before, scores_after, (truth, first, second), classes)
         old |= {method: both[0], "classes_": known}
         new |= {method: both[1], "classes_": known}
-    evaluation = evaluate(
-        Answers(old), Answers(new), truth, policy, task=task, rows=identifiers
-    )
+    return judge_answers(Answers(old), Answers(new), truth, gate, task=task, rows=identifiers)
+
+
+def judge_answers(
+    before: Answers,
+    after: Answers,
+    target: NDArray[Any] | None,
+    gate: GatePolicy | None = None,
+    *,
+    task: Task = "auto",
+    rows: NDArray[Any] | None = None,
+) -> Judgement:
+    """The same of all that two models answered; for parameters and errors see `evaluate`."""
+    policy = gate or GatePolicy()
+    evaluation = evaluate(before, after, target, policy, task=task, rows=rows)
     return Judgement(decide_on_answers(evaluation, policy), evaluation)
 
 
