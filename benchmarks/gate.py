@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from ml.quantization.answers import Answers
-from ml.quantization.evaluation import GatePolicy, Judgement, judge_predictions
-from ml.quantization.evaluation.predictions import judge_answers
+from model_quantization.evaluation.answers import Answers
+from model_quantization.evaluation import GatePolicy, Judgement, judge_predictions
+from model_quantization.evaluation.predictions import judge_answers
 
 LOSS, RUIN, POWER = "loss", "ruin", "power"
 MOST_PUBLISHED = {LOSS: 0.06, RUIN: 0.0}  # 5 % and the noise of 400 draws
