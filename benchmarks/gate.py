@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation import GatePolicy, Judgement, judge_predictions
+from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.predictions import judge_answers
 
 LOSS, RUIN, POWER = "loss", "ruin", "power"
@@ -70,19 +70,17 @@ def labels(generator: Generator, rows: int, lost: float, won: float) -> dict[str
     }
 
 
-def judged(draw: Callable[..., dict[str, Any]], generator: Generator, rows: int, **more: Any) -> Any:
+def judged(
+    draw: Callable[..., dict[str, Any]], generator: Generator, rows: int, **more: Any
+) -> Any:
     return [judge_predictions(**draw(generator, rows, **more))]
 
 
 def copied(generator: Generator, rows: int) -> list[Judgement]:
     """50 rows, 40 times each; a loss of 1 point."""
     drawn = labels(generator, rows, 0.01, 0.0)
-    return [
-        judge_predictions(
-            **{key: np.tile(value, 40) for key, value in drawn.items()},
-            rows=np.tile(np.arange(rows), 40),
-        )
-    ]
+    tiled: dict[str, Any] = {key: np.tile(value, 40) for key, value in drawn.items()}
+    return [judge_predictions(**tiled, rows=np.tile(np.arange(rows), 40))]
 
 
 def several(generator: Generator, rows: int) -> list[Judgement]:
@@ -265,7 +263,9 @@ def cases() -> list[Case]:
         for n in (300, 1000)
     ]  # fmt: skip
     lost += [Case(LOSS, "50 rows 40 times, 1 point lost", 50, copied)]
-    lost += [Case(LOSS, "auto, 12 artifacts, each 0.5 points lost", n, several) for n in (300, 1500)]
+    lost += [
+        Case(LOSS, "auto, 12 artifacts, each 0.5 points lost", n, several) for n in (300, 1500)
+    ]
     lost += [
         Case(LOSS, "regression: 0.5 % of rows ruined", n, of(numbers, ruined=ALLOWED))
         for n in (30, 50, 100, 300, 598, 1000)
@@ -286,7 +286,9 @@ def cases() -> list[Case]:
         for n in (1000, 5000)
     ]
     ruins += [
-        Case(RUIN, "flat probabilities, 100 classes", 1000, of(chances, classes=100, change="flat")),
+        Case(
+            RUIN, "flat probabilities, 100 classes", 1000, of(chances, classes=100, change="flat")
+        ),
         Case(RUIN, "decision scores reduced to their sign", 1000, of(decisions, change="sign")),
         Case(RUIN, "outlier scores shuffled within the label", 1000, of(outliers)),
         Case(RUIN, "transform of zeros", 1000, partial(transform, change="zeros")),
@@ -367,7 +369,11 @@ def main() -> int:
     _print(results, seconds, options.draws)
     good = all(row["holds"] for row in results) and seconds < MOST_SECONDS
     if not options.only:
-        record = {"draws": options.draws, "cases": results, "seconds_100000_rows_10_classes": seconds}
+        record = {
+            "draws": options.draws,
+            "cases": results,
+            "seconds_100000_rows_10_classes": seconds,
+        }
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0 if good else 1

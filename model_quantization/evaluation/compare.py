@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from model_quantization.evaluation.answers import Answers, answer, answerable, plain_array
 from model_quantization.errors import ConfigError, PredictionError
+from model_quantization.evaluation.answers import Answers, answer, answerable, plain_array
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.latency import Latency, measure_latency
 from model_quantization.evaluation.metrics import METRICS, score_of
+from model_quantization.evaluation.pairs import Pair
 from model_quantization.evaluation.policy import RELATIVE_ERROR, GatePolicy
 from model_quantization.evaluation.proof import Task, evaluate
-from model_quantization.evaluation.pairs import Pair
 
 _AGAINST_ORIGINAL = ("agreement", RELATIVE_ERROR)
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from model_quantization.evaluation.answers import Answers, plain_arrays
 
 
-def first_of_equals(
-    identifiers: NDArray[Any], harm: NDArray[np.float64]
-) -> NDArray[np.intp]:
+def first_of_equals(identifiers: NDArray[Any], harm: NDArray[np.float64]) -> NDArray[np.intp]:
     """The positions to keep, ascending: of equal identifiers the row that was harmed most.
 
     Equal rows get equal answers, but their targets may differ. The one on which the quantized
@@ -42,5 +40,3 @@ def take_rows(answers: Answers, kept: NDArray[np.intp]) -> Answers:
             else:
                 arrays[key] = output[kept]
     return Answers(arrays, answers.failed)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +16,14 @@ from model_quantization.evaluation.bounds import (
     rows_needed_counts,
     rows_needed_with_one_lost,
 )
-from model_quantization.evaluation.checks import Check, CheckName, Finding, held_against, within, worst
+from model_quantization.evaluation.checks import (
+    Check,
+    CheckName,
+    Finding,
+    held_against,
+    within,
+    worst,
+)
 from model_quantization.evaluation.evidence import ClassLoss
 from model_quantization.evaluation.policy import GatePolicy
 
@@ -42,7 +50,9 @@ def loss_check(
     )
 
 
-def flip_check(name: CheckName, flips: int, rows: int, policy: GatePolicy, where: str = "") -> Check:
+def flip_check(
+    name: CheckName, flips: int, rows: int, policy: GatePolicy, where: str = ""
+) -> Check:
     """The exact bound on the share of rows whose answer changes, whichever way."""
     return held_against(
         name,
@@ -154,13 +164,15 @@ def _one_class(
         rows,
         -(-all_rows * needed // rows) if finding is Finding.OPEN else None,
     )
-    loss = None if drop <= limit else ClassLoss(label, rows, *map(float, recalls), p_value)
+    loss = (
+        None
+        if drop <= limit
+        else ClassLoss(label, rows, float(recalls[0]), float(recalls[1]), p_value)
+    )
     return check, loss
 
 
 def _with_note(check: Check, few: list[str], needed: int) -> Check:
-    from dataclasses import replace
-
     named = ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
     note = f"too few rows to tell about {named}: at least {needed} of each are needed"
     return replace(check, note=note)

@@ -48,9 +48,18 @@ def regression_checks(
     ruined = (np.abs(before - after) / unit > policy.moved_part) | (losses > cap)
     flips = ruined.sum(axis=0)
     j = int(flips.argmax())
-    checks = [flip_check(CheckName.RUINED_ROWS, int(flips[j]), len(truth), policy, _output(j, scale))]
+    checks = [
+        flip_check(CheckName.RUINED_ROWS, int(flips[j]), len(truth), policy, _output(j, scale))
+    ]
     if metric in _LARGEST_LOSS:
-        checks.append(worst([_mean_loss(losses, j, cap, policy, scale) for j in _worst_outputs(losses, cap, policy)]))
+        checks.append(
+            worst(
+                [
+                    _mean_loss(losses, j, cap, policy, scale)
+                    for j in _worst_outputs(losses, cap, policy)
+                ]
+            )
+        )
     return checks
 
 
@@ -114,7 +123,9 @@ def error_check(name: CheckName, limit: float, before: Any, after: Any, where: s
 
 def correlation_check(before: Any, after: Any, where: str, policy: GatePolicy) -> Check | None:
     """The rank correlation of the worst column with the original's; None where none varies."""
-    old, new = (np.asarray(each, dtype=np.float64).reshape(len(each), -1) for each in (before, after))
+    old, new = (
+        np.asarray(each, dtype=np.float64).reshape(len(each), -1) for each in (before, after)
+    )
     checks = []
     for j in range(old.shape[1]):
         found = rank_correlation(old[:, j], new[:, j])

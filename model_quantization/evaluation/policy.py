@@ -6,22 +6,14 @@ all made from the fields below: default, title, description and range stand nowh
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from math import isfinite
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from model_quantization.described import described, unusable_fields
 from model_quantization.errors import ConfigError
 from model_quantization.evaluation.metrics import METRICS
 
 RELATIVE_ERROR = "relative_error"
-Tier = Literal["non_inferior", "label_exact", "exact"]
-
-
-def _limit(default: Any, title: str, description: str, **bounds: float) -> Any:
-    """A field with its words and its range (`ge`, `gt`, `le`, `lt`), as pydantic names them."""
-    return field(default=default, metadata={"title": title, "description": description, **bounds})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,107 +30,126 @@ class GatePolicy:
     0.01
     """
 
-    allowed_drop: float = _limit(
+    allowed_drop: float = described(
         0.005,
-        "Allowed drop",
-        "Largest loss of the score, and largest share of rows that may be ruined: absolute; for "
-        "errors in the target's unit, as a share of its standard deviation.",
+        "Largest loss of the score, and largest share of rows that may be ruined: absolute;"
+        " for errors in the target's unit, as a share of its standard deviation.",
+        title="Allowed drop",
         ge=0,
         le=1,
     )
-    alpha: float = _limit(
-        0.05, "Alpha", "One-sided error probability of each proof.", gt=0, lt=0.5
+    alpha: float = described(
+        0.05,
+        "One-sided error probability of each proof.",
+        title="Alpha",
+        gt=0,
+        lt=0.5,
     )
-    min_size_reduction: float = _limit(
+    min_size_reduction: float = described(
         0.02,
-        "Least size reduction",
         "Share by which the artifact must be smaller than the original.",
+        title="Least size reduction",
         ge=-1000,
         lt=1,
     )
-    metric: str = _limit("auto", "Metric", "`auto`: accuracy for classes, R2 for numbers.")
-    publish_unverified: bool = _limit(
+    metric: str = described(
+        "auto",
+        "`auto`: accuracy for classes, R2 for numbers.",
+        title="Metric",
+    )
+    publish_unverified: bool = described(
         False,
-        "Publish unverified models",
         "Publish models that have no held-out data to be evaluated on.",
+        title="Publish unverified models",
     )
-    publish_inconclusive: bool = _limit(
+    publish_inconclusive: bool = described(
         False,
-        "Publish inconclusive models",
         "Publish when no loss was seen but too few rows were there to prove it.",
+        title="Publish inconclusive models",
     )
-    require: Tier = _limit("non_inferior", "Require", "The weakest guarantee that is published.")
-    bootstrap_repeats: int = _limit(
+    require: Literal["non_inferior", "label_exact", "exact"] = described(
+        "non_inferior",
+        "The weakest guarantee that is published.",
+        title="Require",
+    )
+    bootstrap_repeats: int = described(
         2000,
-        "Repeats",
         "Of the paired bootstrap, which bounds metrics other than the task's own.",
+        title="Repeats",
         ge=100,
         le=1_000_000,
     )
-    seed: int = _limit(0, "Seed", "The same seed gives the same verdict.", ge=0)
-    min_rows: int = _limit(
-        30, "Least rows", "With fewer held-out rows nothing but `exact` is conclusive.", ge=0
+    seed: int = described(
+        0,
+        "The same seed gives the same verdict.",
+        title="Seed",
+        ge=0,
     )
-    allowed_class_drop: float = _limit(
+    min_rows: int = described(
+        30,
+        "With fewer held-out rows nothing but `exact` is conclusive.",
+        title="Least rows",
+        ge=0,
+    )
+    allowed_class_drop: float = described(
         0.05,
-        "Allowed drop of a class",
         "Loss of recall that no single class may exceed.",
+        title="Allowed drop of a class",
         ge=0,
         le=1,
     )
-    allowed_ranking_drop: float = _limit(
+    allowed_ranking_drop: float = described(
         0.01,
-        "Allowed drop of the ranking",
-        "Largest loss of AUC (two classes) or of the mean reciprocal rank of the true class (more "
-        "classes), of each method that gives scores.",
+        "Largest loss of AUC (two classes) or of the mean reciprocal rank of the true class"
+        " (more classes), of each method that gives scores.",
+        title="Allowed drop of the ranking",
         ge=0,
         le=1,
     )
-    allowed_score_loss: float = _limit(
+    allowed_score_loss: float = described(
         0.05,
-        "Allowed loss of the Brier score",
         "Largest rise of the Brier score of `predict_proba`, as a share of the original's.",
+        title="Allowed loss of the Brier score",
         ge=0,
     )
-    allowed_probability_shift: float = _limit(
+    allowed_probability_shift: float = described(
         0.05,
-        "Allowed shift of probabilities",
         "Largest mean absolute change of a column of `predict_proba`.",
+        title="Allowed shift of probabilities",
         ge=0,
         le=1,
     )
-    moved_part: float = _limit(
+    moved_part: float = described(
         0.1,
-        "Part of the spread",
-        "A row counts as ruined when its answer moves by more than this part of the spread of the "
-        "original's answers (of the target, for regression).",
+        "A row counts as ruined when its answer moves by more than this part of the spread "
+        "of the original's answers (of the target, for regression).",
+        title="Part of the spread",
         gt=0,
     )
-    allowed_score_error: float = _limit(
+    allowed_score_error: float = described(
         0.2,
-        "Allowed error of scores",
         "Largest relative error of a column of `decision_function` or `score_samples`.",
+        title="Allowed error of scores",
         ge=0,
     )
-    min_rank_correlation: float = _limit(
+    min_rank_correlation: float = described(
         0.99,
-        "Least rank correlation",
         "Of each column of `decision_function` and `score_samples` with the original's.",
+        title="Least rank correlation",
         ge=-1,
         le=1,
     )
-    allowed_transform_error: float = _limit(
+    allowed_transform_error: float = described(
         0.01,
-        "Allowed transform error",
-        "Largest relative error of an output column of a transformer, or of a model that predicts "
-        "numbers when there is no target.",
+        "Largest relative error of an output column of a transformer, or of a model that "
+        "predicts numbers when there is no target.",
+        title="Allowed transform error",
         ge=0,
     )
 
     def __post_init__(self) -> None:
-        kinds = typing.get_type_hints(type(self))
-        for item in fields(self):
-            _check(item.name, kinds[item.name], item.metadata, getattr(self, item.name))
+        for name, expected, got in unusable_fields(self):
+            raise _unusable(name, expected, got)
         if self.metric != "auto" and self.metric not in METRICS:
             raise _unusable("metric", f"auto or one of {', '.join(METRICS)}", self.metric)
 
@@ -159,29 +170,6 @@ class GatePolicy:
     def to_json(self) -> dict[str, Any]:
         """The policy as plain JSON values."""
         return asdict(self)
-
-
-_RANGES = {
-    "ge": ("at least", lambda value, limit: value >= limit),
-    "gt": ("above", lambda value, limit: value > limit),
-    "le": ("at most", lambda value, limit: value <= limit),
-    "lt": ("below", lambda value, limit: value < limit),
-}
-
-
-def _check(name: str, kind: Any, metadata: Mapping[str, Any], value: object) -> None:
-    choices = typing.get_args(kind)
-    if choices:
-        if value not in choices:
-            raise _unusable(name, " or ".join(choices), value)
-        return
-    ranges = {key: metadata[key] for key in _RANGES if key in metadata}
-    if not ranges:
-        return
-    words = " and ".join(f"{_RANGES[key][0]} {limit:g}" for key, limit in ranges.items())
-    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    if not number or not all(_RANGES[key][1](value, limit) for key, limit in ranges.items()):
-        raise _unusable(name, f"a number, {words}", value)
 
 
 def _unusable(name: str, expected: str, got: object) -> ConfigError:

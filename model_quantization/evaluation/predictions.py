@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model_quantization.evaluation.answers import Answers, plain_array
 from model_quantization.errors import ConfigError
+from model_quantization.evaluation.answers import Answers, plain_array
 from model_quantization.evaluation.checks import Check, CheckName
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.gate import decide_on_answers
@@ -211,9 +211,13 @@ def _scores(
         for name, given in (("scores_before", before), ("scores_after", after))
     )
     if first.shape != second.shape:
-        raise _misfit("scores_after", f"the shape of scores_before, {first.shape}", f"{second.shape}")
+        raise _misfit(
+            "scores_after", f"the shape of scores_before, {first.shape}", f"{second.shape}"
+        )
     if labels[0].ndim == 2:
-        if first.shape != labels[0].shape or not all(np.isin(each, (0, 1)).all() for each in labels):
+        if first.shape != labels[0].shape or not all(
+            np.isin(each, (0, 1)).all() for each in labels
+        ):
             raise _misfit(
                 "scores_before",
                 "for several outputs: labels 0 and 1, and one score for each",

@@ -8,12 +8,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.agreement import compare_method, not_finite, same_bits
-from model_quantization.evaluation.evidence import Evaluation
-from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.distinct import first_of_equals, take_rows
+from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.pairs import Pair
+from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.evaluation.readings import (
     labels_of,
     numeric_target,
@@ -86,9 +86,7 @@ def evaluate(
         return evaluation
     if rows is not None:
         kept = first_of_equals(rows, _harm(original, candidate, target, kind))
-        evaluation = replace(
-            evaluation, rows=len(kept), repeated_rows=evaluation.rows - len(kept)
-        )
+        evaluation = replace(evaluation, rows=len(kept), repeated_rows=evaluation.rows - len(kept))
         if evaluation.repeated_rows:
             original, candidate = take_rows(original, kept), take_rows(candidate, kept)
             target = None if target is None else target[kept]
@@ -121,8 +119,7 @@ def _harm(
         before, after = values_of(original), values_of(candidate)
         truth = numeric_target(target, before)
         return np.asarray((np.abs(after - truth) - np.abs(before - truth)).max(axis=1))
-    before, after = right(original, target), right(candidate, target)
-    lost = before.astype(np.int8) - after
+    lost = right(original, target).astype(np.int8) - right(candidate, target)
     return np.asarray(lost.reshape(len(lost), -1).max(axis=1), dtype=np.float64)
 
 

@@ -30,9 +30,7 @@ def placements(
     return _share_below(high, low), 1 - _share_below(low, high)
 
 
-def _share_below(
-    values: NDArray[np.float64], others: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _share_below(values: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered = np.sort(others)
     below = np.searchsorted(ordered, values, side="left")
     upto = np.searchsorted(ordered, values, side="right")
@@ -71,7 +69,10 @@ def area_differences(
 
 
 def delong_loss_bound(
-    before: NDArray[np.float64], after: NDArray[np.float64], positive: NDArray[np.bool_], alpha: float
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    positive: NDArray[np.bool_],
+    alpha: float,
 ) -> float:
     """Upper confidence bound on the loss of AUC from the variance of the placements.
 

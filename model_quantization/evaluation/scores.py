@@ -140,7 +140,9 @@ def score_checks(block: ScoreBlock, policy: GatePolicy) -> list[Check]:
 
 
 def _reciprocal_rank(block: ScoreBlock, policy: GatePolicy) -> Check:
-    before, after = (reciprocal_ranks(each, block.true_column) for each in (block.before, block.after))
+    before, after = (
+        reciprocal_ranks(each, block.true_column) for each in (block.before, block.after)
+    )
     return mean_check(
         CheckName.RANKING,
         policy.allowed_ranking_drop,

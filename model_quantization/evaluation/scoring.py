@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.agreement import ROUNDED, relative_error
+from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.bootstrap import bootstrap_loss_bound
 from model_quantization.evaluation.bounds import flip_bound, rows_needed_interval
 from model_quantization.evaluation.checks import Check, CheckName, Finding, held_against
@@ -141,7 +141,9 @@ def transformed(evaluation: Evaluation, pair: Pair) -> Evaluation:
                 errors.append(relative_error(old, new))
             else:
                 flips = _rows_changed(old, new)
-                checks.append(flip_check(CheckName.AGREEMENT, flips, evaluation.rows, pair.policy, key))
+                checks.append(
+                    flip_check(CheckName.AGREEMENT, flips, evaluation.rows, pair.policy, key)
+                )
     for method in _SCORES:
         errors += [
             relative_error(old, pair.candidate.outputs(method)[key])
@@ -308,5 +310,3 @@ def _label_notes(original: Answers, target: NDArray[Any]) -> list[str]:
                 f"{int(unseen.sum())} held-out targets are labels that the model never saw"
             )
     return notes
-
-

@@ -8,12 +8,12 @@ from typing import Any
 
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.config.model_settings import ModelSettings
-from model_quantization.evaluation import Evaluation, Verdict, decide, evaluate
+from model_quantization.evaluation import Evaluation, GatePolicy, Verdict, decide, evaluate
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.rows.heldout import HeldOut, needs_target, read_rows
 from model_quantization.graph.nodes import ModelGraph
-from model_quantization.outcome import Outcome
+from model_quantization.outcome import Outcome, Reason
 from model_quantization.pipeline.child.candidate import Trial, TrialRequest, ask_artifact
 from model_quantization.pipeline.record import write_plan
 from model_quantization.planning.encoding import settle
@@ -46,6 +46,12 @@ class Judge:
     settings: ModelSettings
     workspace: Path
 
+    @property
+    def gate(self) -> GatePolicy:
+        """The policy for each attempt: `auto` publishes the first of several that passes."""
+        attempts = self.record.get("attempts", 1) if self.settings.bit_depth == "auto" else 1
+        return self.settings.gate.for_attempts(attempts)
+
     def decide(self, path: Path, components: list[dict[str, Any]], bit_depth: str) -> Attempt:
         """Evaluate the file at `path`, seal the evaluation into it, and decide."""
         artifact = read_artifact(path, self.settings.limits)
@@ -58,7 +64,7 @@ class Judge:
         read_back = read_artifact(target, self.settings.limits)
         verdict = decide(
             evaluation,
-            self.settings.gate,
+            self.gate,
             size_before=self.record["source_size_bytes"],
             size_after=len(sealed),
             exact_by_construction=artifact.manifest["model"]["exact"],
@@ -99,12 +105,19 @@ class Judge:
         known = ("classification", "regression", "cluster", "outlier")
         # A model that is never asked anything (a clusterer of its training rows) has no task.
         kind: Any = task if task in known and original.methods else "auto"
-        return trial, evaluate(original, trial.answers, rows.target, settings.gate, task=kind)
+        evaluation = evaluate(
+            original, trial.answers, rows.target, self.gate, task=kind, rows=rows.row_hashes
+        )
+        return trial, evaluation
 
     def rounding_is_to_blame(self, attempt: Attempt) -> bool:
         """Whether a more precise artifact could pass where this one did not."""
         rounded = self.settings.bit_depth != "exact"
-        return rounded and attempt.verdict.reason not in ("no_gain", "unverified", "original_nan")
+        return rounded and attempt.verdict.reason not in (
+            Reason.NO_GAIN,
+            Reason.UNVERIFIED,
+            Reason.ORIGINAL_NAN,
+        )
 
 
 def second_attempt(judge: Judge, first: Attempt, settings: ModelSettings) -> Attempt:

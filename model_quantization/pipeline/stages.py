@@ -41,6 +41,7 @@ from model_quantization.planning.calibration import calibrated_ranges
 from model_quantization.planning.encoding import settle
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
+from model_quantization.planning.search import attempts_at_most
 
 __all__ = ["ModelSettings", "evaluate_stage", "quantize_file", "quantize_stage"]
 
@@ -91,6 +92,7 @@ def quantize_stage(
         ranges = calibrated_ranges(graph, _paths(graph), inspection.grams, settings.recipe())
         plan = settle(make_plan(graph, settings.recipe(), ranges))
         record = model_record(name, scanned, inspection, prepared, settings, held_out)
+        record["attempts"] = attempts_at_most(len(plan.rounded_components()))
         record["components"] = write_plan(plan, record, workspace / CANDIDATE)
         if settings.bit_depth == "auto" or settings.on_gate_failure == "exact":
             exact = make_plan(graph, settings.recipe("exact"))
