@@ -124,6 +124,12 @@ class Evaluation:
         record["checks"] = [check.to_json() for check in self.checks]
         return record
 
+    def figures(self) -> dict[str, Any]:
+        """The same without the checks, which a verdict has: for the artifact and the report."""
+        record = self.to_json()
+        del record["checks"]
+        return record
+
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Evaluation:
         """The evaluation that `to_json` wrote; unknown keys are ignored: newer code adds some."""

@@ -57,7 +57,7 @@ class Judge:
         artifact = read_artifact(path, self.settings.limits)
         trial, evaluation = self._evaluate(artifact, path)
         sealed = artifact.sealed(
-            evaluation.to_json() if evaluation else None, trial.golden if trial else None
+            evaluation.figures() if evaluation else None, trial.golden if trial else None
         )
         target = path.with_suffix(".sealed.qma")
         target.write_bytes(sealed)
@@ -153,7 +153,7 @@ def attempt_outcome(record: dict[str, Any], attempt: Attempt) -> Outcome:
         "latency_after": after.to_json() if after else None,
     }
     if evaluation is not None:
-        figures |= evaluation.to_json()
+        figures |= evaluation.figures()
     return Outcome(
         name=record["name"],
         source=record["source"],
