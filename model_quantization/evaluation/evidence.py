@@ -22,7 +22,7 @@ class ClassLoss:
     recall_before, recall_after : float
     p_value : float
         Of "its recall fell by no more than the limit", exact. It is not corrected for the number
-        of classes: each blocks by itself, and a correction would hide losses.
+        of classes, and decides nothing: what was seen to be lost blocks by itself.
     """
 
     label: str

@@ -142,18 +142,15 @@ def _one_class(
     limit, alpha = policy.allowed_class_drop, policy.alpha
     bound, drop = _loss_bound(b, c, rows, alpha), (b - c) / rows
     needed = rows_needed_with_one_lost(limit, alpha)
-    # The roles are swapped: the hypothesis is that recall fell by no more than the limit. Each
-    # class blocks by itself, so a correction for their number would only hide a loss.
-    p_value = 1.0 if drop <= limit else _loss_p_value(c, b, rows, -limit, alpha)
-    visible = (drop > limit and b - c > 1) or (b > 0 and recalls[1] == 0)
+    few = rows < needed
     if within(CheckName.CLASS_RECALL, bound, limit):
         finding = Finding.HELD
-    elif drop > limit and p_value <= alpha:
+    elif drop > limit and (not few or b - c > 1 or recalls[1] == 0):
         finding = Finding.LOST
-    elif rows >= needed or visible:
-        finding = Finding.OPEN
     else:
-        finding = Finding.TOO_FEW
+        finding = Finding.TOO_FEW if few else Finding.OPEN
+    # The roles are swapped: the hypothesis is that recall fell by no more than the limit.
+    p_value = 1.0 if drop <= limit else _loss_p_value(c, b, rows, -limit, alpha)
     check = Check(
         CheckName.CLASS_RECALL,
         limit,

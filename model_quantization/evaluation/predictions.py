@@ -102,8 +102,9 @@ def judge_predictions(
 
     Parameters
     ----------
-    y_true : array-like (n,) or (n, outputs)
-        The truth: labels, or numbers for a regression.
+    y_true : array-like (n,) or (n, outputs), or None
+        The truth: labels, or numbers for a regression. Without one the predictions `before` stand
+        in for it: each change is a loss.
     before, after : array-like, shaped as `y_true`
         Predictions of the first model and of the one that would replace it.
     scores_before, scores_after : array-like (n,) or (n, classes), optional
@@ -139,10 +140,10 @@ def judge_predictions(
     """
     if task not in ("classification", "regression"):
         raise _misfit("task", "classification or regression", repr(task))
-    truth = _labels_or_numbers("y_true", y_true, task, None)
-    first = _labels_or_numbers("before", before, task, truth.shape)
-    second = _labels_or_numbers("after", after, task, truth.shape)
-    identifiers = None if rows is None else _identifiers(rows, len(truth))
+    truth = None if y_true is None else _labels_or_numbers("y_true", y_true, task, None)
+    first = _labels_or_numbers("before", before, task, truth)
+    second = _labels_or_numbers("after", after, task, first if truth is None else truth)
+    identifiers = None if rows is None else _identifiers(rows, len(first))
     old: dict[str, NDArray[Any]] = {"predict": first}
     new: dict[str, NDArray[Any]] = {"predict": second}
     if (scores_before is None) != (scores_after is None):
@@ -151,7 +152,8 @@ def judge_predictions(
     if scores_before is not None:
         if task == "regression":
             raise _misfit("scores_before", "no scores for a regression", "scores")
-        method, both, known = _scores(scores_before, scores_after, (truth, first, second), classes)
+        given = [each for each in (truth, first, second) if each is not None]
+        method, both, known = _scores(scores_before, scores_after, given, classes)
         old |= {method: both[0], "classes_": known}
         new |= {method: both[1], "classes_": known}
     return judge_answers(Answers(old), Answers(new), truth, gate, task=task, rows=identifiers)
@@ -172,16 +174,14 @@ def judge_answers(
     return Judgement(decide_on_answers(evaluation, policy), evaluation)
 
 
-def _labels_or_numbers(
-    name: str, given: Any, task: str, shape: tuple[int, ...] | None
-) -> NDArray[Any]:
+def _labels_or_numbers(name: str, given: Any, task: str, like: NDArray[Any] | None) -> NDArray[Any]:
     array = plain_array(given)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise _misfit(name, "shape (n,) or (n, outputs), with at least one row", f"{array.shape}")
-    if shape is not None and array.shape != shape:
-        raise _misfit(name, f"the shape of y_true, {shape}", f"{array.shape}")
+    if like is not None and array.shape != like.shape:
+        raise _misfit(name, f"the shape of y_true, {like.shape}", f"{array.shape}")
     if task == "regression" and array.dtype.kind not in "biuf":
         raise _misfit(name, "numbers for a regression", f"{array.dtype}")
     _check_finite(name, array)
@@ -203,7 +203,7 @@ def _identifiers(rows: Any, count: int) -> NDArray[Any]:
 
 
 def _scores(
-    before: Any, after: Any, labels: tuple[NDArray[Any], ...], classes: Any
+    before: Any, after: Any, labels: list[NDArray[Any]], classes: Any
 ) -> tuple[str, tuple[NDArray[np.float64], NDArray[np.float64]], NDArray[Any]]:
     """The method that the scores are of, the scores themselves, and their classes."""
     first, second = (
@@ -223,7 +223,7 @@ def _scores(
                 "for several outputs: labels 0 and 1, and one score for each",
                 f"labels of shape {labels[0].shape}, scores of shape {first.shape}",
             )
-        return _method(first), (first, second), np.arange(first.shape[1])
+        return _method(first, several=True), (first, second), np.arange(first.shape[1])
     known = _classes(classes, labels)
     columns = 2 if first.ndim == 1 else first.shape[1]
     if columns != len(known):
@@ -252,7 +252,7 @@ def _score_array(name: str, given: Any, count: int) -> NDArray[np.float64]:
     return array
 
 
-def _classes(given: Any, labels: tuple[NDArray[Any], ...]) -> NDArray[Any]:
+def _classes(given: Any, labels: list[NDArray[Any]]) -> NDArray[Any]:
     if given is None:
         return np.unique(np.concatenate(labels))
     known = plain_array(given)
@@ -261,10 +261,10 @@ def _classes(given: Any, labels: tuple[NDArray[Any], ...]) -> NDArray[Any]:
     return known
 
 
-def _method(scores: NDArray[np.float64]) -> str:
+def _method(scores: NDArray[np.float64], *, several: bool = False) -> str:
     """Probabilities are told by the first model's scores: the second's may be anything."""
     between = bool(((scores >= 0) & (scores <= 1)).all())
-    if scores.ndim == 1:
+    if scores.ndim == 1 or several:
         return "predict_proba" if between else "decision_function"
     whole = bool((np.abs(scores.sum(axis=1) - 1) <= _PROBABILITY_ROUNDING).all())
     return "predict_proba" if between and whole else "decision_function"

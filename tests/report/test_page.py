@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from model_quantization.files.atomic import write_json
 from model_quantization.evaluation.checks import Check, CheckName, Finding
+from model_quantization.files.atomic import write_json
 from model_quantization.outcome import Guarantee, Outcome, Status
 from model_quantization.report.history import HISTORY, read_history
 from model_quantization.report.page.document import render_page
