@@ -33,6 +33,31 @@ class Guarantee(StrEnum):
     FALLBACK = "fallback"
 
 
+class Reason(StrEnum):
+    """Why the gate keeps an artifact back; empty in an outcome that is published.
+
+    Errors have codes of their own (`QuantizationError.code`).
+    """
+
+    NO_GAIN = "no_gain"  # not smaller by enough
+    GATE = "gate"  # the score fell by more than is allowed
+    CLASS_RECALL = "class_recall"
+    RANKING = "ranking"
+    PROPER_SCORE = "proper_score"
+    RUINED_ROWS = "ruined_rows"
+    PROBABILITY_SHIFT = "probability_shift"
+    SCORE_ERROR = "score_error"
+    RANK_CORRELATION = "rank_correlation"
+    TIER = "tier"  # weaker than the policy requires
+    INCONCLUSIVE = "inconclusive"
+    UNVERIFIED = "unverified"
+    NAN_ANSWERS = "nan_answers"
+    ORIGINAL_NAN = "original_nan"
+    FAILED_METHOD = "failed_method"
+    DIFFERS = "differs"  # rounds nothing, and answers otherwise all the same
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome(Record):
     """One model's line in the table, and the evidence behind it.

@@ -6,9 +6,10 @@ title, a description and limits, so that a form or a schema can be made from it.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -16,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -49,7 +51,6 @@ Names = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_as_list
 Dotted = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
 TrustedTypes = Annotated[tuple[Dotted, ...], Field(strict=False), BeforeValidator(_as_list)]
 SchemeRecord = Annotated[dict[str, Any], BeforeValidator(_as_scheme)]
-WholeNumber = Annotated[int, Field(ge=1)]
 Threshold = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 
 # One wording for a run and for the exceptions to it.
@@ -77,69 +78,28 @@ class Checked(BaseModel):
         return value
 
 
-class GateConfig(Checked):
-    """What is demanded of a model before it is published."""
+def _keys_of(owner: type) -> dict[str, Any]:
+    """The fields of a described dataclass as those of a pydantic model: types, words and ranges."""
+    hints = get_type_hints(owner)
+    keys: dict[str, Any] = {}
+    for item in fields(owner):
+        words = dict(item.metadata)
+        if hints[item.name] is float:  # YAML 1.1 reads `1e-3` as text
+            words |= {"strict": False, "allow_inf_nan": False}
+        keys[item.name] = (hints[item.name], Field(item.default, **words))
+    return keys
 
-    allowed_drop: Threshold = Field(
-        0.005,
-        le=1,
-        title="Allowed drop",
-        description="Largest loss of the score: absolute; for errors in the target's unit, as a "
-        "share of its standard deviation.",
-    )
-    alpha: Number = Field(
-        0.05, gt=0, lt=0.5, title="Alpha", description="One-sided error probability of each proof."
-    )
-    min_size_reduction: Number = Field(
-        0.02,
-        ge=-10,
-        lt=1,
-        title="Least size reduction",
-        description="Share by which the artifact must be smaller than the original.",
-    )
-    metric: str = Field(
-        "auto", title="Metric", description="`auto`: accuracy for classes, R2 for numbers."
-    )
-    publish_unverified: bool = Field(
-        False,
-        title="Publish unverified models",
-        description="Publish models that have no held-out data to be evaluated on.",
-    )
-    publish_inconclusive: bool = Field(
-        False,
-        title="Publish inconclusive models",
-        description="Publish when no loss was seen but too few rows were there to prove it.",
-    )
-    require: Literal["non_inferior", "label_exact", "exact"] = Field(
-        "non_inferior", title="Require", description="The weakest guarantee that is published."
-    )
-    bootstrap_repeats: int = Field(
-        2000, ge=100, le=1_000_000, title="Repeats", description="Of the paired bootstrap."
-    )
-    seed: int = Field(0, ge=0, title="Seed", description="The same seed gives the same verdict.")
-    min_rows: int = Field(
-        30,
-        ge=0,
-        title="Least rows",
-        description="With fewer held-out rows nothing but `exact` is conclusive.",
-    )
-    allowed_class_drop: Threshold = Field(
-        0.05,
-        le=1,
-        title="Allowed drop of a class",
-        description="Loss of recall that no single class may exceed.",
-    )
-    allowed_probability_shift: Threshold = Field(
-        0.05,
-        le=1,
-        title="Allowed shift of probabilities",
-        description="Largest mean absolute change of a column of predict_proba.",
-    )
-    allowed_transform_error: Threshold = Field(
-        0.01,
-        title="Allowed transform error",
-        description="Largest relative error of an output column of a transformer.",
-    )
+
+if TYPE_CHECKING:  # the fields are the dataclasses' own, which a type checker cannot follow
+    _GateKeys = Checked
+    _LimitsKeys = Checked
+else:
+    _GateKeys = create_model("_GateKeys", __base__=Checked, **_keys_of(GatePolicy))
+    _LimitsKeys = create_model("_LimitsKeys", __base__=Checked, **_keys_of(Limits))
+
+
+class GateConfig(_GateKeys):
+    """What is demanded of a model before it is published."""
 
     @model_validator(mode="after")
     def _check(self) -> GateConfig:
@@ -151,38 +111,8 @@ class GateConfig(Checked):
         return GatePolicy(**self.model_dump())
 
 
-class LimitsConfig(Checked):
+class LimitsConfig(_LimitsKeys):
     """How large, deep and long anything may be."""
-
-    file_bytes: WholeNumber = Field(Limits().file_bytes, description="Largest file opened.")
-    decompressed_bytes: WholeNumber = Field(
-        Limits().decompressed_bytes, description="Largest pickle after decompression."
-    )
-    pickle_opcodes: WholeNumber = Field(
-        Limits().pickle_opcodes, description="Opcodes of one pickle."
-    )
-    pickle_depth: WholeNumber = Field(Limits().pickle_depth, description="Nesting of one pickle.")
-    pickle_memo: WholeNumber = Field(
-        Limits().pickle_memo, description="Memo entries of one pickle."
-    )
-    worker_memory_bytes: WholeNumber = Field(
-        Limits().worker_memory_bytes, description="Memory that loading one model may take."
-    )
-    worker_cpu_seconds: Number = Field(
-        Limits().worker_cpu_seconds, gt=0, description="CPU time of one model's child process."
-    )
-    worker_wall_seconds: Number = Field(
-        Limits().worker_wall_seconds, gt=0, description="Wall time of one model's child process."
-    )
-    manifest_bytes: WholeNumber = Field(
-        Limits().manifest_bytes, description="Largest manifest of an artifact."
-    )
-    nodes: WholeNumber = Field(Limits().nodes, description="Nodes of one model.")
-    depth: WholeNumber = Field(Limits().depth, description="Nesting of one model.")
-    arrays: WholeNumber = Field(Limits().arrays, description="Arrays of one model.")
-    decoded_bytes: WholeNumber = Field(
-        Limits().decoded_bytes, description="All arrays of an artifact after decoding."
-    )
 
     def limits(self) -> Limits:
         """The value that readers and workers use."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.config.model_settings import ModelSettings
-from model_quantization.evaluation import Evaluation, Verdict, decide, evaluate
+from model_quantization.evaluation import Evaluation, GatePolicy, Verdict, decide, evaluate
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.rows.heldout import HeldOut, needs_target, read_rows
 from model_quantization.graph.nodes import ModelGraph
-from model_quantization.outcome import Outcome
+from model_quantization.outcome import Outcome, Reason
 from model_quantization.pipeline.ask import Candidate, ask_candidate
 from model_quantization.pipeline.child.messages import CandidateRequest, RowsRequest
 from model_quantization.pipeline.child.original import import_path
@@ -25,6 +25,8 @@ from model_quantization.planning.search import search_precision
 
 CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
+# Reasons that more bits would not change.
+_NOT_BY_ROUNDING = (Reason.NO_GAIN, Reason.UNVERIFIED, Reason.ORIGINAL_NAN)
 _TASKS = ("classification", "regression", "cluster", "outlier")
 
 
@@ -54,6 +56,12 @@ class Evaluator:
         """The settings of the model."""
         return self.record.settings
 
+    @property
+    def gate(self) -> GatePolicy:
+        """The policy for each attempt: `auto` publishes the first of several that passes."""
+        attempts = self.record.attempts if self.settings.bit_depth == "auto" else 1
+        return self.settings.gate.for_attempts(attempts)
+
     def decide(self, file: str, components: tuple[ComponentCost, ...], bit_depth: str) -> Attempt:
         """Evaluate the artifact `file` of the workspace, seal the evaluation into it, and decide.
 
@@ -68,14 +76,14 @@ class Evaluator:
         artifact = read_artifact(path, self.settings.limits)
         candidate, evaluation = self._evaluate(artifact, path)
         sealed = artifact.sealed(
-            evaluation.to_json() if evaluation else None, candidate.golden if candidate else None
+            evaluation.figures() if evaluation else None, candidate.golden if candidate else None
         )
         target = path.with_suffix(".sealed.qma")
         target.write_bytes(sealed)
         read_back = read_artifact(target, self.settings.limits)
         verdict = decide(
             evaluation,
-            self.settings.gate,
+            self.gate,
             size_before=self.record.source.size_bytes,
             size_after=len(sealed),
             exact_by_construction=artifact.manifest["model"]["exact"],
@@ -121,14 +129,20 @@ class Evaluator:
         candidate = ask_candidate(request)
         # A model that answers no method (a clusterer of its training rows) has no task.
         task: Any = answers.task if answers.task in _TASKS and original.methods else "auto"
-        return candidate, evaluate(
-            original, candidate.answers, gate_rows.target, settings.gate, task=task
+        evaluation = evaluate(
+            original,
+            candidate.answers,
+            gate_rows.target,
+            self.gate,
+            task=task,
+            rows=gate_rows.row_hashes,
         )
+        return candidate, evaluation
 
     def rounding_is_to_blame(self, attempt: Attempt) -> bool:
         """Whether a more precise artifact could pass where this one did not."""
         rounded = self.settings.bit_depth != "exact"
-        return rounded and attempt.verdict.reason not in ("no_gain", "unverified", "original_nan")
+        return rounded and attempt.verdict.reason not in _NOT_BY_ROUNDING
 
 
 def retry_after_failure(evaluator: Evaluator, first: Attempt) -> Attempt:
@@ -173,7 +187,7 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         "latency_after": after.to_json() if after else None,
     }
     if evaluation is not None:
-        figures |= evaluation.to_json()
+        figures |= evaluation.figures()
     return Outcome(
         name=record.name,
         source=record.source.path,

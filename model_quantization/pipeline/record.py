@@ -123,6 +123,8 @@ class StageRecord(Record):
         Where the bytes of the candidate went.
     lossless_components : tuple of ComponentCost or None
         The same for the lossless artifact; None when none was written.
+    attempts : int
+        The most artifacts that `auto` may evaluate before one passes.
     """
 
     name: str
@@ -133,6 +135,7 @@ class StageRecord(Record):
     answers: HeldOutAnswers | None
     components: tuple[ComponentCost, ...]
     lossless_components: tuple[ComponentCost, ...] | None = None
+    attempts: int = 1
 
     @property
     def bit_depth(self) -> str:

@@ -48,6 +48,7 @@ from model_quantization.planning.calibration import calibrated_ranges
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
+from model_quantization.planning.search import attempts_at_most
 from model_quantization.records import ErrorRecord
 
 __all__ = ["ModelSettings", "evaluate_stage", "quantize_file", "quantize_stage"]
@@ -128,6 +129,7 @@ def _write_candidate(staged: Staged, settings: ModelSettings, held_out: Path | N
         answers=_answers(rows, original),
         components=components,
         lossless_components=lossless,
+        attempts=attempts_at_most(len(plan.rounded_components())),
     )
 
 
