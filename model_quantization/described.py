@@ -44,7 +44,8 @@ def unusable_fields(value: Any) -> list[tuple[str, str, object]]:
 
 def _expected(kind: Any, metadata: Mapping[str, Any], value: object) -> str:
     """What was expected instead of the value; empty when it can be used."""
-    if choices := typing.get_args(kind):
+    if typing.get_origin(kind) is typing.Literal:
+        choices = typing.get_args(kind)
         return "" if value in choices else " or ".join(map(str, choices))
     ranges = {key: metadata[key] for key in _RANGES if key in metadata}
     if not ranges:

@@ -6,6 +6,7 @@ title, a description and limits, so that a form or a schema can be made from it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -48,19 +49,12 @@ def _as_scheme(value: object) -> object:
 Number = Annotated[float, Field(strict=False)]  # YAML 1.1 reads `1e-3` as text
 BitDepth = Annotated[Literal["8", "16", "32", "exact", "auto"], BeforeValidator(_as_text)]
 Names = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_as_list)]
+Targets = Annotated[tuple[str, ...], Field(strict=False, min_length=1), BeforeValidator(_as_list)]
 Dotted = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
 TrustedTypes = Annotated[tuple[Dotted, ...], Field(strict=False), BeforeValidator(_as_list)]
 SchemeRecord = Annotated[dict[str, Any], BeforeValidator(_as_scheme)]
 Threshold = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 
-# One wording for a run and for the exceptions to it.
-_BIT_DEPTH = "8, 16 or 32 bits; `exact` rounds nothing; `auto` takes the smallest that passes."
-_THRESHOLD = "Weights of smaller magnitude become zero. Never intercepts, thresholds or leaves."
-_DYNAMIC = "One range per channel, from the weights themselves; off: one range per array."
-_ON_FAILURE = "What to publish when the rounded model misses the gate."
-_TARGET = "Target columns of the held-out data; several for multi-output models."
-_CALIBRATION = "Held-out rows set aside to choose ranges on; the gate never sees them."
-_TRUSTED = "Types of your own that model files may hold, as `module:qualname`."
 _SCHEMES = "Scheme by path pattern inside a model, first match wins: {'*/coef_': exact}."
 
 
@@ -78,24 +72,53 @@ class Checked(BaseModel):
         return value
 
 
-def _keys_of(owner: type) -> dict[str, Any]:
-    """The fields of a described dataclass as those of a pydantic model: types, words and ranges."""
-    hints = get_type_hints(owner)
+# What may be written in YAML is wider than the type for these.
+_KINDS: dict[str, Any] = {"bit_depth": BitDepth, "target": Targets, "trusted": TrustedTypes}
+
+
+def _keys_of(
+    owner: type, *, optional: bool = False, leave_out: Collection[str] = ()
+) -> dict[str, Any]:
+    """The fields of a described dataclass as those of a pydantic model: types, words and ranges.
+
+    Fields without words are left out: they have another form in a file. Optional keys need not be
+    given, and are then None.
+    """
+    hints = get_type_hints(owner) | (_KINDS if owner is ModelSettings else {})
     keys: dict[str, Any] = {}
     for item in fields(owner):
         words = dict(item.metadata)
-        if hints[item.name] is float:  # YAML 1.1 reads `1e-3` as text
+        if not words or item.name in leave_out:
+            continue
+        kind = hints[item.name]
+        if kind is float:  # YAML 1.1 reads `1e-3` as text
             words |= {"strict": False, "allow_inf_nan": False}
-        keys[item.name] = (hints[item.name], Field(item.default, **words))
+        if optional:
+            shown = {key: words.pop(key) for key in ("title", "description") if key in words}
+            keys[item.name] = (Annotated[kind, Field(**words)] | None, Field(None, **shown))
+        else:
+            keys[item.name] = (kind, Field(item.default, **words))
     return keys
 
 
 if TYPE_CHECKING:  # the fields are the dataclasses' own, which a type checker cannot follow
+
+    class _ModelKeys(Checked):
+        def __getattr__(self, name: str) -> Any: ...
+
+    class _OverrideKeys(Checked): ...
+
     _GateKeys = Checked
     _LimitsKeys = Checked
 else:
     _GateKeys = create_model("_GateKeys", __base__=Checked, **_keys_of(GatePolicy))
     _LimitsKeys = create_model("_LimitsKeys", __base__=Checked, **_keys_of(Limits))
+    _ModelKeys = create_model("_ModelKeys", __base__=Checked, **_keys_of(ModelSettings))
+    _OverrideKeys = create_model(
+        "_OverrideKeys",
+        __base__=Checked,
+        **_keys_of(ModelSettings, optional=True, leave_out={"latency_seconds"}),
+    )
 
 
 class GateConfig(_GateKeys):
@@ -119,31 +142,23 @@ class LimitsConfig(_LimitsKeys):
         return Limits(**self.model_dump())
 
 
-class ModelOverride(Checked):
-    """Settings for the models whose names match; what is not given stays as the run has it."""
+class _NamePattern(Checked):
+    """The models of an override."""
 
     match: str = Field(min_length=1, title="Names", description="Pattern, as in `intent*`.")
-    bit_depth: BitDepth | None = Field(None, title="Bit depth", description=_BIT_DEPTH)
-    weight_threshold: Threshold | None = Field(
-        None, title="Weight threshold", description=_THRESHOLD
-    )
-    dynamic: bool | None = Field(None, title="Dynamic ranges", description=_DYNAMIC)
-    on_gate_failure: Literal["original", "exact"] | None = Field(
-        None, title="On gate failure", description=_ON_FAILURE
-    )
+
+
+class ModelOverride(_OverrideKeys, _NamePattern):
+    """Settings for the models whose names match; what is not given stays as the run has it."""
+
     gate: GateConfig = Field(
         GateConfig(), title="Gate", description="Only the limits given here differ."
     )
     schemes: dict[str, SchemeRecord] | None = Field(None, title="Schemes", description=_SCHEMES)
-    target: Names | None = Field(None, title="Target columns", description=_TARGET)
-    calibration_rows: int | None = Field(
-        None, ge=0, title="Calibration rows", description=_CALIBRATION
-    )
-    trusted: TrustedTypes | None = Field(None, title="Trusted types", description=_TRUSTED)
 
 
-class RunConfig(Checked):
-    """Everything that a run over a directory of models can be told."""
+class _Directories(Checked):
+    """Where a run reads and writes; the first keys of a configuration."""
 
     model_dir: str = Field(
         "ml/models", min_length=1, title="Model directory", description="Searched recursively."
@@ -160,26 +175,16 @@ class RunConfig(Checked):
         title="Held-out directory",
         description="Holds <model>.parquet, .csv, .csv.gz or .npz; without it nothing is verified.",
     )
-    bit_depth: BitDepth = Field("8", title="Bit depth", description=_BIT_DEPTH)
-    weight_threshold: Threshold = Field(0.001, title="Weight threshold", description=_THRESHOLD)
-    dynamic: bool = Field(True, title="Dynamic ranges", description=_DYNAMIC)
-    on_gate_failure: Literal["original", "exact"] = Field(
-        "original", title="On gate failure", description=_ON_FAILURE
-    )
+
+
+# The settings of each model are fields of `ModelSettings`; a new one is added there alone.
+class RunConfig(_ModelKeys, _Directories):
+    """Everything that a run over a directory of models can be told."""
+
     gate: GateConfig = Field(GateConfig(), title="Gate")
-    target: Names = Field(("target",), min_length=1, title="Target columns", description=_TARGET)
-    calibration_rows: int = Field(0, ge=0, title="Calibration rows", description=_CALIBRATION)
-    latency_seconds: Number = Field(
-        0.2,
-        ge=0,
-        le=60,
-        title="Latency budget (s)",
-        description="Time for each latency figure; 0: latency is not measured.",
-    )
     schemes: dict[str, SchemeRecord] = Field(
         default_factory=dict, title="Schemes", description=_SCHEMES
     )
-    trusted: TrustedTypes = Field((), title="Trusted types", description=_TRUSTED)
     limits: LimitsConfig = Field(LimitsConfig(), title="Limits")
     only: Names = Field(
         (), title="Only", description="Name patterns; other models stay as they are released."
@@ -302,18 +307,7 @@ class RunConfig(Checked):
 
     def settings_for(self, name: str) -> ModelSettings:
         """The settings for model `name`: the run's, then each matching override in turn."""
-        values = self.model_dump(
-            include={
-                "bit_depth",
-                "weight_threshold",
-                "dynamic",
-                "on_gate_failure",
-                "target",
-                "calibration_rows",
-                "trusted",
-                "latency_seconds",
-            }
-        )
+        values = self.model_dump(include=set(_ModelKeys.model_fields))
         gate = self.gate.model_dump()
         schemes = dict(self.schemes)
         for override in self.overrides:
