@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from model_quantization.errors import QuantizationError
     from model_quantization.evaluation.policy import GatePolicy
+    from model_quantization.evaluation.predictions import Judgement, judge_predictions
     from model_quantization.limits import Limits
     from model_quantization.predictor.opening import load
     from model_quantization.predictor.quantized_model import QuantizedModel
@@ -37,6 +38,7 @@ __all__ = [
     "EmailModelLoader",
     "GatePolicy",
     "IntentModelLoader",
+    "Judgement",
     "Limits",
     "ModelLoader",
     "ModelQuantizer",
@@ -46,6 +48,7 @@ __all__ = [
     "__version__",
     "batch_quantize_models",
     "compare_model_performance",
+    "judge_predictions",
     "load",
     "quantize_model_file",
 ]
@@ -59,6 +62,7 @@ _MODULES = {
     ),
     "errors": ("QuantizationError",),
     "evaluation.policy": ("GatePolicy",),
+    "evaluation.predictions": ("Judgement", "judge_predictions"),
     "limits": ("Limits",),
     "predictor.opening": ("load",),
     "predictor.quantized_model": ("QuantizedModel",),

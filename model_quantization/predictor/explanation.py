@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from model_quantization.families import Lowered, NotFast
+from model_quantization.records import Record
 
 RESTORED = "the restored estimator"
 
 
 @dataclass(frozen=True, slots=True)
-class MethodAnswer:
+class MethodAnswer(Record):
     """How one public method of a model is answered.
 
     Attributes
@@ -35,7 +35,7 @@ class MethodAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentAnswer:
+class ComponentAnswer(Record):
     """Whether a component inside a model has a fast predictor of its own.
 
     Attributes
@@ -79,8 +79,10 @@ def component_answer(
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """Which predictor answers each method of one model. Prints as a table.
+class Explanation(Record):
+    """Which predictor answers each method of one model.
+
+    It prints as a table; `to_json()` gives plain values.
 
     Attributes
     ----------
@@ -101,30 +103,6 @@ class Explanation:
     exact: bool
     methods: tuple[MethodAnswer, ...]
     components: tuple[ComponentAnswer, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The explanation as plain JSON values."""
-        record = asdict(self)
-        record["methods"] = list(record["methods"])
-        record["components"] = [
-            {**each, "methods": list(each["methods"])} for each in record["components"]
-        ]
-        return record
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Explanation:
-        """The explanation that `to_json` wrote."""
-        components = (
-            ComponentAnswer(**{**each, "methods": tuple(each["methods"])})
-            for each in record["components"]
-        )
-        return cls(
-            record["path"],
-            record["type"],
-            record["exact"],
-            tuple(MethodAnswer(**each) for each in record["methods"]),
-            tuple(components),
-        )
 
     def __str__(self) -> str:
         name = self.type.rpartition(":")[2]

@@ -140,7 +140,7 @@ class _Opening:
                     node,
                     self.artifact,
                     self.trust,
-                    residue=dropped_below(manifest["residue"], path),
+                    dropped=dropped_below(manifest["residue"], path),
                     identified=self.context.identified,
                 )
 

@@ -195,7 +195,7 @@ class QuantizedModel:
             self._view.node,
             self.artifact,
             self._trust,
-            residue=dropped_below(self.artifact.manifest["residue"], self.path),
+            dropped=dropped_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
         )
 

@@ -32,7 +32,7 @@ def treat(model: Any, trusted: tuple[str, ...] = ()) -> Treated:
     trust = TrustPolicy(frozenset(trusted))
     graph = prepare_graph(capture(model, trust)).graph
     view = ComponentView(graph.root, Context.of(graph.root, graph.arrays))
-    restored = restore(graph.root, graph.arrays, trust, residue=graph.residue)
+    restored = restore(graph.root, graph.arrays, trust, dropped=graph.dropped)
     found = view.lower(exact=True)
     if isinstance(found, NotFast):
         return Treated(graph, restored, None, found)
