@@ -15,7 +15,7 @@ from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import all_cases, check_close, quantized, reaction
 from tests.families.nested_models import NestedModel, nested_model
 
-SEEDS = range(60)
+SEEDS = range(40)
 # Nothing to compare: they draw random numbers, or need a target.
 ASKED = tuple(
     name

@@ -146,8 +146,14 @@ def test_it_counts_as_fitted_whatever_it_is(model: QuantizedModel) -> None:
 
 
 def test_repr_and_dir(model: QuantizedModel, classifier: LogisticRegression) -> None:
-    assert repr(model) == "<QuantizedModel LogisticRegression, exact>"
-    assert repr(quantized(classifier, 8)) == "<QuantizedModel LogisticRegression, 8 bit>"
+    size = f"{len(model.artifact.data) / 1000:.1f} KB"
+    assert repr(model) == (
+        f"<QuantizedModel LogisticRegression, exact, {size}, rounds nothing, not evaluated; "
+        "fast: predict, predict_proba, predict_log_proba, decision_function>"
+    )
+    assert repr(quantized(classifier, 8)).startswith("<QuantizedModel LogisticRegression, 8 bit, ")
+    assert ", rounded, not evaluated; fast: " in repr(quantized(classifier, 8))
+    assert repr(quantized(SVC().fit(X, Y))).endswith("; fast: nothing>")
     assert {"coef_", "classes_", "predict_proba", "restore", "C"} <= set(dir(model))
     assert not {"transform", "partial_fit"} & set(dir(model))
 
