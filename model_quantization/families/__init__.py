@@ -1,4 +1,4 @@
-"""What the arrays of a kind of model mean; one file per family, found by itself.
+"""The meaning of the arrays of each kind of model; one file per family, found by itself.
 
 Adding a family is adding one file here that defines `FAMILY`. A class that no family names is
 treated by `generic`.

@@ -42,7 +42,7 @@ _SLOTS = {
 } | slots_for(("class_prior_", "class_log_prior_", "epsilon_"), Slot(Role.STATISTIC))
 
 _COUNTS = "counts of the training rows; only partial_fit reads them"
-_RESIDUE = {"feature_count_": _COUNTS, "feature_all_": _COUNTS, "category_count_": _COUNTS}
+_DROPPED = {"feature_count_": _COUNTS, "feature_all_": _COUNTS, "category_count_": _COUNTS}
 
 _BY = "sums of log-probabilities"
 
@@ -198,7 +198,7 @@ FAMILY = Family(
     name="bayes",
     types=frozenset({_GAUSSIAN, _MULTINOMIAL, _COMPLEMENT, _BERNOULLI, _CATEGORICAL}),
     slots=_SLOTS,
-    residue=_RESIDUE,
+    dropped=_DROPPED,
     lower=lower,
     examples=examples,
 )

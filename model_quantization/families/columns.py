@@ -1,8 +1,7 @@
 """Column transformers: text, categories and numbers of one table, side by side, before a model.
 
 The fast predictor is for tables whose text columns go to vectorizers, whose categories are encoded
-and whose columns of numbers are filled, scaled or left as they are; anything else is answered by
-the restored estimator.
+and whose columns of numbers are filled, scaled or unchanged. The restored estimator answers others.
 """
 
 from __future__ import annotations

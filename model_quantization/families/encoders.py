@@ -12,7 +12,7 @@ from model_quantization.families.family import Component, Example, Family, slots
 from model_quantization.families.forms import Columns, Dense, Text
 from model_quantization.families.lowered import Input, Lowered, NotFast
 from model_quantization.families.shared.category_packing import (
-    HELD,
+    CATEGORIES,
     REST,
     SIZES,
     STREAMS,
@@ -108,8 +108,8 @@ def _form(component: Component, encoder: Encoder, filler: Filler | None, names: 
 
 def _categories(component: Component) -> list[Array]:
     """The categories of each column, as they are or unpacked."""
-    if HELD in component:
-        return list(component[HELD])
+    if CATEGORIES in component:
+        return list(component[CATEGORIES])
     rest = component[REST]
     names = decode_names(component.__getitem__, len(rest))
     return [
@@ -134,7 +134,7 @@ def _one_hot(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | Non
 def _columns_of_ones(component: Component, feature: int, size: int, start: int) -> Array:
     """The column that each category of a feature makes one; last: what is unknown.
 
-    The steps are those of scikit-learn's `transform`, taken by one row for each category.
+    The steps are those of scikit-learn's `transform`, taken by one row per category.
     """
     handling, drop = component["handle_unknown"], component.get("drop")
     places = np.arange(size + 1)

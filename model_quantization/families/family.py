@@ -1,11 +1,11 @@
-"""What a family is: the meaning of the arrays of one kind of model.
+"""A family: the meaning of the arrays of one kind of model.
 
 A family is one `Family` value in one file of this package, named `FAMILY`; the registry finds
 it by itself. It may hold, from little to much:
 
 1. `types` and `slots`: which classes it speaks for and what their arrays mean. That alone makes
-   a model quantized with the right scheme for each array.
-2. `residue`: fitted attributes that only training needed. They are not stored, and reading one
+   a model quantized with the right scheme per array.
+2. `dropped`: fitted attributes that only training needed. They are not stored, and reading one
    from the restored estimator raises `DroppedAttribute`.
 3. `pack` and `unpack`: a compact form of the whole component.
 4. `lower`: a fast predictor built straight from the stored arrays.
@@ -73,8 +73,8 @@ class Component(ABC):
     def codes(self, name: str) -> StoredCodes | None:
         """The stored integer codes of an array and the scale of each channel.
 
-        None when it is not stored as `scale * code`. The scales (one for each index of the first
-        axis, or a single one) have the dtype of the array.
+        None when it is not stored as `scale * code`. The scales (one per index of the first axis,
+        or a single one) have the dtype of the array.
         """
 
     @abstractmethod
@@ -84,7 +84,7 @@ class Component(ABC):
 
 @dataclass(frozen=True, slots=True)
 class LeftAsIs:
-    """What `pack` gives for a component that it leaves as it is, and a user may wonder why.
+    """The reason why `pack` leaves a component as it is, where a user may wonder.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Example:
 
 
 class Arrays(Protocol):
-    """Where `pack` and `unpack` read arrays and put new ones."""
+    """The arrays that `pack` and `unpack` read, and to which they add new ones."""
 
     def __getitem__(self, index: int) -> Array:
         """The array that a node names."""
@@ -155,7 +155,7 @@ class Family:
     slots : mapping of str to Slot
         Attribute path below the component (`coef_`, `coefs_/*`; fnmatch) -> what it means. An
         array that no slot names is exact.
-    residue : mapping of str to str
+    dropped : mapping of str to str
         Attribute path -> what it was and why no method of the fitted estimator needs it.
     pack : callable or None
         `pack(node, arrays) -> PackedNode | LeftAsIs | None`: the component in compact parts, or
@@ -166,7 +166,7 @@ class Family:
         The inverse. Must validate: the parts may come from a hostile file (`SemanticError`).
     coarsen : callable or None
         `coarsen(packed, arrays, bits) -> (packed, reason)`: the packed component at 8 or 16 bits,
-        where that takes more than a scheme for each of its arrays, and what was done in a clause.
+        where that takes more than one scheme per array, and a clause that says how.
     lower : callable or None
         `lower(component, exact) -> Lowered | NotFast`. With `exact=True` only a predictor whose
         every output is bit-identical to the restored estimator's may be returned; otherwise
@@ -188,7 +188,7 @@ class Family:
     name: str
     types: frozenset[str]
     slots: Slots = field(default_factory=dict)
-    residue: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, str] = field(default_factory=dict)
     pack: Callable[[ObjectNode, Arrays], PackedNode | LeftAsIs | None] | None = None
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
     coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None

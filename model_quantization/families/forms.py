@@ -69,7 +69,7 @@ class Columns:
     encoder : kernels.tables.categories.Encoder or None
         None for a step that only fills.
     filler : kernels.tables.categories.Filler or None
-        What is done to the columns before they are encoded.
+        Fills the columns before they are encoded.
     whole : Text, Dense or None
         The form for a whole table, where the encoder knows the names of its columns.
     """

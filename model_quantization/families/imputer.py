@@ -1,4 +1,4 @@
-"""Imputers: one value for what is missing, a column at a time."""
+"""Imputers: one value per column, for the gaps in it."""
 
 from __future__ import annotations
 

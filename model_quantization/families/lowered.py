@@ -57,7 +57,7 @@ class Lowered:
     absorb : callable or None
         Given the `Lowered` of the step before this one, the fused predictor of both, or None.
     integers : {"float64", "float32", "kept"}
-        What an array of integers becomes; frames of them always become float64.
+        The type that arrays of integers are given; frames of them always become float64.
     classes : ndarray or None
         The labels of a classifier with one target.
     decides_by : {"decision_function", "predict_proba"}

@@ -1,4 +1,4 @@
-"""Classifiers made of binary ones: one for each class, for each pair, or for each bit of a code."""
+"""Classifiers made of binary ones: one per class, per pair of classes, or per bit of a code."""
 
 from __future__ import annotations
 

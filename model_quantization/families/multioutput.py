@@ -1,4 +1,4 @@
-"""Several targets: one model for each, side by side or in a chain where each sees those before."""
+"""Several targets: one model per target, side by side or in a chain of models."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ FAMILY = Family(
         "intercepts_/*": Slot(Role.BIAS),
         "classes_": Slot(Role.LABEL),
     },
-    residue={
+    dropped={
         "_optimizer": "moments of the optimizer; only further training reads them",
         "_best_coefs": "the best weights so far; training put them in place",
         "_best_intercepts": "the best intercepts so far; training put them in place",

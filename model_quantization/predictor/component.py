@@ -41,7 +41,7 @@ from model_quantization.schemes.quantize import stored_codes
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all views of one artifact share.
+    """Shared by all views of one artifact.
 
     Attributes
     ----------

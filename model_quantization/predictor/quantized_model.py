@@ -51,7 +51,7 @@ class QuantizedModel:
     Attributes
     ----------
     artifact : Artifact
-        What the file says: manifest, evaluation, arrays.
+        The opened file: manifest, evaluation, arrays.
     fast_methods : tuple of str
         Methods that are answered without scikit-learn.
 
@@ -90,7 +90,7 @@ class QuantizedModel:
         surface = self.artifact.manifest["model"]["surfaces"][self._view.path]
         return tuple(surface["methods"]), surface.get("properties", {})
 
-    # What it is -------------------------------------------------------------------------
+    # Description ------------------------------------------------------------------------
 
     @property
     def fast_methods(self) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class QuantizedModel:
         return f"<QuantizedModel {self._name()}, {size}, {self._guarantee()}; fast: {fast}>"
 
     def _guarantee(self) -> str:
-        """What the file itself says of its answers, in a few words."""
+        """The proof that the file itself carries, in a few words."""
         evaluation = self.artifact.manifest["evaluation"]
         rounded = "rounds nothing" if self._is_exact else "rounded"
         if evaluation is None:

@@ -22,8 +22,8 @@ from model_quantization.trust import TrustPolicy
 from tests.artifact.samples import fitted
 
 TWO_NUMBERS = SequenceNode("tuple", (40, 2, 1, 1))
-ITERATIONS = "iterations that there are not"
-WHOLE = "trees that are not whole iterations of one number a leaf"
+ITERATIONS = "iterations that do not exist"
+WHOLE = "trees that are not whole iterations of one number per leaf"
 
 
 def sample(name: str) -> Any:

@@ -591,7 +591,7 @@ def test_eight_bits_keep_255_thresholds_a_feature() -> None:
     rows, labels = make_classification(3000, 4, n_redundant=0, flip_y=0.2, random_state=0)
     model = ensemble.RandomForestClassifier(12, random_state=0).fit(rows, labels)
     graph, why = coarse(model, 8)
-    assert why.startswith("255 thresholds a feature")
+    assert why.startswith("255 thresholds per feature")
     assert graph.arrays[part(graph, "tree_ranks").array].dtype == np.uint8
     assert graph.arrays[part(graph, "tree_table_sizes").array].max() <= 255
     answer = lowered(graph).methods["predict_proba"](rows)
@@ -612,7 +612,7 @@ def test_leaf_codes_stay_close(bits: int, error: float) -> None:
     ):
         expected = model.fit(rows, values).predict(rows)
         graph, why = coarse(model, bits)
-        assert f"{bits}-bit leaves with a scale for each tree" in why
+        assert f"{bits}-bit leaves with one scale per tree" in why
         answer = lowered(graph).methods["predict"](rows)
         assert np.abs(answer - expected).max() < error * expected.std()
         assert same_bits(answer, restored(graph).predict(rows))
@@ -654,7 +654,7 @@ def forest_graph(most_leaves: int | None = 9) -> ModelGraph:
         ("tree_features", lambda a: a[1:], "shape"),
         ("tree_features", lambda a: a.astype(float), "kind 'u'"),
         ("tree_thresholds", lambda a: a * np.nan, "no NaN"),
-        ("tree_thresholds", lambda a: a[1:], "one a split|within the tables"),
+        ("tree_thresholds", lambda a: a[1:], "one per split|within the tables"),
         ("tree_missing_left", lambda a: a[1:], "shape"),
         ("tree_left", lambda a: a * 0, "a numbering of the nodes"),
         ("tree_right_gap", lambda a: a + 100, "a numbering of the nodes"),

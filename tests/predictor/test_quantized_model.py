@@ -152,7 +152,8 @@ def test_repr_and_dir(model: QuantizedModel, classifier: LogisticRegression) -> 
         "fast: predict, predict_proba, predict_log_proba, decision_function>"
     )
     assert repr(quantized(classifier, 8)).startswith("<QuantizedModel LogisticRegression, 8 bit, ")
-    assert ", rounded, not evaluated; fast: " in repr(quantized(classifier, 8))
+    wide = LogisticRegression().fit(np.tile(X, (1, 200)), Y)
+    assert ", rounded, not evaluated; fast: " in repr(quantized(wide, 8))
     assert repr(quantized(SVC().fit(X, Y))).endswith("; fast: nothing>")
     assert {"coef_", "classes_", "predict_proba", "restore", "C"} <= set(dir(model))
     assert not {"transform", "partial_fit"} & set(dir(model))

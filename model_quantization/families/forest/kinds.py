@@ -115,7 +115,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(CATBOOST, Kind("__model", "booster", "catboost")),
 }
 
-RESIDUE: dict[str, str] = {
+DROPPED: dict[str, str] = {
     "_rng": "random state of the fit",
     "_feature_subsample_rng": "random state of the fit",
     "train_score_": "loss of each iteration on training rows",

@@ -60,7 +60,7 @@ _SLOTS = {
 } | slots_for(("xbar_", "priors_", "explained_variance_ratio_"), Slot(Role.STATISTIC))
 
 _PATH = "path of the regularisation search; no method reads it"
-_RESIDUE = {
+_DROPPED = {
     "coefs_paths_": _PATH,
     "coef_path_": _PATH,
     "scores_": "scores of the cross-validation; no method reads them",
@@ -144,7 +144,7 @@ FAMILY = Family(
     name="linear",
     types=CLASSIFIERS | _REGRESSORS,
     slots=_SLOTS,
-    residue=_RESIDUE,
+    dropped=_DROPPED,
     lower=lower,
     examples=examples,
 )

@@ -1,4 +1,4 @@
-"""What each class of linear model makes of its scores, operation for operation as scikit-learn."""
+"""The answers of each class of linear model from its scores, with scikit-learn's operations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Chains of linear models behind text: one pass over the documents for all of them.
 
-What a model of a chain sees are the columns of the text and, after them, what the models before it
-answered. Its score is the sum over the text, which needs none of the others, and then one product
+A model of a chain sees the columns of the text and, after them, the answers of the models before
+it. Its score is the sum over the text, which needs none of the others, and then one product
 for each of those, in this order: the order in which scipy adds them.
 """
 
@@ -25,12 +25,12 @@ AskChained: TypeAlias = Callable[[int, str, Array], Array | None]
 def chained_behind(
     step: Step, models: Sequence[LinearScores], width: int
 ) -> Callable[[Any, int | None], AskChained | None] | None:
-    """A function of documents, and `n_jobs`, that gives what asks the models of a chain about them.
+    """A function of documents, and `n_jobs`, that gives a function to ask the models of a chain.
 
     Parameters
     ----------
     step : Step
-        What makes the first `width` columns of documents.
+        Makes the first `width` columns of documents.
     models : sequence of LinearScores
         Model `i` has `width + i` features and one score.
     width : int

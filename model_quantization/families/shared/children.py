@@ -1,4 +1,4 @@
-"""Predictors over predictors: what models that hold several fitted models share."""
+"""Predictors over predictors: shared by models that hold several fitted models."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def over_children(
 
 
 def _integers(children: Sequence[Lowered]) -> Integers:
-    """What the parent wants of integers: kept, where its children convert them differently."""
+    """How the parent wants integers: kept, where its children convert them differently."""
     wanted = {child.integers for child in children}
     return wanted.pop() if len(wanted) == 1 else "kept"
 

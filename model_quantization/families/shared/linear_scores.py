@@ -1,8 +1,8 @@
 """The fast predictor of models whose every answer follows from linear scores of the rows.
 
 A linear model is one linear map and what its methods make of the scores. A model over several of
-those (one for each class, fold or target) is the maps side by side and what it makes of all scores
-together: it is scored in one pass over the rows or documents, however many maps there are.
+those (one per class, fold or target) has their maps side by side, and makes its answers of all
+scores: one pass over the rows or documents gives them, however many maps there are.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from model_quantization.families.family import Example, Family, slots_for
 from model_quantization.families.text.lowering import lower
 from model_quantization.families.text.names import (
     COUNT,
+    DROPPED,
     HASHING,
-    RESIDUE,
     TFIDF,
     TRANSFORMER,
     VOCABULARY,
@@ -65,7 +65,7 @@ FAMILY = Family(
     name="text",
     types=frozenset({*VOCABULARY, TRANSFORMER, HASHING}),
     slots=_SLOTS,
-    residue=RESIDUE,
+    dropped=DROPPED,
     pack=pack,
     unpack=unpack,
     lower=lower,

@@ -59,7 +59,7 @@ class CatBoostTrees:
         return levels, missing, trees.rows[trees.ids].reshape(-1)
 
     def raw(self, rows: Array, n_jobs: Jobs) -> Array | None:
-        """What CatBoost calls RawFormulaVal: shape (n, outputs)."""
+        """The sums, RawFormulaVal to CatBoost: shape (n, outputs)."""
         jobs = threads(n_jobs, self.component)
         if len(rows) >= FEWEST_ROWS and self.levels is not None:
             sums: Array | None = self._by_level(self.levels, rows, jobs)
@@ -73,8 +73,8 @@ class CatBoostTrees:
             sums = self.scale * sums + self.bias
         return sums
 
-    def _by_level(self, held: tuple[Levels, Array, Array], rows: Array, jobs: int) -> Array:
-        levels, missing, values = held
+    def _by_level(self, laid_out: tuple[Levels, Array, Array], rows: Array, jobs: int) -> Array:
+        levels, missing, values = laid_out
         out = np.zeros((len(rows), len(self.bias)))
         rows = np.ascontiguousarray(rows)
 

@@ -1,4 +1,4 @@
-"""Answers of LightGBM's estimators: its sums in its order, its formulas for what they mean."""
+"""Answers of LightGBM's estimators: its sums in its order, by its formulas."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LightGBMTrees:
         return raw if raw is None or self.outputs > 1 else raw.reshape(-1)
 
     def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """What the sums mean: (n,) or (n, outputs)."""
+        """The answers that the sums stand for: (n,) or (n, outputs)."""
         sums = self.decision_function(rows, n_jobs)
         if sums is None:
             return None
@@ -92,7 +92,7 @@ class LightGBMTrees:
 
 
 def _meaning(objective: Objective, sums: Array) -> Array:
-    """What LightGBM's `ConvertOutput` makes of sums, in place where possible."""
+    """The answers that LightGBM's `ConvertOutput` makes of sums, in place where possible."""
     flat = sums.reshape(-1)
     if objective.name == "multiclass":
         booster_links.normalized_exponentials(sums)

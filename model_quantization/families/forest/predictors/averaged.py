@@ -55,7 +55,7 @@ class AveragedTrees:
         )
 
     def fractions(self, rows: Array, n_jobs: Jobs) -> list[Array] | None:
-        """Class fractions, one array an output."""
+        """Class fractions, one array per output."""
         mean = self.mean(rows, n_jobs)
         if mean is None:
             return None
@@ -68,7 +68,7 @@ class AveragedTrees:
         ]
 
     def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Any:
-        """Class fractions: an array, or a list of one an output."""
+        """Class fractions: an array, or a list of one array per output."""
         found = self.fractions(rows, n_jobs)
         return found[0] if found is not None and len(found) == 1 else found
 

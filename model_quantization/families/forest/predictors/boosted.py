@@ -1,4 +1,4 @@
-"""Gradient boosting: a start value, and each tree's leaf times the learning rate."""
+"""Gradient boosting: a start value, and the leaf of each tree times the learning rate."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def lower_boosted(component: Component) -> Lowered | NotFast:
 
 
 def _start(component: Component, link: str, classifies: bool) -> Array | None:
-    """What the sum starts from: (1, outputs); None where it depends on the row."""
+    """The start of the sum: (1, outputs); None where it depends on the row."""
     first = component.get("init_")
     if first == "zero":
         return np.zeros((1, int(component["tree_outputs"])))

@@ -84,7 +84,7 @@ class XGBoostTrees:
         )
 
     def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """What the sums mean: float32, (n,) or (n, outputs)."""
+        """The answers that the sums stand for: float32, (n,) or (n, outputs)."""
         sums = self.margin(rows, n_jobs)
         if sums is None:
             return None
