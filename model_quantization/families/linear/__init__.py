@@ -135,7 +135,7 @@ def examples() -> Iterable[Example]:
     yield Example(
         "one-vs-rest", SGDClassifier(loss="log_loss", random_state=0).fit(rows, labels), rows
     )
-    yield Example("sparse", LinearSVC(penalty="l1", C=0.1).fit(rows, names).sparsify(), rows)
+    yield Example("sparse", LinearSVC(penalty="l1", C=0.1, random_state=0).fit(rows, names).sparsify(), rows)
     yield Example("multi-target", Ridge().fit(rows, targets), rows)
     yield Example("generalized", PoissonRegressor().fit(rows, labels), rows)
 
