@@ -300,7 +300,7 @@ class _Maker:
             lambda: GradientBoostingRegressor(n_estimators=3, **state),
             lambda: HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=5, **state),
             lambda: AdaBoostRegressor(n_estimators=3, **state),
-            lambda: MLPRegressor((4,), max_iter=5, **state),
+            lambda: MLPRegressor(hidden_layer_sizes=(4,), max_iter=5, **state),
             lambda: BaggingRegressor(n_estimators=3, max_features=0.7, **state),
         )
 
