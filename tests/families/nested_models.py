@@ -152,6 +152,7 @@ def _numbers(rng: np.random.Generator) -> NestedModel:
         "columns in memory": np.asfortranarray(rows),
         "integers": np.rint(rows * 9).astype(int),
         "frame": frame,
+        "frame of integers": frame.mul(9).round().astype(int),
     }
     return NestedModel(model, asked)
 
