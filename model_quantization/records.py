@@ -6,7 +6,8 @@ is the order of the keys. `from_json` believes nothing: a missing field, another
 word is a `FormatError` that names the place. Unknown keys are ignored, as newer code may add some,
 and fields with a default may be absent, as older code did not write them.
 
-The conversion is msgspec's; docs/decisions/0009-records.md says why.
+The conversion is msgspec's; docs/decisions/0010-records.md says why. The import is late: a process
+that serves a model needs the types and converts nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
-
-import msgspec
 
 from model_quantization.errors import FormatError, QuantizationError, error_from_record
 
@@ -41,6 +40,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, in their order."""
+        import msgspec
+
         record: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_encode)
         return record
 
@@ -64,6 +65,8 @@ def parse(value: object, kind: type[Value]) -> Value:
     FormatError
         The values do not fit `kind`; the message names the place in them.
     """
+    import msgspec
+
     try:
         return msgspec.convert(value, kind, dec_hook=_decode)
     except (msgspec.ValidationError, RecursionError) as error:

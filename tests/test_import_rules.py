@@ -252,7 +252,10 @@ def test_one_file_unpickles() -> None:
     assert not wrong
 
 
-HEAVY = ("sklearn", "pandas", "pyarrow", "rich", "pydantic", "prefect", "joblib", "cryptography")
+HEAVY = (
+    "sklearn", "pandas", "pyarrow", "rich", "pydantic", "msgspec", "prefect", "joblib",
+    "cryptography",
+)  # fmt: skip
 
 
 def loaded_by(script: str, *arguments: str) -> set[str]:

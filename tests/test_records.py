@@ -38,7 +38,7 @@ class Outer(Record):
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-TEXT = st.text(max_size=8)
+TEXT = st.text("aé/ \U0001f600\ud800", max_size=4)
 INNER = st.builds(Inner, st.floats(allow_nan=False, allow_infinity=False), st.tuples(TEXT, TEXT))
 OUTER = st.builds(
     Outer,

@@ -83,7 +83,7 @@ def serve_call(
     server : int
         The process id of the server; the child ends when that does.
     confinement : Confinement
-        What it is kept from.
+        The actions that are denied to it.
     """
     os.setsid()
     _end_with(server)
@@ -140,7 +140,7 @@ def _handle(message: Message, handlers: frozenset[str]) -> dict[str, Any]:
 
 
 def _system_error(error: OSError, handler: str, limits: Limits) -> QuantizationError:
-    """What the system refused, with what to do where that is known."""
+    """The error for a refusal of the system, with advice where there is any."""
     if error.errno == errno.EFBIG:
         return LimitError(
             "writes a larger file than a worker may",

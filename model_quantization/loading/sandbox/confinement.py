@@ -1,4 +1,4 @@
-"""What a worker's child is kept from, by every means that this machine has.
+"""Keeps a worker's child from harm, by every means that this machine has.
 
 Three defences, each there or not, and each without the others' help: another user (as root), a
 filter of system calls (seccomp), and directories to write in (Landlock). They are the second line:
@@ -33,14 +33,14 @@ _NULL: Final = "/dev/null"
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What the children of one worker are kept from.
+    """The actions that are denied to the children of one worker.
 
     Attributes
     ----------
     filters : bool
         seccomp and Landlock, where the kernel has them.
     uid, gid : int
-        Whom they run as when the parent is root; -1: nobody else.
+        The user and group of the children when the parent is root; -1: no change.
     """
 
     filters: bool = True
@@ -69,7 +69,7 @@ UNCONFINED: Final = Confinement(filters=False, uid=-1, gid=-1)
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What one call needs beside reading what everybody can read.
+    """The rights that one call needs, beside reading files that everybody can read.
 
     Attributes
     ----------
