@@ -149,7 +149,7 @@ def quantize_job(job: Job) -> Staged:
 
 
 def evaluate_job(job: Job, staged: Staged) -> Outcome:
-    """Return the outcome of a model: the candidate read back, evaluated, and stored if it is served.
+    """Return the outcome of a model: the candidate read back, evaluated, stored if served.
 
     From here on a killed run need not do the model again.
     """

@@ -54,7 +54,7 @@ class Call:
         self._selector = selectors.DefaultSelector()
 
     def descriptors(self) -> list[int]:
-        """Return the descriptors for the server: the child's socket, the status socket, its output."""
+        """Return the descriptors for the server: the child's socket, the status socket, output."""
         return [self._child_data.fileno(), self._child_status.fileno(), self._child_output]
 
     def hand_over(self) -> None:

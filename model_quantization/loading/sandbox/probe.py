@@ -19,7 +19,7 @@ from model_quantization.records import Record
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest(Record):
-    """Asks the child to try things; `outside` is a directory where it should not be able to write."""
+    """Asks the child to try things; `outside` is a directory where it should not write."""
 
     outside: Path
 

@@ -107,7 +107,7 @@ class Worker:
         Parameters
         ----------
         access : Access, optional
-            Its rights beside reading files that everybody can read; by default it can write nowhere.
+            Its rights beside reading files that everybody can read; default: no writing.
 
         Raises
         ------
