@@ -31,7 +31,7 @@ class Record:
     ... class Point(Record):
     ...     place: tuple[int, int]
     >>> Point((1, 2)).to_json()
-    {'place': (1, 2)}
+    {'place': [1, 2]}
     >>> Point.from_json({"place": [1, 2]})
     Point(place=(1, 2))
     """
@@ -39,7 +39,12 @@ class Record:
     __slots__ = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, in their order."""
+        """Return the fields as JSON values, in their order: equal to what `json.loads` gives."""
+        record: dict[str, Any] = _with_lists(self.to_wire())
+        return record
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the fields as `json.dumps` takes them: quicker, but with tuples for lists."""
         import msgspec
 
         record: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_encode)
@@ -75,6 +80,14 @@ def parse(value: object, kind: type[Value]) -> Value:
             got=str(error)[:_GOT_CHARACTERS],
             do="make the record again with this version of the library",
         ) from error
+
+
+def _with_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_lists(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_lists(item) for item in value]
+    return value
 
 
 def _encode(value: object) -> object:

@@ -57,7 +57,9 @@ GOOD = Outer(Inner(1.5), Colour.RED, Path("/a"))
 
 @given(OUTER)
 def test_a_record_comes_back_equal(record: Outer) -> None:
-    assert Outer.from_json(json.loads(json.dumps(record.to_json()))) == record
+    written = json.loads(json.dumps(record.to_json()))
+    assert written == record.to_json() == json.loads(json.dumps(record.to_wire()))
+    assert Outer.from_json(written) == record
 
 
 @given(JSON)

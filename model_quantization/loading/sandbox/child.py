@@ -97,7 +97,7 @@ def serve_call(
     harden(limits, message.access, confinement)
     _end_with(server)  # a change of user has undone it
     try:
-        answer = encode_record(Answer(_handle(message, handlers)).to_json())
+        answer = encode_record(Answer(_handle(message, handlers)).to_wire())
     except MemoryError:
         error: QuantizationError = LimitError(
             "needs more memory than a worker may use",
@@ -158,4 +158,4 @@ def _system_error(error: OSError, handler: str, limits: Limits) -> QuantizationE
 
 
 def _error_record(error: QuantizationError) -> bytes:
-    return encode_record(Answer(error=ErrorRecord.of(error)).to_json())
+    return encode_record(Answer(error=ErrorRecord.of(error)).to_wire())

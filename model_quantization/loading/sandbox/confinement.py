@@ -26,13 +26,14 @@ from model_quantization.loading.sandbox.user import (
     is_open_to_others,
     keep_capabilities,
 )
+from model_quantization.records import Record
 
 _NOBODY: Final = 65534
 _NULL: Final = "/dev/null"
 
 
 @dataclass(frozen=True, slots=True)
-class Confinement:
+class Confinement(Record):
     """The actions that are denied to the children of one worker.
 
     Attributes
@@ -68,7 +69,7 @@ UNCONFINED: Final = Confinement(filters=False, uid=-1, gid=-1)
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Access(Record):
     """The rights that one call needs, beside reading files that everybody can read.
 
     Attributes

@@ -139,6 +139,6 @@ def main(
     gc.collect()
     gc.freeze()  # the children's collections would otherwise copy every page
     served = frozenset(handlers)
-    _Server(socket.socket(fileno=control), served, Confinement(**confinement)).serve()
+    _Server(socket.socket(fileno=control), served, Confinement.from_json(confinement)).serve()
     sys.stdout.flush()
     os._exit(0)

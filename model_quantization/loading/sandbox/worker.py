@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import weakref
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from model_quantization.errors import WorkerError
@@ -125,7 +125,7 @@ class Worker:
         if handler not in self._handlers:
             expected = ", ".join(sorted(self._handlers))
             raise WorkerError("no such handler", where=handler, expected=expected, do="register it")
-        payload = encode_record(Message(handler, request, limits, access or Access()).to_json())
+        payload = encode_record(Message(handler, request, limits, access or Access()).to_wire())
         if len(payload) > REQUEST_BYTES:
             expected, got = f"at most {REQUEST_BYTES:,} bytes", f"{len(payload):,}"
             do = "pass data in files and their paths in the request"
@@ -156,7 +156,7 @@ class Worker:
         WorkerError
             As `call`, and when the child's reply is malformed.
         """
-        return handler.read_reply(self.call(handler.name, request.to_json(), limits, access))
+        return handler.read_reply(self.call(handler.name, request.to_wire(), limits, access))
 
     def close(self) -> None:
         """End the server; a later call starts a new one."""
@@ -191,7 +191,7 @@ class Worker:
             "control": theirs.fileno(),
             "handlers": sorted(self._handlers),
             "preload": list(self._preload),
-            "confinement": asdict(self._confinement or Confinement.from_environment()),
+            "confinement": (self._confinement or Confinement.from_environment()).to_json(),
         }
         with theirs:
             process = subprocess.Popen(
