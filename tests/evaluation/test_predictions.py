@@ -105,7 +105,7 @@ def test_ruins_are_never_published(seed: int) -> None:
         "flat": "ruined_rows",
         "sign": "ranking",
         "outliers": "ranking",
-        "output": "ruined_rows",
+        "output": "gate",
         "class": "class_recall",
     }
     for name, drawn in ruins.items():
