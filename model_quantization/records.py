@@ -74,7 +74,8 @@ def parse(value: object, kind: type[Value]) -> Value:
 
     try:
         return msgspec.convert(value, kind, dec_hook=_decode)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, RecursionError, ValueError) as error:
+        # A ValueError: text that is no Unicode, in a word that is unknown.
         raise FormatError(
             f"this is not a record of the type {getattr(kind, '__name__', kind)}",
             got=str(error)[:_GOT_CHARACTERS],
