@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from model_quantization.evaluation.policy import GatePolicy
     from model_quantization.evaluation.predictions import Judgement, judge_predictions
     from model_quantization.limits import Limits
-    from model_quantization.predictor.quantized_model import QuantizedModel, load
+    from model_quantization.predictor.opening import load
+    from model_quantization.predictor.quantized_model import QuantizedModel
     from model_quantization.serving.named_loaders import (
         EmailModelLoader,
         IntentModelLoader,
@@ -63,7 +64,8 @@ _MODULES = {
     "evaluation.policy": ("GatePolicy",),
     "evaluation.predictions": ("Judgement", "judge_predictions"),
     "limits": ("Limits",),
-    "predictor.quantized_model": ("QuantizedModel", "load"),
+    "predictor.opening": ("load",),
+    "predictor.quantized_model": ("QuantizedModel",),
     "serving.named_loaders": (
         "EmailModelLoader",
         "IntentModelLoader",

@@ -100,7 +100,7 @@ def _subject(model: Any, trusted: tuple[str, ...]) -> Any:
 def open_any(path: Path, trusted: tuple[str, ...] = ()) -> Any:
     """Return the model in a `.qma` artifact, or in a pickle or joblib file that passes the scan."""
     if path.suffix == ".qma":
-        from model_quantization.predictor.quantized_model import load
+        from model_quantization.predictor.opening import load
 
         return load(path, trusted=trusted)
     from model_quantization.loading.pickles.original import load_original

@@ -147,7 +147,8 @@ def _check_named(release: Release, model: ReleasedModel) -> Iterator[Finding]:
 
 
 def _ask(artifact: Artifact, trusted: tuple[str, ...]) -> None:
-    from model_quantization.predictor.quantized_model import QuantizedModel, open_model
+    from model_quantization.predictor.opening import open_model
+    from model_quantization.predictor.quantized_model import QuantizedModel
 
     model = open_model(artifact, TrustPolicy(frozenset(trusted)))
     if isinstance(model, QuantizedModel):

@@ -355,7 +355,7 @@ class _Walker:
 
     def _kept(self, name: str, state: dict[Any, Any], path: str) -> dict[Any, Any]:
         """The attributes that a method of the fitted object needs; the others are noted."""
-        notes = family_of(name).residue
+        notes = family_of(name).dropped
         kept = {}
         for key, item in state.items():
             note = _note_of(notes, key)

@@ -24,7 +24,7 @@ from model_quantization.planning.calibration import calibrated_ranges
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from model_quantization.schemes.recipe import Recipe
 from model_quantization.trust import TrustPolicy
 

@@ -92,6 +92,9 @@ def test_a_model_that_passes_is_published(source: Path, held_out: Path) -> None:
     assert {check["name"] for check in outcome.evaluation["verdict"]["checks"]} >= {
         "loss", "class_recall", "ranking", "proper_score", "ruined_rows", "rows", "size_reduction"
     }  # fmt: skip
+    (answers,) = outcome.evaluation["answers"]
+    fast = [each["method"] for each in answers["methods"] if each["fast"]]
+    assert fast[:2] == ["predict", "predict_proba"] and answers["methods"][0]["by"]
     left = {path.name for path in (source.parent / "staging" / "model.pkl").iterdir()}
     assert not left & {"arrays.bin", "grams.npz"} and not any("snapshot" in name for name in left)
 

@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> None:
     before = _resident_bytes()
     started = time.perf_counter()
     if path.suffix == ".qma":
-        from model_quantization.predictor.quantized_model import load
+        from model_quantization.predictor.opening import load
 
         model = load(path, trusted=trusted)
     else:

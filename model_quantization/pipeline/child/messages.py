@@ -10,6 +10,7 @@ from typing import Any
 from model_quantization.evaluation.latency import Latency
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.limits import Limits
+from model_quantization.predictor.explanation import Explanation
 from model_quantization.records import ErrorRecord, Record
 
 
@@ -187,7 +188,10 @@ class CandidateReply(Record):
     latency : Latency or None
     golden : dict or None
         A few rows and answers for the artifact's self-test.
+    explanations : tuple of Explanation
+        One per model in the artifact: which predictor answers each method.
     """
 
     latency: Latency | None = None
     golden: dict[str, Any] | None = None
+    explanations: tuple[Explanation, ...] = ()
