@@ -23,7 +23,7 @@ from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.conclusion import FELL_SHORT, WITH_FAILURES
+from flows.final_state import FELL_SHORT, WITH_FAILURES
 from tasks.events import VERDICT_WORSENED
 
 FLOW = "quantize-models"

@@ -19,8 +19,8 @@ from pydantic import Field
 from flows.clusters.dask import dask_cluster
 from flows.clusters.ray import ray_cluster
 from flows.clusters.shards import process_shards
-from flows.conclusion import conclude
 from flows.configuration import configure
+from flows.final_state import final_state
 from flows.form import (
     AS_CONFIGURED,
     DROP,
@@ -98,7 +98,7 @@ def quantize_models(
         done = process(plan["jobs"], config)
         outcomes = list(show_progress(done, total=len(plan["jobs"])))
         summary = report(quote(options), quote(plan), quote(outcomes))
-    return conclude(summary, strict=config.strict)
+    return final_state(summary, strict=config.strict)
 
 
 def process(jobs: list[dict[str, Any]], config: RunConfig) -> Iterator[dict[str, Any]]:

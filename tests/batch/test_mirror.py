@@ -24,7 +24,7 @@ from model_quantization.batch import mirror
 from model_quantization.batch.mirror import mirrored
 from model_quantization.batch.plan import plan_batch
 from model_quantization.batch.run import run_batch
-from model_quantization.commands.quantize import main
+from model_quantization.commands.demo import main
 from model_quantization.config.file import load_config
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import (
@@ -280,7 +280,7 @@ def test_a_release_is_brought_back_by_a_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from model_quantization.commands.line import main as command
+    from model_quantization.commands.application import main as command
 
     bucket.run()
     first = bucket.get("quantized/a.qma")

@@ -16,8 +16,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from model_quantization.batch.run import run_batch
-from model_quantization.commands import doctor
-from model_quantization.commands.line import main
+from model_quantization.commands.application import main
 from model_quantization.config.run_config import RunConfig
 from model_quantization.release.manifest import read_release
 

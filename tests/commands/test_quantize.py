@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from model_quantization.commands.quantize import main
+from model_quantization.commands.demo import main
 from tests.model_directory import NAMES, write_attack, write_models
 
 PROJECT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from flows.command_line import main
-from flows.conclusion import FELL_SHORT, WITH_FAILURES
+from flows.final_state import FELL_SHORT, WITH_FAILURES
 from model_quantization.batch.run import run_batch
 from model_quantization.config.file import load_config
 from model_quantization.release.manifest import read_release

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import flows.clusters.dask
-from flows.conclusion import WITH_FAILURES
+from flows.final_state import WITH_FAILURES
 from model_quantization.outcome import Status
 from tests.flows.cluster_runs import (
     check_same_release,

@@ -17,7 +17,7 @@ from prefect import State
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-from flows.conclusion import WITH_FAILURES, conclude
+from flows.final_state import WITH_FAILURES, conclude
 from flows.quantize_models import quantize_models
 from model_quantization.batch import run as batch
 from model_quantization.errors import WorkerCrashed

@@ -16,7 +16,7 @@ import pytest
 
 import flows.clusters.ray
 from flows.clusters.ray import ray_cluster
-from flows.conclusion import WITH_FAILURES
+from flows.final_state import WITH_FAILURES
 from flows.processes import kept_process, wait_until
 from flows.serve import free_port
 from model_quantization.config.run_config import RunConfig

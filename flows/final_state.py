@@ -12,7 +12,7 @@ FELL_SHORT = "FellShort"
 NAMES_SHOWN = 10
 
 
-def conclude(summary: dict[str, Any], *, strict: bool) -> State[Any]:
+def final_state(summary: dict[str, Any], *, strict: bool) -> State[Any]:
     """How the run ends: what fell short fails a strict run, and is named in any other."""
     if strict and summary["fell_short"]:
         return Failed(

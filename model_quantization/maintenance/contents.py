@@ -1,33 +1,28 @@
-"""Says what an artifact holds: the model, where its bytes went, and what was proven of it."""
+"""Describes an artifact: the model in it, the bytes of each component, and the evaluation."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.artifact.reader import Artifact
+from model_quantization.errors import QuantizationError
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.traversal import array_paths, components
-from model_quantization.report.table import human_bytes
+from model_quantization.predictor.quantized_model import QuantizedModel, open_model
+from model_quantization.trust import TrustPolicy
 
 
-def run(path: Path, *, as_json: bool = False) -> int:
-    """Print what the file holds.
+def describe_artifact(artifact: Artifact, trusted: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the contents of an artifact as JSON values.
 
-    Raises
-    ------
-    ArtifactError, LimitError, PathRefused
-        It cannot be read.
+    Parameters
+    ----------
+    artifact : Artifact
+    trusted : tuple of str
+        Classes of your own that the model may hold; without them `predictors` gives the reason
+        why the model cannot be opened.
     """
-    record = describe(read_artifact(path))
-    print(json.dumps(record, indent=1) if as_json else "\n".join(_lines(record)))
-    return 0
-
-
-def describe(artifact: Artifact) -> dict[str, Any]:
-    """What the artifact holds, as JSON values; its arrays are not decoded."""
     manifest = artifact.manifest
     evaluation = manifest["evaluation"]
     golden = manifest["golden"]
@@ -43,6 +38,7 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         "methods": {path: s["methods"] for path, s in manifest["model"]["surfaces"].items()},
         "bit_depth": manifest["recipe"]["bit_depth"],
         "components": _components(artifact),
+        "predictors": _predictors(artifact, trusted),
         "arrays": len(artifact),
         "residue": sorted(manifest["residue"]),
         "notes": manifest["notes"],
@@ -86,31 +82,42 @@ def _short(scheme: Any) -> str:
     return f"{scheme.get('kind', '?')}{scheme.get('bits', '')}"
 
 
-def _lines(record: dict[str, Any]) -> Iterator[str]:
-    yield f"{record['file']}: {human_bytes(record['size_bytes'])}, sha256 {record['sha256']}"
-    source, producer = record["source"], record["producer"]
-    yield f"signed       {record['key_id'] or 'no'}"
-    yield f"model        {record['model']['type']} ({record['model']['family']})"
-    yield f"precision    {record['bit_depth']}{', exact' if record['model']['exact'] else ''}"
-    yield f"made from    {source['name']}, {human_bytes(source['size_bytes'])}, {source['sha256']}"
-    made_with = ", ".join(f"{name} {held}" for name, held in sorted(record["libraries"].items()))
-    yield f"made with    {producer['name']} {producer['version']}, {made_with}"
-    for path, methods in record["methods"].items():
-        yield f"answers      {path + ': ' if path else ''}{', '.join(methods)}"
-    yield f"self-test    {', '.join(record['golden_methods']) or 'none'}"
-    yield f"arrays       {record['arrays']}"
-    for row in record["components"]:
-        name = row["path"] or "(model)"
-        kind = row["type"].rpartition(":")[2]
-        schemes = ", ".join(row["schemes"])
-        size = human_bytes(row["stored_bytes"])
-        yield f"  {size:>10}  {name} {kind}: {row['arrays']} arrays, {schemes}"
-    if record["residue"]:
-        yield f"not kept     {', '.join(record['residue'])}"
-    for note in record["notes"]:
-        yield f"note         {note}"
-    if record["evaluation"] is None:
-        yield "evaluation   none"
-    else:
-        yield "evaluation"
-        yield from (f"  {line}" for line in json.dumps(record["evaluation"], indent=1).splitlines())
+def _predictors(artifact: Artifact, trusted: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One row per component and method: whether it is fast, by which predictor, or why not."""
+    try:
+        model = open_model(artifact, TrustPolicy(frozenset(trusted)))
+    except QuantizationError as error:
+        return [_row(method="", reason=str(error))]
+    surfaces = artifact.manifest["model"]["surfaces"]
+    return [
+        _row(path, method, fast=method in quantized.fast_methods)
+        for path, quantized in _quantized_models(model)
+        for method in surfaces.get(path, {}).get("methods", ())
+    ]
+
+
+def _quantized_models(model: Any) -> Iterator[tuple[str, QuantizedModel]]:
+    """Every quantized model with its path; a container holds several."""
+    if isinstance(model, QuantizedModel):
+        yield model.path, model
+        return
+    held = model.values() if isinstance(model, dict) else model
+    for item in held if isinstance(model, dict | list | tuple) else ():
+        yield from _quantized_models(item)
+
+
+def _row(
+    component: str = "",
+    method: str = "",
+    *,
+    fast: bool = False,
+    predictor: str = "",
+    reason: str = "",
+) -> dict[str, Any]:
+    return {
+        "component": component,
+        "method": method,
+        "fast": fast,
+        "predictor": predictor,
+        "reason": reason,
+    }
