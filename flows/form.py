@@ -1,7 +1,7 @@
 """What a person is asked on the run form: the words and limits of the configuration, once.
 
 Prefect shows a flat parameter's title, help and limits only when they come with its default value
-(`x: float | None = asked("x")`); those in an `Annotated` type are checked and not shown.
+(`x: float | None = form_field("x")`); those in an `Annotated` type are checked and not shown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from model_quantization.config.run_config import GateConfig, LimitsConfig, RunCo
 AS_CONFIGURED = "as configured"
 
 
-class Plain:
+class OptionalField:
     """Annotates `X | None`: on the form it is a plain `X`.
 
     A choice between `X` and `None` would be drawn as two tabs, with "None" in front.
@@ -35,7 +35,7 @@ class Plain:
         return kinds[0] if len(kinds) == 1 else described
 
 
-def asked(
+def form_field(
     name: str,
     *,
     owner: type[BaseModel] = RunConfig,
@@ -79,7 +79,7 @@ def optional(
         if key not in nested and field.metadata:
             kind = Annotated[(kind, *field.metadata)]
         fields[key] = (
-            Annotated[kind | None, Plain()],
+            Annotated[kind | None, OptionalField()],
             Field(
                 default=None,
                 json_schema_extra=_no_default,
@@ -130,9 +130,9 @@ _FLAT = {
 }
 # Both hold schemes of any shape by pattern: a YAML file is the place for them.
 _WRITTEN = {"schemes", "overrides"}
-MoreSettings = optional(
+SettingsForm = optional(
     RunConfig,
-    "MoreSettings",
+    "SettingsForm",
     title="More settings",
     leave_out=_FLAT | _WRITTEN,
     gate=GateForm,
@@ -140,17 +140,17 @@ MoreSettings = optional(
 )
 
 # The flat parameters; the configuration checks them again, together with what the file says.
-Text = Annotated[str | None, Plain()]
-Texts = Annotated[list[str] | None, Plain()]
-Switch = Annotated[bool | None, Plain()]
+Text = Annotated[str | None, OptionalField()]
+Texts = Annotated[list[str] | None, OptionalField()]
+Switch = Annotated[bool | None, OptionalField()]
 BitDepth = Annotated[
     Literal["as configured", "8", "16", "32", "exact", "auto"] | None,
-    Plain(),
+    OptionalField(),
 ]
 Threshold = Annotated[float, Field(ge=0)] | None
 Share = Annotated[float, Field(ge=0, le=1)] | None
 Workers = Annotated[int, Field(ge=1, le=64)] | None
-More = Annotated[MoreSettings | None, Plain()]
+MoreSettings = Annotated[SettingsForm | None, OptionalField()]
 HELD_OUT = (
     "One file a model, named after it: .parquet, .csv, .csv.gz or .npz; without it nothing is "
     "verified."
@@ -167,7 +167,7 @@ DROP = (
 PATTERNS = "Such as intent*; other models stay as they are released. None: all models."
 
 
-def filled_in(more: BaseModel | None, **flat: Any) -> dict[str, Any]:
+def form_values(more: BaseModel | None, **flat: Any) -> dict[str, Any]:
     """What was filled in, nested as a configuration is; what was left blank is None or not there.
 
     `allowed_drop` is the gate's, wherever it was asked for.

@@ -29,15 +29,15 @@ from flows.form import (
     PATTERNS,
     THRESHOLD,
     BitDepth,
-    More,
+    MoreSettings,
     Share,
     Switch,
     Text,
     Texts,
     Threshold,
     Workers,
-    asked,
-    filled_in,
+    form_field,
+    form_values,
 )
 from model_quantization.batch.plan import claim
 from model_quantization.config.run_config import GateConfig, RunConfig
@@ -58,17 +58,17 @@ def quantize_models(
         description="The YAML file to start from; what is left empty below is as it says.",
         json_schema_extra={"title": "Configuration"},
     ),
-    model_dir: Text = asked("model_dir", blank="", help=MODELS),
-    bit_depth: BitDepth = asked("bit_depth", blank=AS_CONFIGURED),
-    weight_threshold: Threshold = asked("weight_threshold", help=THRESHOLD),
-    allowed_drop: Share = asked("allowed_drop", owner=GateConfig, help=DROP),
-    only: Texts = asked("only", blank=[], title="Name patterns", help=PATTERNS),
-    force: Switch = asked("force", blank=False),
-    strict: Switch = asked("strict", blank=False),
-    output_dir: Text = asked("output_dir", blank=""),
-    holdout_dir: Text = asked("holdout_dir", blank="", help=HELD_OUT),
-    n_workers: Workers = asked("n_workers"),
-    more: More = Field(
+    model_dir: Text = form_field("model_dir", blank="", help=MODELS),
+    bit_depth: BitDepth = form_field("bit_depth", blank=AS_CONFIGURED),
+    weight_threshold: Threshold = form_field("weight_threshold", help=THRESHOLD),
+    allowed_drop: Share = form_field("allowed_drop", owner=GateConfig, help=DROP),
+    only: Texts = form_field("only", blank=[], title="Name patterns", help=PATTERNS),
+    force: Switch = form_field("force", blank=False),
+    strict: Switch = form_field("strict", blank=False),
+    output_dir: Text = form_field("output_dir", blank=""),
+    holdout_dir: Text = form_field("holdout_dir", blank="", help=HELD_OUT),
+    n_workers: Workers = form_field("n_workers"),
+    more: MoreSettings = Field(
         None,
         description="Gate, limits and the rest; what is left empty is as the file says.",
         json_schema_extra={"title": "All other settings", "default": {}},
@@ -78,7 +78,7 @@ def quantize_models(
 
     What is not given here is as the configuration file has it.
     """
-    given = filled_in(
+    given = form_values(
         more,
         model_dir=model_dir,
         output_dir=output_dir,

@@ -46,7 +46,7 @@ _log = logging.getLogger("flows.serve")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LocalServer:
     """Where the server listens, and the directory that all of it keeps its data in."""
 
     port: int
@@ -74,7 +74,7 @@ class Place:
 
 @contextmanager
 def serving(
-    place: Place, webhooks: Mapping[str, str], *, silence_seconds: int = SILENCE_SECONDS
+    server: LocalServer, webhooks: Mapping[str, str], *, silence_seconds: int = SILENCE_SECONDS
 ) -> Iterator[None]:
     """Server, work pool, deployments, automations and worker are up until the block ends.
 
@@ -83,24 +83,24 @@ def serving(
     ProcessFailed
         One of them did not come up; says which, and what it wrote last.
     """
-    place.home.mkdir(parents=True, exist_ok=True)
-    environment = place.environment()
+    server.home.mkdir(parents=True, exist_ok=True)
+    environment = server.environment()
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
 
     def run(*words: str) -> None:
         run_to_end([*prefect, *words], cwd=PROJECT, env=environment, seconds=START_SECONDS)
 
-    server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(place.port)]
-    worker = [*prefect, "worker", "start", "--pool", POOL, "--name", f"worker-{os.getpid()}"]
-    server_log, worker_log = place.home / "server.log", place.home / "worker.log"
+    start_server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(server.port)]
+    start_worker = [*prefect, "worker", "start", "--pool", POOL, "--name", f"worker-{os.getpid()}"]
+    server_log, worker_log = server.home / "server.log", server.home / "worker.log"
     with (
         kept_process(
-            "server", server, log=server_log, cwd=PROJECT, env=environment
+            "server", start_server, log=server_log, cwd=PROJECT, env=environment
         ) as server_process,
-        temporary_settings({PREFECT_API_URL: f"{place.url}/api", PREFECT_HOME: place.home}),
+        temporary_settings({PREFECT_API_URL: f"{server.url}/api", PREFECT_HOME: server.home}),
     ):
         wait_until(
-            lambda: _answers(f"{place.url}/api/health"),
+            lambda: _answers(f"{server.url}/api/health"),
             server_process,
             name="server",
             log=server_log,
@@ -113,7 +113,7 @@ def serving(
             for name in settle_lost_runs(client):
                 _log.warning("run %s was lost with its server and is marked as crashed", name)
             with kept_process(
-                "worker", worker, log=worker_log, cwd=PROJECT, env=environment
+                "worker", start_worker, log=worker_log, cwd=PROJECT, env=environment
             ) as worker_process:
                 wait_until(
                     lambda: _is_online(client, f"worker-{os.getpid()}"),
@@ -210,9 +210,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(format="%(asctime)s  %(message)s", level=logging.INFO, force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    place = Place(arguments.port or free_port(), arguments.home.absolute())
-    if not is_free(place.port):
-        print(f"error: port {place.port} is taken; choose another with --port", file=sys.stderr)
+    server = LocalServer(arguments.port or free_port(), arguments.home.absolute())
+    if not is_free(server.port):
+        print(f"error: port {server.port} is taken; choose another with --port", file=sys.stderr)
         return 1
     webhooks = {"webhook": arguments.webhook} if arguments.webhook else {}
     stop = threading.Event()
@@ -224,10 +224,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with (
             receive_alerts() as log_address,
             serving(
-                place, {"log": log_address} | webhooks, silence_seconds=arguments.silence_seconds
+                server, {"log": log_address} | webhooks, silence_seconds=arguments.silence_seconds
             ),
         ):
-            _log.info("ready: %s  (logs and data in %s; Ctrl-C stops)", place.url, place.home)
+            _log.info("ready: %s  (logs and data in %s; Ctrl-C stops)", server.url, server.home)
             stop.wait()
     except KeyboardInterrupt:
         _log.info("stopped")

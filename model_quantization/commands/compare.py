@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,28 +101,33 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
 def _figures(figures: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     from model_quantization.report.table import human_bytes, times_smaller
 
-    sides = figures["original"], figures["quantized"]
+    first, second = figures["original"], figures["quantized"]
 
-    def pair(key: str, form: str = "{:.4g}") -> tuple[str, str]:
-        first, second = ("-" if s[key] is None else form.format(s[key]) for s in sides)
-        return first, second
+    def line(
+        label: str, values: tuple[Any, Any], show: Callable[[Any], str], change: str = ""
+    ) -> tuple[str, str, str, str]:
+        shown = ["-" if value is None else show(value) for value in values]
+        return label, shown[0], shown[1], change
 
-    if figures["metric"]:
-        change = figures["score_change"]
-        yield (figures["metric"], *pair("score"), "" if change is None else f"{change:+.4g}")
-    for name in sides[0]["metrics"]:
-        if name != figures["metric"]:
-            first, second = (f"{side['metrics'][name]:.4g}" for side in sides)
-            yield name, first, second, ""
-    sizes = [side["size_bytes"] for side in sides]
-    yield "size", *map(human_bytes, sizes), f"{times_smaller(*sizes)} smaller"
-    for label, key, speedup in (
+    metric, change = figures["metric"], figures["score_change"]
+    if metric:
+        scores = first["score"], second["score"]
+        yield line(metric, scores, _number, "" if change is None else f"{change:+.4g}")
+    for name, score in first["metrics"].items():
+        if name != metric:
+            yield line(name, (score, second["metrics"].get(name)), _number)
+    sizes = first["size_bytes"], second["size_bytes"]
+    smaller = times_smaller(*sizes)
+    yield line("size", sizes, human_bytes, "" if smaller == "-" else f"{smaller} smaller")
+    for label, key, faster in (
         ("1 row (us)", "one_row_p50_us", figures["speedup_one_row"]),
         ("in batch (us)", "batch_p50_us", figures["speedup_batch"]),
     ):
-        times = [side["latency"] and side["latency"][key] for side in sides]
-        if all(times):
-            yield label, *(f"{time:,.1f}" for time in times), f"{speedup:.1f}x faster"
-    yield "load (s)", *pair("load_seconds", "{:.3f}"), ""
-    memory = [side["resident_bytes"] for side in sides]
-    yield "memory", *("-" if m is None else human_bytes(m) for m in memory), ""
+        times = tuple(side["latency"] and side["latency"][key] for side in (first, second))
+        yield line(label, times, "{:,.1f}".format, f"{faster:.1f}x faster" if faster else "")
+    yield line("load (s)", (first["load_seconds"], second["load_seconds"]), "{:.3f}".format)
+    yield line("memory", (first["resident_bytes"], second["resident_bytes"]), human_bytes)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

@@ -66,7 +66,7 @@ def quantize(
     A directory becomes a release with a manifest. A file becomes one artifact. A model without
     held-out data is written as `unverified`.
     """
-    given = {
+    given: dict[str, Any] = {
         "output_dir": output_dir,
         "held_out": held_out,
         "bit_depth": bit_depth,
@@ -76,7 +76,7 @@ def quantize(
         "trusted": trusted,
         "strict": strict,
     }
-    of_a_directory = {
+    of_a_directory: dict[str, Any] = {
         "only": only,
         "force": force,
         "workers": workers,
@@ -138,7 +138,7 @@ def _quantize_file(
     rows = Path(held_out) if held_out is not None else None
     if rows is not None and rows.is_dir():
         rows = find_held_out(rows, name)
-    limits = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
+    limits: dict[str, Any] = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
     result = quantize_model_file(
         source,
         Path(output_dir) / f"{name}.qma" if output_dir is not None else None,

@@ -292,7 +292,7 @@ def test_a_release_is_brought_back_by_a_command(
     assert capsys.readouterr().out.splitlines()[0].endswith("3 artifacts  current")
     assert bucket.files() == before
     assert command(["rollback", f"{bucket.url}/quantized", "1"]) == 0
-    assert capsys.readouterr().out == "release 3 is now what release 1 was\n"
+    assert capsys.readouterr().out == "release 3 is served now; it has the content of release 1\n"
     assert bucket.manifest()["rollback_of"] == 1
     assert bucket.get("quantized/a.qma") == first and bucket.is_whole()
     assert command(["rollback", f"{bucket.url}/quantized", "9"]) == 1
