@@ -52,8 +52,8 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
     yield f"made with    {producer['name']} {producer['version']}, {libraries}"
     for path, methods in record["methods"].items():
         yield f"answers      {path + ': ' if path else ''}{', '.join(methods)}"
-    for row in record["predictors"]:
-        yield f"predictor    {_predictor(row)}"
+    for explained in record["predictors"]:
+        yield from _predictor_lines(explained)
     yield f"self-test    {', '.join(record['golden_methods']) or 'none'}"
     yield f"arrays       {record['arrays']}"
     for row in record["components"]:
@@ -73,8 +73,14 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
         yield from (f"  {line}" for line in json.dumps(record["evaluation"], indent=1).splitlines())
 
 
-def _predictor(row: dict[str, Any]) -> str:
-    """One line for one method: `clf predict: fast, linear scores`."""
-    name = " ".join(filter(None, (row["component"], row["method"])))
-    how = "fast" if row["fast"] else "restored"
-    return ", ".join(filter(None, (f"{name}: {how}", row["predictor"], row["reason"])))
+def _predictor_lines(explained: dict[str, Any]) -> Iterator[str]:
+    """One line per method, and one per component inside: fast or restored, by what, and why."""
+    where = f" of {explained['path']}" if explained["path"] else ""
+    yield f"predictors{where}" + (
+        f"   not known: {explained['error']}" if explained["error"] else ""
+    )
+    rows = [(item["method"], item) for item in explained["methods"]]
+    rows += [(item["path"], item) for item in explained["components"] if item["path"]]
+    for name, item in rows:
+        how = "fast" if item["fast"] else "restored"
+        yield f"  {name:24} {how:9} {', '.join(filter(None, (item['by'], item['why'])))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from model_quantization.artifact.reader import Artifact
@@ -83,17 +83,12 @@ def _short(scheme: Any) -> str:
 
 
 def _predictors(artifact: Artifact, trusted: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One row per component and method: whether it is fast, by which predictor, or why not."""
+    """One record per model of the file: how each of its methods is answered, and by what."""
     try:
         model = open_model(artifact, TrustPolicy(frozenset(trusted)))
     except QuantizationError as error:
-        return [_row(method="", reason=str(error))]
-    surfaces = artifact.manifest["model"]["surfaces"]
-    return [
-        _row(path, method, fast=method in quantized.fast_methods)
-        for path, quantized in _quantized_models(model)
-        for method in surfaces.get(path, {}).get("methods", ())
-    ]
+        return [_explanation("", error=str(error))]
+    return [_explained(path, each, artifact) for path, each in _quantized_models(model)]
 
 
 def _quantized_models(model: Any) -> Iterator[tuple[str, QuantizedModel]]:
@@ -101,23 +96,29 @@ def _quantized_models(model: Any) -> Iterator[tuple[str, QuantizedModel]]:
     if isinstance(model, QuantizedModel):
         yield model.path, model
         return
-    held = model.values() if isinstance(model, dict) else model
-    for item in held if isinstance(model, dict | list | tuple) else ():
+    items = model.values() if isinstance(model, dict) else model
+    for item in items if isinstance(model, dict | list | tuple) else ():
         yield from _quantized_models(item)
 
 
-def _row(
-    component: str = "",
-    method: str = "",
-    *,
-    fast: bool = False,
-    predictor: str = "",
-    reason: str = "",
+def _explained(path: str, model: QuantizedModel, artifact: Artifact) -> dict[str, Any]:
+    surface = artifact.manifest["model"]["surfaces"].get(path, {})
+    fast = model.fast_methods
+    return _explanation(
+        path,
+        methods=[
+            {
+                "method": method,
+                "fast": method in fast,
+                "by": "fast predictor" if method in fast else "the restored estimator",
+                "why": "",
+            }
+            for method in surface.get("methods", ())
+        ],
+    )
+
+
+def _explanation(
+    path: str, *, methods: Sequence[dict[str, Any]] = (), error: str = ""
 ) -> dict[str, Any]:
-    return {
-        "component": component,
-        "method": method,
-        "fast": fast,
-        "predictor": predictor,
-        "reason": reason,
-    }
+    return {"path": path, "methods": list(methods), "components": [], "error": error}
