@@ -188,7 +188,7 @@ def check_complete(directory: ModelDirectory) -> Release:
 
 
 def verify(directory: ModelDirectory) -> list[Finding]:
-    """What `python -m model_quantization verify` finds."""
+    """What `model-quantization verify` finds."""
     return list(verify_release(directory.output))
 
 

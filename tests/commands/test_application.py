@@ -365,6 +365,43 @@ def test_the_page_of_commands_is_written_from_them() -> None:
         assert f"## `{command}`" in reference_text()
 
 
+SHOWN = re.compile(
+    r"(model-quantization|python model_quantization_demo\.py|python -m flows\.quantize_models)"
+    r"((?: +[^\s`#]+)*)"
+)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "SECURITY.md",
+        *sorted(f"docs/{path.name}" for path in (PROJECT / "docs").glob("*.md")),
+    ],
+)
+def test_commands_and_options_that_the_pages_show_exist(page: str) -> None:
+    text = (PROJECT / page).read_text(encoding="utf-8").partition(BEGIN)[0]
+    known: dict[str, set[str]] = {"": {"--install-completion", "--help", "--version"}}
+    for command, parameter in declared(app):
+        known.setdefault(command, {"--help"}).update(parameter.opts)
+    other = {
+        "python model_quantization_demo.py": demo.app,
+        "python -m flows.quantize_models": flow_line.app,
+    }
+    blocks = re.findall(r"^```shell\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    code = "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", text)])
+    for program, rest in SHOWN.findall(code):
+        words = rest.split()
+        if program == "model-quantization":
+            command = words[0] if words and not words[0].startswith("-") else ""
+            assert command in known, f"{page}: {program}{rest}"
+            allowed = known[command]
+        else:
+            allowed = {name for _, p in declared(other[program]) for name in p.opts} | {"--help"}
+        for word in words:
+            assert not word.startswith("--") or word in allowed, f"{page}: {program}{rest}"
+
+
 def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="the page has no lines"):
         with_reference(f"# Commands\n{BEGIN}")

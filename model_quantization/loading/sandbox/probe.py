@@ -1,6 +1,6 @@
 """What a worker's child finds that it cannot do: it tries, and says what happened.
 
-`python -m model_quantization doctor` shows it. Nothing here does harm where it succeeds.
+`model-quantization doctor` shows it. Nothing here does harm where it succeeds.
 """
 
 from __future__ import annotations
