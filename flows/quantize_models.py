@@ -1,6 +1,6 @@
-"""The nightly run: discover, quantize, evaluate, report.
+"""The flow: discovers, quantizes, evaluates and reports.
 
-Scheduled and by hand through the deployments of prefect.yaml; without a server as
+The deployments of prefect.yaml run it on a schedule, by hand and from CI. Without a server:
 
     python -m flows.quantize_models --config configs/nightly.yaml
 """
@@ -55,7 +55,7 @@ CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster}
 def quantize_models(
     config_path: str = Field(
         "configs/nightly.yaml",
-        description="The YAML file to start from; what is left empty below is as it says.",
+        description="The YAML file to start from; it decides about the fields that stay empty.",
         json_schema_extra={"title": "Configuration"},
     ),
     model_dir: Text = form_field("model_dir", blank="", help=MODELS),
@@ -70,13 +70,13 @@ def quantize_models(
     n_workers: Workers = form_field("n_workers"),
     more: MoreSettings = Field(
         None,
-        description="Gate, limits and the rest; what is left empty is as the file says.",
+        description="Gate, limits and the rest; the file decides about the fields that stay empty.",
         json_schema_extra={"title": "All other settings", "default": {}},
     ),
 ) -> State[Any]:
     """Quantize the models of a directory, prove that nothing was lost, publish what passed.
 
-    What is not given here is as the configuration file has it.
+    The configuration file decides about every parameter that is not given.
     """
     given = form_values(
         more,
@@ -102,7 +102,10 @@ def quantize_models(
 
 
 def process(jobs: list[dict[str, Any]], config: RunConfig) -> Iterator[dict[str, Any]]:
-    """The outcome of every job: on threads, as the heavy work is in child processes, or afar."""
+    """Yield the outcome of every job, done on threads or on a cluster.
+
+    Threads are enough on one machine: the heavy work is in child processes.
+    """
     if not jobs:
         return
     if config.task_runner == "threads":
@@ -116,11 +119,11 @@ def process(jobs: list[dict[str, Any]], config: RunConfig) -> Iterator[dict[str,
 def process_on_threads(
     jobs: list[dict[str, Any]], runner: TaskRunner[Any]
 ) -> Iterator[dict[str, Any]]:
-    """The outcome of every job, in order; one bad model never stops the rest.
+    """Yield the outcome of every job, in order; one bad model never stops the rest.
 
-    Jobs are queued in waves, so that a killed run has finished what it began long ago. What a task
-    gets is marked as data, in which Prefect need not look for futures: that search took longer
-    than all else it does in this process.
+    Jobs are queued in waves, so that a killed run has finished the models that it began long ago.
+    Parameters of tasks are marked as data, in which Prefect does not search for futures: the search
+    took longer than everything else that Prefect does in this process.
     """
     running = []
     for start in range(0, len(jobs), JOBS_PER_WAVE):

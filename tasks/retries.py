@@ -1,4 +1,4 @@
-"""What the two stages of a model have in common as tasks: which failures are worth another try."""
+"""Options that the two stages of a model share as tasks: transient failures are retried."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from model_quantization.batch.run import RETRY_DELAYS_SECONDS, is_transient
 
 
 def is_transient_failure(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether the failure may pass by itself; a bad model stays bad and is not tried again."""
+    """Whether the failure is transient. A bad model stays bad and is not tried again."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, BaseException) and is_transient(error)
 
