@@ -1,6 +1,6 @@
 """A child process tries what it must not be able to do, and says what happened.
 
-`python -m model_quantization doctor` shows it. Nothing here does harm where it succeeds.
+`model-quantization doctor` shows it. Nothing here does harm where it succeeds.
 """
 
 from __future__ import annotations
