@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from flows.preview import preview
 from model_quantization.batch.mirror import mirrored
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import QuantizationError
+from model_quantization.names import matches
 from model_quantization.outcome import Outcome, falls_short
 from model_quantization.release.known import known_outcomes
 from model_quantization.release.publish import rollback
@@ -124,7 +124,7 @@ def _asked_for(config: RunConfig, outcomes: Iterable[Outcome]) -> list[Outcome]:
     return [
         outcome
         for outcome in outcomes
-        if not config.only or any(fnmatchcase(outcome.name, pattern) for pattern in config.only)
+        if not config.only or any(matches(outcome.name, pattern) for pattern in config.only)
     ]
 
 

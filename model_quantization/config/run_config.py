@@ -6,7 +6,6 @@ title, a description and limits, so that a form or a schema can be made from it.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +23,7 @@ from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.files.object_store import is_url, join_url, mirror_path
 from model_quantization.limits import Limits
+from model_quantization.names import matches
 from model_quantization.release.objects import KEEP_RELEASES
 from model_quantization.schemes.scheme import scheme_from_json
 
@@ -387,7 +387,7 @@ class RunConfig(Checked):
         gate = self.gate.model_dump()
         schemes = dict(self.schemes)
         for override in self.overrides:
-            if fnmatchcase(name, override.match):
+            if matches(name, override.match):
                 given = override.model_dump(exclude_none=True, exclude={"match", "gate", "schemes"})
                 values |= given
                 gate |= override.gate.model_dump(exclude_unset=True)

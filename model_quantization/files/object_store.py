@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from model_quantization.errors import ConfigError, LimitError, StorageError
 from model_quantization.files.atomic import CHUNK_BYTES, writing
+from model_quantization.locks import cached_property
 
 CACHE_VARIABLE = "ML_CACHE_DIR"
 # One request: s3fs splits larger ones, and the parts of a split one are not conditional.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +37,7 @@ from model_quantization.graph.nodes import (
 from model_quantization.graph.traversal import children, entry_step, join, walk
 from model_quantization.graph.values import dict_value
 from model_quantization.limits import Limits
+from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.component import Context, View, view_value
 from model_quantization.predictor.input_rows import intake_of
 from model_quantization.predictor.memory import give_back
@@ -165,7 +165,7 @@ class QuantizedModel:
         self.artifact = artifact
         self._trust = trust
         self._view = view
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._restored: Any = None
         surface = artifact.manifest["model"]["surfaces"][view.path]
         self._methods: tuple[str, ...] = tuple(surface["methods"])

@@ -194,7 +194,7 @@ def read_manifest(path: Path, directory: Path, keys: PublicKeys | None = None) -
         directory=directory,
         number=number,
         created=_typed(path, record, "created", str),
-        models={name: _parse_model(path, name, entry) for name, entry in models.items()},
+        models=_parse_models(path, models),
         rollback_of=rollback_of,
         key_id=signature.key_id if signature else "",
     )
@@ -225,6 +225,14 @@ def release_files(output_dir: Path) -> dict[int, Path]:
 _TYPES = {"artifact_size_bytes": int, "source_size_bytes": int}
 
 
+def _parse_models(path: Path, entries: dict[str, Any]) -> dict[str, ReleasedModel]:
+    parsed = [_parse_model(path, name, entry) for name, entry in entries.items()]
+    models = {model.name: model for model in parsed}
+    if len(models) != len(parsed):
+        raise _broken(path, "models", "each name once", "one name in two spellings (NFC and NFD)")
+    return models
+
+
 def _parse_model(path: Path, name: str, entry: Any) -> ReleasedModel:
     where = f"models/{printable(name)}"
     if not isinstance(entry, dict):
@@ -251,7 +259,7 @@ def _parse_model(path: Path, name: str, entry: Any) -> ReleasedModel:
         if match is None or match[1] != values["artifact_sha256"]:
             raise _broken(path, f"{where}/artifact", "`objects/<its sha256>.qma` or null", artifact)
     try:
-        check_name(name)
+        name = check_name(name)
     except PathRefused as error:
         if artifact is not None:
             raise _broken(path, where, "a safe name", error.got) from None

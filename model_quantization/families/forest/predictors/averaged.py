@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from model_quantization.families.forest.predictors.packed_forest import (
     threads,
 )
 from model_quantization.kernels.trees.tree_sum import TreeSum
+from model_quantization.locks import cached_property
 
 
 class AveragedTrees:

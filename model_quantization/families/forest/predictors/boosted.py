@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from model_quantization.families.forest.predictors.packed_forest import (
     threads,
 )
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 _DUMMY = "sklearn.dummy:"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from model_quantization.families.forest.xgboost.state import LOG, LOGISTIC, OBJE
 from model_quantization.kernels.trees import booster_links
 from model_quantization.kernels.trees.pooled import PooledTrees, first_trees, level_order
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class XGBoostTrees:
