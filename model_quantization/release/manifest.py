@@ -16,7 +16,7 @@ from typing import Any
 
 from model_quantization.artifact.container import canonical_json
 from model_quantization.errors import FormatError, PathRefused, ReleaseError, VersionError
-from model_quantization.files.atomic import read_json_object
+from model_quantization.files.atomic import parse_json_object, read_json_object
 from model_quantization.files.signing import (
     RELEASE,
     PublicKeys,
@@ -167,9 +167,18 @@ def find_release(output_dir: Path | str, keys: PublicKeys | None = None) -> Rele
         return None
 
 
-def read_manifest(path: Path, directory: Path, keys: PublicKeys | None = None) -> Release:
-    """The release that the manifest at `path` describes, for the output directory `directory`."""
-    record = read_json_object(path, Limits().manifest_bytes)
+def read_manifest(
+    path: Path, directory: Path, keys: PublicKeys | None = None, *, data: bytes | None = None
+) -> Release:
+    """The release that the manifest at `path` describes, for the output directory `directory`.
+
+    With `data`, that is the manifest, and `path` only names it in messages.
+    """
+    limit = Limits().manifest_bytes
+    if data is None:
+        record = read_json_object(path, limit)
+    else:
+        record = parse_json_object(data, str(path), limit)
     if record.get("format") != FORMAT:
         raise _broken(path, "format", f"`{FORMAT}`", record.get("format"))
     if type(record.get("version")) is not int or record["version"] != VERSION:

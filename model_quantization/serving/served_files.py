@@ -61,7 +61,9 @@ class ServedFiles:
         PathRefused
             None, or several of which no release says which is meant.
         """
-        found = self._candidates()
+        return self._chosen(self._candidates(), released)
+
+    def _chosen(self, found: list[Path], released: ReleasedModel | None) -> Path:
         if len(found) == 1:
             return found[0]
         if released is not None:
