@@ -13,6 +13,7 @@ from prefect import Flow
 
 from flows.conclusion import FELL_SHORT, WITH_FAILURES
 from flows.configuration import configure
+from flows.embedded_server import ServerUnavailable, server_needed
 from flows.preview import preview
 from model_quantization.batch.mirror import mirrored
 from model_quantization.config.run_config import RunConfig
@@ -100,7 +101,16 @@ def main(quantize_models: Flow[..., Any], argv: Sequence[str] | None = None) -> 
             print(f"error: {error}", file=sys.stderr)
             return 1
         return 0
-    state = quantize_models(config_path, **given, allowed_drop=allowed_drop, return_state=True)
+    try:
+        with server_needed():
+            state = quantize_models(
+                config_path, **given, allowed_drop=allowed_drop, return_state=True
+            )
+    except ServerUnavailable as unavailable:
+        print(f"error: {unavailable}", file=sys.stderr)
+        if junit is not None:
+            write_junit(junit, (), strict=config.strict, error=str(unavailable))
+        return 1
     outcomes, error = [], str(state.message)
     if state.type == "COMPLETED" or (state.is_failed() and state.name == FELL_SHORT):
         outcomes, error = _asked_for(config, known_outcomes(config.output_path)), ""
