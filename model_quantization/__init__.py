@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from model_quantization.errors import QuantizationError
     from model_quantization.evaluation.policy import GatePolicy
+    from model_quantization.evaluation.predictions import Judgement, judge_predictions
     from model_quantization.limits import Limits
     from model_quantization.predictor.quantized_model import QuantizedModel, load
     from model_quantization.serving.named_loaders import (
@@ -36,6 +37,7 @@ __all__ = [
     "EmailModelLoader",
     "GatePolicy",
     "IntentModelLoader",
+    "Judgement",
     "Limits",
     "ModelLoader",
     "ModelQuantizer",
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "batch_quantize_models",
     "compare_model_performance",
+    "judge_predictions",
     "load",
     "quantize_model_file",
 ]
@@ -58,6 +61,7 @@ _MODULES = {
     ),
     "errors": ("QuantizationError",),
     "evaluation.policy": ("GatePolicy",),
+    "evaluation.predictions": ("Judgement", "judge_predictions"),
     "limits": ("Limits",),
     "predictor.quantized_model": ("QuantizedModel", "load"),
     "serving.named_loaders": (

@@ -8,7 +8,8 @@ from prefect import get_run_logger, task
 from prefect.futures import PrefectFuture
 
 from model_quantization.batch.plan import Job
-from model_quantization.batch.run import evaluate_job, failed_outcome
+from model_quantization.batch.run import evaluate_job, failed_job
+from model_quantization.pipeline.record import Staged
 from model_quantization.report.summary import describe
 from tasks.retries import STAGE_OPTIONS
 
@@ -21,7 +22,7 @@ def evaluate(work: dict[str, Any]) -> dict[str, Any]:
     for a reason: for a future that is a parameter itself, Prefect asks the server for its state,
     which takes longer than all else it does for a task.
     """
-    outcome = evaluate_job(Job(**work["job"]), work["record"])
+    outcome = evaluate_job(Job.from_json(work["job"]), Staged.from_json(work["record"]))
     get_run_logger().info("%s", describe(outcome))
     return outcome.to_json()
 
@@ -38,4 +39,4 @@ def outcome_of(
     error = broken.state.result(raise_on_failure=False)
     if not isinstance(error, BaseException):
         error = RuntimeError(broken.state.message or broken.state.name)
-    return failed_outcome(Job(**job), error).to_json()
+    return failed_job(Job.from_json(job), error).to_json()

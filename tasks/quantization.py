@@ -15,4 +15,4 @@ from tasks.retries import STAGE_OPTIONS
 def quantize(job: dict[str, Any]) -> dict[str, Any]:
     """The record that evaluation goes on from. A bad model is a record, not an exception."""
     get_run_logger().info("%s: %s", job["name"], job["why"])
-    return quantize_job(Job(**job))
+    return quantize_job(Job.from_json(job)).to_json()

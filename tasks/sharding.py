@@ -24,7 +24,7 @@ def quantize_shard(shard: dict[str, Any]) -> list[dict[str, Any]]:
     """The outcomes (`Outcome.to_json`) of the `jobs` of the shard, in their order."""
     log = get_run_logger()
     outcomes = []
-    for outcome in run_shard([Job(**job) for job in shard["jobs"]]):
+    for outcome in run_shard([Job.from_json(job) for job in shard["jobs"]]):
         log.info("%s", describe(outcome))
         outcomes.append(outcome.to_json())
     return outcomes

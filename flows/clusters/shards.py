@@ -19,7 +19,7 @@ from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
 
 from model_quantization.batch.plan import Job
-from model_quantization.batch.run import failed_outcome
+from model_quantization.batch.run import failed_job
 from model_quantization.batch.shards import cut_shards, forget_finished
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, WorkerCrashed
@@ -75,7 +75,7 @@ def process_shards(
     time: what was finished is not, the innocent ones succeed, and the cause fails by name.
     """
     by_name = {job["name"]: job for job in jobs}
-    planned = [Job(**job) for job in jobs]
+    planned = [Job.from_json(job) for job in jobs]
     forget_finished(planned)
     shards = [
         [by_name[job.name] for job in shard]
@@ -101,7 +101,7 @@ def process_shards(
     for job in lost:
         ended = _ended(_submit([job], cluster), cluster)
         if isinstance(ended, BaseException):
-            yield failed_outcome(Job(**job), ended).to_json()
+            yield failed_job(Job.from_json(job), ended).to_json()
         else:
             yield from ended
 

@@ -22,8 +22,8 @@ from model_quantization.files.atomic import sync_directory
 from model_quantization.limits import Limits
 from model_quantization.loading.sandbox.confinement import Access, Confinement
 from model_quantization.loading.sandbox.landlock import landlock_version
-from model_quantization.loading.sandbox.probe import HANDLER
-from model_quantization.pipeline.child.handlers import call_worker
+from model_quantization.loading.sandbox.probe import ProbeRequest, probe
+from model_quantization.pipeline.child.handlers import ask_child
 
 ACTIVE, ABSENT, BROKEN = "active", "absent", "broken"
 
@@ -79,10 +79,10 @@ def _worker(scratch: Path) -> Iterator[Check]:
     access = Access(str(workspace))
     try:
         started = time.perf_counter()
-        call_worker(HANDLER, {"outside": str(outside)}, Limits(), access)
+        ask_child(probe, ProbeRequest(outside), Limits(), access)
         first = time.perf_counter() - started
         started = time.perf_counter()
-        found = call_worker(HANDLER, {"outside": str(outside)}, Limits(), access)
+        found = ask_child(probe, ProbeRequest(outside), Limits(), access).to_json()
         again = time.perf_counter() - started
     except QuantizationError as error:
         yield Check(BROKEN, "fork server", " ".join(str(error).split()))

@@ -12,9 +12,9 @@ from model_quantization.evaluation.answers import Answers, answer, answerable, p
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.latency import Latency, measure_latency
 from model_quantization.evaluation.metrics import METRICS, score_of
+from model_quantization.evaluation.pairs import Pair
 from model_quantization.evaluation.policy import RELATIVE_ERROR, GatePolicy
 from model_quantization.evaluation.proof import Task, evaluate
-from model_quantization.evaluation.scoring import Pair
 
 _AGAINST_ORIGINAL = ("agreement", RELATIVE_ERROR)
 

@@ -133,7 +133,7 @@ class _Opening:
                     node,
                     self.artifact,
                     self.trust,
-                    residue=_below(self.artifact.manifest["residue"], path),
+                    dropped=_below(self.artifact.manifest["residue"], path),
                     identified=self.context.identified,
                 )
 
@@ -211,7 +211,7 @@ class QuantizedModel:
             self._view.node,
             self.artifact,
             self._trust,
-            residue=_below(self.artifact.manifest["residue"], self.path),
+            dropped=_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
         )
 

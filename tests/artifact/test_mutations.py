@@ -51,7 +51,7 @@ def use(data: bytes) -> None:
             artifact = read_artifact(data, SMALL)
             artifact.check()
             residue = artifact.manifest["residue"]
-            restore(artifact.root, artifact, TrustPolicy(), residue=residue)
+            restore(artifact.root, artifact, TrustPolicy(), dropped=residue)
         except QuantizationError as error:
             assert str(error)
         try:

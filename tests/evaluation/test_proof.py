@@ -64,7 +64,7 @@ def test_targets_that_do_not_fit():
     with pytest.raises(HeldOutError, match=r"do not fit.*expected shape \(400,\), got \(400, 2\)"):
         evaluate(classifier(TRUTH), classifier(TRUTH), np.zeros((N, 2)), POLICY)
     numbers = Answers({"predict": np.zeros(N)})
-    with pytest.raises(HeldOutError, match="regressor must be numbers"):
+    with pytest.raises(HeldOutError, match="regressor does not hold numbers alone"):
         evaluate(numbers, numbers, np.full(N, "a"), POLICY)
     with pytest.raises(HeldOutError, match="do not fit"):
         evaluate(numbers, numbers, np.zeros((N, 2)), POLICY)
@@ -158,7 +158,8 @@ def test_several_labels_a_row():
     original = Answers({"predict": target, "classes_/0": np.arange(2)})
     candidate = Answers({"predict": after, "classes_/0": np.arange(2)})
     found = evaluate(original, candidate, target, POLICY)
-    assert found.method == "paired bootstrap" and found.labels_changed == 30
+    assert found.method == "exact paired binomial" and found.labels_changed == 30
+    assert found.checks[0].where == "output 1" and found.loss_bound == loss_bound(30, 0, N)
     assert found.loss == pytest.approx(10 / N) and found.b is None
     sparse = Answers(plain_arrays("predict", sp.csr_array(target)) | {"classes_": np.arange(3)})
     assert evaluate(sparse, sparse, target, POLICY).score_before == 1.0
@@ -170,10 +171,15 @@ def test_regression():
     original = Answers({"predict": before})
     close = Answers({"predict": before + RNG.normal(0, 1e-7, N)})
     found = evaluate(original, close, target, POLICY)
-    assert (found.task, found.metric, found.method) == ("regression", "r2", "paired bootstrap")
+    assert (found.task, found.metric, found.method) == (
+        "regression",
+        "r2",
+        "exact bound on the mean",
+    )
     assert found.labels_changed == 0 and not found.bit_identical
     rough = Answers({"predict": before + RNG.normal(0, 1, N)})
     found = evaluate(original, rough, target, GatePolicy(metric="neg_rmse"))
+    assert found.method == "paired bootstrap"
     assert found.unit == pytest.approx(target.std()) and found.labels_changed == N
     assert found.score_before < -2 and found.loss < found.loss_bound
     assert evaluate(original, rough, np.full(N, 3.0), POLICY).notes == ("the target is constant",)

@@ -28,5 +28,5 @@ def treat(model: Any, trusted: tuple[str, ...] = ()) -> Treated:
     trust = TrustPolicy(frozenset(trusted))
     graph = prepare_graph(capture(model, trust)).graph
     view = View(graph.root, Context.of(graph.root, graph.arrays))
-    restored = restore(graph.root, graph.arrays, trust, residue=graph.residue)
+    restored = restore(graph.root, graph.arrays, trust, dropped=graph.dropped)
     return Treated(graph, restored, view.lower(exact=True))

@@ -73,9 +73,9 @@ def test_leaves_of_more_numbers_than_there_is_room_for(name: str) -> None:
         ("xgboost", {"booster_parallel": 9}, ITERATIONS),
         ("xgboost", {"booster_parallel": 0}, ITERATIONS),
         ("xgboost", {"booster_base": np.zeros(2, np.float32)}, "a base for each output"),
-        ("xgboost", {"booster_weights": np.ones(3)}, "a weight for each tree"),
-        ("catboost", {"booster_bias": np.zeros(2)}, "a bias for each output"),
-        ("catboost", {"booster_bias": np.zeros(40)}, "a bias for each output"),
+        ("xgboost", {"booster_weights": np.ones(3)}, "weights do not fit the trees"),
+        ("catboost", {"booster_bias": np.zeros(2)}, "another number of biases than of outputs"),
+        ("catboost", {"booster_bias": np.zeros(40)}, "another number of biases than of outputs"),
     ],
 )
 def test_numbers_that_do_not_fit_each_other(name: str, change: dict[str, Any], why: str) -> None:

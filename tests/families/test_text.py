@@ -189,7 +189,7 @@ def test_the_address_of_stop_words_is_dropped(stop_words):
     model.transform(["ab cd"])
     assert "_stop_words_id" in vars(model)
     treated = treat(model)
-    assert "_stop_words_id" in treated.graph.residue
+    assert "_stop_words_id" in treated.graph.dropped
     assert "_stop_words_id" not in vars(treated.restored)
 
 
@@ -326,8 +326,8 @@ def packed_example():
         ("terms.gaps", None, "missing or no array"),
         ("terms.split", "-", "unknown joint"),
         ("terms.item", "<f8", "unknown type of columns"),
-        ("terms.columns", np.arange(3), "one column for each term"),
-        ("terms.columns", np.array(["x"] * 8), "one column for each term"),
+        ("terms.columns", np.arange(3), "another number of columns than of terms"),
+        ("terms.columns", np.array(["x"] * 8), "another number of columns than of terms"),
         ("terms.vocabulary", "deque", "unknown container"),
     ],
 )

@@ -26,8 +26,9 @@ from model_quantization.errors import ConfigError, WorkerCrashed, WorkerTimeout
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.limits import Limits
 from model_quantization.outcome import Guarantee, Outcome, Status
-from model_quantization.pipeline import judge
+from model_quantization.pipeline import evaluator
 from model_quantization.pipeline import stages as pipeline
+from model_quantization.pipeline.record import Staged
 from model_quantization.pipeline.stages import (
     ModelSettings,
     evaluate_stage,
@@ -317,16 +318,16 @@ def test_files_that_are_refused(tmp_path: Path, held_out: Path) -> None:
 
 def test_only_a_small_record_lies_between_the_stages(source: Path, held_out: Path) -> None:
     record = quantize_stage(source, source.parent / "staging", QUICK, held_out)
-    assert record.keys() == {"name", "source", "workspace"}
-    assert len(json.dumps(record)) < 1000
-    other = json.loads(json.dumps(record))
+    assert record.to_json().keys() == {"name", "source", "workspace"}
+    assert len(json.dumps(record.to_json())) < 1000
+    other = Staged.from_json(json.loads(json.dumps(record.to_json())))
     assert evaluate_stage(other).status is Status.PUBLISHED
     assert evaluate_stage(other).status is Status.PUBLISHED  # a retry finds everything there
 
 
 def test_a_candidate_that_was_tampered_with_is_found_out(source: Path, held_out: Path) -> None:
     record = quantize_stage(source, source.parent / "staging", QUICK, held_out)
-    candidate = Path(record["workspace"]) / "candidate.qma"
+    candidate = record.workspace / "candidate.qma"
     good = candidate.read_bytes()
     for bad in (good[:-40], good[:-9] + bytes([good[-9] ^ 1]) + good[-8:], b""):
         candidate.write_bytes(bad)
@@ -343,23 +344,21 @@ def test_what_is_judged_is_the_file_that_is_there(
     worse = LogisticRegression(max_iter=500).fit(X[TRAIN], np.roll(Y[TRAIN], 1))
     (tmp_path / "other").mkdir()
     other = quantize_stage(write(worse, tmp_path / "other"), tmp_path / "more", QUICK, held_out)
-    shutil.copy(
-        Path(other["workspace"]) / "candidate.qma", Path(record["workspace"]) / "candidate.qma"
-    )
+    shutil.copy(other.workspace / "candidate.qma", record.workspace / "candidate.qma")
     outcome = evaluate_stage(record)
     assert (outcome.status, outcome.reason) == (Status.FALLBACK, "gate")
     assert outcome.score_after == pytest.approx(worse.score(X[TEST], Y[TEST]), abs=0.02)
 
 
 @pytest.mark.parametrize("error", [WorkerCrashed("the child was killed"), OSError(28, "no space")])
-@pytest.mark.parametrize("stage", ["inspect_file", "ask_artifact"])
+@pytest.mark.parametrize("stage", ["ask_original", "ask_candidate"])
 def test_what_may_pass_when_tried_again_is_raised(
     error: Exception, stage: str, source: Path, held_out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> None:
         raise error
 
-    monkeypatch.setattr(pipeline if hasattr(pipeline, stage) else judge, stage, fail)
+    monkeypatch.setattr(pipeline if hasattr(pipeline, stage) else evaluator, stage, fail)
     with pytest.raises(type(error), match=r"killed|no space"):
         run(source, held_out)
 
@@ -370,7 +369,7 @@ def test_a_model_that_takes_too_long_is_an_outcome(
     def stop(*args: Any) -> None:
         raise WorkerTimeout("stopped at its time limit", where="child")
 
-    monkeypatch.setattr(pipeline, "inspect_file", stop)
+    monkeypatch.setattr(pipeline, "ask_original", stop)
     outcome = run(source, held_out)
     assert (outcome.status, outcome.reason) == (Status.FAILED, "worker_timeout")
 

@@ -16,7 +16,8 @@ from model_quantization.estimators.capture import capture
 from model_quantization.families import all_families
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.traversal import array_paths
-from model_quantization.planning.encoding import component_costs, encode, settle
+from model_quantization.planning.encoding import component_costs, encode
+from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import Plan, make_plan
 from model_quantization.planning.roles import family_summary
@@ -211,7 +212,7 @@ def test_precision_in_a_word() -> None:
     assert plan_of("targets", "8", overrides=(("coef_", Codebook(4)),)).precision == "4"
 
 
-def test_settling_keeps_exact_what_rounding_would_not_shrink() -> None:
+def test_what_rounding_would_not_shrink_stays_exact() -> None:
     from sklearn.linear_model import Ridge
 
     model = Ridge().fit(np.eye(60), np.eye(60))
@@ -219,7 +220,7 @@ def test_settling_keeps_exact_what_rounding_would_not_shrink() -> None:
     graph = prepare_graph(capture(model, TrustPolicy())).graph
     plan = make_plan(graph, recipe_for(8))
     assert choice_at(plan, "coef_").scheme == Affine(8)
-    settled = settle(plan)
+    settled = keep_exact_where_smaller(plan)
     assert choice_at(settled, "coef_").scheme == Exact()
     assert choice_at(settled, "coef_").threshold == 0.0
     assert "exact" in choice_at(settled, "coef_").reason

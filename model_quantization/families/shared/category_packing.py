@@ -121,7 +121,7 @@ def decode_names(array: Callable[[str], Array], n_columns: int) -> list[list[str
         if stream.ndim != 1 or stream.dtype.kind != "u":
             raise SemanticError("malformed stream", where=name, got=str(stream.dtype))
     if len(prefix) != len(length):
-        raise SemanticError("every name needs a prefix and a length", where=_WHERE)
+        raise SemanticError("another number of prefixes than of lengths of names", where=_WHERE)
     whole = prefix.astype(np.int64) + length.astype(np.int64)
     problems = {
         "every column needs a number of names": len(sizes) != n_columns,

@@ -208,7 +208,9 @@ def _unpack_vocabulary(parts: dict[str, Node], arrays: Arrays) -> dict[str, Node
         columns = _array(parts, "terms.columns", arrays)
         if columns.shape != (len(terms),) or columns.dtype.kind not in "iu":
             raise SemanticError(
-                "one column for each term is needed", where="terms.columns", got=str(columns.shape)
+                "another number of columns than of terms",
+                where="terms.columns",
+                got=str(columns.shape),
             )
         order = np.argsort(columns, kind="stable")
         terms = [terms[position] for position in order.tolist()]

@@ -123,11 +123,17 @@ def _use_no_processes() -> None:
 
 
 def _kernel_cache() -> list[str]:
+    from model_quantization import kernels
     from model_quantization.kernels.linear.linear_rows import row_scores
 
     kernel: Any = row_scores
     place: str | None = kernel.stats.cache_path
-    return [place] if place else []
+    if place is None:
+        return []
+    beside = Path(kernels.__file__).parent  # where each room of kernels has its own cache
+    if Path(place).is_relative_to(beside):
+        return [str(path) for path in beside.rglob("__pycache__")]
+    return [str(Path(place).parent)]
 
 
 def _user(name: str) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from model_quantization.loading.sandbox.channel import EXIT_STATUS, FORKED
 from model_quantization.loading.sandbox.child import serve_call
 from model_quantization.loading.sandbox.confinement import Confinement
 
-_OWN = "model_quantization"
+_OWN = __name__.partition(".")[0]
 _CRASHED = 70
 
 

@@ -18,9 +18,10 @@ from typing import IO, Any, Final
 
 from model_quantization.errors import WorkerError
 from model_quantization.limits import Limits
-from model_quantization.loading.sandbox.call import Exchange, last_line
-from model_quantization.loading.sandbox.channel import REQUEST_BYTES, encode_record
+from model_quantization.loading.sandbox.call import Call, last_line
+from model_quantization.loading.sandbox.channel import REQUEST_BYTES, Message, encode_record
 from model_quantization.loading.sandbox.confinement import Access, Confinement
+from model_quantization.loading.sandbox.handler import Handler, Reply, Request
 from model_quantization.locks import ForkSafeLock
 
 _ONE_THREAD: Final = {
@@ -101,7 +102,7 @@ class Worker:
         limits: Limits,
         access: Access | None = None,
     ) -> dict[str, Any]:
-        """What `handler(request)` gives in a child of its own; paths must be absolute.
+        """Return what `handler(request)` gives in a child of its own; paths must be absolute.
 
         Parameters
         ----------
@@ -124,47 +125,57 @@ class Worker:
         if handler not in self._handlers:
             expected = ", ".join(sorted(self._handlers))
             raise WorkerError("no such handler", where=handler, expected=expected, do="register it")
-        message = {
-            "handler": handler,
-            "request": request,
-            "limits": asdict(limits),
-            "access": asdict(access or Access()),
-        }
-        payload = encode_record(message)
+        payload = encode_record(Message(handler, request, limits, access or Access()).to_json())
         if len(payload) > REQUEST_BYTES:
             expected, got = f"at most {REQUEST_BYTES:,} bytes", f"{len(payload):,}"
             do = "pass data in files and their paths in the request"
             raise WorkerError("the request is too large", where=handler, expected=expected, got=got,
                               do=do)  # fmt: skip
         for _ in range(2):  # a server that died before it forked has run nothing: once more
-            with Exchange(handler, payload, limits) as exchange:
-                server = self._submit(exchange)
-                if server is not None and exchange.wait():
-                    return exchange.answer()
+            with Call(handler, payload, limits) as call:
+                server = self._submit(call)
+                if server is not None and call.wait():
+                    return call.answer()
             if server is not None:
                 self._retire(server)
-        do = "see whether this Python can import model_quantization.pipeline.child.original"
+        do = f"see whether this Python can import {handler.partition(':')[0]}"
         got = self._last_words
         raise WorkerError("the worker process does not start", where=handler, got=got, do=do)
+
+    def ask(
+        self,
+        handler: Handler[Request, Reply],
+        request: Request,
+        limits: Limits,
+        access: Access | None = None,
+    ) -> Reply:
+        """Return the reply of `handler` to `request`, from a child of its own; see `call`.
+
+        Raises
+        ------
+        WorkerError
+            As `call`, and when the child's reply is malformed.
+        """
+        return handler.read_reply(self.call(handler.name, request.to_json(), limits, access))
 
     def close(self) -> None:
         """End the server; a later call starts a new one."""
         with self._lock:
             self._drop()
 
-    def _submit(self, exchange: Exchange) -> _Server | None:
+    def _submit(self, call: Call) -> _Server | None:
         with self._lock:
             if self._server is None or self._server.process.poll() is not None:
                 self._drop()
                 self._server = self._start()
             server = self._server
             try:
-                socket.send_fds(server.control, [b"+"], exchange.descriptors())
+                socket.send_fds(server.control, [b"+"], call.descriptors())
             except OSError:  # it died a moment ago
                 self._drop()
                 return None
             finally:
-                exchange.hand_over()
+                call.hand_over()
         return server
 
     def _retire(self, server: _Server) -> None:

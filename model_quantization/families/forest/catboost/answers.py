@@ -34,7 +34,7 @@ class CatBoostTrees:
         self.classes: Array = component.get("classes_")
         if self.bias.shape != (self.forest.width,):
             raise SemanticError(
-                "a bias for each output",
+                "another number of biases than of outputs",
                 where=f"{component.path}/booster_bias".lstrip("/"),
                 expected=str(self.forest.width),
             )

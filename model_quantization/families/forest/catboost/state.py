@@ -112,6 +112,6 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
     """
     skeleton, n_features = held.get("booster_state"), held.get("n_features_in_")
     if not isinstance(skeleton, ArrayNode) or type(n_features) is not int:
-        raise SemanticError("the parts of a CatBoost model", where="booster_state")
+        raise SemanticError("not the parts of a CatBoost model", where="booster_state")
     data = with_trees(arrays[skeleton.array].tobytes(), trees, n_features)
     return BytesNode("bytes", arrays.add(np.frombuffer(data, dtype=np.uint8)))

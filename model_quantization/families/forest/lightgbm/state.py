@@ -106,13 +106,13 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
         or outputs < 1
         or len(trees.sizes) % outputs
     ):
-        raise SemanticError("the parts of a LightGBM booster", where="booster_state")
+        raise SemanticError("not the parts of a LightGBM booster", where="booster_state")
     names = default_names(n_features)
     named = held.get("feature_names_in_", held.get("booster_names"))
     if isinstance(named, ArrayNode):
         names = [str(name) for name in arrays[named.array].ravel()]
     if len(names) != n_features:
-        raise SemanticError("a name for each feature", where="booster_names")
+        raise SemanticError("another number of names than of features", where="booster_names")
     text = write_text(trees, outputs, objective, averaged, names)
     data = np.frombuffer(text.encode(), dtype=np.uint8)
     state: list[tuple[str, Node]] = [

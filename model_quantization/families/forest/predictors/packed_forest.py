@@ -140,7 +140,7 @@ class PackedForest:
             or int(columns.max(initial=0)) >= self.n_features
         ):
             raise SemanticError(
-                "the columns of each tree",
+                "the columns of the trees do not fit them",
                 where=f"{self.component.path}/tree_columns".lstrip("/"),
                 expected=f"columns below {self.n_features} for {self.n_trees} trees",
             )

@@ -89,7 +89,7 @@ def features_node(node: Node, trees: PooledTrees, make: Any, arrays: Arrays) -> 
     else:
         columns = arrays[node.array] if isinstance(node, ArrayNode) else np.empty(0)
     if columns.shape != (count, make.n_features):
-        raise SemanticError("the columns of each tree", where="tree_columns")
+        raise SemanticError("the columns of the trees do not fit them", where="tree_columns")
     held = tuple(ArrayNode(arrays.add(one)) for one in columns.astype(np.int64))
     return SequenceNode("list", held)
 

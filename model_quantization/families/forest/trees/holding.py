@@ -68,11 +68,13 @@ def contain(
     """The attribute that holds the trees."""
     if kind.container == "single":
         if len(built) != 1:
-            raise SemanticError("one tree", where="tree_count", got=str(len(built)))
+            raise SemanticError("not one tree", where="tree_count", got=str(len(built)))
         return built[0]
     outputs = held.get("tree_outputs", 1)
     if type(outputs) is not int or outputs < 1 or len(built) % outputs:
-        raise SemanticError("trees of one iteration", where="tree_outputs", got=repr(outputs))
+        raise SemanticError(
+            "not a number of trees per iteration", where="tree_outputs", got=repr(outputs)
+        )
     if kind.container == "nested":
         rows = range(0, len(built), outputs)
         return SequenceNode(
@@ -81,7 +83,7 @@ def contain(
     trees = [tree for tree in built if isinstance(tree, ObjectNode)]
     estimators = scatter_members(members, trees, arrays) if members is not None else None
     if estimators is None:
-        raise SemanticError("one estimator a tree", where="tree_varying")
+        raise SemanticError("another number of estimators than of trees", where="tree_varying")
     items = SequenceNode("list", tuple(estimators))
     if kind.container == "grid":
         return ObjectArrayNode((len(built) // outputs, outputs), items)
@@ -106,7 +108,7 @@ def read_members(held: dict[str, Node]) -> Members | None:
         or not isinstance(shared, DictNode)
         or not isinstance(varying, DictNode)
     ):
-        raise SemanticError("the estimators around the trees", where="tree_type")
+        raise SemanticError("not the estimators around the trees", where="tree_type")
     return Members(kind, shared, varying)
 
 

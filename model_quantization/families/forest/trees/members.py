@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -171,8 +171,3 @@ def _fingerprint(node: Node, arrays: Arrays) -> Any:
         type(node).__name__,
         *(_fingerprint(getattr(node, field.name), arrays) for field in fields(node)),
     )
-
-
-def without_ids(node: ObjectNode) -> ObjectNode:
-    """The node as one that nothing refers to."""
-    return replace(node, id=None)

@@ -44,7 +44,7 @@ class XGBoostTrees:
             weights is not None and np.shape(weights) != (self.forest.n_trees,)
         ):
             raise SemanticError(
-                "a base for each output, and a weight for each tree",
+                "the bases do not fit the outputs, or the weights do not fit the trees",
                 where=f"{component.path}/booster_base".lstrip("/"),
             )
         if self.objective in LOGISTIC:

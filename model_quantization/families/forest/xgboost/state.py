@@ -191,10 +191,10 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
         or len(trees.sizes) % (outputs * parallel)  # type: ignore[operator]
         or not isinstance(weights, ArrayNode | None)
     ):
-        raise SemanticError("the parts of an XGBoost booster", where="booster_state")
+        raise SemanticError("not the parts of an XGBoost booster", where="booster_state")
     weighed = arrays[weights.array].astype(np.float64) if weights is not None else None
     if weighed is not None and weighed.shape != trees.sizes.shape:
-        raise SemanticError("a weight for each tree", where="booster_weights")
+        raise SemanticError("another number of weights than of trees", where="booster_weights")
     if held.get("booster_levels") is True:
         trees = replace(trees, order=level_order(trees))
     try:
@@ -209,7 +209,7 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
         data = write_ubjson(document)
     except (KeyError, TypeError, AttributeError) as error:
         raise SemanticError(
-            "the document of an XGBoost booster", where="booster_state", got=str(error)[:80]
+            "not the document of an XGBoost booster", where="booster_state", got=str(error)[:80]
         ) from None
     handle = BytesNode("bytearray", arrays.add(np.frombuffer(data, dtype=np.uint8)))
     return ObjectNode(RESTORED_XGBOOST, (), mapping([("handle", handle)]))

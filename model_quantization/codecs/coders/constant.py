@@ -19,6 +19,7 @@ class Constant:
     """The value's bits as a parameter; no data."""
 
     id: ClassVar[str] = "constant"
+    order: ClassVar[int | None] = None
 
     def accepts(self, spec: Spec) -> bool:
         """Any array with at least one item; `encode` is for arrays that are constant."""
@@ -35,6 +36,9 @@ class Constant:
         if len(data):
             raise CodecError("constant: bytes where there should be none", got=str(len(data)))
         return np.repeat(value, spec.count)
+
+
+CODEC = Constant()
 
 
 def is_constant(values: Array) -> bool:
@@ -64,5 +68,7 @@ def value_of(text: object, dtype: np.dtype[Any]) -> Array:
         if data.hex() == text:
             return np.frombuffer(data, dtype)
     raise FormatError(
-        "parameter value", expected=f"{dtype.itemsize} bytes in hex", got=repr(text)[:80]
+        "parameter value is not one item of the array",
+        expected=f"{dtype.itemsize} bytes in hex",
+        got=repr(text)[:80],
     )

@@ -6,13 +6,13 @@ float64 arrays that were float32 once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.abc import Filtered, Params, Spec
+from model_quantization.codecs.abc import Chain, Filtered, Params, Spec
 from model_quantization.codecs.parameters import check_keys, dtype_of
 from model_quantization.errors import FormatError
 
@@ -32,6 +32,12 @@ class Demote:
 
     id: ClassVar[str] = "demote"
     sides: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[int] = 0
+    quick: ClassVar[bool] = True
+
+    def chains(self, plain: Chain, narrow: Chain) -> Iterator[Chain]:
+        """None: every chain begins with it where it applies."""
+        yield from ()
 
     def encode(self, values: Array) -> Filtered | None:
         """The demoted array, or None where no smaller dtype gives every bit back."""
@@ -51,13 +57,16 @@ class Demote:
         """`count` items of the smaller dtype."""
         check_keys(params, ("dtype",), "demote")
         if spec.dtype.str not in SMALLER:
-            raise FormatError("demote is for floats", got=spec.dtype.str)
+            raise FormatError("demote on an array that is not of floats", got=spec.dtype.str)
         return Spec(dtype_of(params, "dtype", SMALLER[spec.dtype.str]), spec.count), {}
 
     def decode(self, params: Params, spec: Spec, main: Array, sides: Mapping[str, Array]) -> Array:
         """The values as the float they were."""
         with np.errstate(all="ignore"):
             return main.astype(spec.dtype)
+
+
+CODEC = Demote()
 
 
 def _there_and_back(values: Array, smaller: str) -> Array:

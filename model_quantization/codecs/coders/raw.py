@@ -19,6 +19,7 @@ class Raw:
     """Little-endian items, one after the other."""
 
     id: ClassVar[str] = "raw"
+    order: ClassVar[int | None] = 0
 
     def accepts(self, spec: Spec) -> bool:
         """Always."""
@@ -32,6 +33,9 @@ class Raw:
         """The items; CodecError unless there are exactly as many bytes as they take."""
         check_keys(params, (), "raw")
         return items_from(data, spec, "raw")
+
+
+CODEC = Raw()
 
 
 def items_from(data: bytes | memoryview, spec: Spec, codec: str) -> Array:

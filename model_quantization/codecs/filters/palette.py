@@ -5,13 +5,14 @@ When to use: thresholds and leaf values of forests, quantized floats, repeated l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.abc import Filtered, Params, Spec
+from model_quantization.codecs.abc import Chain, Filtered, Params, Spec
+from model_quantization.codecs.filters.bitpack import CODEC as BITPACK
 from model_quantization.codecs.parameters import check_keys, integer
 from model_quantization.errors import FormatError, SemanticError
 
@@ -27,6 +28,12 @@ class Palette:
 
     id: ClassVar[str] = "palette"
     sides: ClassVar[tuple[str, ...]] = ("table",)
+    order: ClassVar[int] = 20
+    quick: ClassVar[bool] = True
+
+    def chains(self, plain: Chain, narrow: Chain) -> Iterator[Chain]:
+        """On the narrowest width, and again with packed codes."""
+        yield from narrow.extended(self, BITPACK)
 
     def encode(self, values: Array) -> Filtered | None:
         """Codes and table; None for single bytes and where over a quarter are distinct."""
@@ -64,6 +71,9 @@ class Palette:
         for start in range(0, spec.count, BLOCK):
             values[start : start + BLOCK] = table[main[start : start + BLOCK]]
         return values
+
+
+CODEC = Palette()
 
 
 def _code(size: int) -> np.dtype[np.unsignedinteger]:

@@ -5,14 +5,14 @@ When to use: pruned weights, one-hot blocks, missing-value markers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.abc import Filtered, Params, Spec
-from model_quantization.codecs.constant import bits_of, value_of
+from model_quantization.codecs.abc import Chain, Filtered, Params, Spec
+from model_quantization.codecs.coders.constant import bits_of, value_of
 from model_quantization.codecs.gaps import GAP_DTYPES, gaps_from_positions, positions_from_gaps
 from model_quantization.codecs.parameters import check_keys, dtype_of, integer
 from model_quantization.errors import FormatError
@@ -27,6 +27,12 @@ class Sparse:
 
     id: ClassVar[str] = "sparse"
     sides: ClassVar[tuple[str, ...]] = ("gaps",)
+    order: ClassVar[int] = 50
+    quick: ClassVar[bool] = False
+
+    def chains(self, plain: Chain, narrow: Chain) -> Iterator[Chain]:
+        """On the narrowest width."""
+        yield from narrow.extended(self)
 
     def encode(self, values: Array) -> Filtered | None:
         """Gaps and values; None where no value makes up 80 % of the array."""
@@ -61,3 +67,6 @@ class Sparse:
         values = np.repeat(value_of(params["value"], spec.dtype), spec.count)
         values[positions] = main
         return values
+
+
+CODEC = Sparse()

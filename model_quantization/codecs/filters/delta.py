@@ -5,13 +5,14 @@ When to use: offsets, sorted identifiers, counters; anything that rises in small
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.abc import Filtered, Params, Spec
+from model_quantization.codecs.abc import Chain, Filtered, Params, Spec
+from model_quantization.codecs.filters.narrow import CODEC as NARROW
 from model_quantization.codecs.parameters import check_keys, integer
 from model_quantization.errors import FormatError
 
@@ -21,6 +22,13 @@ class Delta:
 
     id: ClassVar[str] = "delta"
     sides: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[int] = 30
+    quick: ClassVar[bool] = False
+
+    def chains(self, plain: Chain, narrow: Chain) -> Iterator[Chain]:
+        """On the plain integers; the differences are narrowed."""
+        for chain in plain.extended(self):
+            yield chain.then(NARROW) or chain
 
     def encode(self, values: Array) -> Filtered | None:
         """One difference fewer than there are values; None for floats and fewer than 2 values."""
@@ -35,7 +43,9 @@ class Delta:
         """One signed difference fewer than there are values."""
         check_keys(params, ("first",), "delta")
         if spec.dtype.kind not in "iu" or not spec.count:
-            raise FormatError("delta is for integers, at least one", got=spec.dtype.str)
+            raise FormatError(
+                "delta on an array that is empty or not of integers", got=spec.dtype.str
+            )
         limits = np.iinfo(spec.dtype)
         integer(params, "first", int(limits.min), int(limits.max))
         return Spec(np.dtype(f"<i{spec.dtype.itemsize}"), spec.count - 1), {}
@@ -47,3 +57,6 @@ class Delta:
         bits = values.view(f"<u{spec.dtype.itemsize}")
         bits[1:] = main.view(bits.dtype)
         return np.cumsum(bits, out=bits, dtype=bits.dtype).view(spec.dtype)
+
+
+CODEC = Delta()

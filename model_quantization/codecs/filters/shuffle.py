@@ -6,13 +6,15 @@ it is only ever one candidate among others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.abc import Filtered, Params, Spec
+from model_quantization.codecs.abc import Chain, Filtered, Params, Spec
+from model_quantization.codecs.coders.zstd import CODEC as ZSTD
 from model_quantization.codecs.parameters import check_keys
 from model_quantization.errors import FormatError
 
@@ -22,6 +24,13 @@ class Shuffle:
 
     id: ClassVar[str] = "shuffle"
     sides: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[int] = 40
+    quick: ClassVar[bool] = False
+
+    def chains(self, plain: Chain, narrow: Chain) -> Iterator[Chain]:
+        """On the narrowest width, for a coder of bytes."""
+        for chain in narrow.extended(self):
+            yield replace(chain, coders=(ZSTD,))
 
     def encode(self, values: Array) -> Filtered | None:
         """The transposed bytes; None for single bytes and single items."""
@@ -34,7 +43,7 @@ class Shuffle:
         """All bytes of the items."""
         check_keys(params, (), "shuffle")
         if spec.dtype.itemsize < 2:
-            raise FormatError("shuffle is for items of several bytes", got=spec.dtype.str)
+            raise FormatError("shuffle on items of fewer than two bytes", got=spec.dtype.str)
         return Spec(np.dtype("u1"), spec.nbytes), {}
 
     def decode(self, params: Params, spec: Spec, main: Array, sides: Mapping[str, Array]) -> Array:
@@ -44,3 +53,6 @@ class Shuffle:
         for place, column in enumerate(main.reshape(spec.dtype.itemsize, spec.count)):
             items[:, place] = column
         return items.reshape(-1).view(spec.dtype)
+
+
+CODEC = Shuffle()

@@ -13,8 +13,8 @@ from typing import ClassVar
 
 from model_quantization.arrays import Array
 from model_quantization.codecs.abc import JSON, Effort, Params, Spec
+from model_quantization.codecs.coders.raw import items_from
 from model_quantization.codecs.parameters import check_keys
-from model_quantization.codecs.raw import items_from
 from model_quantization.errors import CodecError
 
 MUST_GAIN = 0.05
@@ -28,6 +28,7 @@ class Xz:
     """One raw LZMA2 stream with its end marker."""
 
     id: ClassVar[str] = "lzma"
+    order: ClassVar[int | None] = None
 
     def accepts(self, spec: Spec) -> bool:
         """Arrays of 1 byte to 4 MiB."""
@@ -57,6 +58,9 @@ class Xz:
         if not decompressor.eof or decompressor.unused_data:
             raise CodecError("lzma: the stream does not end where its bytes end")
         return items_from(plain, spec, "lzma")
+
+
+CODEC = Xz()
 
 
 def _filter(nbytes: int) -> dict[str, int]:

@@ -6,13 +6,13 @@ would cost more than it saves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.abc import Filtered, Params, Spec
+from model_quantization.codecs.abc import Chain, Filtered, Params, Spec
 from model_quantization.codecs.parameters import check_keys, integer
 from model_quantization.errors import CodecError, FormatError
 
@@ -22,6 +22,12 @@ class Bitpack:
 
     id: ClassVar[str] = "bitpack"
     sides: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[int] = 10
+    quick: ClassVar[bool] = True
+
+    def chains(self, plain: Chain, narrow: Chain) -> Iterator[Chain]:
+        """On the narrowest width."""
+        yield from narrow.extended(self)
 
     def encode(self, values: Array) -> Filtered | None:
         """The packed bytes; None for wider dtypes and values from 16."""
@@ -41,7 +47,8 @@ class Bitpack:
         bits = integer(params, "bits", 1, 4)
         if bits == 3 or spec.dtype.str != "|u1":
             raise FormatError(
-                "bitpack is for uint8 at 1, 2 or 4 bits", got=f"{spec.dtype.str} at {bits}"
+                "bitpack on something else than uint8 at 1, 2 or 4 bits",
+                got=f"{spec.dtype.str} at {bits}",
             )
         return Spec(np.dtype("u1"), -(-spec.count * bits // 8)), {}
 
@@ -53,3 +60,6 @@ class Bitpack:
         if items[spec.count :].any():
             raise CodecError("bitpack: bits set after the last item")
         return items[: spec.count]
+
+
+CODEC = Bitpack()

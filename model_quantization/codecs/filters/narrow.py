@@ -5,13 +5,13 @@ When to use: always first; every coder does better on fewer bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.abc import Filtered, Params, Spec
+from model_quantization.codecs.abc import Chain, Filtered, Params, Spec
 from model_quantization.codecs.parameters import check_keys, dtype_of, integer
 from model_quantization.errors import FormatError, SemanticError
 
@@ -23,6 +23,12 @@ class Narrow:
 
     id: ClassVar[str] = "narrow"
     sides: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[int] = 1
+    quick: ClassVar[bool] = True
+
+    def chains(self, plain: Chain, narrow: Chain) -> Iterator[Chain]:
+        """None: every chain begins with it where it applies."""
+        yield from ()
 
     def encode(self, values: Array) -> Filtered | None:
         """The narrower array; None for floats and where no narrower width holds the range."""
@@ -48,13 +54,15 @@ class Narrow:
         """`count` items of the narrower dtype."""
         check_keys(params, ("dtype", "offset"), "narrow")
         if spec.dtype.kind not in "iu":
-            raise FormatError("narrow is for integers", got=spec.dtype.str)
+            raise FormatError("narrow on an array that is not of integers", got=spec.dtype.str)
         dtype = dtype_of(params, "dtype", WIDTHS)
         limits = np.iinfo(spec.dtype)
         integer(params, "offset", int(limits.min), int(limits.max))
         if dtype.itemsize >= spec.dtype.itemsize:
             raise FormatError(
-                "narrow must narrow", expected=f"less than {spec.dtype.str}", got=dtype.str
+                "narrow does not make its integers narrower",
+                expected=f"less than {spec.dtype.str}",
+                got=dtype.str,
             )
         return Spec(dtype, spec.count), {}
 
@@ -68,3 +76,6 @@ class Narrow:
         bits = main.astype(f"<u{spec.dtype.itemsize}")
         bits += bits.dtype.type(offset % (1 << 8 * bits.itemsize))
         return bits.view(spec.dtype)
+
+
+CODEC = Narrow()

@@ -13,8 +13,8 @@ import zstandard
 
 from model_quantization.arrays import Array
 from model_quantization.codecs.abc import JSON, Effort, Params, Spec
+from model_quantization.codecs.coders.raw import items_from
 from model_quantization.codecs.parameters import check_keys
-from model_quantization.codecs.raw import items_from
 from model_quantization.errors import CodecError, LimitError
 
 FAST_LEVEL = 3
@@ -27,6 +27,7 @@ class Zstd:
     """One magicless frame; dtype and count are known, so it need not say its size."""
 
     id: ClassVar[str] = "zstd"
+    order: ClassVar[int | None] = 1
 
     def accepts(self, spec: Spec) -> bool:
         """Any array that is not empty."""
@@ -50,7 +51,7 @@ class Zstd:
         """The items; nothing beyond their own size is ever allocated."""
         check_keys(params, (), "zstd")
         if not spec.count:
-            raise CodecError("zstd: an empty stream must be raw")
+            raise CodecError("zstd: the stream is empty, which only `raw` stores")
         _check_header(data, spec.nbytes)
         decompressor = zstandard.ZstdDecompressor(
             format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=_window_bytes(spec.nbytes)
@@ -66,6 +67,9 @@ class Zstd:
                 do="the file is damaged; write it again",
             ) from error
         return items_from(plain, spec, "zstd")
+
+
+CODEC = Zstd()
 
 
 def _window_bytes(nbytes: int) -> int:

@@ -34,6 +34,7 @@ class Pcodec:
     """Header, then metadata and page of each chunk in turn."""
 
     id: ClassVar[str] = "pcodec"
+    order: ClassVar[int | None] = 2
 
     def accepts(self, spec: Spec) -> bool:
         """Any array of numbers that is not empty."""
@@ -83,3 +84,6 @@ class Pcodec:
         if used != len(rest):
             raise CodecError("pcodec: bytes after the last chunk", got=str(len(rest) - used))
         return values
+
+
+CODEC = Pcodec()
