@@ -40,7 +40,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        print(f"{PROGRAM} {version("model-quantization")}")
+        print(f"{PROGRAM} {version('model-quantization')}")
         raise typer.Exit
 
 
