@@ -90,8 +90,7 @@ def _subject(model: Any, trusted: tuple[str, ...]) -> Any:
                 where=str(path),
                 got=done.stderr.strip().rpartition("\n")[2],
             )
-        figures = json.loads(done.stdout)
-        return LoadCost(figures["seconds"], figures["resident_bytes"])
+        return LoadCost.from_json(json.loads(done.stdout))
 
     return Subject(
         load=lambda: open_any(path, trusted), size_bytes=path.stat().st_size, measure=measure

@@ -1,4 +1,4 @@
-"""A live model to a `ModelGraph`: what pickling would write, as data.
+"""A live model to a `ModelGraph`: the state that pickling would write, as data.
 
 The walk follows the pickle protocol (`__reduce_ex__`), so that whatever scikit-learn considers
 the state of an object is what is kept. It runs in the loading child, or on an object that the

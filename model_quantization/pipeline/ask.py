@@ -31,7 +31,7 @@ __all__ = ["Candidate", "ask_candidate", "ask_original"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What a written artifact answered.
+    """The answers of a written artifact.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the first stage of a model hands to the second, and what is made of it."""
+"""The record that the first stage of a model hands to the second, and the artifact made of it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Source(Record):
 
 @dataclass(frozen=True, slots=True)
 class Description(Record):
-    """What a model is, as its prepared graph shows.
+    """A model in a few words, as its prepared graph shows it.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class HeldOutAnswers(Record):
     answered : str
         Path of the estimator that answered.
     task : str
-        What that estimator does.
+        The task of that estimator.
     feature_names : tuple of str or None
         The columns that it was given.
     latency : Latency or None
@@ -107,7 +107,7 @@ class HeldOutAnswers(Record):
 
 @dataclass(frozen=True, slots=True)
 class StageRecord(Record):
-    """What the second stage needs to know of a model.
+    """The facts of a model that the second stage needs.
 
     Attributes
     ----------

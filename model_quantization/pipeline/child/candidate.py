@@ -1,4 +1,4 @@
-"""What the child process does with a written artifact: open it, and ask it the held-out rows.
+"""Run in the child process: open a written artifact, and ask it the held-out rows.
 
 It answers where the original answered, in a child with the same threads and limits, so that
 answers and latencies of the two can be compared. Native code that is given wrong data takes down

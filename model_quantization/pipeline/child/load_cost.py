@@ -1,4 +1,4 @@
-"""What loading one model file costs a process that has loaded nothing yet.
+"""The cost of loading one model file in a process that has loaded nothing yet.
 
 Run as `python -m model_quantization.pipeline.child.load_cost FILE [TRUSTED ...]`; prints JSON.
 """

@@ -38,7 +38,7 @@ class RowsRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class OriginalRequest(Record):
-    """What to do with one scanned model file.
+    """Asks for the content of one scanned model file, and for its answers.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class OriginalRequest(Record):
     source : Path
         The file it is a copy of, for messages.
     format : str
-        What the scan found it to be.
+        `pickle` or `joblib`, as the scan found.
     trusted : tuple of str
         User classes and functions that the model may hold.
     import_path : tuple of str
@@ -111,7 +111,7 @@ class RowsReply(Record):
 
 @dataclass(frozen=True, slots=True)
 class OriginalReply(Record):
-    """What a model file holds.
+    """The content of a model file.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class OriginalReply(Record):
 
 @dataclass(frozen=True, slots=True)
 class CandidateRequest(Record):
-    """What to ask of one written artifact.
+    """Asks one written artifact the held-out rows.
 
     Attributes
     ----------

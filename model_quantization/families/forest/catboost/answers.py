@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from model_quantization.arrays import Array
@@ -20,6 +18,7 @@ from model_quantization.families.lowered import Lowered, Method
 from model_quantization.kernels.trees import booster_links, table_exp
 from model_quantization.kernels.trees.symmetric import Levels, levels_of, missing_sides, sum_levels
 from model_quantization.kernels.trees.tree_sum import TreeSum, over_rows
+from model_quantization.locks import cached_property
 
 FEWEST_ROWS = 16  # fewer are walked down nodes
 
