@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from model_quantization.kernels.text.term_weights import TermWeights
 
 
+_FEW_NUMBERS = 4096  # of rows: up to here their own sum is found sooner than that of the scores
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredModel:
     """A model that answers from linear scores.
@@ -139,6 +142,11 @@ def _by_blas(maps: Sequence[LinearMap], answer: Answer) -> Method:
     """The products that scikit-learn makes, one after the other."""
 
     def call(rows: Array) -> Any:
+        if rows.size <= _FEW_NUMBERS:
+            # Infinite where a number is; and neither raises nor warns, as other sums do.
+            if not isfinite(np.vdot(rows, rows)):
+                return None
+            return answer.of_scores([linear_scores(rows, one.weights(), one.bias) for one in maps])
         # A NaN or infinity in a row reaches every score of the row (also through a zero
         # weight): the sum of the few scores tells as much as a look at the many inputs. It is
         # the restored estimator's to complain of them, so here numpy must not.
