@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from model_quantization.families.family import Component, Example, Family, Lowered
+from model_quantization.families.probing import Collect, ProbeValues, merged
 
 _COLUMNS = "sklearn.compose._column_transformer:ColumnTransformer"
 _FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
@@ -80,6 +81,24 @@ def _passes_through(step: object) -> bool:
     if not isinstance(step, Component) or step.type != _FUNCTION:
         return False
     return step.get("func") is None and not step.get("validate")
+
+
+def probe(component: Component, collect: Collect) -> ProbeValues:
+    """Return the values of each transformer, under the column numbers of the whole table."""
+    places = component.get("_transformer_to_input_indices")
+    if not isinstance(places, dict):
+        return ProbeValues()
+    found: list[ProbeValues] = []
+    for name, step, asked in component["transformers_"]:
+        columns = [int(place) for place in places.get(name, ())]
+        if not isinstance(step, Component) or not columns:
+            continue
+        values = collect(step)
+        if isinstance(asked, str | int) and values.documents:
+            found.append(ProbeValues(text_columns={columns[0]: values.documents}))
+        else:
+            found.append(values.moved(dict(enumerate(columns))))
+    return merged(found)
 
 
 def examples() -> Iterable[Example]:
@@ -167,4 +186,6 @@ def _mixed(rng: np.random.Generator) -> tuple[Any, Any]:
     return model.fit(table, table["income"] > 20), table
 
 
-FAMILY = Family(name="columns", types=frozenset({_COLUMNS}), lower=lower, examples=examples)
+FAMILY = Family(
+    name="columns", types=frozenset({_COLUMNS}), lower=lower, probe=probe, examples=examples
+)

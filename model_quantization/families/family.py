@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from model_quantization.arrays import Array
+from model_quantization.families.probing import Collect, ProbeValues
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Slot
 
@@ -205,6 +206,10 @@ class Family:
         `lower(component, exact) -> Lowered | None`. With `exact=True` only a predictor whose
         every output is bit-identical to the restored estimator's may be returned; otherwise
         labels must be equal and scores within a stated bound.
+    probe : callable or None
+        `probe(component, collect) -> ProbeValues | None`: inputs at which the component may change
+        its answer, by column of its own input; `collect(child)` gives those of a child. None, or
+        no function: the generic rule of `probes.values`.
     examples : callable
         Small fitted estimators with rows (scikit-learn is imported inside).
     """
@@ -217,6 +222,7 @@ class Family:
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
     coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None
     lower: Callable[[Component, bool], Lowered | None] | None = None
+    probe: Callable[[Component, Collect], ProbeValues | None] | None = None
     examples: Callable[[], Iterable[Example]] = _no_examples
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family, Lowered, Method
+from model_quantization.families.probing import Collect, ProbeValues, merged
 
 _PIPELINE = "sklearn.pipeline:Pipeline"
 
@@ -65,6 +69,35 @@ def _after(first: Lowered, then: Lowered) -> Lowered | None:
     )
 
 
+def probe(component: Component, collect: Collect) -> ProbeValues:
+    """Return the first step's values, and those of later steps as far as scalers carry them."""
+    found: list[ProbeValues] = []
+    scale: Any = 1.0
+    shift: Any = 0.0
+    for _, step in component["steps"]:
+        if not isinstance(step, Component):
+            continue
+        values = collect(step)
+        found.append(values.unscaled(*np.broadcast_arrays(scale, shift)) if found else values)
+        scaler = _scaling(step)
+        if scaler is None:
+            break
+        scale, shift = scale * scaler[0], shift * scaler[0] + scaler[1]
+    return merged(found)
+
+
+def _scaling(step: Component) -> tuple[Array, Array] | None:
+    """The scale and shift of a step that does no more than that, per column."""
+    scale, mean, least = (step.get(name) for name in ("scale_", "mean_", "min_"))
+    if not isinstance(scale, np.ndarray):
+        return None
+    if isinstance(least, np.ndarray):  # MinMaxScaler: x * scale_ + min_
+        return scale, least
+    if isinstance(mean, np.ndarray):  # StandardScaler: (x - mean_) / scale_
+        return 1.0 / scale, -mean / scale
+    return None
+
+
 def examples() -> Iterable[Example]:
     """A scaler before a linear model, and a step that passes through."""
     from sklearn.datasets import make_classification
@@ -77,4 +110,6 @@ def examples() -> Iterable[Example]:
     yield Example("scaled", model.fit(rows, labels), rows)
 
 
-FAMILY = Family(name="pipeline", types=frozenset({_PIPELINE}), lower=lower, examples=examples)
+FAMILY = Family(
+    name="pipeline", types=frozenset({_PIPELINE}), lower=lower, probe=probe, examples=examples
+)
