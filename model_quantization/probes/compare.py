@@ -194,12 +194,12 @@ def _equal_rows(original: Reaction | None, answered: Reaction | None) -> int | N
     """Rows of `predict` that give the original's answer (numbers: within `RELATIVE_ERROR`)."""
     if original is None or answered is None or original.raised or answered.raised:
         return None
-    kept = np.ones(0, dtype=bool)
+    kept: Any = np.ones(0, dtype=bool)
     for key, array in original.arrays.items():
         other = answered.arrays.get(key)
         if other is None or other.shape != array.shape or not array.ndim:
             return 0
-        equal = _close(array, other) if array.dtype.kind in "fc" else array == other
+        equal: Any = _close(array, other) if array.dtype.kind in "fc" else array == other
         rows = equal.reshape(len(array), -1).all(axis=1)
         kept = rows if not kept.size else kept & rows
     return int(kept.sum())

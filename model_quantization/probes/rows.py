@@ -7,8 +7,9 @@ Fewer rows are a prefix of more rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -165,7 +166,7 @@ def _around(values: Array | None) -> Array:
         values + 0.37 * spread,
         values - 0.41 * spread,
     ]
-    found = np.concatenate(near)
+    found: Array = np.concatenate(near)
     return found[np.isfinite(found)]
 
 
@@ -192,7 +193,7 @@ def _table(values: ProbeValues, width: int) -> tuple[tuple[Any, ...], ...]:
 
 def _is_cell(item: Any) -> bool:
     """Whether a category can stand in a table: a number, text or a truth value, and no NaN."""
-    return isinstance(item, str | int | float | bool) and item == item
+    return isinstance(item, str | int) or (isinstance(item, float) and not isnan(item))
 
 
 def _documents(values: ProbeValues) -> Iterator[str]:
@@ -215,10 +216,10 @@ def _documents(values: ProbeValues) -> Iterator[str]:
 # Forms ------------------------------------------------------------------------------------
 
 
-def _frame(rows: ProbeRows, change: Mapping[int, Any] | None = None) -> Any:
+def _frame(rows: ProbeRows) -> Any:
     import pandas as pd
 
-    names = rows.names or tuple(range(_width(rows)))
+    names: tuple[Any, ...] = rows.names or tuple(range(_width(rows)))
     if rows.kind == "numbers":
         return pd.DataFrame(rows.numbers, columns=list(names))
     return pd.DataFrame(
@@ -248,7 +249,8 @@ def _with(rows: ProbeRows, number: float) -> Any:
 
 
 def _integers(rows: ProbeRows) -> Array:
-    return np.clip(np.nan_to_num(rows.numbers), -1e6, 1e6).round().astype(np.int64)
+    bounded: Array = np.clip(np.nan_to_num(rows.numbers), -1e6, 1e6)
+    return bounded.round().astype(np.int64)
 
 
 def _nullable(rows: ProbeRows) -> Any:
@@ -292,9 +294,7 @@ _NUMBERS: Final[dict[str, Form]] = {
 }
 _NAMED_NUMBERS: Final[dict[str, Form]] = {
     "array without names": lambda rows: rows.first(4).numbers,
-    "integer frame": lambda rows: (
-        _frame(rows.first(8)).fillna(0).clip(-1e6, 1e6).round().astype(int)
-    ),
+    "integer frame": lambda rows: _frame(rows.first(8)).clip(-1e6, 1e6).round().astype(int),
     "boolean frame": lambda rows: _frame(rows.first(8)) > 0,
     "nullable frame": _nullable,
     "object frame": lambda rows: _frame(rows.first(4)).astype(object),
