@@ -10,7 +10,7 @@ import numpy as np
 from model_quantization.evaluation.answers import MODEL_ERRORS
 from model_quantization.graph.nodes import ModelGraph, ObjectNode, PackedNode
 from model_quantization.graph.traversal import walk
-from model_quantization.predictor.component import Context, View
+from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.probes.rows import ProbeRows, make_rows
 from model_quantization.probes.values import probe_values
 
@@ -38,7 +38,7 @@ def probe_rows(graph: ModelGraph, estimators: Mapping[str, Any]) -> dict[str, Pr
             names = _attribute(estimator, "feature_names_in_")
             width = _attribute(estimator, "n_features_in_")
             rows = make_rows(
-                probe_values(View(node, context, path)),
+                probe_values(ComponentView(node, context, path)),
                 int(width) if isinstance(width, int | np.integer) else None,
                 None if names is None else tuple(str(name) for name in names),
             )

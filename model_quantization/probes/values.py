@@ -19,7 +19,7 @@ from model_quantization.families import family_of
 from model_quantization.families.family import Component
 from model_quantization.families.probing import ProbeValues, merged
 from model_quantization.graph.nodes import ArrayNode, RecordArrayNode
-from model_quantization.predictor.component import View
+from model_quantization.predictor.component import ComponentView
 
 MOST_PER_COLUMN = 64
 MOST_ROWS = 32
@@ -40,11 +40,11 @@ def probe_values(component: Component) -> ProbeValues:
 
 def generic_values(component: Component) -> ProbeValues:
     """Return the values that the state of any component suggests, by the module's rule."""
-    if not isinstance(component, View):
+    if not isinstance(component, ComponentView):
         return ProbeValues()
     width = n_features(component)
     own: list[ProbeValues] = []
-    children: list[View] = []
+    children: list[ComponentView] = []
     for name in component:
         value = _value(component, name)
         if name == "categories_" and isinstance(value, list | tuple):
@@ -73,7 +73,7 @@ def n_features(component: Component) -> int | None:
     return None
 
 
-def _value(component: View, name: str) -> Any:
+def _value(component: ComponentView, name: str) -> Any:
     """The attribute; a structured array as its node, since views do not read those."""
     try:
         return component[name]
@@ -81,8 +81,8 @@ def _value(component: View, name: str) -> Any:
         return None
 
 
-def _components(value: Any, depth: int = 4) -> Iterator[View]:
-    if isinstance(value, View):
+def _components(value: Any, depth: int = 4) -> Iterator[ComponentView]:
+    if isinstance(value, ComponentView):
         yield value
     elif depth and isinstance(value, list | tuple):
         for item in value:
@@ -104,7 +104,7 @@ def _of_array(array: Array, width: int) -> ProbeValues:
     return ProbeValues()
 
 
-def _thresholds(node: RecordArrayNode, component: View) -> ProbeValues:
+def _thresholds(node: RecordArrayNode, component: ComponentView) -> ProbeValues:
     """The thresholds of a tree's splits, by feature."""
     for feature, threshold in _TREE_FIELDS:
         if feature in node.names and threshold in node.names:

@@ -179,11 +179,11 @@ def test_every_example_agrees_with_itself(case: Case, bit_depth: int | str) -> N
 
 def wrong_predictor(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     """Let every fast linear predictor answer `change(its answer)`."""
-    from model_quantization.predictor.component import View
+    from model_quantization.predictor.component import ComponentView
 
-    lower = View.lower
+    lower = ComponentView.lower
 
-    def broken(self: View, exact: bool) -> Any:
+    def broken(self: ComponentView, exact: bool) -> Any:
         made = lower(self, exact)
         if made is None:
             return None
@@ -193,7 +193,7 @@ def wrong_predictor(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
         }
         return type(made)(methods, n_features=made.n_features)
 
-    monkeypatch.setattr(View, "lower", broken)
+    monkeypatch.setattr(ComponentView, "lower", broken)
 
 
 def _changed(change: Any, name: str, found: Any) -> Any:
