@@ -19,6 +19,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.evaluation.agreement import same_bits
 from model_quantization.probes.reactions import ALL_ROWS, Reaction, Reactions
+from model_quantization.records import Record
 
 RELATIVE_ERROR: Final = 1e-6
 """Allowed difference of a fast answer, relative to the largest magnitude of the restored one."""
@@ -27,7 +28,7 @@ _SPARSE: Final = ("/data", "/indices", "/indptr")
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeReport:
+class ProbeReport(Record):
     """The result of asking an artifact its probe rows.
 
     Attributes
@@ -57,21 +58,6 @@ class ProbeReport:
         if self.equal is None:
             return f"asked on {self.rows} probe rows"
         return f"asked on {self.rows} probe rows: answers of predict equal on {self.equal}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
-        return {
-            "rows": self.rows,
-            "calls": self.calls,
-            "equal": self.equal,
-            "restored": dict(self.restored),
-            "differs": self.differs,
-        }
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> ProbeReport:
-        """Return the report that `to_json` wrote."""
-        return cls(**record)
 
 
 def report(

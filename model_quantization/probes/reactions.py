@@ -64,7 +64,8 @@ class Reactions:
     rows : int
         Rows of the form `all rows`.
     calls : mapping of (str, str) to Reaction
-        (form, method) -> reaction.
+        (form, method) -> reaction. Empty when no method answered the plain rows: they are not of
+        the kind that the model takes.
     classes : mapping of str to ndarray
         The labels behind the columns of scores, if any.
     """
@@ -130,15 +131,20 @@ def ask(model: Any, rows: ProbeRows, budget_seconds: float) -> tuple[ProbeRows, 
         Methods that do not repeat their own answers (they draw random numbers) are left out.
     """
     started = time.perf_counter()
-    few = rows.first(FEWEST_ROWS)
     methods = probed_methods(model)
-    first = _ask_form(model, methods, ALL_ROWS, all_rows(few))
+    for chosen in (rows, *rows.milder()):
+        few = chosen.first(FEWEST_ROWS)
+        first = _ask_form(model, methods, ALL_ROWS, all_rows(few))
+        if any(not reaction.raised for reaction in first.values()):
+            break
     spent = time.perf_counter() - started
     again = _ask_form(model, methods, ALL_ROWS, all_rows(few))
     steady = tuple(name for name in methods if same(first[ALL_ROWS, name], again[ALL_ROWS, name]))
     # A call costs little more for 64 rows than for 16 where the overhead is most of it.
-    many = rows if spent * 4 < budget_seconds else few
+    many = chosen if spent * 4 < budget_seconds else few
     calls = _ask_form(model, steady, ALL_ROWS, all_rows(many))
+    if all(reaction.raised for reaction in calls.values()):
+        return many, Reactions(0, {}, {})
     main = steady[:2]
     for number, (name, make) in enumerate(other_forms(many).items()):
         if number and time.perf_counter() - started > budget_seconds:
@@ -165,6 +171,10 @@ def _ask_form(
     return {(form, name): react(model, name, given) for name in methods}
 
 
+# HashingVectorizer lets StopIteration out when it gets no document.
+_RAISED: Final[tuple[type[Exception], ...]] = (StopIteration, *MODEL_ERRORS)
+
+
 def react(model: Any, method: str, given: Any) -> Reaction:
     """Return what one call gives, error or answer; its warnings are not of interest here."""
     try:
@@ -172,7 +182,7 @@ def react(model: Any, method: str, given: Any) -> Reaction:
             warnings.simplefilter("ignore")
             answer = getattr(model, method)(given)
             arrays = plain_arrays(method, answer)
-    except MODEL_ERRORS as error:
+    except _RAISED as error:
         return Reaction(type(error).__name__, "", {})
     kind = type(answer)
     shapes = ", ".join(f"{key} {array.dtype} {array.shape}" for key, array in arrays.items())

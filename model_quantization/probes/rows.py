@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -67,6 +67,14 @@ class ProbeRows:
             case "documents":
                 return len(self.documents)
 
+    def milder(self) -> list[ProbeRows]:
+        """Return rows of numbers for models that refuse these: none negative, small and whole."""
+        if self.kind != "numbers":
+            return []
+        positive = np.abs(self.numbers)
+        whole = np.floor(np.minimum(positive, 1e6)) % 3
+        return [replace(self, numbers=positive), replace(self, numbers=whole)]
+
     def first(self, count: int) -> ProbeRows:
         """Return the first rows."""
         return ProbeRows(
@@ -112,16 +120,13 @@ def make_rows(
     values : ProbeValues
         Inputs worth asking, by column.
     n_features : int or None
-        Columns that the model takes; None where it takes documents.
+        Columns that the model takes; None where it says none: it may take documents.
     names : tuple of str or None
         The columns' names, where the model was fitted with them.
     """
     if n_features is None:
-        return (
-            ProbeRows("documents", documents=tuple(_documents(values)))
-            if values.documents
-            else None
-        )
+        # Documents, as far as the state can tell; a model that takes none raises at every method.
+        return ProbeRows("documents", documents=tuple(_documents(values)))
     if n_features < 1:
         return None
     if values.categories or values.text_columns:
@@ -150,28 +155,35 @@ def _numbers(values: ProbeValues, width: int) -> Array:
 
 def _around(values: Array | None) -> Array:
     """A column's values, their neighbours in float32 and float64, and points between and beyond."""
-    if values is None or not values.size:
+    values = _finite(values)
+    if not values.size:
         return np.array([0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 10.0])
-    values = np.unique(values)
-    if values.size > 8:
-        values = values[np.linspace(0, values.size - 1, 8).round().astype(int)]
-    single = values.astype(np.float32)
-    spread = max(float(np.ptp(values)), float(np.abs(values).max()) * 0.5, 1e-9)
-    near = [
-        values,
-        np.nextafter(values, np.inf),
-        np.nextafter(values, -np.inf),
-        np.nextafter(single, np.float32(np.inf)).astype(np.float64),
-        np.nextafter(single, np.float32(-np.inf)).astype(np.float64),
-        values + 0.37 * spread,
-        values - 0.41 * spread,
-    ]
+    with np.errstate(all="ignore"):  # beyond the largest number there is only infinity
+        values = np.unique(values)
+        if values.size > 8:
+            values = values[np.linspace(0, values.size - 1, 8).round().astype(int)]
+        single = values.astype(np.float32)
+        spread = max(float(np.ptp(values)), float(np.abs(values).max()) * 0.5, 1e-9)
+        near = [
+            values,
+            np.nextafter(values, np.inf),
+            np.nextafter(values, -np.inf),
+            np.nextafter(single, np.float32(np.inf)).astype(np.float64),
+            np.nextafter(single, np.float32(-np.inf)).astype(np.float64),
+            values + 0.37 * spread,
+            values - 0.41 * spread,
+        ]
     found: Array = np.concatenate(near)
     return found[np.isfinite(found)]
 
 
 def _middle(values: Array | None) -> float:
-    return 0.0 if values is None or not values.size else float(np.median(values))
+    values = _finite(values)
+    return float(np.median(values)) if values.size else 0.0
+
+
+def _finite(values: Array | None) -> Array:
+    return np.empty(0) if values is None else values[np.isfinite(values)]
 
 
 def _table(values: ProbeValues, width: int) -> tuple[tuple[Any, ...], ...]:

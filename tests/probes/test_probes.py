@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import BernoulliRBM
@@ -19,6 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from model_quantization.api import ModelQuantizer
 from model_quantization.estimators.capture import capture
 from model_quantization.evaluation.agreement import same_bits
+from model_quantization.families import Lowered
 from model_quantization.families.probing import ProbeValues
 from model_quantization.probes.compare import ProbeReport, fast_difference, report
 from model_quantization.probes.questions import probe_rows
@@ -131,8 +133,24 @@ def test_every_form_can_be_made(kind: str, named: bool) -> None:
         assert form(rows) is not None
 
 
-def test_an_input_that_no_rule_knows_gives_no_rows() -> None:
-    assert make_rows(ProbeValues(), None, None) is None
+@pytest.mark.parametrize("values", [[np.nan], [np.inf, -np.inf], [1e308, -1e308], [0.0], []])
+def test_odd_values_of_a_model_still_give_finite_rows(values: list[float]) -> None:
+    rows = make_rows(ProbeValues({0: np.array(values)}), 2, None)
+    assert rows is not None
+    assert np.isfinite(rows.numbers).all()
+
+
+def test_a_model_without_columns_gives_no_rows() -> None:
+    assert make_rows(ProbeValues(), 0, None) is None
+
+
+def test_a_model_that_takes_neither_numbers_nor_documents_is_not_asked() -> None:
+    model = DictVectorizer().fit([{"a": 1}, {"b": 2}])
+    rows = make_rows(ProbeValues(), None, None)
+    assert rows is not None
+    _, reactions = ask(model, rows, 1.0)
+    assert not reactions.calls
+    assert not reactions.rows
 
 
 # Asking -----------------------------------------------------------------------------------
@@ -174,7 +192,7 @@ def test_every_example_agrees_with_itself(case: Case, bit_depth: int | str) -> N
     found = probed(case.example.model, bit_depth, 0.05)
     assert not found.restored
     assert not found.differs
-    assert found.calls
+    assert found.calls or case.example.name == "mappings"  # rows that are no table and no text
 
 
 def wrong_predictor(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
@@ -185,13 +203,19 @@ def wrong_predictor(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
 
     def broken(self: ComponentView, exact: bool) -> Any:
         made = lower(self, exact)
-        if made is None:
-            return None
+        if not isinstance(made, Lowered):
+            return made
         methods = {
             name: (lambda rows, call=call, name=name: _changed(change, name, call(rows)))
             for name, call in made.methods.items()
         }
-        return type(made)(methods, n_features=made.n_features)
+        return Lowered(
+            methods,
+            by=made.by,
+            names=made.names,
+            n_features=made.n_features,
+            integers=made.integers,
+        )
 
     monkeypatch.setattr(ComponentView, "lower", broken)
 
@@ -264,6 +288,5 @@ def test_an_error_of_another_type_is_a_difference() -> None:
 def test_the_note_says_how_many_rows_agree() -> None:
     note = ProbeReport(rows=64, calls=20, equal=63).note()
     assert note == "asked on 64 probe rows: answers of predict equal on 63"
-    assert ProbeReport.from_json(ProbeReport(64, 2, 3, {"a": "b"}, "c").to_json()).restored == {
-        "a": "b"
-    }
+    found = ProbeReport(64, 2, 3, {"predict": "all rows: 2 of 64 values differ"}, "")
+    assert ProbeReport.from_json(found.to_json()) == found
