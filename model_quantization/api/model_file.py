@@ -85,7 +85,7 @@ def quantize_model_file(
         weight_threshold=weight_threshold,
         dynamic=use_dynamic_quantization,
         overrides=tuple(overrides),
-        gate=gate or GatePolicy(publish_unverified=True, publish_inconclusive=True),
+        gate=gate or GatePolicy(),
         trusted=tuple(trusted),
         limits=limits or Limits(),
         target=(target,) if isinstance(target, str) else tuple(target),

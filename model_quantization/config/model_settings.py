@@ -49,8 +49,9 @@ class ModelSettings(Record):
     )
     overrides: tuple[tuple[str, dict[str, Any]], ...] = ()
     on_gate_failure: Literal["original", "exact"] = described(
-        "original",
-        "What to publish when the rounded model misses the gate.",
+        "exact",
+        "What to publish when the rounded model is not proven: the artifact that rounds nothing, "
+        "or the original.",
         title="On gate failure",
     )
     gate: GatePolicy = field(default_factory=GatePolicy)

@@ -125,6 +125,8 @@ class StageRecord(Record):
         The same for the lossless artifact; None when none was written.
     attempts : int
         The most artifacts that `auto` may evaluate before one passes.
+    probed : tuple of str
+        Paths of the estimators whose probe rows and reactions lie in the workspace.
     """
 
     name: str
@@ -136,6 +138,7 @@ class StageRecord(Record):
     components: tuple[ComponentCost, ...]
     lossless_components: tuple[ComponentCost, ...] | None = None
     attempts: int = 1
+    probed: tuple[str, ...] = ()
 
     @property
     def bit_depth(self) -> str:

@@ -28,6 +28,7 @@ from model_quantization.outcome import Outcome, Status, failed_outcome
 from model_quantization.pipeline.ask import ask_original
 from model_quantization.pipeline.child.handover import Original
 from model_quantization.pipeline.child.messages import RowsRequest
+from model_quantization.pipeline.child.probing import PROBES
 from model_quantization.pipeline.evaluator import (
     CANDIDATE,
     LOSSLESS,
@@ -130,6 +131,7 @@ def _write_candidate(staged: Staged, settings: ModelSettings, held_out: Path | N
         components=components,
         lossless_components=lossless,
         attempts=attempts_at_most(len(plan.rounded_components())),
+        probed=original.probed,
     )
 
 
@@ -224,5 +226,5 @@ def _remove_originals(workspace: Path) -> None:
     """Keep what the evaluation needs; the snapshot and the raw arrays are large."""
     keep = {CANDIDATE, LOSSLESS, "answers.npz", "answers.json"}
     for path in workspace.iterdir():
-        if path.name not in keep and path.is_file():
+        if path.name not in keep and not path.name.startswith(PROBES) and path.is_file():
             path.unlink()

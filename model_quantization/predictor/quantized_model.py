@@ -82,6 +82,9 @@ class QuantizedModel:
             for _, node in walk(view.node)
             if isinstance(node, ObjectNode | PackedNode)
         )
+        # Methods whose fast answers were found to differ when the artifact was made.
+        surfaces = artifact.manifest["model"]["surfaces"]
+        self._differing: Mapping[str, str] = surfaces.get(view.path, {}).get("restored", {})
         self._methods, self._properties = self._surface()
         self._set_methods()
 
@@ -96,7 +99,7 @@ class QuantizedModel:
     def fast_methods(self) -> tuple[str, ...]:
         """Methods that are answered without scikit-learn."""
         known = self._lowered.methods if self._lowered else {}
-        hidden = ("transform",) if self._framed else ()
+        hidden = {*self._differing, *(("transform",) if self._framed else ())}
         return tuple(name for name in self._methods if name in known and name not in hidden)
 
     @property
@@ -157,6 +160,9 @@ class QuantizedModel:
             return MethodAnswer(name, False, RESTORED, f"{at}{answer.why}")
         if name in self.fast_methods:
             return MethodAnswer(name, True, self._lowered.by)
+        if name in self._differing:
+            why = f"the fast answer differs: {self._differing[name]}"
+            return MethodAnswer(name, False, RESTORED, why)
         if name in self._lowered.methods:
             return MethodAnswer(name, False, RESTORED, "it gives frames, as `set_output` asked")
         return MethodAnswer(name, False, RESTORED, "the fast predictor does not answer it")

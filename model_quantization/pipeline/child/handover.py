@@ -63,6 +63,8 @@ class Original:
         Path of each calibrated array -> second moments of its component's inputs.
     error : QuantizationError or None
         Why there are no answers although there was a held-out file.
+    probed : tuple of str
+        Paths of the estimators that were asked probe rows.
     """
 
     graph: ModelGraph
@@ -75,6 +77,7 @@ class Original:
     latency: Latency | None = None
     grams: dict[str, Array] = field(default_factory=dict)
     error: QuantizationError | None = None
+    probed: tuple[str, ...] = ()
 
 
 def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]:
@@ -126,6 +129,7 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         latency=rows.latency if rows else None,
         grams=grams,
         error=reply.error.error() if reply.error else None,
+        probed=reply.probed,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from model_quantization.evaluation.latency import Latency
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.limits import Limits
 from model_quantization.predictor.explanation import Explanation
+from model_quantization.probes.compare import ProbeReport
 from model_quantization.records import ErrorRecord, Record
 
 
@@ -129,6 +130,9 @@ class OriginalReply(Record):
         None when no rows were asked, or when no single model in the file could answer them.
     error : ErrorRecord or None
         Why there are no answers although rows were asked.
+    probed : tuple of str
+        Path of each estimator that was asked probe rows; its rows and reactions lie in the
+        workspace, in this order.
     """
 
     graph: Any
@@ -140,22 +144,25 @@ class OriginalReply(Record):
     load_seconds: float
     rows: RowsReply | None = None
     error: ErrorRecord | None = None
+    probed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateRequest(Record):
-    """Asks one written artifact the held-out rows.
+    """Asks one written artifact the held-out rows and the probe rows.
 
     Attributes
     ----------
     artifact : Path
-    answered : str
-        Path of the model in it that takes the rows.
+    answered : str or None
+        Path of the model in it that takes the held-out rows; None: they are not asked.
     task : str
     methods : tuple of str
         Those that the original answered.
-    rows : RowsRequest
+    rows : RowsRequest or None
         As the original was asked.
+    probed : tuple of str
+        Paths of the estimators whose probe rows and reactions lie in the workspace.
     feature_names : tuple of str or None
         The columns that the original was given.
     trusted : tuple of str
@@ -168,20 +175,21 @@ class CandidateRequest(Record):
     """
 
     artifact: Path
-    answered: str
+    answered: str | None
     task: str
     methods: tuple[str, ...]
-    rows: RowsRequest
+    rows: RowsRequest | None
     feature_names: tuple[str, ...] | None
     trusted: tuple[str, ...]
     import_path: tuple[str, ...]
     limits: Limits
     workspace: Path
+    probed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateReply(Record):
-    """How an artifact answered; the answers themselves lie in the workspace.
+    """How an artifact answered; the answers to held-out rows lie in the workspace.
 
     Attributes
     ----------
@@ -190,8 +198,14 @@ class CandidateReply(Record):
         A few rows and answers for the artifact's self-test.
     explanations : tuple of Explanation
         One per model in the artifact: which predictor answers each method.
+    probes : mapping of str to ProbeReport
+        Path of each probed estimator -> what its probe rows showed.
+    unreadable : str
+        Why the artifact does not open or cannot be restored; empty when it does.
     """
 
     latency: Latency | None = None
     golden: dict[str, Any] | None = None
     explanations: tuple[Explanation, ...] = ()
+    probes: Mapping[str, ProbeReport] = field(default_factory=dict)
+    unreadable: str = ""

@@ -37,6 +37,7 @@ from model_quantization.pipeline.child.messages import (
     RowsReply,
     RowsRequest,
 )
+from model_quantization.pipeline.child.probing import PROBE_SHARE, ask_original_probes
 from model_quantization.pipeline.child.second_moments import component_grams
 from model_quantization.records import ErrorRecord
 from model_quantization.trust import TrustPolicy
@@ -62,12 +63,14 @@ def inspect(request: OriginalRequest) -> OriginalReply:
         sklearn_version=sklearn.__version__,
         load_seconds=load_seconds,
     )
-    if request.rows is None:
-        return reply
-    try:
-        return replace(reply, rows=_ask(model, captured, request, request.rows))
-    except QuantizationError as error:  # about the held-out data: a finding, not a failure
-        return replace(reply, error=ErrorRecord.of(error))
+    if request.rows is not None:
+        try:
+            reply = replace(reply, rows=_ask(model, captured, request, request.rows))
+        except QuantizationError as error:  # about the held-out data: a finding, not a failure
+            return replace(reply, error=ErrorRecord.of(error))
+    spent = time.perf_counter() - started
+    probed = ask_original_probes(model, captured.graph, request.workspace, PROBE_SHARE * spent)
+    return replace(reply, probed=probed)
 
 
 def _ask(
