@@ -71,6 +71,7 @@ def _after(first: Lowered, then: Lowered) -> Lowered | NotFast:
         n_features=first.n_features,
         n_columns=then.n_columns,
         integers=first.integers,
+        takes=first.takes,
         classes=then.classes,
         decides_by=then.decides_by,
     )
