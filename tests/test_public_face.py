@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 import model_quantization as mq
 from model_quantization import api, errors, limits
-from model_quantization.evaluation import policy
+from model_quantization.evaluation import policy, predictions
 from model_quantization.predictor import quantized_model
 from model_quantization.serving import named_loaders
 
@@ -34,6 +34,8 @@ HOMES: dict[str, ModuleType] = {
     "SentimentModelLoader": named_loaders,
     "EmailModelLoader": named_loaders,
     "GatePolicy": policy,
+    "Judgement": predictions,
+    "judge_predictions": predictions,
     "Limits": limits,
     "QuantizationError": errors,
 }
