@@ -11,7 +11,7 @@ from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation import Evaluation, GatePolicy, Verdict, decide, evaluate
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.latency import Latency
-from model_quantization.evaluation.rows.heldout import HeldOut, needs_target, read_rows
+from model_quantization.evaluation.rows.heldout import HeldOut, read_rows
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.outcome import Outcome, Reason
 from model_quantization.pipeline.ask import Candidate, ask_candidate
@@ -42,6 +42,8 @@ class Attempt:
     evaluation: Evaluation | None
     latency: Latency | None
     verdict: Verdict
+    row_notes: tuple[str, ...] = ()
+    target_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class Evaluator:
         """
         path = self.workspace / file
         artifact = read_artifact(path, self.settings.limits)
-        candidate, evaluation = self._evaluate(artifact, path)
+        rows = _gate_rows(self.record.answers, self.settings) if self.record.answers else None
+        candidate, evaluation = self._evaluate(artifact, path, rows)
         sealed = artifact.sealed(
             evaluation.figures() if evaluation else None, candidate.golden if candidate else None
         )
@@ -97,22 +100,22 @@ class Evaluator:
             evaluation=evaluation,
             latency=candidate.latency if candidate else None,
             verdict=verdict,
+            row_notes=rows.notes if rows else (),
+            target_notes=rows.target_notes if rows else (),
         )
 
     def _evaluate(
-        self, artifact: Artifact, path: Path
+        self, artifact: Artifact, path: Path, gate_rows: HeldOut | None
     ) -> tuple[Candidate | None, Evaluation | None]:
         """The artifact's answers and figures; neither when the original answered no rows."""
         answers, settings = self.record.answers, self.settings
-        if answers is None:
+        if answers is None or gate_rows is None:
             artifact.check()
             return None, None
-        gate_rows = _gate_rows(answers, settings)
         original = Answers.from_files(self.workspace, limits=settings.limits)
         request = CandidateRequest(
             artifact=path,
             answered=answers.answered,
-            task=answers.task,
             methods=original.methods,
             rows=RowsRequest(
                 gate_rows.path.absolute(),
@@ -120,7 +123,7 @@ class Evaluator:
                 settings.calibration_rows,
                 settings.latency_seconds,
             ),
-            feature_names=answers.feature_names,
+            expected=answers.expected,
             trusted=settings.trusted,
             import_path=import_path(settings.trust),
             limits=settings.limits,
@@ -128,7 +131,8 @@ class Evaluator:
         )
         candidate = ask_candidate(request)
         # A model that answers no method (a clusterer of its training rows) has no task.
-        task: Any = answers.task if answers.task in _TASKS and original.methods else "auto"
+        is_known = answers.expected.task in _TASKS and original.methods
+        task: Any = answers.expected.task if is_known else "auto"
         evaluation = evaluate(
             original,
             candidate.answers,
@@ -194,7 +198,7 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         status=verdict.status,
         guarantee=verdict.guarantee,
         reason=verdict.reason,
-        note=verdict.note,
+        note="; ".join(filter(None, (verdict.note, *attempt.target_notes))),
         source_sha256=record.source.sha256,
         source_size_bytes=record.source.size_bytes,
         family=record.description.family,
@@ -212,7 +216,7 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         latency_us_after=after.one_row_p50_us if after else None,
         components=[cost.to_json() for cost in attempt.components],
         evaluation=figures,
-        notes=[*record.description.notes, *_unused_rows(record)],
+        notes=[*record.description.notes, *attempt.row_notes, *_unused_rows(record)],
     )
 
 
@@ -221,10 +225,9 @@ def _gate_rows(answers: HeldOutAnswers, settings: ModelSettings) -> HeldOut:
     _, gate = read_rows(
         answers.held_out,
         settings.target,
-        answers.feature_names,
+        answers.expected,
         settings.calibration_rows,
         settings.limits,
-        needs_target=needs_target(answers.task),
     )
     return gate
 

@@ -191,8 +191,7 @@ def _answers(rows: RowsRequest | None, original: Original) -> HeldOutAnswers | N
     return HeldOutAnswers(
         held_out=rows.held_out,
         answered=original.answered,
-        task=original.surfaces[original.answered].task,
-        feature_names=original.feature_names,
+        expected=original.expected,
         latency=original.latency,
     )
 

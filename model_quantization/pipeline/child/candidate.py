@@ -12,7 +12,7 @@ import warnings
 from model_quantization.artifact.golden_rows import golden_rows
 from model_quantization.artifact.reader import read_artifact
 from model_quantization.evaluation.answers import answer
-from model_quantization.evaluation.rows.heldout import needs_target, read_rows
+from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
 from model_quantization.pipeline.child.original import extend_import_path, measure_serving
@@ -34,10 +34,9 @@ def answer_rows(request: CandidateRequest) -> CandidateReply:
     _, gate = read_rows(
         request.rows.held_out,
         request.rows.target,
-        request.feature_names,
+        request.expected,
         request.rows.calibration_rows,
         request.limits,
-        needs_target=needs_target(request.task),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

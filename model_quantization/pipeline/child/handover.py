@@ -18,6 +18,7 @@ from model_quantization.artifact.tables import read_dtype
 from model_quantization.errors import FormatError, QuantizationError, WorkerError
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.json_form import node_from_json
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.nodes import ModelGraph
@@ -56,7 +57,8 @@ class Original:
         Path of the estimator that answered the held-out rows; None when the model holds several
         (or none) that could have.
     answers : Answers or None
-    feature_names : tuple of str or None
+    expected : ExpectedRows
+        What that estimator says of its rows.
     latency : Latency or None
         Of the method that serves (`predict_proba` where there is one).
     grams : dict
@@ -71,7 +73,7 @@ class Original:
     load_seconds: float
     answered: str | None = None
     answers: Answers | None = None
-    feature_names: tuple[str, ...] | None = None
+    expected: ExpectedRows = field(default_factory=ExpectedRows)
     latency: Latency | None = None
     grams: dict[str, Array] = field(default_factory=dict)
     error: QuantizationError | None = None
@@ -122,7 +124,7 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         load_seconds=reply.load_seconds,
         answered=rows.answered if rows else None,
         answers=Answers.from_files(workspace, limits=limits) if rows else None,
-        feature_names=rows.feature_names if rows else None,
+        expected=rows.expected if rows else ExpectedRows(),
         latency=rows.latency if rows else None,
         grams=grams,
         error=reply.error.error() if reply.error else None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.limits import Limits
 from model_quantization.records import ErrorRecord, Record
@@ -96,14 +97,15 @@ class RowsReply(Record):
     ----------
     answered : str
         Path of the estimator that answered.
-    feature_names : tuple of str or None
+    expected : ExpectedRows
+        What that estimator says of the rows it takes.
     latency : Latency or None
     grams : tuple of str
         Path of each calibrated array; its second moments lie in `grams.npz`, in this order.
     """
 
     answered: str
-    feature_names: tuple[str, ...] | None
+    expected: ExpectedRows
     latency: Latency | None
     grams: tuple[str, ...]
 
@@ -150,13 +152,12 @@ class CandidateRequest(Record):
     artifact : Path
     answered : str
         Path of the model in it that takes the rows.
-    task : str
     methods : tuple of str
         Those that the original answered.
     rows : RowsRequest
         As the original was asked.
-    feature_names : tuple of str or None
-        The columns that the original was given.
+    expected : ExpectedRows
+        What the original says of its rows.
     trusted : tuple of str
         User classes and functions that the artifact may name.
     import_path : tuple of str
@@ -168,10 +169,9 @@ class CandidateRequest(Record):
 
     artifact: Path
     answered: str
-    task: str
     methods: tuple[str, ...]
     rows: RowsRequest
-    feature_names: tuple[str, ...] | None
+    expected: ExpectedRows
     trusted: tuple[str, ...]
     import_path: tuple[str, ...]
     limits: Limits
