@@ -15,6 +15,7 @@ from model_quantization.evaluation.rows.heldout import HeldOut, read_rows
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.outcome import Outcome, Reason
 from model_quantization.pipeline.ask import Candidate, ask_candidate
+from model_quantization.pipeline.child.handover import read_spreads
 from model_quantization.pipeline.child.messages import CandidateRequest, RowsRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.record import HeldOutAnswers, StageRecord, write_artifact
@@ -176,7 +177,9 @@ def _widened(evaluator: Evaluator) -> Attempt | None:
         components = write_artifact(plan, record.source, record.description, path)
         return evaluator.decide(CANDIDATE, components, plan.precision)
 
-    start = keep_exact_where_smaller(make_plan(graph, record.settings.recipe()))
+    start = keep_exact_where_smaller(
+        make_plan(graph, record.settings.recipe(), spreads=read_spreads(workspace))
+    )
     return search_precision(start, attempt, lambda made: made.verdict.publish)
 
 

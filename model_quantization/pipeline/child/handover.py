@@ -24,9 +24,11 @@ from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.limits import Limits
 from model_quantization.pipeline.child.messages import OriginalReply, RowsReply, StoredArray
+from model_quantization.schemes.pruning import Spread
 
 ARRAYS = "arrays.bin"
 GRAMS = "grams.npz"
+SPREADS = "spreads.npz"
 # What reading a file raises that is not the one it should be.
 _UNREADABLE = (
     EOFError,
@@ -129,6 +131,42 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         grams=grams,
         error=reply.error.error() if reply.error else None,
     )
+
+
+def write_spreads(spreads: Mapping[str, Spread], workspace: Path) -> None:
+    """Run in the child: leave the spread of each array of weights in the workspace."""
+    parts = [part for spread in spreads.values() for part in (spread.features, spread.scores)]
+    paths = np.array(list(spreads), dtype=np.str_)
+    np.savez(workspace / SPREADS, paths, *parts, allow_pickle=False)
+
+
+def read_spreads(workspace: Path) -> dict[str, Spread]:
+    """Return the spread of each array of weights, by path; empty when no rows were asked.
+
+    Raises
+    ------
+    WorkerError
+        The child left something else.
+    """
+    path = workspace / SPREADS
+    if not path.exists():
+        return {}
+    try:
+        check_plain_files(workspace)
+        with np.load(path, allow_pickle=False) as stored:
+            names = [str(name) for name in stored["arr_0"].tolist()]
+            parts = [stored[f"arr_{i}"] for i in range(1, 2 * len(names) + 1)]
+        if any(part.ndim != 1 or not (part >= 0).all() for part in parts):
+            raise ValueError("a spread is one-dimensional and not negative")
+    except _UNREADABLE as error:
+        raise WorkerError(
+            "the spread of the features cannot be read",
+            where=str(path),
+            got=f"{type(error).__name__}: {error}"[:200],
+            do="quantize the original again",
+        ) from error
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return {name: Spread(*pair) for name, pair in zip(names, pairs, strict=True)}
 
 
 def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:

@@ -31,7 +31,8 @@ from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.loading.pickles.unpickle import unpickle_scanned
 from model_quantization.loading.sandbox.handler import Handler
-from model_quantization.pipeline.child.handover import ARRAYS, GRAMS, write_arrays
+from model_quantization.pipeline.child.component_inputs import layer_spreads, record_layers
+from model_quantization.pipeline.child.handover import ARRAYS, GRAMS, write_arrays, write_spreads
 from model_quantization.pipeline.child.messages import (
     OriginalReply,
     OriginalRequest,
@@ -92,8 +93,11 @@ def _ask(
         warnings.simplefilter("ignore")
         answer(estimator, gate.rows, methods).to_files(request.workspace)
         latency = measure_serving(estimator, methods, gate.rows, rows.latency_seconds)
-        grams = component_grams(captured, calibration.rows, path) if calibration else {}
+        layers = record_layers(captured, calibration.rows, path) if calibration else {}
+        grams = component_grams(layers)
+        spreads = layer_spreads(captured, (calibration or gate).rows, path)
     np.savez(request.workspace / GRAMS, *grams.values(), allow_pickle=False)
+    write_spreads(spreads, request.workspace)
     return RowsReply(path, expected, latency, tuple(grams))
 
 
