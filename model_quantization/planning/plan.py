@@ -38,7 +38,7 @@ class Choice:
     scheme : Scheme
         What it becomes.
     threshold : float
-        Weights of smaller magnitude become zero; 0: none.
+        Weights of smaller magnitude become zero, where that does not move the scores; 0: none.
     ranges : ndarray or None
         Ranges per channel that calibration found.
     spread : Spread or None
