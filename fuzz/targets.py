@@ -33,7 +33,7 @@ from model_quantization.loading.sandbox.call import Call
 from model_quantization.loading.sandbox.channel import LENGTH, parse_record
 from model_quantization.pipeline.child.handover import read_original
 from model_quantization.pipeline.child.original import inspect
-from model_quantization.predictor.quantized_model import iter_models, load
+from model_quantization.predictor.opening import iter_models, load
 from model_quantization.release.manifest import read_manifest
 from model_quantization.schemes.quantize import dequantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray

@@ -90,8 +90,7 @@ def _subject(model: Any, trusted: tuple[str, ...]) -> Any:
                 where=str(path),
                 got=done.stderr.strip().rpartition("\n")[2],
             )
-        figures = json.loads(done.stdout)
-        return LoadCost(figures["seconds"], figures["resident_bytes"])
+        return LoadCost.from_json(json.loads(done.stdout))
 
     return Subject(
         load=lambda: open_any(path, trusted), size_bytes=path.stat().st_size, measure=measure
@@ -101,7 +100,7 @@ def _subject(model: Any, trusted: tuple[str, ...]) -> Any:
 def open_any(path: Path, trusted: tuple[str, ...] = ()) -> Any:
     """Return the model in a `.qma` artifact, or in a pickle or joblib file that passes the scan."""
     if path.suffix == ".qma":
-        from model_quantization.predictor.quantized_model import load
+        from model_quantization.predictor.opening import load
 
         return load(path, trusted=trusted)
     from model_quantization.loading.pickles.original import load_original

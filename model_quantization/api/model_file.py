@@ -51,7 +51,7 @@ def quantize_model_file(
     target : str or sequence of str
         Its target column or columns.
     gate : GatePolicy, optional
-        What must hold for the artifact to be written.
+        The limits within which the artifact is written.
     use_dynamic_quantization : bool
         Ranges per channel.
     calibration_rows : int

@@ -89,7 +89,7 @@ class ModelQuantizer:
         Raises
         ------
         QuantizationError
-            What is wrong with the model, and where in it.
+            The model cannot be treated; the message names the fault and its place.
         """
         from model_quantization.pipeline.in_memory import quantize_live_model
 

@@ -33,7 +33,7 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What a directory holds, in the order of names.
+    """The models of a directory, in the order of names.
 
     Attributes
     ----------

@@ -50,12 +50,12 @@ Progress = Callable[[Outcome, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What a run did.
+    """The result of a run.
 
     Attributes
     ----------
     release : Release
-        What is served now.
+        The release that is served now.
     outcomes : tuple of Outcome
         Every model that was asked for, in the order of names.
     seconds : float
@@ -72,7 +72,7 @@ class BatchResult:
 
 
 def run_batch(config: RunConfig, *, progress: Progress | None = None) -> BatchResult:
-    """What a run over `config.model_dir` did; one bad model never stops the rest.
+    """Run over `config.model_dir` and return the result; one bad model never stops the rest.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def _outcome_of(future: Future[Outcome], job: Job) -> Outcome:
 
 
 def run_job(job: Job) -> Outcome:
-    """What became of one model: both stages, with another try after what may pass."""
+    """Return the outcome of one model: both stages, retried after transient failures."""
     for delay in (*RETRY_DELAYS_SECONDS, None):
         try:
             return evaluate_job(job, quantize_job(job))
@@ -129,12 +129,12 @@ def run_job(job: Job) -> Outcome:
 
 
 def quantize_job(job: Job) -> Staged:
-    """The record of the first stage: a candidate artifact in the job's staging directory.
+    """Run the first stage; the candidate artifact is in the job's staging directory.
 
     Raises
     ------
     WorkerCrashed, OSError
-        What may pass: worth another try.
+        Transient failures; worth retrying.
     """
     shutil.rmtree(job.staging, ignore_errors=True)
     job.staging.mkdir(parents=True)
@@ -149,7 +149,7 @@ def quantize_job(job: Job) -> Staged:
 
 
 def evaluate_job(job: Job, staged: Staged) -> Outcome:
-    """The outcome of a model: its candidate read back, evaluated, and kept if it is to be served.
+    """Return the outcome of a model: the candidate read back, evaluated, stored if served.
 
     From here on a killed run need not do the model again.
     """
@@ -202,7 +202,7 @@ def finish_batch(
     *,
     started: float | None = None,
 ) -> BatchResult:
-    """The run's result, published: call it inside `claim(config)`.
+    """Publish a run and return its result; call it inside `claim(config)`.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ LEAST_SHARDS_PER_WORKER = 4
 
 
 def expected_seconds(job: Job) -> float:
-    """How long the model took last time; a guess from its size when it was never done."""
+    """Return the seconds that the model took last time; a guess from its size for a new one."""
     recorded = read_stats(job.output_dir, job.name)
     if recorded is not None and recorded[0].seconds > 0:
         return recorded[0].seconds
@@ -81,7 +81,7 @@ def run_shard(jobs: Sequence[Job]) -> Iterator[Outcome]:
 
 
 def finished_outcome(job: Job) -> Outcome | None:
-    """What another worker of this run already made of the job, if it did."""
+    """Return the outcome that another worker of this run already found for the job, if any."""
     finished = read_outcome(finished_path(job.output_dir, job.name))
     if finished is None or finished[1] != job.fingerprint:
         return None

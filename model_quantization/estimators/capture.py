@@ -1,4 +1,4 @@
-"""A live model to a `ModelGraph`: what pickling would write, as data.
+"""A live model to a `ModelGraph`: the state that pickling would write, as data.
 
 The walk follows the pickle protocol (`__reduce_ex__`), so that whatever scikit-learn considers
 the state of an object is what is kept. It runs in the loading child, or on an object that the
@@ -355,7 +355,7 @@ class _Walker:
 
     def _kept(self, name: str, state: dict[Any, Any], path: str) -> dict[Any, Any]:
         """The attributes that a method of the fitted object needs; the others are noted."""
-        notes = family_of(name).residue
+        notes = family_of(name).dropped
         kept = {}
         for key, item in state.items():
             note = _note_of(notes, key)

@@ -81,7 +81,7 @@ def restore(
     ----------
     root : Node
     arrays : sequence of ndarray
-        What `ArrayNode`s name; every array is copied, so that the object owns its data.
+        The arrays that nodes name; each is copied, so that the object owns its data.
     trust : TrustPolicy
         Classes and functions that may appear.
     dropped : mapping of str to str, optional

@@ -19,7 +19,7 @@ class RestoredLightGBM(Booster):  # type: ignore[misc, unused-ignore]
     """
 
     def predict(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        """What LightGBM predicts; `DroppedAttribute` for leaf numbers and contributions."""
+        """Return LightGBM's predictions; `DroppedAttribute` for leaf numbers and contributions."""
         names = ("start_iteration", "num_iteration", "raw_score", "pred_leaf", "pred_contrib")
         options = {**dict(zip(names, args, strict=False)), **kwargs}
         if options.get("pred_leaf"):

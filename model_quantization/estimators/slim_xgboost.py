@@ -19,7 +19,7 @@ class RestoredXGBoost(Booster):  # type: ignore[misc, unused-ignore]
     """
 
     def predict(self, data: Any, **options: Any) -> Any:
-        """What XGBoost predicts; `DroppedAttribute` for contributions."""
+        """Return XGBoost's predictions; `DroppedAttribute` for contributions."""
         if options.get("pred_contribs") or options.get("pred_interactions"):
             raise_dropped("the cover of each node", "booster")
         return super().predict(data, **options)

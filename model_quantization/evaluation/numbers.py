@@ -48,19 +48,11 @@ def regression_checks(
     ruined = (np.abs(before - after) / unit > policy.moved_part) | (losses > cap)
     flips = ruined.sum(axis=0)
     j = int(flips.argmax())
-    checks = [
-        flip_check(CheckName.RUINED_ROWS, int(flips[j]), len(truth), policy, _output(j, scale))
-    ]
-    if metric in _LARGEST_LOSS:
-        checks.append(
-            worst(
-                [
-                    _mean_loss(losses, j, cap, policy, scale)
-                    for j in _worst_outputs(losses, cap, policy)
-                ]
-            )
-        )
-    return checks
+    few = flip_check(CheckName.RUINED_ROWS, int(flips[j]), len(truth), policy, _output(j, scale))
+    if metric not in _LARGEST_LOSS:
+        return [few]
+    outputs = _worst_outputs(losses, cap, policy)
+    return [worst([_mean_loss(losses, j, cap, policy, scale) for j in outputs]), few]
 
 
 def _worst_outputs(losses: Matrix, cap: float, policy: GatePolicy) -> list[int]:

@@ -59,7 +59,7 @@ PUBLIC_METHODS: tuple[str, ...] = (
     "set_output",
 )
 # Refitting is not what an artifact is for: these are the original's business.
-_FITTING = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
+FITTING_METHODS = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ def public_methods_of(model: Any) -> PublicMethods:
     """Return the methods that a fitted estimator exposes, and its task."""
     return PublicMethods(
         tuple(
-            name for name in PUBLIC_METHODS if name not in _FITTING and callable(_get(model, name))
+            name
+            for name in PUBLIC_METHODS
+            if name not in FITTING_METHODS and callable(_get(model, name))
         ),
         task_of(model),
     )

@@ -23,6 +23,7 @@ from model_quantization.pipeline.child.messages import (
     RowsRequest,
 )
 from model_quantization.pipeline.child.original import import_path, inspect
+from model_quantization.predictor.explanation import Explanation
 from model_quantization.trust import TrustPolicy
 
 __all__ = ["Candidate", "ask_candidate", "ask_original"]
@@ -30,7 +31,7 @@ __all__ = ["Candidate", "ask_candidate", "ask_original"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What a written artifact answered.
+    """The answers of a written artifact.
 
     Attributes
     ----------
@@ -38,11 +39,14 @@ class Candidate:
     latency : Latency or None
     golden : dict or None
         A few rows and answers for the artifact's self-test.
+    explanations : tuple of Explanation
+        One per model in the artifact: which predictor answers each method.
     """
 
     answers: Answers
     latency: Latency | None
     golden: dict[str, Any] | None
+    explanations: tuple[Explanation, ...]
 
 
 def ask_original(
@@ -90,4 +94,4 @@ def ask_candidate(request: CandidateRequest) -> Candidate:
     access = Access(str(workspace), compiles=True)
     reply = ask_child(answer_rows, request, request.limits, access)
     answers = read_answers(workspace, STEM, request.limits)
-    return Candidate(answers, reply.latency, reply.golden)
+    return Candidate(answers, reply.latency, reply.golden, reply.explanations)

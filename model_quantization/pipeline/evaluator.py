@@ -23,6 +23,7 @@ from model_quantization.planning.encoding import ComponentCost
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.plan import Plan, make_plan
 from model_quantization.planning.search import search_precision
+from model_quantization.predictor.explanation import Explanation
 
 CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
@@ -42,6 +43,7 @@ class Attempt:
     components: tuple[ComponentCost, ...]
     evaluation: Evaluation | None
     latency: Latency | None
+    explanations: tuple[Explanation, ...]
     verdict: Verdict
     row_notes: tuple[str, ...] = ()
     target_notes: tuple[str, ...] = ()
@@ -100,6 +102,7 @@ class Evaluator:
             components=components,
             evaluation=evaluation,
             latency=candidate.latency if candidate else None,
+            explanations=candidate.explanations if candidate else (),
             verdict=verdict,
             row_notes=rows.notes if rows else (),
             target_notes=rows.target_notes if rows else (),
@@ -192,6 +195,7 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         "verdict": verdict.to_json(),
         "latency_before": before.to_json() if before else None,
         "latency_after": after.to_json() if after else None,
+        "answers": [one.to_json() for one in attempt.explanations],
     }
     if evaluation is not None:
         figures |= evaluation.figures()

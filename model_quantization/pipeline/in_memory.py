@@ -24,7 +24,7 @@ from model_quantization.planning.calibration import calibrated_ranges
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from model_quantization.schemes.recipe import Recipe
 from model_quantization.trust import TrustPolicy
 
@@ -62,7 +62,7 @@ def quantize_live_model(
     Raises
     ------
     UnfittedModel, UnsupportedComponent, UntrustedTypeError, SchemeError
-        What is wrong with the model, with the path inside it.
+        The model cannot be treated; the message names the fault and the path inside the model.
     ConfigError
         Calibration rows for a container of several models.
     """
@@ -81,7 +81,7 @@ def quantize_live_model(
 
 
 def _old_format_notes(model: Any) -> tuple[str, ...]:
-    """What is put right in trees that the caller loaded from an old file."""
+    """Notes on trees that the caller loaded from an old file and that were put right."""
     if "sklearn.tree._tree" not in sys.modules:
         return ()
     from model_quantization.loading.pickles.old_trees import old_format_notes

@@ -1,4 +1,4 @@
-"""What the first stage of a model hands to the second, and what is made of it."""
+"""The record that the first stage of a model hands to the second, and the artifact made of it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Source(Record):
 
 @dataclass(frozen=True, slots=True)
 class Description(Record):
-    """What a model is, as its prepared graph shows.
+    """A model in a few words, as its prepared graph shows it.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class HeldOutAnswers(Record):
     answered : str
         Path of the estimator that answered.
     expected : ExpectedRows
-        What that estimator does, and what it says of its rows.
+        The task of that estimator, and what it says of its rows.
     latency : Latency or None
     """
 
@@ -105,7 +105,7 @@ class HeldOutAnswers(Record):
 
 @dataclass(frozen=True, slots=True)
 class StageRecord(Record):
-    """What the second stage needs to know of a model.
+    """The facts of a model that the second stage needs.
 
     Attributes
     ----------

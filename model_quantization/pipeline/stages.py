@@ -139,7 +139,7 @@ def evaluate_stage(staged: Staged) -> Outcome:
     Parameters
     ----------
     staged : Staged
-        What `quantize_stage` returned.
+        The value that `quantize_stage` returned.
 
     Raises
     ------

@@ -22,7 +22,7 @@ _MOST_BITS = 16  # a coarsened component's widest form short of exact
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What one array becomes, and why.
+    """The scheme chosen for one array, and the reason.
 
     Attributes
     ----------
@@ -34,9 +34,8 @@ class Choice:
         Class of that component.
     family : str
     slot : Slot
-        What the array means.
+        The meaning of the array.
     scheme : Scheme
-        What it becomes.
     threshold : float
         Weights of smaller magnitude become zero, where that does not move the scores; 0: none.
     ranges : ndarray or None
@@ -71,7 +70,7 @@ class Plan:
     origin : ModelGraph
         The prepared graph, exact.
     graph : ModelGraph
-        What is written: `origin` with some components coarsened.
+        The graph that is written: `origin` with some components coarsened.
     recipe : Recipe
     choices : tuple of Choice
         One for each array of `graph`.

@@ -140,9 +140,22 @@ class ModelLoader:
         self._last_error = ""
 
     def __repr__(self) -> str:
+        serving, selection = self._serving, self._selection
+        if serving is None:
+            state = "nothing loaded yet"
+        elif serving.active == ORIGINAL and self._requested == QUANTIZED:
+            state = f"serving the original: {serving.reason_code or 'no artifact'}"
+        else:
+            state = f"serving the {serving.active}"
+        release = f", release {selection.number}" if selection and selection.number else ""
+        return f"{type(self).__name__}({self.files.name!r}, {state}{release})"
+
+    def __dir__(self) -> list[str]:
+        # Completion must not load a model: before the first use its names are unknown.
         serving = self._serving
-        state = "nothing loaded yet" if serving is None else f"serving the {serving.active}"
-        return f"{type(self).__name__}({self.files.name!r}, {state})"
+        names = dir(serving.model) if serving is not None else ()
+        public = {name for name in names if not name.startswith("_")} - CHANGING
+        return sorted({*super().__dir__(), *public})
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Its arguments and what was asked for last: the other process loads the files itself.

@@ -16,7 +16,7 @@ from model_quantization.artifact.reader import read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.estimators.restore import restore
 from model_quantization.limits import Limits
-from model_quantization.predictor.quantized_model import iter_models, load
+from model_quantization.predictor.opening import iter_models, load
 from model_quantization.trust import TrustPolicy
 from tests.artifact import models
 from tests.artifact.forge import Forged

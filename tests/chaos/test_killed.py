@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from model_quantization.batch.plan import plan_batch
-from model_quantization.commands.line import main
+from model_quantization.commands.application import main
 from model_quantization.config.file import load_config
 from tests.chaos.directory import ModelDirectory
 from tests.chaos.survival import (

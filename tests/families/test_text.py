@@ -27,7 +27,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from model_quantization.errors import DroppedAttribute, SemanticError
 from model_quantization.families import family_named, family_of
-from model_quantization.families.family import Lowered
+from model_quantization.families.lowered import Lowered
 from model_quantization.graph.nodes import ArrayNode, PackedNode
 from tests.families.component import treat
 
@@ -286,7 +286,7 @@ def test_what_a_transformer_cannot_take_in():
     assert transformer.absorb(already) is None
     other = treat(CountVectorizer().fit(["one two three"])).lowered
     assert transformer.absorb(other) is None
-    assert transformer.absorb(Lowered(methods={})) is None
+    assert transformer.absorb(Lowered({}, by="nothing", names=())) is None
     signed = treat(HashingVectorizer(norm=None, n_features=counts.shape[1])).lowered
     logs = treat(TfidfTransformer(sublinear_tf=True).fit(abs(counts))).lowered
     assert logs.absorb(signed) is None

@@ -38,9 +38,9 @@ from model_quantization.pipeline.stages import (
 )
 
 X, Y = make_classification(
-    700, 80, n_informative=30, n_classes=4, class_sep=3.0, flip_y=0, random_state=0
+    1300, 80, n_informative=30, n_classes=4, class_sep=3.0, flip_y=0, random_state=0
 )
-TRAIN, TEST = slice(0, 250), slice(250, 700)
+TRAIN, TEST = slice(0, 250), slice(250, 1300)
 QUICK = ModelSettings(latency_seconds=0)
 ANY_SIZE = GatePolicy(min_size_reduction=-100)
 
@@ -89,10 +89,13 @@ def test_a_model_that_passes_is_published(source: Path, held_out: Path) -> None:
     assert len(artifact.data) == outcome.artifact_size_bytes < outcome.source_size_bytes
     assert outcome.metric == "accuracy" and outcome.score_before == outcome.score_after
     assert outcome.latency_us_before and outcome.latency_us_after and outcome.seconds > 0
-    assert outcome.evaluation["rows"] == artifact.manifest["evaluation"]["rows"] == 450
+    assert outcome.evaluation["rows"] == artifact.manifest["evaluation"]["rows"] == 1050
     assert {check["name"] for check in outcome.evaluation["verdict"]["checks"]} >= {
-        "loss", "loss_bound", "rows", "size_reduction"
+        "loss", "class_recall", "ranking", "proper_score", "ruined_rows", "rows", "size_reduction"
     }  # fmt: skip
+    (answers,) = outcome.evaluation["answers"]
+    fast = [each["method"] for each in answers["methods"] if each["fast"]]
+    assert fast[:2] == ["predict", "predict_proba"] and answers["methods"][0]["by"]
     left = {path.name for path in (source.parent / "staging" / "model.pkl").iterdir()}
     assert not left & {"arrays.bin", "grams.npz"} and not any("snapshot" in name for name in left)
 
@@ -152,13 +155,13 @@ def test_the_lossless_artifact_stands_in_where_that_is_asked(
 def _unequal_pair() -> VotingRegressor:
     """Two regressors: "calm" bears 8 bits, "wild" has weights that nearly cancel."""
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(700, 80))
+    rows = rng.normal(size=(1300, 80))
     rows[:, 1] = rows[:, 0]
     target = rows[:, 2:] @ rng.uniform(0.5, 1.5, 78)
     pair = VotingRegressor([("calm", Ridge()), ("wild", Ridge())]).fit(rows[TRAIN], target[TRAIN])
     wild = pair.estimators_[1]
-    wild.coef_[0] += 3000.0
-    wild.coef_[1] -= 3000.0
+    wild.coef_[0] += 1000.0
+    wild.coef_[1] -= 1000.0
     pair.rows, pair.target = rows[TEST], target[TEST]
     return pair
 
@@ -302,13 +305,13 @@ def test_rows_that_do_not_fit_the_model(source: Path, tmp_path: Path) -> None:
 def test_calibration_rows_are_never_gate_rows(source: Path, tmp_path: Path) -> None:
     settings = replace(QUICK, calibration_rows=200)
     outcome = run(source, write_rows(tmp_path, X[TEST], Y[TEST]), settings)
-    assert outcome.evaluation["rows"] == 250 and outcome.status is Status.PUBLISHED
+    assert outcome.evaluation["rows"] == 850 and outcome.status is Status.PUBLISHED
     uncalibrated = run(source, tmp_path / "rows.npz")
     assert uncalibrated.artifact_sha256 != outcome.artifact_sha256
     rows, target = np.concatenate([X[TEST], X[TEST][:2]]), np.concatenate([Y[TEST], Y[TEST][:2]])
     outcome = run(source, write_rows(tmp_path, rows, target), settings)
     assert (outcome.status, outcome.reason) == (Status.FAILED, "held_out")
-    assert "2 of 252 held-out rows are also calibration rows" in outcome.note
+    assert "2 of 852 held-out rows are also calibration rows" in outcome.note
 
 
 @pytest.mark.bad_input(53, 54)

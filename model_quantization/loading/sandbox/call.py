@@ -1,4 +1,4 @@
-"""One call as the parent sees it: three descriptors, a deadline, and what came back."""
+"""One call as the parent sees it: three descriptors, a deadline, and the answer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Call:
         self._selector = selectors.DefaultSelector()
 
     def descriptors(self) -> list[int]:
-        """What the server is sent: the child's socket, the status socket, the child's output."""
+        """Return the descriptors for the server: the child's socket, the status socket, output."""
         return [self._child_data.fileno(), self._child_status.fileno(), self._child_output]
 
     def hand_over(self) -> None:
@@ -121,7 +121,7 @@ class Call:
         Raises
         ------
         QuantizationError
-            What the handler raised, or how the child ended without an answer.
+            The error of the handler, or the way in which the child ended without an answer.
         """
         if not self._answered():
             raise self._how_it_ended()

@@ -83,7 +83,7 @@ def serve_call(
     server : int
         The process id of the server; the child ends when that does.
     confinement : Confinement
-        What it is kept from.
+        The actions that are denied to it.
     """
     os.setsid()
     _end_with(server)
@@ -97,7 +97,7 @@ def serve_call(
     harden(limits, message.access, confinement)
     _end_with(server)  # a change of user has undone it
     try:
-        answer = encode_record(Answer(_handle(message, handlers)).to_json())
+        answer = encode_record(Answer(_handle(message, handlers)).to_wire())
     except MemoryError:
         error: QuantizationError = LimitError(
             "needs more memory than a worker may use",
@@ -140,7 +140,7 @@ def _handle(message: Message, handlers: frozenset[str]) -> dict[str, Any]:
 
 
 def _system_error(error: OSError, handler: str, limits: Limits) -> QuantizationError:
-    """What the system refused, with what to do where that is known."""
+    """The error for a refusal of the system, with advice where there is any."""
     if error.errno == errno.EFBIG:
         return LimitError(
             "writes a larger file than a worker may",
@@ -158,4 +158,4 @@ def _system_error(error: OSError, handler: str, limits: Limits) -> QuantizationE
 
 
 def _error_record(error: QuantizationError) -> bytes:
-    return encode_record(Answer(error=ErrorRecord.of(error)).to_json())
+    return encode_record(Answer(error=ErrorRecord.of(error)).to_wire())

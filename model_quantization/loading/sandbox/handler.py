@@ -35,7 +35,7 @@ class Handler(Generic[Request, Reply]):
         """Run in the child: JSON values in, JSON values out."""
         hints = get_type_hints(self.function)
         kind: type[Request] = next(hints[name] for name in hints if name != "return")
-        return self.function(kind.from_json(request)).to_json()
+        return self.function(kind.from_json(request)).to_wire()
 
     def read_reply(self, answer: dict[str, Any]) -> Reply:
         """Return what a child answered, which may have been taken over by what it loaded.

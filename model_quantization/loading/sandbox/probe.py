@@ -1,6 +1,6 @@
 """A child process tries what it must not be able to do, and says what happened.
 
-`python -m model_quantization doctor` shows it. Nothing here does harm where it succeeds.
+`model-quantization doctor` shows it. Nothing here does harm where it succeeds.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from model_quantization.records import Record
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest(Record):
-    """What to try: to write in `outside`, where the caller can write and the child should not."""
+    """Asks the child to try things; `outside` is a directory where it should not write."""
 
     outside: Path
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeReply(Record):
-    """What the child is, and what became of each attempt: empty where it succeeded.
+    """The state of the child, and the error of each attempt: empty where it succeeded.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from model_quantization.errors import WorkerError
@@ -28,7 +28,7 @@ _ONE_THREAD: Final = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")},
     "LOKY_MAX_CPU_COUNT": "1",  # or joblib counts cores by starting a program
 }
-# What Python and the libraries look at. The rest of the environment holds secrets, as often as not.
+# Variables that Python and the libraries read. Others often hold secrets.
 _KEPT: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
 _KEPT_PREFIXES: Final = (
     "CONDA_", "COVERAGE_", "DYLD_", "JOBLIB_", "KMP_", "LC_", "LD_", "LLVM_", "MALLOC_", "MKL_",
@@ -76,8 +76,8 @@ class Worker:
     preload : tuple of str
         Modules that the server imports once, so that its children have them at no cost.
     confinement : Confinement, optional
-        What the children are kept from; default: what the environment asks for when the server
-        is started.
+        The actions that are denied to the children. Default: as the environment says when the
+        server is started.
     """
 
     def __init__(
@@ -107,12 +107,12 @@ class Worker:
         Parameters
         ----------
         access : Access, optional
-            What it needs beside what everybody can read; by default it can write nowhere.
+            Its rights beside reading files that everybody can read; default: no writing.
 
         Raises
         ------
         QuantizationError
-            Whatever error of this library the handler raised, as it raised it.
+            The error of this library that the handler raised.
         LimitError
             The child needed more memory than allowed, or the request or answer is too large.
         WorkerTimeout
@@ -125,7 +125,7 @@ class Worker:
         if handler not in self._handlers:
             expected = ", ".join(sorted(self._handlers))
             raise WorkerError("no such handler", where=handler, expected=expected, do="register it")
-        payload = encode_record(Message(handler, request, limits, access or Access()).to_json())
+        payload = encode_record(Message(handler, request, limits, access or Access()).to_wire())
         if len(payload) > REQUEST_BYTES:
             expected, got = f"at most {REQUEST_BYTES:,} bytes", f"{len(payload):,}"
             do = "pass data in files and their paths in the request"
@@ -156,7 +156,7 @@ class Worker:
         WorkerError
             As `call`, and when the child's reply is malformed.
         """
-        return handler.read_reply(self.call(handler.name, request.to_json(), limits, access))
+        return handler.read_reply(self.call(handler.name, request.to_wire(), limits, access))
 
     def close(self) -> None:
         """End the server; a later call starts a new one."""
@@ -191,7 +191,7 @@ class Worker:
             "control": theirs.fileno(),
             "handlers": sorted(self._handlers),
             "preload": list(self._preload),
-            "confinement": asdict(self._confinement or Confinement.from_environment()),
+            "confinement": (self._confinement or Confinement.from_environment()).to_json(),
         }
         with theirs:
             process = subprocess.Popen(

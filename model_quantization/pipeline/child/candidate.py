@@ -1,4 +1,4 @@
-"""What the child process does with a written artifact: open it, and ask it the held-out rows.
+"""Run in the child process: open a written artifact, and ask it the held-out rows.
 
 It answers where the original answered, in a child with the same threads and limits, so that
 answers and latencies of the two can be compared. Native code that is given wrong data takes down
@@ -24,13 +24,12 @@ STEM = "candidate-answers"  # of the files that hold the answers
 @Handler
 def answer_rows(request: CandidateRequest) -> CandidateReply:
     """Run in the child: ask one artifact the rows."""
-    from model_quantization.predictor.quantized_model import model_at, open_model
+    from model_quantization.predictor.opening import iter_models, model_at, open_model
 
     extend_import_path(request.import_path)
     artifact = read_artifact(request.artifact, request.limits)
-    model = model_at(
-        open_model(artifact, TrustPolicy(frozenset(request.trusted))), request.answered
-    )
+    opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
+    model = model_at(opened, request.answered)
     _, gate = read_rows(
         request.rows.held_out,
         request.rows.target,
@@ -45,4 +44,5 @@ def answer_rows(request: CandidateRequest) -> CandidateReply:
         golden = None
         if request.answered == "":
             golden = golden_rows(model, gate.rows, len(artifact.data) // 50)
-    return CandidateReply(latency, golden)
+    explanations = tuple(one.explain() for one in iter_models(opened))
+    return CandidateReply(latency, golden, explanations)

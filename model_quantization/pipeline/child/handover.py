@@ -1,4 +1,4 @@
-"""What the child process hands over in files: written there, read here.
+"""The files that the child process hands over: written there, read here.
 
 The reader believes nothing: the child ran somebody else's bytes, and may have been taken over.
 """
@@ -29,7 +29,7 @@ from model_quantization.schemes.pruning import Spread
 ARRAYS = "arrays.bin"
 GRAMS = "grams.npz"
 SPREADS = "spreads.npz"
-# What reading a file raises that is not the one it should be.
+# Raised when a file is read that is not the expected one.
 _UNREADABLE = (
     EOFError,
     FileNotFoundError,
@@ -44,7 +44,7 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What a model file holds, and how the model answered.
+    """The content of a model file, and the answers of the model.
 
     Attributes
     ----------

@@ -11,6 +11,7 @@ from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.limits import Limits
+from model_quantization.predictor.explanation import Explanation
 from model_quantization.records import ErrorRecord, Record
 
 
@@ -38,7 +39,7 @@ class RowsRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class OriginalRequest(Record):
-    """What to do with one scanned model file.
+    """Asks for the content of one scanned model file, and for its answers.
 
     Attributes
     ----------
@@ -47,7 +48,7 @@ class OriginalRequest(Record):
     source : Path
         The file it is a copy of, for messages.
     format : str
-        What the scan found it to be.
+        `pickle` or `joblib`, as the scan found.
     trusted : tuple of str
         User classes and functions that the model may hold.
     import_path : tuple of str
@@ -112,7 +113,7 @@ class RowsReply(Record):
 
 @dataclass(frozen=True, slots=True)
 class OriginalReply(Record):
-    """What a model file holds.
+    """The content of a model file.
 
     Attributes
     ----------
@@ -145,7 +146,7 @@ class OriginalReply(Record):
 
 @dataclass(frozen=True, slots=True)
 class CandidateRequest(Record):
-    """What to ask of one written artifact.
+    """Asks one written artifact the held-out rows.
 
     Attributes
     ----------
@@ -187,7 +188,10 @@ class CandidateReply(Record):
     latency : Latency or None
     golden : dict or None
         A few rows and answers for the artifact's self-test.
+    explanations : tuple of Explanation
+        One per model in the artifact: which predictor answers each method.
     """
 
     latency: Latency | None = None
     golden: dict[str, Any] | None = None
+    explanations: tuple[Explanation, ...] = ()

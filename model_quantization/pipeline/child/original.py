@@ -1,4 +1,4 @@
-"""What the child process does with a scanned file: load it, take it apart, ask it the rows.
+"""Run in the child process: load a scanned file, take it apart, and ask it the held-out rows.
 
 The model never leaves the child. The parent gets data: the graph as JSON, its arrays in one flat
 file, the original's answers to the held-out rows, and figures.

@@ -216,10 +216,9 @@ def _checks(figures: Mapping[str, Any]) -> Grid | None:
 def _check(check: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """One line: what was found, on the rows themselves and at most, and the limit."""
     word, side = _CHECKS.get(check["name"], (_cut(str(check["name"])), "limit"))
-    share = check["name"] == "size_reduction"
+    figure = _percent if check["name"] == "size_reduction" else _number
     seen, value, limit = (
-        f"{100 * number:.1f} %" if share and _is_known(number) else _number(number)
-        for number in (check.get("observed"), check["value"], check["limit"])
+        figure(number) for number in (check.get("observed"), check["value"], check["limit"])
     )
     # Records of former versions have no finding.
     finding = check.get("finding") or ("held" if check["passed"] else "lost")
@@ -300,6 +299,12 @@ def _size(component: Mapping[str, Any], key: str) -> int:
 
 def _is_known(value: object) -> bool:
     return isinstance(value, int | float) and isfinite(value) and abs(value) < sys.float_info.max
+
+
+def _percent(value: object) -> str:
+    if isinstance(value, int | float) and _is_known(value):
+        return f"{100 * value:.1f} %"
+    return _number(value)
 
 
 def _number(value: object) -> str:

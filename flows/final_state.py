@@ -1,4 +1,4 @@
-"""How a flow run ends."""
+"""The final state of a flow run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ FELL_SHORT = "FellShort"
 NAMES_SHOWN = 10
 
 
-def conclude(summary: dict[str, Any], *, strict: bool) -> State[Any]:
-    """How the run ends: what fell short fails a strict run, and is named in any other."""
+def final_state(summary: dict[str, Any], *, strict: bool) -> State[Any]:
+    """Return the final state: models that fell short fail a strict run, or are named in it."""
     if strict and summary["fell_short"]:
         return Failed(
             name=FELL_SHORT, message=f"{summary['total']} Short: {_named(summary['fell_short'])}."

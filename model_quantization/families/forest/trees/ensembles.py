@@ -26,7 +26,7 @@ from model_quantization.graph.nodes import (
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Ensemble:
     """The trees of an ensemble, in order, and the estimators around them."""
 
     trees: list[Node]
@@ -34,11 +34,11 @@ class Held:
     outputs: int | None = None  # trees of one boosting iteration
 
 
-def find_trees(kind: Kind, state: dict[str, Node], arrays: Arrays) -> Held | None:
+def find_trees(kind: Kind, state: dict[str, Node], arrays: Arrays) -> Ensemble | None:
     """The trees of an ensemble; None where it holds anything else."""
     value = state[kind.attribute]
     if kind.container == "single":
-        return Held([value], None)
+        return Ensemble([value], None)
     outputs = None
     if kind.container == "grid":
         if not isinstance(value, ObjectArrayNode) or len(value.shape) != 2:
@@ -51,7 +51,7 @@ def find_trees(kind: Kind, state: dict[str, Node], arrays: Arrays) -> Held | Non
         rows = [row.items for row in value.items if isinstance(row, SequenceNode)]
         if len(rows) != len(value.items) or len({len(row) for row in rows}) != 1:
             return None
-        return Held([tree for row in rows for tree in row], None, len(rows[0]))
+        return Ensemble([tree for row in rows for tree in row], None, len(rows[0]))
     estimators = [item for item in value.items if isinstance(item, ObjectNode)]
     known = kinds.CLASSIFIER_TREES | kinds.REGRESSOR_TREES
     if len(estimators) != len(value.items) or any(item.type not in known for item in estimators):
@@ -59,18 +59,18 @@ def find_trees(kind: Kind, state: dict[str, Node], arrays: Arrays) -> Held | Non
     members = gather_members(estimators, arrays)
     if members is None:
         return None
-    return Held([attributes(item).get("tree_") for item in estimators], members, outputs)
+    return Ensemble([attributes(item).get("tree_") for item in estimators], members, outputs)
 
 
 def contain(
-    kind: Kind, built: list[Node], members: Members | None, held: dict[str, Node], arrays: Arrays
+    kind: Kind, built: list[Node], members: Members | None, parts: dict[str, Node], arrays: Arrays
 ) -> Node:
     """The attribute that holds the trees."""
     if kind.container == "single":
         if len(built) != 1:
             raise SemanticError("not one tree", where="tree_count", got=str(len(built)))
         return built[0]
-    outputs = held.get("tree_outputs", 1)
+    outputs = parts.get("tree_outputs", 1)
     if type(outputs) is not int or outputs < 1 or len(built) % outputs:
         raise SemanticError(
             "not a number of trees per iteration", where="tree_outputs", got=repr(outputs)
@@ -90,7 +90,7 @@ def contain(
     return items
 
 
-def read_members(held: dict[str, Node]) -> Members | None:
+def read_members(parts: dict[str, Node]) -> Members | None:
     """The estimators around the trees, from the parts; None for a single tree.
 
     Raises
@@ -98,7 +98,7 @@ def read_members(held: dict[str, Node]) -> Members | None:
     SemanticError
         Not what `gather_members` made.
     """
-    kind, shared, varying = (held.get(f"tree_{n}") for n in ("type", "shared", "varying"))
+    kind, shared, varying = (parts.get(f"tree_{n}") for n in ("type", "shared", "varying"))
     if kind is None:
         return None
     known = kinds.CLASSIFIER_TREES | kinds.REGRESSOR_TREES
@@ -118,7 +118,7 @@ def tree_owner(type_name: str, members: Members | None) -> str:
 
 
 def leaf_layout(kind: Kind, make: TreeMake | None, owner: str, state: dict[str, Node]) -> Layout:
-    """What a packed forest's parts need not say."""
+    """The layout that follows from the kind of a packed forest: its parts need not say it."""
     if make is None:
         n_features = state.get("_n_features", state.get("n_features_in_"))
         return Layout(n_features if isinstance(n_features, int) else 0, 1)
@@ -128,7 +128,7 @@ def leaf_layout(kind: Kind, make: TreeMake | None, owner: str, state: dict[str, 
 
 
 def read_make(node: Node) -> TreeMake | None:
-    """What `tree_make` says.
+    """The numbers in `tree_make`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Chains of linear models behind text: one pass over the documents for all of them.
 
-What a model of a chain sees are the columns of the text and, after them, what the models before it
-answered. Its score is the sum over the text, which needs none of the others, and then one product
+A model of a chain sees the columns of the text and, after them, the answers of the models before
+it. Its score is the sum over the text, which needs none of the others, and then one product
 for each of those, in this order: the order in which scipy adds them.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.shared.scored import Scored
+from model_quantization.families.forms import LinearScores
 
 if TYPE_CHECKING:
     from model_quantization.kernels.text.steps import Step
@@ -23,15 +23,15 @@ AskChained: TypeAlias = Callable[[int, str, Array], Array | None]
 
 
 def chained_behind(
-    step: Step, models: Sequence[Scored], width: int
+    step: Step, models: Sequence[LinearScores], width: int
 ) -> Callable[[Any, int | None], AskChained | None] | None:
-    """A function of documents, and `n_jobs`, that gives what asks the models of a chain about them.
+    """A function of documents, and `n_jobs`, that gives a function to ask the models of a chain.
 
     Parameters
     ----------
     step : Step
-        What makes the first `width` columns of documents.
-    models : sequence of Scored
+        Makes the first `width` columns of documents.
+    models : sequence of LinearScores
         Model `i` has `width + i` features and one score.
     width : int
 
