@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 import shutil
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -182,12 +183,19 @@ def test_a_tiny_model_gains_nothing_and_nothing_is_written(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.pkl"]
 
 
-def test_a_model_that_loses_too_much_stays_as_it_is(folder: Path) -> None:
+def test_a_model_that_loses_too_much_stays_as_it_is(
+    folder: Path, classifier: LogisticRegression
+) -> None:
     old = folder / "my_model.qma"
     old.write_bytes(b"the last one")
-    results = quantize_model_file(
-        folder / "my_model.pkl", weight_threshold=1e6, held_out=folder / "my_model.npz"
-    )
+    model = deepcopy(classifier)
+    model.coef_[:, 0] = 1e6  # beside these, 8 bits leave nothing of the others
+    (folder / "my_model.pkl").write_bytes(pickle.dumps(model))
+    with np.load(folder / "my_model.npz") as stored:
+        arrays = dict(stored)
+    arrays["X"][:, 0] = 0.0
+    np.savez(folder / "my_model.npz", **arrays)
+    results = quantize_model_file(folder / "my_model.pkl", held_out=folder / "my_model.npz")
     assert (results["status"], results["reason"]) == ("fallback", "gate")
     assert results["output_path"] is None and old.read_bytes() == b"the last one"
     assert "a loss of" in results["note"] and "try more bits" in results["note"]
@@ -246,7 +254,12 @@ def test_mixed_precision_by_overrides(tmp_path: Path) -> None:
 
 
 def test_pruning_takes_small_weights_only(folder: Path, classifier: LogisticRegression) -> None:
-    threshold = float(np.median(np.abs(classifier.coef_)))
+    model = deepcopy(classifier)
+    largest = np.abs(model.coef_).max()
+    is_small = np.abs(model.coef_) < np.median(np.abs(model.coef_))
+    model.coef_[is_small] = np.sign(model.coef_[is_small]) * largest * 5e-4
+    (folder / "my_model.pkl").write_bytes(pickle.dumps(model))
+    threshold = largest * 1e-3
     dense = quantize_model_file(folder / "my_model.pkl", folder / "a.qma", 16, 0.0, gate=UNPROVEN)
     sparse = quantize_model_file(
         folder / "my_model.pkl", folder / "b.qma", 16, threshold, gate=UNPROVEN
@@ -254,7 +267,7 @@ def test_pruning_takes_small_weights_only(folder: Path, classifier: LogisticRegr
     assert sparse["quantized_size_bytes"] < dense["quantized_size_bytes"]
     restored = mq.load(folder / "b.qma").restore()
     zero = restored.coef_ == 0
-    np.testing.assert_array_equal(zero, np.abs(classifier.coef_) < threshold)
+    np.testing.assert_array_equal(zero, is_small)
     np.testing.assert_array_equal(restored.intercept_, classifier.intercept_)
 
 

@@ -43,7 +43,7 @@ def quantize_model_file(
     bit_depth : {8, 16, 32}, "exact" or "auto"
         `auto`: the smallest that passes the gate (needs `held_out`).
     weight_threshold : float
-        Weights of smaller magnitude become zero.
+        Weights of smaller magnitude become zero, where that does not move the scores.
     recipe : str, optional
         `exact` in place of `bit_depth`: nothing is rounded.
     held_out : path, optional

@@ -38,7 +38,8 @@ class ModelSettings(Record):
     )
     weight_threshold: float = described(
         0.001,
-        "Weights of smaller magnitude become zero. Never intercepts, thresholds or leaves.",
+        "Weights of smaller magnitude become zero, where that moves no score by more than 1 % of "
+        "its spread. Never intercepts, thresholds or leaves.",
         title="Weight threshold",
         ge=0,
     )

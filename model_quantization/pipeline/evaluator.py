@@ -18,10 +18,11 @@ from model_quantization.evaluation import (
     failed_artifact,
 )
 from model_quantization.evaluation.answers import Answers
-from model_quantization.evaluation.rows.heldout import HeldOut, needs_target, read_rows
+from model_quantization.evaluation.rows.heldout import HeldOut, read_rows
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.outcome import Outcome, Reason
 from model_quantization.pipeline.ask import Candidate, ask_candidate
+from model_quantization.pipeline.child.handover import read_spreads
 from model_quantization.pipeline.child.messages import CandidateRequest, RowsRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.record import HeldOutAnswers, StageRecord, write_artifact
@@ -46,6 +47,8 @@ class Attempt:
     ----------
     candidate : Candidate
         The artifact's answers, to held-out rows and to probe rows.
+    row_notes, target_notes : tuple of str
+        Remarks on the held-out rows and on their targets.
     before : Attempt or None
         The rounded attempt that this exact one stands in for.
     """
@@ -58,6 +61,8 @@ class Attempt:
     evaluation: Evaluation | None
     candidate: Candidate
     verdict: Verdict
+    row_notes: tuple[str, ...] = ()
+    target_notes: tuple[str, ...] = ()
     before: Attempt | None = None
 
     def figures(self) -> dict[str, Any]:
@@ -106,7 +111,8 @@ class Evaluator:
         """
         path = self.workspace / file
         artifact = read_artifact(path, self.settings.limits)
-        candidate, evaluation = self._evaluate(path)
+        rows = _gate_rows(self.record.answers, self.settings) if self.record.answers else None
+        candidate, evaluation = self._evaluate(path, rows)
         sealed = artifact.sealed(
             evaluation.figures() if evaluation else None,
             candidate.golden,
@@ -134,33 +140,34 @@ class Evaluator:
             evaluation=evaluation,
             candidate=candidate,
             verdict=verdict,
+            row_notes=rows.notes if rows else (),
+            target_notes=rows.target_notes if rows else (),
         )
 
-    def _evaluate(self, path: Path) -> tuple[Candidate, Evaluation | None]:
+    def _evaluate(
+        self, path: Path, gate_rows: HeldOut | None
+    ) -> tuple[Candidate, Evaluation | None]:
         """The artifact's answers, and figures where the original answered held-out rows."""
         answers, settings = self.record.answers, self.settings
         request = CandidateRequest(
             artifact=path,
             answered=None,
-            task="auto",
             methods=(),
             rows=None,
-            feature_names=None,
+            expected=None,
             trusted=settings.trusted,
             import_path=import_path(settings.trust),
             limits=settings.limits,
             workspace=self.workspace,
             probed=self.record.probed,
         )
-        if answers is None:
+        if answers is None or gate_rows is None:
             return ask_candidate(request), None
-        gate_rows = _gate_rows(answers, settings)
         original = Answers.from_files(self.workspace, limits=settings.limits)
         candidate = ask_candidate(
             replace(
                 request,
                 answered=answers.answered,
-                task=answers.task,
                 methods=original.methods,
                 rows=RowsRequest(
                     gate_rows.path.absolute(),
@@ -168,13 +175,14 @@ class Evaluator:
                     settings.calibration_rows,
                     settings.latency_seconds,
                 ),
-                feature_names=answers.feature_names,
+                expected=answers.expected,
             )
         )
         if candidate.answers is None:
             return candidate, None
         # A model that answers no method (a clusterer of its training rows) has no task.
-        task: Any = answers.task if answers.task in _TASKS and original.methods else "auto"
+        is_known = answers.expected.task in _TASKS and original.methods
+        task: Any = answers.expected.task if is_known else "auto"
         evaluation = evaluate(
             original,
             candidate.answers,
@@ -243,7 +251,9 @@ def _widened(evaluator: Evaluator) -> Attempt | None:
         components = write_artifact(plan, record.source, record.description, path)
         return evaluator.decide(CANDIDATE, components, plan.precision)
 
-    start = keep_exact_where_smaller(make_plan(graph, record.settings.recipe()))
+    start = keep_exact_where_smaller(
+        make_plan(graph, record.settings.recipe(), spreads=read_spreads(workspace))
+    )
     return search_precision(start, attempt, lambda made: made.verdict.publish)
 
 
@@ -259,7 +269,7 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         status=verdict.status,
         guarantee=verdict.guarantee,
         reason=verdict.reason,
-        note=verdict.note,
+        note="; ".join(filter(None, (verdict.note, *attempt.target_notes))),
         source_sha256=record.source.sha256,
         source_size_bytes=record.source.size_bytes,
         family=record.description.family,
@@ -277,7 +287,7 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         latency_us_after=after.one_row_p50_us if after else None,
         components=[cost.to_json() for cost in attempt.components],
         evaluation=figures,
-        notes=[*record.description.notes, *_unused_rows(record)],
+        notes=[*record.description.notes, *attempt.row_notes, *_unused_rows(record)],
     )
 
 
@@ -286,10 +296,9 @@ def _gate_rows(answers: HeldOutAnswers, settings: ModelSettings) -> HeldOut:
     _, gate = read_rows(
         answers.held_out,
         settings.target,
-        answers.feature_names,
+        answers.expected,
         settings.calibration_rows,
         settings.limits,
-        needs_target=needs_target(answers.task),
     )
     return gate
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,9 +112,23 @@ def test_the_same_input_gives_the_same_bytes(source: Path, held_out: Path) -> No
     assert run(source, held_out).artifact_sha256 == run(source, held_out).artifact_sha256
 
 
-def test_a_failed_gate_keeps_the_original_and_the_figures(source: Path, held_out: Path) -> None:
-    ruined = replace(QUICK, weight_threshold=1e6, on_gate_failure="original")
-    outcome = run(source, held_out, ruined)
+def ruined_by_8_bits(classifier: LogisticRegression, folder: Path) -> tuple[Path, Path]:
+    """(model, held-out rows): its largest weights are of a feature that never changes.
+
+    With 8 bits, all other weights become zero beside them.
+    """
+    model = deepcopy(classifier)
+    model.coef_[:, 0] = 1e6
+    rows = X[TEST].copy()
+    rows[:, 0] = 0.0
+    return write(model, folder), write_rows(folder, rows, Y[TEST])
+
+
+def test_a_failed_gate_keeps_the_original_and_the_figures(
+    classifier: LogisticRegression, tmp_path: Path
+) -> None:
+    settings = replace(QUICK, on_gate_failure="original")
+    outcome = run(*ruined_by_8_bits(classifier, tmp_path), settings)
     assert (outcome.status, outcome.guarantee) == (Status.FALLBACK, Guarantee.FALLBACK)
     assert outcome.reason == "gate" and outcome.artifact is None and not outcome.published
     assert outcome.score_before is not None and outcome.score_after is not None
@@ -124,8 +139,11 @@ def test_a_failed_gate_keeps_the_original_and_the_figures(source: Path, held_out
     assert loss["value"] > loss["limit"] == 0.005 and not loss["passed"]
 
 
-def test_the_lossless_artifact_stands_in_where_that_is_asked(source: Path, held_out: Path) -> None:
-    settings = replace(QUICK, weight_threshold=1e6, on_gate_failure="exact", gate=ANY_SIZE)
+def test_the_lossless_artifact_stands_in_where_that_is_asked(
+    classifier: LogisticRegression, tmp_path: Path
+) -> None:
+    source, held_out = ruined_by_8_bits(classifier, tmp_path)
+    settings = replace(QUICK, on_gate_failure="exact", gate=ANY_SIZE)
     outcome = run(source, held_out, settings)
     assert (outcome.status, outcome.guarantee) == (Status.PUBLISHED, Guarantee.EXACT)
     assert outcome.bit_depth == "exact" and outcome.artifact is not None

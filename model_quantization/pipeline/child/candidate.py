@@ -14,7 +14,7 @@ from model_quantization.artifact.golden_rows import golden_rows
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.evaluation.answers import MODEL_ERRORS, answer
-from model_quantization.evaluation.rows.heldout import needs_target, read_rows
+from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
 from model_quantization.pipeline.child.original import extend_import_path, measure_serving
@@ -51,16 +51,15 @@ def _asked(
 ) -> CandidateReply:
     """The reply of an artifact that opens: answers and latency where there are held-out rows."""
     explanations = tuple(one.explain() for one in iter_models(opened))
-    if request.answered is None or request.rows is None:
+    if request.answered is None or request.rows is None or request.expected is None:
         return CandidateReply(explanations=explanations, probes=probes)
     model = model_at(opened, request.answered)
     _, gate = read_rows(
         request.rows.held_out,
         request.rows.target,
-        request.feature_names,
+        request.expected,
         request.rows.calibration_rows,
         request.limits,
-        needs_target=needs_target(request.task),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.limits import Limits
 from model_quantization.predictor.explanation import Explanation
@@ -98,14 +99,15 @@ class RowsReply(Record):
     ----------
     answered : str
         Path of the estimator that answered.
-    feature_names : tuple of str or None
+    expected : ExpectedRows
+        What that estimator says of the rows it takes.
     latency : Latency or None
     grams : tuple of str
         Path of each calibrated array; its second moments lie in `grams.npz`, in this order.
     """
 
     answered: str
-    feature_names: tuple[str, ...] | None
+    expected: ExpectedRows
     latency: Latency | None
     grams: tuple[str, ...]
 
@@ -156,15 +158,14 @@ class CandidateRequest(Record):
     artifact : Path
     answered : str or None
         Path of the model in it that takes the held-out rows; None: they are not asked.
-    task : str
     methods : tuple of str
         Those that the original answered.
     rows : RowsRequest or None
         As the original was asked.
+    expected : ExpectedRows or None
+        What the original says of its rows.
     probed : tuple of str
         Paths of the estimators whose probe rows and reactions lie in the workspace.
-    feature_names : tuple of str or None
-        The columns that the original was given.
     trusted : tuple of str
         User classes and functions that the artifact may name.
     import_path : tuple of str
@@ -176,10 +177,9 @@ class CandidateRequest(Record):
 
     artifact: Path
     answered: str | None
-    task: str
     methods: tuple[str, ...]
     rows: RowsRequest | None
-    feature_names: tuple[str, ...] | None
+    expected: ExpectedRows | None
     trusted: tuple[str, ...]
     import_path: tuple[str, ...]
     limits: Limits
