@@ -26,7 +26,7 @@ from kernel_build.compilers import (
     find_compiler,
     this_machine,
 )
-from kernel_build.prototypes import Variant, read_source
+from kernel_build.prototypes import read_source
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "model_quantization" / "kernels"
@@ -116,10 +116,10 @@ def _units(compiler: Compiler, options: Options) -> Iterator[_Unit]:
             table = table_name(variant, chosen.name)
             yield _Unit(table, text, (*command, *extra, f"-DKERNELS={table}"))
     names = [chosen.name for chosen in sets]
-    table = _write(options.work / "sets.c", sets_text(variants, names))
+    listed = _write(options.work / "sets.c", sets_text(variants, names))
     plain = [*compiler.compiling(options.target, sets[-1]), *extra]
     headers = [f"-isystem{path}" for path in options.headers or _own_headers()]
-    yield _Unit("sets", table, tuple(plain))
+    yield _Unit("sets", listed, tuple(plain))
     yield _Unit("processor", NATIVE / "processor.c", tuple(plain))
     yield _Unit("binding", NATIVE / "binding.c", (*plain, *headers))
 

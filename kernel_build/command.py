@@ -15,7 +15,7 @@ def extension() -> Extension:
     return Extension(MODULE, sources=[str(path) for path in sources()], py_limited_api=True)
 
 
-class BuildKernels(build_ext):
+class BuildKernels(build_ext):  # type: ignore[misc, unused-ignore]
     """Builds the kernels where setuptools wants them."""
 
     def build_extension(self, ext: Extension) -> None:

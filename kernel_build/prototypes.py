@@ -30,7 +30,7 @@ MOST_PARAMETERS = 32
 _VARIANTS = re.compile(r"Compiled for each (\w+) of ([\w, ]+)\.")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _KERNEL = re.compile(r"^KERNEL\s+(\w+)\s+(\w+)\(([^)]*(?:\([^)]*\)[^)]*)*)\)\s*\{", re.MULTILINE)
-_MARKED = re.compile(r"^KERNEL\b", re.MULTILINE)
+_MARKED = re.compile(r"\bKERNEL\b")
 _ARRAY = re.compile(r"(?:(IN|OUT|ROWS_IN|ROWS_OUT)\((\w+)\)|(\w+?)_((?:rows_)?(?:in|out)))$")
 
 
@@ -99,20 +99,24 @@ def read_source(source: Path) -> list[Variant]:
         for name, kinds in _VARIANTS.findall(text)
     ]
     code = _COMMENT.sub(" ", text)
-    found = _KERNEL.findall(code)
+    found: list[tuple[str, str, str]] = _KERNEL.findall(code)
     if len(found) != len(_MARKED.findall(code)) or not found:
         raise ValueError(
             f"{source}: expected kernels as KERNEL <result> name(<parameters>) {{, each at the "
             f"start of a line; read {', '.join(name for _, name, _ in found) or 'none'}"
         )
     return [
-        Variant(source, types, tuple(_prototype(source, *kernel, dict(types)) for kernel in found))
+        Variant(
+            source,
+            types,
+            tuple(_prototype(source, dict(types), *kernel) for kernel in found),
+        )
         for types in product(*choices)
     ]
 
 
 def _prototype(
-    source: Path, result: str, name: str, parameters: str, types: dict[str, str]
+    source: Path, types: dict[str, str], result: str, name: str, parameters: str
 ) -> Prototype:
     where = f"{source}: {name}"
     if result not in RESULTS:
@@ -120,9 +124,7 @@ def _prototype(
     given = [part for part in (part.strip() for part in parameters.split(",")) if part]
     if given == ["void"] or len(given) > MOST_PARAMETERS:
         raise ValueError(f"{where} has {len(given)} parameters; expected 1 to {MOST_PARAMETERS}")
-    return Prototype(
-        name, RESULTS[result], tuple(_parameter(where, part, types) for part in given)
-    )
+    return Prototype(name, RESULTS[result], tuple(_parameter(where, part, types) for part in given))
 
 
 def _parameter(where: str, text: str, types: dict[str, str]) -> Parameter:

@@ -1,0 +1,1 @@
+"""Quantizes fitted models, proves that nothing was lost, and publishes them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -87,10 +88,9 @@ def _kernels(name: str) -> dict[str, Callable[..., Any]] | None:
 
 def _native() -> Any:
     try:
-        from model_quantization.kernels import _native
+        return import_module("model_quantization.kernels._native")
     except ImportError as error:
         raise ImportError(
             f"the compiled kernels cannot be loaded ({error}); in a checkout build them with "
             f"`make kernels`, or set {VARIABLE}={REFERENCE} to run their slow references"
         ) from error
-    return _native
