@@ -122,3 +122,15 @@ def test_two_kernels_of_one_name_are_refused() -> None:
 
     with pytest.raises(ImportError, match="two kernels are named exponential"):
         compiled.kernel(exponential)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_the_types_of_arrays_choose_the_variant(kernels: dict[str, Any], dtype: type) -> None:
+    values, feature = np.array([7, 8, 9], dtype), np.array([1, 0, 1], np.uint32)
+    placed = np.zeros(3, dtype)
+    kernels["undo_order"](values, feature, np.empty(3, np.int64), placed)
+    assert placed.tolist() == [8, 7, 9]
+    with pytest.raises(TypeError, match="placed cannot hold float32 here; uint64 is one type"):
+        kernels["undo_order"](
+            values, feature, np.empty(3, np.int64), np.zeros(3, np.float32)
+        )

@@ -158,40 +158,45 @@ static i64 read_arguments(const struct kernel *kernel, PyObject *const *given,
     return bytes;
 }
 
-/* The variant whose types are these; NULL with an exception set where there is none. */
-static const struct kernel *matching(const struct kernel *kernel, const char *letters)
+/* The variant whose types are these; NULL with an exception set where there is none. `group` has
+   the first variant at `place`, and the next groups have the others there. */
+static const struct kernel *matching(const struct kernel *const *group, size_t place,
+                                     const char *letters)
 {
-    const struct kernel *variant = kernel;
+    const char *name = (*group)[place].name;
+    const struct kernel *variant = NULL;
     int wrong = 0;
-    do {
+    for (; *group && (*group)->name && !strcmp((*group)[place].name, name); group++) {
+        variant = *group + place;
         int at = 0;
         while (at < variant->count && variant->parameters[at].type == letters[at])
             at++;
         if (at == variant->count)
             return variant;
         wrong = MAX(wrong, at);
-        variant++;
-    } while (variant->name && !strcmp(variant->name, kernel->name));
+    }
     PyErr_Format(PyExc_TypeError, "%s: %s cannot hold %s here; %s is one type that it may hold",
-                 kernel->name, kernel->parameters[wrong].name, type_name(letters[wrong]),
-                 type_name((variant - 1)->parameters[wrong].type));
+                 name, variant->parameters[wrong].name, type_name(letters[wrong]),
+                 type_name(variant->parameters[wrong].type));
     return NULL;
 }
 
 static PyObject *call_kernel(PyObject *self, PyObject *const *given, Py_ssize_t count)
 {
-    const struct kernel *kernel = PyCapsule_GetPointer(self, CAPSULE);
+    const struct kernel *const *group = PyCapsule_GetPointer(self, CAPSULE);
+    if (group == NULL)
+        return NULL;
+    const size_t place = (size_t)PyCapsule_GetContext(self);
+    const struct kernel *kernel = *group + place;
     struct argument arguments[MOST_PARAMETERS];
     char letters[MOST_PARAMETERS];
-    if (kernel == NULL)
-        return NULL;
     if (count != kernel->count)
         return PyErr_Format(PyExc_TypeError, "%s: expected %d arguments, got %zd", kernel->name,
                             kernel->count, count);
     const i64 bytes = read_arguments(kernel, given, arguments, letters);
     if (bytes < 0)
         return NULL;
-    kernel = matching(kernel, letters);
+    kernel = matching(group, place, letters);
     if (kernel == NULL)
         return NULL;
     struct outcome outcome;
@@ -216,11 +221,15 @@ static PyMethodDef kernel_method = {
     "kernel", (PyCFunction)(void (*)(void))call_kernel, METH_FASTCALL,
     "A compiled kernel; its Python reference says what it does."};
 
-static int add_kernel(PyObject *found, const struct kernel *kernel)
+/* Add the function that calls the kernel at a place of a group, and its variants. */
+static int add_kernel(PyObject *found, const struct kernel *const *group, size_t place)
 {
-    PyObject *held = PyCapsule_New((void *)kernel, CAPSULE, NULL);
-    PyObject *function = held ? PyCFunction_NewEx(&kernel_method, held, NULL) : NULL;
-    const int failed = function == NULL || PyDict_SetItemString(found, kernel->name, function) < 0;
+    PyObject *held = PyCapsule_New((void *)(uintptr_t)group, CAPSULE, NULL);
+    PyObject *function = NULL;
+    if (held && PyCapsule_SetContext(held, (void *)place) == 0)
+        function = PyCFunction_NewEx(&kernel_method, held, NULL);
+    const int failed =
+        function == NULL || PyDict_SetItemString(found, (*group)[place].name, function) < 0;
     Py_XDECREF(function);
     Py_XDECREF(held);
     return failed ? -1 : 0;
@@ -257,13 +266,13 @@ static PyObject *kernels_of(PyObject *module, PyObject *name)
         return PyErr_Format(PyExc_ValueError, "no kernels for %s, or the processor has it not",
                             asked);
     PyObject *found = PyDict_New();
+    const char *before = "";
     for (const struct kernel *const *group = set->groups; found && *group; group++) {
-        const char *before = "";
-        for (const struct kernel *kernel = *group; found && kernel->name; kernel++) {
-            if (strcmp(kernel->name, before) && add_kernel(found, kernel) < 0)
+        const int is_variant = !strcmp((*group)->name, before);
+        before = (*group)->name;
+        for (size_t place = 0; found && !is_variant && (*group)[place].name; place++)
+            if (add_kernel(found, group, place) < 0)
                 Py_CLEAR(found);
-            before = kernel->name;
-        }
     }
     return found;
 }

@@ -34,8 +34,9 @@ struct kernel {
     char result; /* 'n' none, 'i' integer, 't' truth */
 };
 
-/* Kernels compiled for one instruction set, in groups that each end with an empty kernel. The
-   variants of one name, for different types, follow each other. */
+/* Kernels compiled for one instruction set, in groups that each end with an empty kernel. A source
+   that is compiled for several types makes a group for each: they follow each other, with the same
+   names at the same places. */
 struct instruction_set {
     const char *name;
     const struct kernel *const *groups;
