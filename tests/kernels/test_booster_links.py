@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from ml.quantization.kernels import booster_links as links
+from model_quantization.kernels.trees import booster_links as links
 from tests.kernels.agreement import agree
 
 some = settings(deadline=None, derandomize=True, max_examples=60)

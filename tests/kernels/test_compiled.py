@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.quantization.kernels import booster_links  # noqa: F401  (kernels to ask for)
+from model_quantization.kernels.trees import booster_links  # noqa: F401  (kernels to ask for)
 from model_quantization.kernels import compiled
 
 
@@ -73,7 +73,7 @@ def run(chosen: str | None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, compiled.VARIABLE: chosen or ""}
     program = (
         "import numpy as np\n"
-        "from ml.quantization.kernels import booster_links as links\n"
+        "from model_quantization.kernels.trees import booster_links as links\n"
         "from model_quantization.kernels import compiled\n"
         "x = np.array([[1.0, 2.0, 3.0]]); links.normalized_exponentials(x)\n"
         "print(compiled.instruction_set(), x.tobytes().hex())\n"
