@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.text import term_values
+from model_quantization.kernels.text import term_counts, term_values
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
 
@@ -137,7 +137,7 @@ class TextStep:
                 return False
             indices, counts, rows = found
             table = tf
-            if weighting.sublinear and (most := term_values.largest(counts)) >= len(tf):
+            if weighting.sublinear and (most := term_counts.largest(counts)) >= len(tf):
                 table = weighting.tf_table(most + 1)
             values = np.empty(len(indices), dtype=weighting.float_dtype)
             term_values.weigh(

@@ -121,7 +121,9 @@ class TermCounter:
         rows = np.empty(len(documents) + 1, dtype=np.int64)
         nodes = (tree.first, tree.labels, tree.number, tree.n_symbols, self.columns)
         words = analysis.analyzer == "char_wb"
+        longest = (term_counts.longest(found[1]) + 1) * (most - least + 1)
+        scratch = (np.empty(longest, dtype=np.int32), np.empty(longest, dtype=np.int32))
         arguments: tuple[Any, ...] = (*found, least, most, words, *nodes, indices, counts, rows)
-        term_counts.count_terms(*arguments)
+        term_counts.count_terms(*arguments, *scratch)
         filled = rows[-1]
         return indices[:filled], counts[:filled], rows
