@@ -146,7 +146,7 @@ def lay_out_cases(kernels: dict[str, Any]) -> Iterator[Case]:
         shape.split, shape.sizes, shape.right, shape.feature, shape.threshold.view(np.uint32),
         payload, 24,
     )  # fmt: skip
-    scratch = np.empty(3 * (int(shape.sizes.max()) + 2), np.uint64)
+    scratch = np.empty(2 * (int(shape.sizes.max()) + 2), np.uint64)
     yield Case(
         "write_nodes",
         lambda: (old("tree_layout").write_nodes(*given, *made), *(each.copy() for each in made)),
@@ -204,9 +204,7 @@ def sum_cases(kernels: dict[str, Any]) -> Iterator[Case]:
             )  # fmt: skip
             yield Case(
                 f"answer_first, {label}",
-                lambda h=held, out=out: zeroed(
-                    lambda: old("first_row").answer_first(*h, out), out
-                ),
+                lambda h=held, out=out: zeroed(lambda: old("first_row").answer_first(*h, out), out),
                 lambda h=held, out=out: zeroed(lambda: kernels["answer_first"](*h, out), out),
             )
         groups, _, _ = old("tree_sum").grouped(rows)
@@ -251,9 +249,7 @@ def sum_cases(kernels: dict[str, Any]) -> Iterator[Case]:
     yield Case(
         "payload_block",
         lambda: (
-            old("traversal").payload_block(
-                *forest, flat, 30, 0, 2000, 128, nodes.shift, reached
-            ),
+            old("traversal").payload_block(*forest, flat, 30, 0, 2000, 128, nodes.shift, reached),
             reached.copy(),
         )[1],
         lambda: (
@@ -284,7 +280,17 @@ def row_cases(kernels: dict[str, Any]) -> Iterator[Case]:
         rows = rng.normal(size=(2000, 30))
         for count in (1, 2000):
             coded = np.zeros(-(-count // 8) * 8 * 30, np.float32)
-            given = (rows[:count].reshape(-1), 30, np.arange(30), *edges, 0, count, coded, 30, False)
+            given = (
+                rows[:count].reshape(-1),
+                30,
+                np.arange(30),
+                *edges,
+                0,
+                count,
+                coded,
+                30,
+                False,
+            )
             yield Case(
                 f"code_rows {size} edges, {count} rows",
                 lambda g=given: (binning.code_rows(*g), g[8].copy()),

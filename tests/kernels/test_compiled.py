@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_quantization.kernels.trees import booster_links  # noqa: F401  (kernels to ask for)
 from model_quantization.kernels import compiled
+from model_quantization.kernels.trees import booster_links  # noqa: F401  (kernels to ask for)
 
 
 @pytest.fixture(params=compiled.available_sets())
@@ -131,6 +131,4 @@ def test_the_types_of_arrays_choose_the_variant(kernels: dict[str, Any], dtype: 
     kernels["undo_order"](values, feature, np.empty(3, np.int64), placed)
     assert placed.tolist() == [8, 7, 9]
     with pytest.raises(TypeError, match="placed cannot hold float32 here; uint64 is one type"):
-        kernels["undo_order"](
-            values, feature, np.empty(3, np.int64), np.zeros(3, np.float32)
-        )
+        kernels["undo_order"](values, feature, np.empty(3, np.int64), np.zeros(3, np.float32))

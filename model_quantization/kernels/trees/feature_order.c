@@ -1,5 +1,5 @@
 /* Compiled for each VALUE of u8, u16, u32, u64. Values that are ordered by feature: see
-   tree_pack.py. */
+   feature_order.py. */
 
 #include "feature_order.h"
 

@@ -1,10 +1,10 @@
-/* The first row that a forest is asked: see first_row.py. */
+/* Compiled for each VALUE of f32, f64. The first row that a forest is asked: see first_row.py. */
 
 #include "coding.h"
 
 KERNEL integer answer_first(
     u8_in split, i32_in sizes, i32_in right, u32_in feature, f32_in threshold, u32_in payload,
-    f64_in row, f64_rows_in values, i64 cycle, f64 divisor, f64_out out
+    f64_in row, f64_rows_in values, i64 cycle, f64 divisor, OUT(VALUE) out
 ) {
     REQUIRE(right.size == split.size && threshold.size == feature.size);
     REQUIRE(cycle > 0 && out.size == cycle * values.columns);
@@ -40,15 +40,15 @@ KERNEL integer answer_first(
         REQUIRE(0 <= node - rank && node - rank < (size + 1) / 2);
         const u32 found = payload.at[leaves + node - rank];
         REQUIRE(found < values.rows);
-        f64 *to = out.at + tree % cycle * values.columns;
+        VALUE *to = out.at + tree % cycle * values.columns;
         const f64 *added = values.at + found * values.columns;
         for (i64 column = 0; column < values.columns; column++)
-            to[column] += added[column];
+            to[column] = (VALUE)((f64)to[column] + added[column]);
         first += size;
         splits += size / 2;
         leaves += (size + 1) / 2;
     }
     for (i64 column = 0; column < out.size; column++)
-        out.at[column] /= divisor;
+        out.at[column] = (VALUE)((f64)out.at[column] / divisor);
     RETURN(ANSWERED);
 }

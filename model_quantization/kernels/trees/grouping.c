@@ -1,4 +1,4 @@
-/* Compiled for each VALUE of f32, f64. Rows in groups of eight: see traversal.py. */
+/* Compiled for each VALUE of f32, f64. Rows in groups of eight: see grouping.py. */
 
 #include <math.h>
 

@@ -3,31 +3,40 @@
 
 #include <string.h>
 
-#include "kernel.h"
+#include "vectors.h"
 
 enum { GROUP = 8, LANES = 256, STEP = 64 };
 
-/* Clear the leaves that four splits rule out; `alive` is loaded and stored once for them. */
-INLINE void clear_four(MASK *restrict alive, const f32 *const *x, const f32 *t, const MASK *m,
-                       i64 lanes)
+/* Masks of 64 bits are kept as two halves, so that a comparison need not be widened. */
+enum { COUNT = VECTOR_BYTES / sizeof(u32), HALVES = sizeof(MASK) / sizeof(u32) };
+VECTOR_OF(u32, bits_of, COUNT);
+VECTOR_OF(f32, floats_of, COUNT);
+
+/* Clear the leaves that `splits` splits rule out; `alive` is loaded and stored once for them. */
+INLINE void clear(u32 alive[HALVES][LANES], const f32 *const *x, const f32 *t, const MASK *m,
+                  int splits, i64 lanes)
 {
-    const f32 *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2], *restrict x3 = x[3];
-    const f32 t0 = t[0], t1 = t[1], t2 = t[2], t3 = t[3];
-    const MASK m0 = m[0], m1 = m[1], m2 = m[2], m3 = m[3];
-    for (i64 lane = 0; lane < lanes; lane++) {
-        MASK left = alive[lane];
-        left &= x0[lane] <= t0 ? (MASK)-1 : m0;
-        left &= x1[lane] <= t1 ? (MASK)-1 : m1;
-        left &= x2[lane] <= t2 ? (MASK)-1 : m2;
-        left &= x3[lane] <= t3 ? (MASK)-1 : m3;
-        alive[lane] = left;
+    for (i64 lane = 0; lane < lanes; lane += COUNT) {
+        bits_of left[HALVES];
+        for (int half = 0; half < HALVES; half++)
+            left[half] = LOAD(bits_of, alive[half] + lane);
+        for (int k = 0; k < splits; k++) {
+            const bits_of goes_left = (bits_of)(LOAD(floats_of, x[k] + lane) <= t[k]);
+            for (int half = 0; half < HALVES; half++)
+                left[half] &= goes_left | (u32)((u64)m[k] >> 32 * half);
+        }
+        for (int half = 0; half < HALVES; half++)
+            STORE(bits_of, alive[half] + lane, left[half]);
     }
 }
 
-INLINE void clear_one(MASK *restrict alive, const f32 *restrict x, f32 t, MASK m, i64 lanes)
+/* The first leaf of a row that is left. */
+INLINE int lowest(u32 alive[HALVES][LANES], i64 lane)
 {
-    for (i64 lane = 0; lane < lanes; lane++)
-        alive[lane] &= x[lane] <= t ? (MASK)-1 : m;
+    u64 left = alive[0][lane];
+    if (HALVES == 2)
+        left |= (u64)alive[HALVES - 1][lane] << 32;
+    return __builtin_ctzll(left);
 }
 
 KERNEL none sum_masked(
@@ -49,7 +58,7 @@ KERNEL none sum_masked(
     REQUIRE(block.size == n_features * LANES && totals.size == cycle * LANES);
     for (i64 at = 0; at < features.size; at++)
         REQUIRE(features.at[at] >= 0 && features.at[at] < n_features);
-    MASK alive[LANES];
+    u32 alive[HALVES][LANES];
     memset(block.at, 0, (size_t)block.size * sizeof *block.at);
     memset(totals.at, 0, (size_t)totals.size * sizeof *totals.at);
     for (i64 start = first; start < last; start += LANES) {
@@ -69,26 +78,26 @@ KERNEL none sum_masked(
         for (i64 tree = 0; tree < n_trees; tree++) {
             i64 at = splits.at[tree];
             const i64 end = splits.at[tree + 1], leaf = leaves.at[tree];
-            for (i64 lane = 0; lane < LANES; lane++)
-                alive[lane] = (MASK)-1;
+            memset(alive, 0xff, sizeof alive);
+            const f32 *x[4];
             for (; at + 4 <= end; at += 4) {
-                const f32 *x[4];
                 for (int k = 0; k < 4; k++)
                     x[k] = block.at + (i64)features.at[at + k] * LANES;
-                clear_four(alive, x, thresholds.at + at, masks.at + at, lanes);
+                clear(alive, x, thresholds.at + at, masks.at + at, 4, lanes);
             }
-            for (; at < end; at++)
-                clear_one(alive, block.at + (i64)features.at[at] * LANES, thresholds.at[at],
-                          masks.at[at], lanes);
+            for (; at < end; at++) {
+                x[0] = block.at + (i64)features.at[at] * LANES;
+                clear(alive, x, thresholds.at + at, masks.at + at, 1, lanes);
+            }
             if (width == 1) {
                 VALUE *sums = totals.at + turn * LANES;
                 const VALUE *value = leaf_values.at + leaf;
                 for (i64 lane = 0; lane < lanes; lane++)
-                    sums[lane] += value[__builtin_ctzll(alive[lane])];
+                    sums[lane] += value[lowest(alive, lane)];
             } else {
                 VALUE *to = out.at + start * columns + turn * width;
                 for (i64 row = 0; row < count; row++, to += columns) {
-                    const u64 p = payload.at[leaf + __builtin_ctzll(alive[row])];
+                    const u64 p = payload.at[leaf + lowest(alive, row)];
                     const u32 stop = ends.at[p + 1];
                     for (u32 e = ends.at[p]; e < stop; e++)
                         to[places.at[e]] += values.at[e];

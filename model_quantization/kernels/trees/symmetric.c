@@ -3,25 +3,37 @@
 
 #include <string.h>
 
-#include "kernel.h"
+#include "vectors.h"
 
 enum { LANES = 256, STEP = 16, DEEPEST = 30 };
 
-INLINE void answer_level(u32 *restrict leaf, const f32 *restrict x, f32 threshold, i64 level,
-                         i64 lanes)
+enum { COUNT = VECTOR_BYTES / sizeof(u32) };
+VECTOR_OF(u32, bits_of, COUNT);
+VECTOR_OF(f32, floats_of, COUNT);
+
+/* The bit in the lanes of rows that are above the threshold, zero in the others. */
+INLINE bits_of answered(const f32 *x, f32 threshold, u32 bit)
+{
+    return (bits_of)(LOAD(floats_of, x) > threshold) & bit;
+}
+
+INLINE void answer_level(u32 *leaf, const f32 *x, f32 threshold, i64 level, i64 lanes)
 {
     const u32 bit = (u32)1 << level;
-    for (i64 lane = 0; lane < lanes; lane++)
-        leaf[lane] |= x[lane] > threshold ? bit : 0;
+    for (i64 lane = 0; lane < lanes; lane += COUNT)
+        STORE(bits_of, leaf + lane,
+              LOAD(bits_of, leaf + lane) | answered(x + lane, threshold, bit));
 }
 
 /* Two levels at once: `leaf` is loaded and stored once for them. */
-INLINE void answer_levels(u32 *restrict leaf, const f32 *restrict x0, f32 t0,
-                          const f32 *restrict x1, f32 t1, i64 level, i64 lanes)
+INLINE void answer_levels(u32 *leaf, const f32 *x0, f32 t0, const f32 *x1, f32 t1, i64 level,
+                          i64 lanes)
 {
     const u32 b0 = (u32)1 << level, b1 = (u32)2 << level;
-    for (i64 lane = 0; lane < lanes; lane++)
-        leaf[lane] |= (x0[lane] > t0 ? b0 : 0) | (x1[lane] > t1 ? b1 : 0);
+    for (i64 lane = 0; lane < lanes; lane += COUNT)
+        STORE(bits_of, leaf + lane,
+              LOAD(bits_of, leaf + lane) | answered(x0 + lane, t0, b0) |
+                  answered(x1 + lane, t1, b1));
 }
 
 KERNEL none sum_levels(

@@ -31,40 +31,48 @@ INLINE int is_leaf(u64 word)
     return (word & EXPONENT) == EXPONENT;
 }
 
+/* A word counts columns in eights: groups of eight values, or for one row eight bytes. */
+enum { ROW_STEP = 8 / sizeof(f32) };
+
+INLINE f32 value_in_row(const f32 *row, u64 eights)
+{
+    return *(const f32 *)((const char *)row + eights);
+}
+
 /* Fill `found` with the leaves that eight walks reach over the rows of one group.
 
    `nodes` is the bank of the trees, `slots` is where each walk starts. `spread`: walk k is over
-   row k of the group; otherwise all are over one row, whose values lie side by side at `rows`. */
+   row k of the group; otherwise all are over one row, whose values are `ROW_STEP` apart. */
 INLINE void walk_eight(const u64 *nodes, const u64 *slots, const f32 *rows, i64 shift, int spread,
                        u64 *found)
 {
     const u64 low = ((u64)1 << shift) - 1;
-    const i64 s = shift + (spread ? 32 : 35); /* columns are counted in eights */
+    const i64 s = shift + 32;
     u64 w0 = nodes[slots[0]], w1 = nodes[slots[1]], w2 = nodes[slots[2]], w3 = nodes[slots[3]];
     u64 w4 = nodes[slots[4]], w5 = nodes[slots[5]], w6 = nodes[slots[6]], w7 = nodes[slots[7]];
     const f32 *r1 = rows + spread, *r2 = r1 + spread, *r3 = r2 + spread, *r4 = r3 + spread;
     const f32 *r5 = r4 + spread, *r6 = r5 + spread, *r7 = r6 + spread;
     while ((w0 & w1 & w2 & w3 & w4 & w5 & w6 & w7 & EXPONENT) != EXPONENT) {
-        w0 = after(nodes, w0, low, rows[w0 >> s]);
-        w1 = after(nodes, w1, low, r1[w1 >> s]);
-        w2 = after(nodes, w2, low, r2[w2 >> s]);
-        w3 = after(nodes, w3, low, r3[w3 >> s]);
-        w4 = after(nodes, w4, low, r4[w4 >> s]);
-        w5 = after(nodes, w5, low, r5[w5 >> s]);
-        w6 = after(nodes, w6, low, r6[w6 >> s]);
-        w7 = after(nodes, w7, low, r7[w7 >> s]);
+        w0 = after(nodes, w0, low, spread ? rows[w0 >> s] : value_in_row(rows, w0 >> s));
+        w1 = after(nodes, w1, low, spread ? r1[w1 >> s] : value_in_row(rows, w1 >> s));
+        w2 = after(nodes, w2, low, spread ? r2[w2 >> s] : value_in_row(rows, w2 >> s));
+        w3 = after(nodes, w3, low, spread ? r3[w3 >> s] : value_in_row(rows, w3 >> s));
+        w4 = after(nodes, w4, low, spread ? r4[w4 >> s] : value_in_row(rows, w4 >> s));
+        w5 = after(nodes, w5, low, spread ? r5[w5 >> s] : value_in_row(rows, w5 >> s));
+        w6 = after(nodes, w6, low, spread ? r6[w6 >> s] : value_in_row(rows, w6 >> s));
+        w7 = after(nodes, w7, low, spread ? r7[w7 >> s] : value_in_row(rows, w7 >> s));
     }
     found[0] = w0, found[1] = w1, found[2] = w2, found[3] = w3;
     found[4] = w4, found[5] = w5, found[6] = w6, found[7] = w7;
 }
 
-/* The leaf that one row, its values side by side, reaches in one tree. */
+/* The leaf that one row, its values `ROW_STEP` apart, reaches in one tree. */
 INLINE u64 walk_one(const u64 *nodes, u64 slot, const f32 *row, i64 shift)
 {
     const u64 low = ((u64)1 << shift) - 1;
     u64 word = nodes[slot];
     while (!is_leaf(word))
-        word = after(nodes, word, low, row[word >> (shift + 35)]);
+        word = after(nodes, word, low, value_in_row(row, word >> (shift + 32)));
     return word;
 }
 

@@ -1,5 +1,5 @@
 /* Compiled for each MASK of u32, u64. Which leaves stay when a split's test fails: see
-   quickscorer.py. */
+   leaf_masks.py. */
 
 #include "kernel.h"
 
