@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import narrowed_in_two
 from model_quantization.kernels.text import term_counts, term_values
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
@@ -128,7 +129,8 @@ class TextStep:
         if kind is None:
             return None
         tf = weighting.tf_table(256)
-        behind = (weighting.codes, weighting.idf, term_values.NORMS[weighting.norm])
+        codes, norm = narrowed_in_two(weighting.codes), term_values.NORMS[weighting.norm]
+        behind = (codes, weighting.idf, norm)
         held = weights if np.isfinite(weighting.idf).all() else weights.with_zeros()
 
         def add(documents: Documents, out: Array) -> bool:

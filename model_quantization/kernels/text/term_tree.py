@@ -77,8 +77,9 @@ def place_children(
         Symbols by rank.
     labels : uint16 or uint32, shape (n_children,)
         Filled.
-    nodes, places, filled : uint16 or uint32 (n_children,), uint32 (n_symbols + 1,) and (n_inner + 1,)
-        Scratch.
+    nodes : uint16 or uint32, shape (n_children,)
+        Scratch, as `places` and `filled`.
+    places, filled : uint32, shapes (n_symbols + 1,) and (n_inner + 1,)
     """
     for start, end in zip(first.tolist(), first[1:].tolist(), strict=False):
         ranks = np.cumsum(gaps[start:end].astype(np.int64) + 1) - 1
