@@ -126,7 +126,7 @@ def topology_cases(kernels: dict[str, Any]) -> Iterator[Case]:
     fields = (nodes["left"], nodes["right"], nodes["f"])
 
     def checked() -> tuple[int, int]:
-        found = kernels["find_fault"](*map(np.ascontiguousarray, fields), 9, linked)
+        found = kernels["find_fault"](*fields, 9, linked)
         return found & 7, found >> 3
 
     yield Case("find_fault", lambda: old("tree_links").first_fault(*fields, 9), checked)
