@@ -51,6 +51,7 @@ serve: $(READY) ## Bring up server, worker and deployments on this machine; Ctrl
 
 docs: $(READY) ## Write the tables and the schema in docs/ anew from the code.
 	$(RUN) -m model_quantization.config.schema docs
+	$(RUN) -m model_quantization.commands.reference docs
 
 test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
@@ -76,7 +77,7 @@ bench: $(READY) ## Measure sizes and speeds, side by side with what they are com
 
 constraints: $(READY) ## Write constraints.txt anew from what is installed.
 	@{ sed -n '/^#/p' constraints.txt; $(RUN) -m pip list --format=freeze --exclude-editable \
-	  --disable-pip-version-check | grep -viE '^(pip|setuptools|wheel)=='; } > constraints.new
+	  --disable-pip-version-check | grep -viE '^(pip|wheel)=='; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what the demo and the tests wrote.
