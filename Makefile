@@ -71,6 +71,13 @@ fuzz: $(READY) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	nice -n 19 $(RUN) -m fuzz --seconds $(FUZZ_SECONDS)
 
+sanitize: $(READY) ## Run the tests of kernels with address and undefined-behaviour sanitizers.
+	$(RUN) -m kernel_build.sanitize
+
+wheels: $(READY) ## Build wheels for Linux (x86-64, aarch64) and macOS into dist/, with zig's compiler.
+	$(RUN) -m pip install --quiet --disable-pip-version-check ziglang
+	$(RUN) -m kernel_build.wheels dist
+
 bench: $(READY) ## Measure sizes and speeds, side by side with what they are compared to.
 	@for script in $$(grep -l __main__ benchmarks/*.py); do \
 	  name=$$(basename $$script .py); echo "== $$name"; $(RUN) -m benchmarks.$$name || exit 1; done

@@ -31,7 +31,9 @@ _VARIANTS = re.compile(r"Compiled for each (\w+) of ([\w, ]+)\.")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _KERNEL = re.compile(r"^KERNEL\s+(\w+)\s+(\w+)\(([^)]*(?:\([^)]*\)[^)]*)*)\)\s*\{", re.MULTILINE)
 _MARKED = re.compile(r"\bKERNEL\b")
-_ARRAY = re.compile(r"(?:(IN|OUT|ROWS_IN|ROWS_OUT)\((\w+)\)|(\w+?)_((?:rows_)?(?:in|out)|steps_in))$")
+_ARRAY = re.compile(
+    r"(?:(IN|OUT|ROWS_IN|ROWS_OUT)\((\w+)\)|(\w+?)_((?:rows_)?(?:in|out)|steps_in))$"
+)
 
 
 @dataclass(frozen=True, slots=True)

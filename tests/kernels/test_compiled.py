@@ -140,5 +140,7 @@ def test_steps_are_taken_where_the_kernel_takes_them(kernels: dict[str, Any]) ->
     assert kernels["find_fault"](table[:, 0], table[::-1, 1], table[:, 2], 4, linked) == 0
     table[0, :2] = 1, 2
     assert kernels["find_fault"](table[:, 0], table[:, 1], table[:, 2], 4, linked) == 4
-    with pytest.raises(TypeError, match="left must be of the machine's byte order, and have one dim"):
+    with pytest.raises(
+        TypeError, match="left must be of the machine's byte order, and have one dim"
+    ):
         kernels["find_fault"](table, table[:, 1], table[:, 2], 4, linked)
