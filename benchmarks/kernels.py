@@ -2,9 +2,9 @@
 
     python -m benchmarks.kernels --before DIRECTORY
 
-`DIRECTORY` is a checkout of the last commit whose kernels were numba's and lay in `ml/quantization`;
-they are imported from there, and numba must be installed. Calls alternate; medians are compared, and
-results must be equal bit for bit.
+`DIRECTORY` is a checkout of the last commit whose kernels were numba's and lay in
+`ml/quantization`; they are imported from there, and numba must be installed. Calls alternate;
+medians are compared, and results must be equal bit for bit.
 """
 
 from __future__ import annotations
