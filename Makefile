@@ -51,6 +51,7 @@ serve: $(READY) ## Bring up server, worker and deployments on this machine; Ctrl
 
 docs: $(READY) ## Write the tables and the schema in docs/ anew from the code.
 	$(RUN) -m model_quantization.config.schema docs
+	$(RUN) -m model_quantization.commands.reference docs
 
 test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
@@ -70,13 +71,20 @@ fuzz: $(READY) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	nice -n 19 $(RUN) -m fuzz --seconds $(FUZZ_SECONDS)
 
+sanitize: $(READY) ## Run the tests of kernels with address and undefined-behaviour sanitizers.
+	$(RUN) -m kernel_build.sanitize
+
+wheels: $(READY) ## Build wheels for Linux (x86-64, aarch64) and macOS into dist/, with zig's compiler.
+	$(RUN) -m pip install --quiet --disable-pip-version-check ziglang
+	$(RUN) -m kernel_build.wheels dist
+
 bench: $(READY) ## Measure sizes and speeds, side by side with what they are compared to.
 	@for script in $$(grep -l __main__ benchmarks/*.py); do \
 	  name=$$(basename $$script .py); echo "== $$name"; $(RUN) -m benchmarks.$$name || exit 1; done
 
 constraints: $(READY) ## Write constraints.txt anew from what is installed.
 	@{ sed -n '/^#/p' constraints.txt; $(RUN) -m pip list --format=freeze --exclude-editable \
-	  --disable-pip-version-check | grep -viE '^(pip|setuptools|wheel)=='; } > constraints.new
+	  --disable-pip-version-check | grep -viE '^(pip|wheel)=='; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what the demo and the tests wrote.

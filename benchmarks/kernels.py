@@ -2,9 +2,9 @@
 
     python -m benchmarks.kernels --before DIRECTORY
 
-`DIRECTORY` is a checkout of the last commit whose kernels were numba's; its `ml.quantization.kernels`
-is imported from there, and numba must be installed. Calls alternate; medians are compared, and
-results must be equal bit for bit.
+`DIRECTORY` is a checkout of the last commit whose kernels were numba's and lay in
+`ml/quantization`; they are imported from there, and numba must be installed. Calls alternate;
+medians are compared, and results must be equal bit for bit.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def topology_cases(kernels: dict[str, Any]) -> Iterator[Case]:
     fields = (nodes["left"], nodes["right"], nodes["f"])
 
     def checked() -> tuple[int, int]:
-        found = kernels["find_fault"](*map(np.ascontiguousarray, fields), 9, linked)
+        found = kernels["find_fault"](*fields, 9, linked)
         return found & 7, found >> 3
 
     yield Case("find_fault", lambda: old("tree_links").first_fault(*fields, 9), checked)
@@ -377,10 +377,11 @@ def level_cases(kernels: dict[str, Any]) -> Iterator[Case]:
                 lambda b=before, g=given_, m=more: fresh(b, g, *m),
                 lambda n=name, g=given_, m=more: fresh(kernels[n], g, *m),
             )
+        flat = sums.reshape(-1)
         yield Case(
             f"table_exponential, {count} rows",
-            lambda g=sums.reshape(-1): fresh(table_exp.table_exponential, g, table_exp.TABLE),
-            lambda g=sums.reshape(-1): fresh(kernels["table_exponential"], g, table_exp.TABLE),
+            lambda g=flat: fresh(table_exp.table_exponential, g, table_exp.TABLE),
+            lambda g=flat: fresh(kernels["table_exponential"], g, table_exp.TABLE),
         )
         yield Case(
             f"table_shares, {count} rows",

@@ -38,12 +38,14 @@ def _adapter(kernel: Prototype) -> str:
     )
 
 
+_SIZES = {0: ("size",), 1: ("size", "step"), 2: ("rows", "columns")}
+
+
 def _argument(at: int, parameter: Parameter) -> str:
     if not parameter.is_array:
         return f"given[{at}].{'whole' if parameter.letter == 'w' else 'real'}"
-    sizes = (
-        f"given[{at}].rows, given[{at}].columns" if parameter.dimensions else f"given[{at}].size"
-    )
+    fields = _SIZES[parameter.dimensions]
+    sizes = ", ".join(f"given[{at}].{field}" for field in fields)
     return f"({parameter.c_type}){{given[{at}].at, {sizes}}}"
 
 

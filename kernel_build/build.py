@@ -119,6 +119,8 @@ def _units(compiler: Compiler, options: Options) -> Iterator[_Unit]:
     listed = _write(options.work / "sets.c", sets_text(variants, names))
     plain = [*compiler.compiling(options.target, sets[-1]), *extra]
     headers = [f"-isystem{path}" for path in options.headers or _own_headers()]
+    if options.target.zig and options.target.system != "linux":
+        headers.append(f"-isystem{_foreign_headers(options.work)}")
     yield _Unit("sets", listed, tuple(plain))
     yield _Unit("processor", NATIVE / "processor.c", tuple(plain))
     yield _Unit("binding", NATIVE / "binding.c", (*plain, *headers))
@@ -128,6 +130,17 @@ def _own_headers() -> tuple[Path, ...]:
     import numpy as np
 
     return Path(sysconfig.get_path("include")), Path(np.get_include())
+
+
+def _foreign_headers(work: Path) -> Path:
+    """Where an empty `endian.h` is: numpy's headers, made for Linux, ask for it in vain elsewhere.
+
+    They take the byte order from the compiler where that header does not say it.
+    """
+    directory = work / "headers"
+    directory.mkdir(exist_ok=True)
+    _write(directory / "endian.h", "")
+    return directory
 
 
 def _write(path: Path, text: str) -> Path:

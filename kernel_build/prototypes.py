@@ -31,7 +31,9 @@ _VARIANTS = re.compile(r"Compiled for each (\w+) of ([\w, ]+)\.")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _KERNEL = re.compile(r"^KERNEL\s+(\w+)\s+(\w+)\(([^)]*(?:\([^)]*\)[^)]*)*)\)\s*\{", re.MULTILINE)
 _MARKED = re.compile(r"\bKERNEL\b")
-_ARRAY = re.compile(r"(?:(IN|OUT|ROWS_IN|ROWS_OUT)\((\w+)\)|(\w+?)_((?:rows_)?(?:in|out)))$")
+_ARRAY = re.compile(
+    r"(?:(IN|OUT|ROWS_IN|ROWS_OUT)\((\w+)\)|(\w+?)_((?:rows_)?(?:in|out)|steps_in))$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Parameter:
         numpy's type character of an array's items; `w` and `x` for whole and real numbers.
     written : bool
     dimensions : int
-        2, or 0 for any.
+        2; 1 with any step; 0 for any number of them.
     """
 
     name: str
@@ -142,6 +144,5 @@ def _parameter(where: str, text: str, types: dict[str, str]) -> Parameter:
             f"(f64_in, f64_out, f64_rows_in, IN(VALUE), ...) of {', '.join(LETTERS)}"
         )
     kind = (array[1] or array[4]).lower()
-    return Parameter(
-        name, c_type, LETTERS[item], kind.endswith("out"), 2 if kind.startswith("rows") else 0
-    )
+    dimensions = {"rows": 2, "steps": 1}.get(kind.split("_")[0], 0)
+    return Parameter(name, c_type, LETTERS[item], kind.endswith("out"), dimensions)

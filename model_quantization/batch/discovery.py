@@ -20,7 +20,7 @@ from model_quantization.errors import FormatError, PathRefused, QuantizationErro
 from model_quantization.files.atomic import read_json_object
 from model_quantization.limits import Limits
 from model_quantization.names import check_name, looks_like_model, model_name, printable
-from model_quantization.outcome import Guarantee, Outcome, Status
+from model_quantization.outcome import Outcome, Status, failed_outcome
 from model_quantization.release.manifest import FORMAT, MANIFEST
 
 
@@ -34,7 +34,7 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What a directory holds, in the order of names.
+    """The models of a directory, in the order of names.
 
     Attributes
     ----------
@@ -73,14 +73,7 @@ def discover(model_dir: Path, output_dir: Path) -> Discovery:
 
 def refusal(relative: str, path: Path, error: QuantizationError) -> Outcome:
     """The outcome of a file that was not opened; its name is made safe to show."""
-    return Outcome(
-        name=printable(relative),
-        source=printable(str(path)),
-        status=Status.REFUSED,
-        guarantee=Guarantee.FALLBACK,
-        reason=error.code,
-        note=str(error),
-    )
+    return failed_outcome(printable(relative), printable(str(path)), error, status=Status.REFUSED)
 
 
 def _candidates(root: Path, output_dir: Path) -> Iterator[Path]:

@@ -29,7 +29,8 @@ refuses with TypeError an array of another type, one that is not contiguous or t
 and cannot; it copies and converts nothing.
 
 - Parameters: `i64`, `f64` (numbers); `u8_in` ... `f64_out` (arrays of any shape: `.at`, `.size`);
-  `f64_rows_in` ... (arrays of two dimensions: `.at`, `.rows`, `.columns`). `_in` is never written.
+  `f64_rows_in` ... (arrays of two dimensions: `.at`, `.rows`, `.columns`); `f64_steps_in` ... (one
+  dimension with any stride: `AT_STEP`). `_in` is never written.
   A bool array is `u8`; `bytes` may be given for `u8_in`. At most 32 parameters, positional only.
 - Results: `none`, `integer` (`RETURN(count);`), `truth` (`RETURN(found);`, a bool to Python). Give
   several numbers back through a small array.
@@ -37,6 +38,9 @@ and cannot; it copies and converts nothing.
   type; `VALUE`, `IN(VALUE)`, `OUT(VALUE)`, `ROWS_IN(VALUE)` stand for it, and the call finds the
   variant by the types of its arrays. Two such lines make all pairs. Kernels that do not vary go to
   another source, what several sources share to a header in the room, as `INLINE` functions.
+- Vectors: plain loops are vectorised by the compiler where they have no branch; gcc makes branches
+  of `?:` with masks, so that loops of comparisons use `native/vectors.h` (`VECTOR_OF`, `LOAD`,
+  `STORE`), which is as wide as the instruction set.
 - Sizes: `REQUIRE(condition)` before anything is touched; a call that breaks it is a ValueError.
   Every index that a kernel follows is checked before the call or bounded in the kernel: an
   artifact may hold anything. `make sanitize` must stay silent.

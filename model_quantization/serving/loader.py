@@ -134,9 +134,22 @@ class ModelLoader:
         _LOADERS.add(self)
 
     def __repr__(self) -> str:
+        serving, selection = self._serving, self._selection
+        if serving is None:
+            state = "nothing loaded yet"
+        elif serving.active == ORIGINAL and self._requested == QUANTIZED:
+            state = f"serving the original: {serving.reason_code or 'no artifact'}"
+        else:
+            state = f"serving the {serving.active}"
+        release = f", release {selection.number}" if selection and selection.number else ""
+        return f"{type(self).__name__}({self.files.name!r}, {state}{release})"
+
+    def __dir__(self) -> list[str]:
+        # Completion must not load a model: before the first use its names are unknown.
         serving = self._serving
-        state = "nothing loaded yet" if serving is None else f"serving the {serving.active}"
-        return f"{type(self).__name__}({self.files.name!r}, {state})"
+        names = dir(serving.model) if serving is not None else ()
+        public = {name for name in names if not name.startswith("_")} - CHANGING
+        return sorted({*super().__dir__(), *public})
 
     @property
     def model(self) -> Any:

@@ -202,9 +202,10 @@ class Selection:
             return kept
 
     def _quantized(self, artifact: Path, released: ReleasedModel) -> Any:
-        from model_quantization.predictor import quantized_model
+        from model_quantization.predictor import opening
+        from model_quantization.predictor.quantized_model import QuantizedModel
 
-        model = quantized_model.load(
+        model = opening.load(
             artifact,
             trusted=self.trusted,
             limits=self.limits,
@@ -212,6 +213,6 @@ class Selection:
             keys=self.keys,
         )
         # Golden rows belong to a model, not to a container of several.
-        if isinstance(model, quantized_model.QuantizedModel):
+        if isinstance(model, QuantizedModel):
             model.self_test()
         return model

@@ -24,7 +24,7 @@ from model_quantization.batch import mirror
 from model_quantization.batch.mirror import mirrored
 from model_quantization.batch.plan import plan_batch
 from model_quantization.batch.run import run_batch
-from model_quantization.commands.quantize import main
+from model_quantization.commands.demo import main
 from model_quantization.config.file import load_config
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import (
@@ -280,7 +280,7 @@ def test_a_release_is_brought_back_by_a_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from model_quantization.commands.line import main as command
+    from model_quantization.commands.application import main as command
 
     bucket.run()
     first = bucket.get("quantized/a.qma")
@@ -292,7 +292,7 @@ def test_a_release_is_brought_back_by_a_command(
     assert capsys.readouterr().out.splitlines()[0].endswith("3 artifacts  current")
     assert bucket.files() == before
     assert command(["rollback", f"{bucket.url}/quantized", "1"]) == 0
-    assert capsys.readouterr().out == "release 3 is now what release 1 was\n"
+    assert capsys.readouterr().out == "release 3 is served now; it has the content of release 1\n"
     assert bucket.manifest()["rollback_of"] == 1
     assert bucket.get("quantized/a.qma") == first and bucket.is_whole()
     assert command(["rollback", f"{bucket.url}/quantized", "9"]) == 1

@@ -132,3 +132,15 @@ def test_the_types_of_arrays_choose_the_variant(kernels: dict[str, Any], dtype: 
     assert placed.tolist() == [8, 7, 9]
     with pytest.raises(TypeError, match="placed cannot hold float32 here; uint64 is one type"):
         kernels["undo_order"](values, feature, np.empty(3, np.int64), np.zeros(3, np.float32))
+
+
+def test_steps_are_taken_where_the_kernel_takes_them(kernels: dict[str, Any]) -> None:
+    table = np.full((3, 4), -1)
+    linked = np.zeros(3, np.uint8)
+    assert kernels["find_fault"](table[:, 0], table[::-1, 1], table[:, 2], 4, linked) == 0
+    table[0, :2] = 1, 2
+    assert kernels["find_fault"](table[:, 0], table[:, 1], table[:, 2], 4, linked) == 4
+    with pytest.raises(
+        TypeError, match="left must be of the machine's byte order, and have one dim"
+    ):
+        kernels["find_fault"](table, table[:, 1], table[:, 2], 4, linked)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from kernel_build.bindings import binding_text, sets_text
+from kernel_build.compilers import Compiler, system_compiler
 from kernel_build.prototypes import read_source
+from kernel_build.wheels import MEMBER, TARGETS, other_wheel
 
 GOOD = """
 /* Compiled for each VALUE of f32, f64. */
@@ -75,3 +80,50 @@ def test_what_is_written_calls_them(tmp_path: Path) -> None:
 def test_what_is_malformed_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read(tmp_path, text)
+
+
+def test_a_compiler_is_asked_for_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = pytest.importorskip("kernel_build.backend")
+    monkeypatch.setattr(backend.build_meta, "get_requires_for_build_wheel", lambda _: ["one"])
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert backend.get_requires_for_build_wheel() == ["one", backend.COMPILER]
+    monkeypatch.setenv("CC", "/opt/zig cc")
+    assert backend.get_requires_for_build_wheel() == ["one"]
+    found = system_compiler()
+    assert found == Compiler(("/opt/zig", "cc"), is_zig=True)
+    target = TARGETS["manylinux_2_28_aarch64"]
+    command = found.compiling(target, target.instruction_sets[0])
+    assert command[:4] == ["/opt/zig", "cc", "-target", "aarch64-linux-gnu.2.28"]
+    assert "-ffp-contract=off" in command and "-mcpu=generic+v8_2a+dotprod" in command
+
+
+def test_a_wheel_for_another_machine(tmp_path: Path) -> None:
+    pattern = tmp_path / "model_quantization-1.0-cp311-abi3-linux_x86_64.whl"
+    info = "model_quantization-1.0.dist-info"
+    with zipfile.ZipFile(pattern, "w") as wheel:
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: cp311-abi3-linux_x86_64\n\n")
+        wheel.writestr(f"{info}/RECORD", "old")
+        wheel.writestr(MEMBER, b"old")
+        wheel.writestr("model_quantization/api.py", "x = 1\n")
+    module = tmp_path / "module.so"
+    module.write_bytes(b"new")
+    made = [
+        other_wheel(pattern, "manylinux_2_28_aarch64", module, tmp_path).read_bytes()
+        for _ in range(2)
+    ]
+    assert made[0] == made[1]
+    with zipfile.ZipFile(
+        tmp_path / "model_quantization-1.0-cp311-abi3-manylinux_2_28_aarch64.whl"
+    ) as wheel:
+        assert wheel.read(MEMBER) == b"new"
+        assert wheel.read("model_quantization/api.py") == b"x = 1\n"
+        assert wheel.read(f"{info}/WHEEL").decode() == (
+            "Wheel-Version: 1.0\nTag: cp311-abi3-manylinux_2_28_aarch64\n"
+        )
+        rows = [line.split(",") for line in wheel.read(f"{info}/RECORD").decode().splitlines()]
+        assert {row[0] for row in rows} == set(wheel.namelist())
+        digest = base64.urlsafe_b64encode(hashlib.sha256(b"new").digest()).rstrip(b"=").decode()
+        assert [MEMBER, f"sha256={digest}", "3"] in rows

@@ -69,9 +69,12 @@ static const char *type_name(char letter)
 static void *refuse_shape(const struct kernel *kernel, const struct parameter *parameter)
 {
     PyErr_Format(PyExc_TypeError,
-                 "%s: %s must be contiguous, aligned, of the machine's byte order%s%s",
-                 kernel->name, parameter->name, parameter->written ? ", writable" : "",
-                 parameter->dimensions ? ", and have two dimensions" : "");
+                 "%s: %s must be%s of the machine's byte order%s%s", kernel->name,
+                 parameter->name, parameter->dimensions == 1 ? "" : " contiguous, aligned,",
+                 parameter->written ? ", writable" : "",
+                 parameter->dimensions == 0   ? ""
+                 : parameter->dimensions == 1 ? ", and have one dimension"
+                                              : ", and have two dimensions");
     return NULL;
 }
 
@@ -92,7 +95,9 @@ static char read_array(const struct kernel *kernel, const struct parameter *para
     PyArrayObject *array = (PyArrayObject *)given;
     const PyArray_Descr *type = PyArray_DESCR(array);
     const char letter = letter_of(type);
-    const int needed = parameter->written ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO;
+    const int needed = parameter->dimensions == 1 ? 0
+                       : parameter->written       ? NPY_ARRAY_CARRAY
+                                                  : NPY_ARRAY_CARRAY_RO;
     if (!letter || !PyArray_CHKFLAGS(array, needed) || PyDataType_ISBYTESWAPPED(type) ||
         (parameter->dimensions && PyArray_NDIM(array) != parameter->dimensions)) {
         if (letter || PyArray_CHKFLAGS(array, needed) == 0)
@@ -107,7 +112,9 @@ static char read_array(const struct kernel *kernel, const struct parameter *para
     argument->size = 1;
     for (int axis = 0; axis < PyArray_NDIM(array); axis++)
         argument->size *= shape[axis];
-    if (parameter->dimensions) {
+    if (parameter->dimensions == 1)
+        argument->step = PyArray_STRIDES(array)[0];
+    if (parameter->dimensions == 2) {
         argument->rows = shape[0];
         argument->columns = shape[1];
     }

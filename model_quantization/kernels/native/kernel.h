@@ -11,8 +11,9 @@
            return DONE;
        }
 
-   `_in` is only read, `_out` may be written. `_rows_in` and `_rows_out` have two dimensions. All
-   arrays are contiguous, aligned, and of the machine's own byte order; the binding checks it. */
+   `_in` is only read, `_out` may be written. `_rows_in` and `_rows_out` have two dimensions. Arrays
+   are contiguous, aligned, and of the machine's own byte order; the binding checks it. `_steps_in`
+   need be neither contiguous nor aligned: a field of a table, say. AT_STEP reads it. */
 
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -35,7 +36,8 @@ typedef double f64;
     typedef struct { const T *at; i64 size; } T##_in;                  \
     typedef struct { T *at; i64 size; } T##_out;                       \
     typedef struct { const T *at; i64 rows, columns; } T##_rows_in;    \
-    typedef struct { T *at; i64 rows, columns; } T##_rows_out;
+    typedef struct { T *at; i64 rows, columns; } T##_rows_out;         \
+    typedef struct { const void *at; i64 size, step; } T##_steps_in;
 
 ARRAYS_OF(u8)
 ARRAYS_OF(u16)
@@ -75,6 +77,11 @@ typedef struct outcome truth;
         if (!(condition))                               \
             return (struct outcome){0, #condition};     \
     } while (0)
+
+/* Item k of a `_steps_in` array of T, which may lie anywhere. */
+#define AT_STEP(T, array, k) \
+    (((const struct { T item; } __attribute__((packed, may_alias)) *)((const char *)(array).at + \
+                                                                       (k) * (array).step))->item)
 
 #define INLINE static inline __attribute__((always_inline))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))

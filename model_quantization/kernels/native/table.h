@@ -14,7 +14,7 @@ struct argument {
         i64 whole;
         f64 real;
     };
-    i64 size, rows, columns;
+    i64 size, rows, columns, step;
 };
 
 /* `type` as numpy's type character: of an array's items; 'w' and 'x' are a whole and a real
@@ -23,7 +23,7 @@ struct parameter {
     const char *name;
     char type;
     u8 written;
-    u8 dimensions; /* 2, or 0: any */
+    u8 dimensions; /* 2; 1: with any step; 0: any number of them */
 };
 
 struct kernel {

@@ -8,14 +8,15 @@ enum { FAULT_BITS = 3 };
 
 /* The first fault and, above its bits, the node that has it. */
 KERNEL integer find_fault(
-    i64_in left, i64_in right, i64_in feature, i64 n_features, u8_out linked
+    i64_steps_in left, i64_steps_in right, i64_steps_in feature, i64 n_features, u8_out linked
 ) {
     const i64 n = left.size;
     REQUIRE(right.size == n && feature.size == n && linked.size == n);
     for (i64 node = 0; node < n; node++)
         linked.at[node] = 0;
     for (i64 node = 0; node < n; node++) {
-        const i64 one = left.at[node], other = right.at[node], at = node << FAULT_BITS;
+        const i64 one = AT_STEP(i64, left, node), other = AT_STEP(i64, right, node);
+        const i64 at = node << FAULT_BITS;
         if (one == NO_CHILD && other == NO_CHILD)
             continue;
         if (one == NO_CHILD || other == NO_CHILD)
@@ -25,7 +26,8 @@ KERNEL integer find_fault(
         if (one == other || linked.at[one] || linked.at[other])
             RETURN(at | TWO_PARENTS);
         linked.at[one] = linked.at[other] = 1;
-        if (feature.at[node] < 0 || feature.at[node] >= n_features)
+        const i64 column = AT_STEP(i64, feature, node);
+        if (column < 0 || column >= n_features)
             RETURN(at | BAD_FEATURE);
     }
     RETURN(SOUND);

@@ -30,8 +30,7 @@ def first_fault(left: Links, right: Links, feature: Links, n_features: int) -> t
     n_features : int
         Columns that a split may look at.
     """
-    columns = (np.ascontiguousarray(column) for column in (left, right, feature))
-    found = find_fault(*columns, n_features, np.empty(left.size, dtype=np.uint8))
+    found = find_fault(left, right, feature, n_features, np.empty(left.size, dtype=np.uint8))
     return found & ((1 << _FAULT_BITS) - 1), found >> _FAULT_BITS
 
 
