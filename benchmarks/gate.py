@@ -313,13 +313,25 @@ def cases() -> list[Case]:
     return [*lost, *ruins, *power]
 
 
-def published_share(case: Case, draws: int) -> float:
-    """The share of draws in which anything was published."""
+def published_share(case: Case, draws: int) -> tuple[float, int]:
+    """The share of draws in which anything was published, and their number.
+
+    A loss that is published in more draws than noise explains is drawn four times more: a true
+    error of 5 % shows as more than 6 % in one of ten lines of 400 draws.
+    """
     # Seeded by name, so that a new line changes no other.
     generator = np.random.default_rng(zlib.crc32(f"{case.name}/{case.rows}".encode()))
-    return float(
-        np.mean([any(j.published for j in case.draw(generator, case.rows)) for _ in range(draws)])
-    )
+
+    def published(count: int) -> int:
+        return sum(
+            any(judgement.published for judgement in case.draw(generator, case.rows))
+            for _ in range(count)
+        )
+
+    found = published(draws)
+    if case.kind == LOSS and found > MOST_PUBLISHED[LOSS] * draws:
+        found, draws = found + published(4 * draws), 5 * draws
+    return found / draws, draws
 
 
 def holds(case: Case, share: float) -> bool:
@@ -353,12 +365,13 @@ def main() -> int:
     for case in cases():
         if options.only not in case.name:
             continue
-        share = published_share(case, options.draws)
+        share, draws = published_share(case, options.draws)
         results.append(
             {
                 "kind": case.kind,
                 "case": case.name,
                 "rows": case.rows,
+                "draws": draws,
                 "published": share,
                 "reachable": case.reachable,
                 "holds": holds(case, share),
@@ -366,21 +379,24 @@ def main() -> int:
         )
         print(f"{results[-1]}", file=sys.stderr, flush=True)
     seconds = seconds_of_judging()
-    _print(results, seconds, options.draws)
+    _print(results, seconds)
     good = all(row["holds"] for row in results) and seconds < MOST_SECONDS
-    if not options.only:
-        record = {
-            "draws": options.draws,
-            "cases": results,
-            "seconds_100000_rows_10_classes": seconds,
-        }
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    _keep(options.output, results, seconds)
     return 0 if good else 1
 
 
-def _print(results: list[dict[str, Any]], seconds: float, draws: int) -> None:
-    table = Table("kind", "case", "rows", "published", "claim", "", title=f"{draws} draws each")
+def _keep(path: Path, results: list[dict[str, Any]], seconds: float) -> None:
+    """Write the lines that were simulated; the others stay as they are in the file."""
+    before = json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else []
+    lines = {(row["case"], row["rows"]): row for row in (*before, *results)}
+    order = [lines[key] for case in cases() if (key := (case.name, case.rows)) in lines]
+    record = {"cases": order, "seconds_100000_rows_10_classes": seconds}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _print(results: list[dict[str, Any]], seconds: float) -> None:
+    table = Table("kind", "case", "rows", "draws", "published", "claim", "")
     for row in results:
         if row["kind"] == POWER:
             best = row["reachable"]
@@ -391,6 +407,7 @@ def _print(results: list[dict[str, Any]], seconds: float, draws: int) -> None:
             row["kind"],
             row["case"],
             f"{row['rows']:,}",
+            f"{row['draws']:,}",
             f"{100 * row['published']:.1f} %",
             claim,
             "ok" if row["holds"] else "MISSED",

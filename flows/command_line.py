@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
 from prefect import Flow, State
 
 from flows.configuration import configure
+from flows.embedded_server import ServerUnavailable, server_needed
 from flows.final_state import FELL_SHORT, WITH_FAILURES
 from model_quantization.commands.batch_run import print_outcomes, write_failure
 from model_quantization.commands.exit_codes import ExitCode, exit_codes_text
@@ -38,6 +38,7 @@ from model_quantization.commands.rollback import bring_back
 from model_quantization.commands.run import check_only_one, print_preview
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import QuantizationError
+from model_quantization.names import matches
 from model_quantization.outcome import Outcome
 from model_quantization.release.known import known_outcomes
 from model_quantization.report.junit import write_junit
@@ -103,7 +104,13 @@ def run_flow(
     elif rollback is not None:
         bring_back(settings, rollback, as_json=False)
     else:
-        state = context.obj(config, **given, allowed_drop=allowed_drop, return_state=True)
+        try:
+            with server_needed():
+                state = context.obj(config, **given, allowed_drop=allowed_drop, return_state=True)
+        except ServerUnavailable as error:
+            if junit is not None:
+                write_failure(junit, error)
+            raise
         outcomes = _outcomes_of(settings, state)
         if outcomes is not None:
             print_outcomes(outcomes, strict=settings.strict)
@@ -137,5 +144,5 @@ def _asked_for(config: RunConfig, outcomes: Iterable[Outcome]) -> list[Outcome]:
     return [
         outcome
         for outcome in outcomes
-        if not config.only or any(fnmatchcase(outcome.name, pattern) for pattern in config.only)
+        if not config.only or any(matches(outcome.name, pattern) for pattern in config.only)
     ]

@@ -274,9 +274,9 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"bit_depth": 7}, "bit_depth: a setting .* expected 8, 16, 32, exact, auto, got '7'"),
     ({"bit_depth": "auto"}, "bit_depth: without held-out data there is nothing .* pass held_out"),
     ({"recipe": "lossy"}, "recipe: unknown recipe; expected exact, got 'lossy'"),
-    ({"weight_threshold": -0.1}, "weight_threshold: not a threshold; .* >= 0, got -0.1"),
-    ({"weight_threshold": float("nan")}, "weight_threshold: not a threshold"),
-    ({"calibration_rows": -1}, "calibration_rows: a setting .* expected >= 0, got -1"),
+    ({"weight_threshold": -0.1}, "weight_threshold: a setting .* at least 0, got -0.1"),
+    ({"weight_threshold": float("nan")}, "weight_threshold: a setting .* at least 0, got nan"),
+    ({"calibration_rows": -1}, "calibration_rows: a setting .* at least 0, got -1"),
     ({"trusted": ["os"]}, "trusted: a trusted name must say where it is"),
     (
         {"overrides": [("a*", {"kind": "affine", "bits": 3})]},

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from model_quantization.errors import FormatError, PathRefused, QuantizationError
 from model_quantization.files.atomic import read_json_object
 from model_quantization.limits import Limits
-from model_quantization.names import check_name, looks_like_model, model_name, printable
+from model_quantization.names import check_name, looks_like_model, model_name, normalized, printable
 from model_quantization.outcome import Outcome, Status, failed_outcome
 from model_quantization.release.manifest import FORMAT, MANIFEST
 
@@ -124,7 +123,7 @@ def _check_plain(path: Path) -> None:
 
 def _alike(name: str) -> str:
     """Equal for names that some file systems cannot hold side by side."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return normalized(name).casefold()
 
 
 def _ambiguous(model: ModelFile, group: list[ModelFile], root: Path) -> Outcome:

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, QuantizationError, ReleaseError
 from model_quantization.evaluation.rows.heldout import find_held_out
 from model_quantization.files.atomic import exclusive, hash_file
-from model_quantization.names import model_name
+from model_quantization.names import matches, model_name
 from model_quantization.outcome import Outcome, failed_outcome
 from model_quantization.records import Record
 from model_quantization.release.manifest import Release
@@ -237,7 +236,7 @@ def _meant(refused: Sequence[Outcome]) -> list[str]:
 def _wanted(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
     """Those of `names` that some pattern asks for; all when there is no pattern."""
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(matches(name, pattern) for name in names):
             close = get_close_matches(pattern, names, n=1)
             listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
             raise ConfigError(
@@ -246,4 +245,4 @@ def _wanted(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
                 expected=f"one of {listed}" if names else "a model in the directory",
                 do=f"did you mean `{close[0]}`?" if close else "",
             )
-    return {name for name in names if not patterns or any(fnmatchcase(name, p) for p in patterns)}
+    return {name for name in names if not patterns or any(matches(name, p) for p in patterns)}

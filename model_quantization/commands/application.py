@@ -38,9 +38,9 @@ for command in (quantize, run, compare, inspect, verify, rollback, doctor, keyge
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from model_quantization import __version__
+        from importlib.metadata import version
 
-        print(f"{PROGRAM} {__version__}")
+        print(f"{PROGRAM} {version('model-quantization')}")
         raise typer.Exit
 
 

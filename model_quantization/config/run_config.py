@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import fields
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
@@ -27,6 +26,7 @@ from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.files.object_store import is_url, join_url, mirror_path
 from model_quantization.limits import Limits
+from model_quantization.names import matches
 from model_quantization.release.objects import KEEP_RELEASES
 from model_quantization.schemes.scheme import scheme_from_json
 
@@ -311,7 +311,7 @@ class RunConfig(_ModelKeys, _Directories):
         gate = self.gate.model_dump()
         schemes = dict(self.schemes)
         for override in self.overrides:
-            if fnmatchcase(name, override.match):
+            if matches(name, override.match):
                 given = override.model_dump(exclude_none=True, exclude={"match", "gate", "schemes"})
                 values |= given
                 gate |= override.gate.model_dump(exclude_unset=True)

@@ -1,4 +1,4 @@
-"""Rows that are equal count once: a copy of a row is no further evidence."""
+"""Answers by row, and equal rows once: a copy of a row is no further evidence."""
 
 from __future__ import annotations
 
@@ -39,4 +39,18 @@ def take_rows(answers: Answers, kept: NDArray[np.intp]) -> Answers:
                 arrays |= plain_arrays(key, output[kept])
             else:
                 arrays[key] = output[kept]
+    return Answers(arrays, answers.failed)
+
+
+def rows_first(answers: Answers, rows: int) -> Answers:
+    """The answers with one line per row: an output of several models may have their number first.
+
+    `VotingClassifier.transform` gives (models, n, classes) where it does not flatten them.
+    """
+    arrays = {
+        key: np.ascontiguousarray(np.moveaxis(array, 1, 0).reshape(rows, -1))
+        if array.ndim > 2 and array.shape[0] != rows and array.shape[1] == rows
+        else array
+        for key, array in answers.arrays.items()
+    }
     return Answers(arrays, answers.failed)

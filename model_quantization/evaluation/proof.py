@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model_quantization.evaluation.agreement import compare_method, not_finite, same_bits
 from model_quantization.evaluation.answers import Answers
-from model_quantization.evaluation.distinct import first_of_equals, take_rows
+from model_quantization.evaluation.distinct import first_of_equals, rows_first, take_rows
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.pairs import Pair
 from model_quantization.evaluation.policy import GatePolicy
@@ -84,6 +84,7 @@ def evaluate(
     )
     if failed or evaluation.nan_methods or evaluation.original_nan:
         return evaluation
+    original, candidate = (rows_first(each, evaluation.rows) for each in (original, candidate))
     if rows is not None:
         kept = first_of_equals(rows, _harm(original, candidate, target, kind))
         evaluation = replace(evaluation, rows=len(kept), repeated_rows=evaluation.rows - len(kept))

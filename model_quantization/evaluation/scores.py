@@ -225,11 +225,13 @@ def _proper_score(block: ScoreBlock, policy: GatePolicy) -> list[Check]:
     cap = max(d * (2 * np.sqrt(2) + d) / 2, np.finfo(np.float64).eps)
     shares = np.bincount(block.true_column, minlength=block.before.shape[1]) / len(before)
     reference = (1 - (shares**2).sum()) / 2
-    limit = policy.allowed_score_loss * max(before.mean(), _LEAST_BRIER * reference)
+    # One class alone has no spread and a perfect score: differences of rounding may remain.
+    unit = max(float(before.mean()), _LEAST_BRIER * reference, np.finfo(np.float64).eps)
+    limit = policy.allowed_score_loss * unit
     loss = after - before
     mean = mean_check(
         CheckName.PROPER_SCORE,
-        float(limit),
+        limit,
         Differences.of(loss, float(cap)),
         len(before),
         policy,

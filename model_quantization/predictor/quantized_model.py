@@ -11,7 +11,6 @@ unchanged and `clone` returns it itself, so that it can stand in a `Pipeline` or
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from model_quantization.files.atomic import write_atomically
 from model_quantization.graph.methods import PUBLIC_METHODS
 from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
 from model_quantization.graph.traversal import walk
+from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
 from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.predictor.explanation import RESTORED, Explanation, MethodAnswer
@@ -71,7 +71,7 @@ class QuantizedModel:
         self._trust = trust
         self._view = view
         self._origin = origin
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._restored: Any = None
         self._parts: dict[str, QuantizedModel] = {}
         found = view.lower(exact=self._is_exact)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from benchmarks.gate import (
 )
 from model_quantization.errors import ConfigError
 from model_quantization.evaluation import CheckName, Finding, GatePolicy, judge_predictions
-from model_quantization.evaluation.bounds import loss_p_value
+from model_quantization.evaluation.bounds import loss_bound, loss_p_value
 from model_quantization.outcome import Guarantee, Status
 
 RNG = np.random.default_rng(0)
@@ -299,3 +301,22 @@ def test_the_benchmark_has_every_kind_of_case() -> None:
     assert {30, 50, 100, 300} <= {case.rows for case in found if case.kind == "loss"}
     best = next(case.reachable for case in found if case.name == "0.1 % won, 0.1 % lost")
     assert best == pytest.approx(0.8505, abs=0.001)
+
+
+PROOF = Path(__file__).parents[2] / "docs" / "proof.md"
+
+
+def test_the_page_on_proof_has_the_rows_that_the_gate_needs() -> None:
+    rows = re.findall(r"^\| \**([\d.]+) points?\** \| (.*) \|$", PROOF.read_text("utf-8"), re.M)
+    assert len(rows) == 5
+    for points, cells in rows:
+        limit = float(points) / 100
+        needed = [int(cell.strip(" *").replace(",", "")) for cell in cells.split("|")[:4]]
+        for (b, c), count in zip([(0, 0), (1, 0), (1, 1), (2, 2)], needed, strict=True):
+            assert loss_bound(b, c, count) <= limit < loss_bound(b, c, count - 1)
+
+
+def test_the_example_of_the_page_on_proof_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PROOF.read_text("utf-8"), re.S)
+    exec(compile(block, str(PROOF), "exec"), {})
+    assert capsys.readouterr().out.startswith("published non_inferior\naccuracy 0.9500 -> 0.9500")

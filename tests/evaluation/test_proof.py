@@ -401,3 +401,25 @@ def test_outlier_scores_are_held_against_the_originals_own():
     signs = Answers(pair[0].arrays | {"decision_function": np.sign(scores)})
     found = evaluate(pair[0], signs, None, POLICY, task="outlier")
     assert any(check.finding == "lost" for check in found.checks)
+
+
+def test_outputs_of_several_models_are_taken_row_by_row():
+    """A soft vote that does not flatten gives (models, n, classes)."""
+    parts = RNG.dirichlet([1, 1], (3, 1000))
+    target = (parts.mean(axis=0)[:, 1] > 0.5).astype(int)
+    whole = {"predict": target, "transform": parts, "classes_": np.arange(2)}
+    assert evaluate(Answers(whole), Answers(whole), target, POLICY).rows_needed is None
+    spoiled = parts.copy()
+    spoiled[1, :20] = 0.0
+    found = evaluate(Answers(whole), Answers(whole | {"transform": spoiled}), target, POLICY)
+    ruined = next(check for check in found.checks if check.name == "ruined_rows")
+    assert (ruined.finding, ruined.observed) == ("lost", 0.02)
+
+
+def test_a_single_class_of_sure_probabilities():
+    target = np.zeros(1000, dtype=int)
+    sure = np.column_stack([np.ones(1000), np.zeros(1000)])
+    one = Answers({"predict": target, "predict_proba": sure, "classes_": np.arange(2)})
+    assert all(check.passed for check in evaluate(one, one, target, POLICY).checks)
+    less = Answers(one.arrays | {"predict_proba": np.abs(sure - 0.01)})
+    assert any(check.finding == "lost" for check in evaluate(one, less, target, POLICY).checks)

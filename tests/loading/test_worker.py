@@ -30,6 +30,7 @@ from model_quantization.loading.sandbox.channel import LENGTH
 from model_quantization.loading.sandbox.confinement import UNCONFINED
 from model_quantization.loading.sandbox.worker import Worker
 from model_quantization.pipeline.child.handlers import HANDLERS
+from tests.forking import held_by_another_thread, in_a_fork
 
 MODULE = "tests.loading.worker_handlers"
 NAMES = (
@@ -294,17 +295,13 @@ def test_a_fork_of_the_parent_starts_its_own_server(worker: Worker) -> None:
 
 
 def test_a_fork_that_happens_while_another_thread_holds_the_lock(worker: Worker) -> None:
-    with worker._lock:
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                run(worker, "echo")
-                worker.close()
-                code = 0
-            finally:
-                os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    def call() -> bool:
+        run(worker, "echo")
+        worker.close()
+        return True
+
+    with held_by_another_thread(worker._lock):
+        assert in_a_fork(call) == 0
 
 
 SCRIPT = f"""

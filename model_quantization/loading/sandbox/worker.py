@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import weakref
 from dataclasses import dataclass
 from typing import IO, Any, Final
@@ -23,6 +22,7 @@ from model_quantization.loading.sandbox.call import Call, last_line
 from model_quantization.loading.sandbox.channel import REQUEST_BYTES, Message, encode_record
 from model_quantization.loading.sandbox.confinement import Access, Confinement
 from model_quantization.loading.sandbox.handler import Handler, Reply, Request
+from model_quantization.locks import ForkSafeLock
 
 _ONE_THREAD: Final = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")},
@@ -89,7 +89,7 @@ class Worker:
         self._handlers = handlers
         self._confinement = confinement
         self._preload = preload
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._server: _Server | None = None
         self._last_words = ""
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -214,8 +214,7 @@ class Worker:
         self._server = self._finalizer = None
 
     def _forget(self) -> None:
-        # In a fork of this process: its lock may be held for ever, its server is the parent's.
-        self._lock = threading.Lock()
+        # In a fork of this process: the server is the parent's.
         self._drop()
 
 

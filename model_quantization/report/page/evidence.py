@@ -302,8 +302,9 @@ def _is_known(value: object) -> bool:
 
 
 def _percent(value: object) -> str:
-    known = isinstance(value, int | float) and _is_known(value)
-    return f"{100 * value:.1f} %" if known else _number(value)
+    if isinstance(value, int | float) and _is_known(value):
+        return f"{100 * value:.1f} %"
+    return _number(value)
 
 
 def _number(value: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from model_quantization.arrays import Array
@@ -26,6 +24,7 @@ from model_quantization.kernels.trees.symmetric import (
     sum_levels,
 )
 from model_quantization.kernels.trees.tree_sum import TreeSum, over_rows
+from model_quantization.locks import cached_property
 
 FEWEST_ROWS = 16  # fewer are walked down nodes
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from model_quantization.families.forest.predictors.packed_forest import (
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees import booster_links
 from model_quantization.kernels.trees.pooled import PooledTrees, first_trees
+from model_quantization.locks import cached_property
 
 _LOGISTIC = frozenset({"binary", "multiclassova", "cross_entropy"})
 _EXPONENTIAL = frozenset({"poisson", "gamma", "tweedie"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from model_quantization.families.forest.predictors.packed_forest import (
 )
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees.tree_sum import TreeSum
+from model_quantization.locks import cached_property
 
 
 class AveragedTrees:

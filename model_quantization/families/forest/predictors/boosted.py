@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from model_quantization.families.forest.predictors.packed_forest import (
 )
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 _DUMMY = "sklearn.dummy:"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from model_quantization.kernels.trees import binning, single_row, tree_sum
 from model_quantization.kernels.trees.grouping import GROUP
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class CodedTrees:

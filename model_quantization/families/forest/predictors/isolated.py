@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from model_quantization.arrays import Array
@@ -16,6 +14,7 @@ from model_quantization.families.forest.predictors.packed_forest import (
 )
 from model_quantization.families.lowered import Lowered
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class IsolationTrees:

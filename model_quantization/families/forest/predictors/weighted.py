@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from model_quantization.arrays import Array
@@ -21,6 +19,7 @@ from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.kernels.trees import tree_sum
 from model_quantization.kernels.trees.tree_layout import Nodes, lay_out
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class VotingTrees:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees import booster_links
 from model_quantization.kernels.trees.pooled import PooledTrees, first_trees, level_order
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class XGBoostTrees:
