@@ -91,7 +91,8 @@ def ask_candidate(request: CandidateRequest) -> Candidate:
         The artifact cannot be used, or fails at `predict`.
     """
     workspace = request.workspace
-    access = Access(str(workspace), compiles=True)
+    needed = (request.artifact, request.rows.held_out, *request.import_path)
+    access = Access(str(workspace), tuple(map(str, needed)))
     reply = ask_child(answer_rows, request, request.limits, access)
     answers = read_answers(workspace, STEM, request.limits)
     return Candidate(answers, reply.latency, reply.golden, reply.explanations)
