@@ -38,9 +38,9 @@ for command in (quantize, run, compare, inspect, verify, rollback, doctor, keyge
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from model_quantization import __version__
+        from model_quantization.version import installed_version
 
-        print(f"{PROGRAM} {__version__}")
+        print(f"{PROGRAM} {installed_version()}")
         raise typer.Exit
 
 
