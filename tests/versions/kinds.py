@@ -173,6 +173,8 @@ def _boosting() -> Iterator[Kind]:
                made("ensemble:GradientBoostingClassifier", init=made(LOGISTIC), **small), "two")  # fmt: skip
     yield Kind("gb init zero three", "numbers",
                made("ensemble:GradientBoostingClassifier", init="zero", **small), "three")  # fmt: skip
+    yield Kind("gb init logistic three", "numbers",
+               made("ensemble:GradientBoostingClassifier", init=made(LOGISTIC), **small), "three")  # fmt: skip
     yield Kind("gb early stop", "numbers",
                made("ensemble:GradientBoostingClassifier", n_iter_no_change=2, subsample=0.8,
                     **small), "two")  # fmt: skip

@@ -30,6 +30,7 @@ from ml.quantization.loading.reconstructors import (
     make_empty,
 )
 from ml.quantization.loading.stream import LEAVE, RESAVE, Stream
+from model_quantization.loading.pickles.migrations.names import current_name
 from ml.quantization.loading.trust import PARTIAL, TrustPolicy, how_to_trust
 
 _KEY_PARTS: Final = 1000
@@ -166,7 +167,7 @@ class Machine:
         if (self.protocol or 0) < 3:  # as unpicklers do: the names of Python 2
             module, qualname = NAME_MAPPING.get((module, qualname), (module, qualname))
             module = IMPORT_MAPPING.get(module, module)
-        name = f"{module}:{qualname}"
+        name = current_name(f"{module}:{qualname}")
         if not self.found.trust.allows_in_pickle(name):
             shown = name if name.isprintable() else ascii(name)
             raise ScanRefused(f"{shown} is not on the allow-list", do=how_to_trust(shown))

@@ -1,0 +1,83 @@
+"""Objects that C code makes, held as data until their state is put right.
+
+A tree, a search tree and a distance of scikit-learn take their state in C, which refuses other
+forms or misreads them. From a file of another version they are read into a `Held`; the estimator
+that owns one makes the real object of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import numpy as np
+
+TREE: Final = "sklearn.tree._tree:Tree"
+_SEARCH_TREES: Final = ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_tree")
+_DISTANCES: Final = "sklearn.metrics._dist_metrics"
+_MISSING: Final = "missing_go_to_left"
+
+
+class Held:
+    """An object that C code will make: its class by name, its arguments, its state."""
+
+    __slots__ = ("args", "name", "real", "state")
+
+    def __init__(self, name: str, args: tuple[Any, ...] = ()) -> None:
+        self.name = name
+        self.args = args
+        self.state: Any = None
+        self.real: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def make(self) -> Any:
+        """The real object; the same one each time."""
+        if self.real is None:
+            module, _, qualname = self.name.partition(":")
+            cls = getattr(importlib.import_module(module), qualname)
+            state = self.state
+            if self.name == TREE:
+                made = cls(*self.args)
+                state = {**state, "nodes": tree_nodes(state["nodes"])}
+            else:
+                made = cls.__new__(cls)
+                state = tuple(real(part) for part in state) if type(state) is tuple else state
+            if state is not None:
+                made.__setstate__(state)
+            self.real = made
+        return self.real
+
+
+def is_held(name: str) -> bool:
+    """Whether objects of this class are held as data first."""
+    module, _, qualname = name.partition(":")
+    if module in _SEARCH_TREES:
+        return qualname in ("BallTree", "KDTree", "BallTree64", "KDTree64", "BallTree32", "KDTree32")
+    if module == _DISTANCES:
+        return "Distance" in qualname
+    return name == TREE
+
+
+def real(value: Any) -> Any:
+    """The object itself, or the one that a `Held` stands for."""
+    return value.make() if type(value) is Held else value
+
+
+def tree_nodes(nodes: Any) -> Any:
+    """The nodes of a tree in the installed form: missing values, which were refused, go right.
+
+    Nodes of another unknown form are returned as they are, for scikit-learn to refuse. The field
+    came with scikit-learn 1.3 ("missing values in decision trees").
+    """
+    from sklearn.tree._tree import NODE_DTYPE
+
+    known = NODE_DTYPE.names or ()
+    names = tuple(name for name in known if name != _MISSING)
+    if not isinstance(nodes, np.ndarray) or nodes.dtype.names != names:
+        return nodes
+    upgraded = np.zeros(nodes.shape, dtype=NODE_DTYPE)
+    for name in names:
+        upgraded[name] = nodes[name]
+    return upgraded

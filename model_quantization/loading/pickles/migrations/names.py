@@ -1,0 +1,66 @@
+"""What classes and functions were called in other versions, and what they are called today.
+
+A file names what it holds. An old name is replaced by today's before it is held against the
+allow-list, so that the list has one name per thing, and nothing of the old name is imported:
+`_loss`, which scikit-learn 1.5 to 1.8 wrote by mistake of its build, could be any file on the path.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+_METRICS: Final = (
+    "BrayCurtisDistance", "CanberraDistance", "ChebyshevDistance", "DiceDistance",
+    "EuclideanDistance", "HammingDistance", "HaversineDistance", "JaccardDistance",
+    "MahalanobisDistance", "ManhattanDistance", "MinkowskiDistance", "PyFuncDistance",
+    "RogersTanimotoDistance", "RussellRaoDistance", "SEuclideanDistance", "SokalMichenerDistance",
+    "SokalSneathDistance", "WMinkowskiDistance",
+)  # fmt: skip
+SCORERS: Final = {
+    "sklearn.metrics._scorer:_PredictScorer": "predict",
+    "sklearn.metrics._scorer:_ProbaScorer": "predict_proba",
+    "sklearn.metrics._scorer:_ThresholdScorer": ("decision_function", "predict_proba"),
+}
+COLUMN_LIST: Final = "sklearn.compose._column_transformer:_RemainderColsList"
+PASSTHROUGH_SCORER: Final = "sklearn.metrics._scorer:_passthrough_scorer"
+
+def _aliases() -> dict[str, str]:
+    found = {}
+    for name in _METRICS:
+        today = f"sklearn.metrics._dist_metrics:{name}64"
+        for module in ("sklearn.metrics._dist_metrics", "sklearn.neighbors._dist_metrics"):
+            found[f"{module}:{name}"] = today
+    for module in ("sklearn.neighbors.dist_metrics", "sklearn.neighbors._dist_metrics"):
+        found[f"{module}:newObj"] = "sklearn.metrics._dist_metrics:newObj"
+    for kind in ("kd_tree", "ball_tree"):
+        for name in ("newObj", "KDTree", "BallTree"):
+            found[f"sklearn.neighbors.{kind}:{name}"] = f"sklearn.neighbors._{kind}:{name}"
+    return found
+
+
+_ALIASES: Final = _aliases()
+
+
+@functools.lru_cache(maxsize=4096)
+def current_name(name: str) -> str:
+    """Today's name of what a file calls `name` (`module:qualname`).
+
+    Examples
+    --------
+    >>> current_name("numpy.core._multiarray_umath:log1p")
+    'numpy:log1p'
+    >>> current_name("_loss:CyHalfBinomialLoss")
+    'sklearn._loss._loss:CyHalfBinomialLoss'
+    """
+    known = _ALIASES.get(name)
+    if known is not None:
+        return known
+    module, _, qualname = name.partition(":")
+    if module in ("numpy.core._multiarray_umath", "numpy._core._multiarray_umath"):
+        return f"numpy:{qualname}"
+    if module.startswith("numpy.core."):
+        return f"numpy._core.{module.removeprefix('numpy.core.')}:{qualname}"
+    if module == "_loss":
+        return f"sklearn._loss._loss:{qualname}"
+    return name
