@@ -38,7 +38,7 @@ serve: $(STAMP) ## Bring up server, worker and deployments on this machine; Ctrl
 	@exec $(RUN) -m flows.serve --port $(PORT)
 
 docs: $(STAMP) ## Write the tables and the schema in docs/ anew from the code.
-	$(RUN) -m ml.quantization.config_schema docs
+	$(RUN) -m model_quantization.config.schema docs
 
 test: $(STAMP) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"

@@ -24,9 +24,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import ml
+import model_quantization as mq
 from benchmarks.forest import BATCH, DEPTHS, Answer, classification, medians
-from ml.utils.model_quantization import quantize_model_file
+from model_quantization.api import quantize_model_file
 
 ROWS = 20_000
 
@@ -116,7 +116,7 @@ def measure(name: str, cache: Path, seconds: float) -> dict[str, Any]:
             written = Path(folder) / f"{depth}.qma"
             quantize_model_file(source, written, bit_depth=depth)
             sizes[f"qma {depth}"] = written.stat().st_size
-            answers[f"qma {depth}"] = ml.load(written).predict_proba
+            answers[f"qma {depth}"] = mq.load(written).predict_proba
     peer = onnx_peer(library, model)
     if peer is not None:
         answers["onnxruntime"] = peer[0]

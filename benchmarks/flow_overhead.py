@@ -55,8 +55,8 @@ def measure(root: Path, count: int, workers: int) -> dict[str, float]:
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"
     os.environ["MLQ_LATENCY_SECONDS"] = "0"
     from flows.quantize_models import quantize_models
-    from ml.quantization.batch import run_batch
-    from ml.quantization.config_file import load_config
+    from model_quantization.batch.run import run_batch
+    from model_quantization.config.file import load_config
 
     models, held_out = write_models(root / "many", count)
     few, few_held_out = write_models(root / "few", 2)

@@ -32,8 +32,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import ml
-from ml.utils.model_quantization import quantize_model_file
+import model_quantization as mq
+from model_quantization.api import quantize_model_file
 
 BATCH = 10_000
 DEPTHS = ("exact", "16", "8")
@@ -197,11 +197,11 @@ LOAD = """
 import pickle, sys, time
 from pathlib import Path
 import numpy as np
-import ml
+import model_quantization as mq
 
 def load(path):
     if path.endswith(".qma"):
-        return ml.load(path)
+        return mq.load(path)
     with open(path, "rb") as file:
         return pickle.load(file)
 
@@ -267,7 +267,7 @@ def measure(name: str, cache: Path, seconds: float, console: Console) -> dict[st
             written = Path(folder) / f"{depth}.qma"
             quantize_model_file(source, written, bit_depth=depth)
             sizes[f"qma {depth}"] = written.stat().st_size
-            opened = ml.load(written)
+            opened = mq.load(written)
             answers[f"qma {depth}"] = getattr(opened, method)
             answers[f"qma {depth}"](rows[:1])
             files[f"qma {depth}"] = written

@@ -31,8 +31,8 @@ ROWS = 20_000
 LARGEST_SECONDS_A2 = 15.0
 LARGEST_MEMORY_RATIO = 2.0
 RUN = (
-    "import sys; from ml.quantization.batch import run_batch;"
-    "from ml.quantization.config_file import load_config;"
+    "import sys; from model_quantization.batch.run import run_batch;"
+    "from model_quantization.config.file import load_config;"
     "found = run_batch(load_config(sys.argv[1])).outcomes[0];"
     "print(found.status.value, found.artifact_size_bytes)"
 )

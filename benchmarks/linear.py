@@ -27,7 +27,7 @@ from rich.table import Table
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
-from ml.utils.model_quantization import ModelQuantizer
+from model_quantization.api import ModelQuantizer
 
 TRAIN, TEST = 6_000, 10_000
 

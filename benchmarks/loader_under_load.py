@@ -11,13 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.models.load import serve_under_load
+from tests.serving.load import serve_under_load
 
 
 def main() -> None:
     switches = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     pace = float(sys.argv[2]) if len(sys.argv) > 2 else 200.0
-    logging.getLogger("ml.models").setLevel(logging.ERROR)
+    logging.getLogger("model_quantization.serving").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="load-") as directory:
         figures = serve_under_load(Path(directory), switches=switches, switches_a_minute=pace)
     record = {

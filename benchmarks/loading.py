@@ -24,11 +24,12 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 
-from ml.quantization.limits import Limits
-from ml.quantization.loading import scan as scanning
-from ml.quantization.loading.snapshot import take_snapshot
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.loading.worker import PRELOAD, Worker
+from model_quantization.limits import Limits
+from model_quantization.loading.pickles import scan as scanning
+from model_quantization.loading.pickles.snapshot import take_snapshot
+from model_quantization.loading.sandbox.worker import Worker
+from model_quantization.pipeline.child.handlers import PRELOAD
+from model_quantization.trust import TrustPolicy
 
 ECHO = "benchmarks.loading:echo"
 LIMITS = Limits()

@@ -28,11 +28,11 @@ import joblib
 from rich.console import Console
 from rich.table import Table
 
-import ml
-from ml.quantization.discovery import discover
-from ml.quantization.heldout import find_held_out, read_held_out
-from ml.quantization.loading.original import load_original
-from ml.utils.model_quantization import quantize_model_file
+import model_quantization as mq
+from model_quantization.api import quantize_model_file
+from model_quantization.batch.discovery import discover
+from model_quantization.evaluation.rows.heldout import find_held_out, read_held_out
+from model_quantization.loading.pickles.original import load_original
 
 
 def measure(model: Path, rows: Any, folder: Path, repeats: int) -> dict[str, Any]:
@@ -43,9 +43,9 @@ def measure(model: Path, rows: Any, folder: Path, repeats: int) -> dict[str, Any
     first = rows[:1] if not hasattr(rows, "iloc") else rows.iloc[:1]
     calls: dict[str, Callable[[], Any]] = {
         "joblib_load_ms": lambda: joblib.load(packed),
-        "restore_ms": lambda: ml.load(artifact).restore(),
+        "restore_ms": lambda: mq.load(artifact).restore(),
         "joblib_answer_ms": lambda: answer(joblib.load(packed), first),
-        "artifact_answer_ms": lambda: answer(ml.load(artifact), first),
+        "artifact_answer_ms": lambda: answer(mq.load(artifact), first),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
@@ -68,7 +68,7 @@ def answer(model: Any, rows: Any) -> Any:
 
 
 def _always() -> Any:
-    from ml.quantization.evaluation.policy import GatePolicy
+    from model_quantization.evaluation.policy import GatePolicy
 
     return GatePolicy(publish_unverified=True, min_size_reduction=-100.0)
 

@@ -57,8 +57,8 @@ def write_models(root: Path, count: int) -> tuple[Path, Path]:
 
 def run_loop(given: dict[str, Any]) -> dict[int, float]:
     """Megabytes by the number of models done, in the plain loop."""
-    from ml.quantization.batch import run_batch
-    from ml.quantization.config_file import load_config
+    from model_quantization.batch.run import run_batch
+    from model_quantization.config.file import load_config
 
     seen: dict[int, float] = {}
 

@@ -30,8 +30,8 @@ LARGEST_SECOND_NIGHT_SECONDS = 20.0
 LARGEST_MEMORY_MB = 600.0
 CHANGED = 10
 _LOOP = (
-    "import sys; from ml.quantization.batch import run_batch;"
-    "from ml.quantization.config_file import load_config;"
+    "import sys; from model_quantization.batch.run import run_batch;"
+    "from model_quantization.config.file import load_config;"
     "print(len(run_batch(load_config(sys.argv[1])).outcomes))"
 )
 

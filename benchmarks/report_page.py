@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from statistics import median
 
-from ml.quantization.page.page import render_page
-from tests.page.made import make_history, make_outcomes
-from tests.page.test_browser import FLAGS
+from model_quantization.report.page.document import render_page
+from tests.report.made import make_history, make_outcomes
+from tests.report.test_browser import FLAGS
 
 REPEATS = 5
 

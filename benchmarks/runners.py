@@ -35,7 +35,7 @@ def measure(root: Path, count: int, workers: int, cluster: str) -> dict[str, flo
     os.environ["MLQ_LATENCY_SECONDS"] = "0"
     from benchmarks.flow_overhead import write_models
     from flows.quantize_models import quantize_models
-    from ml.quantization.publish import known_outcomes
+    from model_quantization.release.known import known_outcomes
 
     import_module(SLOW)
     models, held_out = write_models(root / "many", count)

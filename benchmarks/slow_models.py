@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from ml.quantization import batch
+from model_quantization.batch import run as batch
 
 _quantize_stage = batch.quantize_stage
 

@@ -162,11 +162,11 @@ def measure_load(path: str, warm: list[str], text: str, queue: Any) -> None:
     The process is fresh, so that nothing finds pages that an earlier load left behind; and it is
     warm: small models of the same kind bring in libraries and kernels.
     """
-    import ml
+    import model_quantization as mq
 
     def opened(name: str) -> Any:
         if name.endswith(".qma"):
-            return ml.load(name)
+            return mq.load(name)
         with Path(name).open("rb") as file:
             return pickle.load(file)
 
@@ -225,15 +225,15 @@ def random_strings(texts: list[str], count: int) -> list[str]:
 
 
 def measure(name: str, data: Path | None, cache: Path, strings: int) -> dict[str, Any]:
-    import ml
-    from ml.utils.model_quantization import quantize_model_file
+    import model_quantization as mq
+    from model_quantization.api import quantize_model_file
 
     source, held_out, split = prepare(name, data, cache)
     original = pickle.loads(source.read_bytes())
     artifact, lossless = cache / f"{name}.qma", cache / f"{name}.exact.qma"
     record = quantize_model_file(source, artifact, held_out=held_out)
     quantize_model_file(source, lossless, recipe="exact")
-    quantized = ml.load(artifact)
+    quantized = mq.load(artifact)
     restored = quantized.restore()
     test = split[2]
     odd = random_strings(test, strings)
@@ -274,7 +274,7 @@ def warm_model(cache: Path, classes: int) -> Path:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    from ml.utils.model_quantization import quantize_model_file
+    from model_quantization.api import quantize_model_file
 
     path = cache / f"warm{classes}.pkl"
     if not path.with_suffix(".qma").exists():

@@ -19,13 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ml
+import model_quantization as mq
 from benchmarks.forest import fitted
-from ml.quantization import restore
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.validators import check_state
-from ml.utils.model_quantization import quantize_model_file
+from model_quantization.api import quantize_model_file
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.estimators import restore
+from model_quantization.estimators.checks import check_state
+from model_quantization.trust import TrustPolicy
 
 GOAL_PERCENT = 10.0
 
@@ -113,7 +113,7 @@ def main() -> None:
         figures["original"] = measure_original(source, arguments.repeats)
         figures["artifact"] = measure_artifact(path, arguments.repeats)
         figures["predictor_seconds"] = best_seconds(
-            lambda: ml.load(path).predict(rows[:1]), arguments.repeats
+            lambda: mq.load(path).predict(rows[:1]), arguments.repeats
         )
     for kind in ("original", "artifact"):
         found = figures[kind]

@@ -8,7 +8,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ml.models.model_loader import EmailModelLoader, IntentModelLoader, SentimentModelLoader
+from model_quantization.serving.named_loaders import (
+    EmailModelLoader,
+    IntentModelLoader,
+    SentimentModelLoader,
+)
 
 MESSAGES = {
     IntentModelLoader: "What is artificial intelligence?",

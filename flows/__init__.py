@@ -8,4 +8,6 @@ import logging
 from flows.prefect_settings import use_project_settings
 
 use_project_settings()
-logging.getLogger("ml").setLevel(logging.INFO)  # what Prefect passes on; its own level is WARNING
+logging.getLogger("model_quantization").setLevel(
+    logging.INFO
+)  # what Prefect passes on; its own level is WARNING

@@ -15,16 +15,16 @@ from prefect import Flow
 from flows.conclusion import FELL_SHORT, WITH_FAILURES
 from flows.configuration import configure
 from flows.preview import preview
-from ml.quantization.batch import falls_short
-from ml.quantization.config import RunConfig
-from ml.quantization.errors import QuantizationError
-from ml.quantization.junit import write_junit
-from ml.quantization.mirror import mirrored
-from ml.quantization.outcome import Outcome
-from ml.quantization.provenance import read_signer
-from ml.quantization.publish import known_outcomes, rollback
-from ml.quantization.recipe import BIT_DEPTHS
-from ml.quantization.report import advice, print_table
+from model_quantization.batch.mirror import mirrored
+from model_quantization.config.run_config import RunConfig
+from model_quantization.errors import QuantizationError
+from model_quantization.outcome import Outcome, falls_short
+from model_quantization.release.known import known_outcomes
+from model_quantization.release.publish import rollback
+from model_quantization.release.signer import read_signer
+from model_quantization.report.junit import write_junit
+from model_quantization.report.summary import advice, print_table
+from model_quantization.schemes.recipe import BIT_DEPTHS
 
 EPILOG = """\
 Exit codes

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.prefect_settings import PROJECT
-from ml.quantization.config import RunConfig
-from ml.quantization.config_file import load_config
+from model_quantization.config.file import load_config
+from model_quantization.config.run_config import RunConfig
 
 
 def configure(config_path: str, **given: Any) -> RunConfig:

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from ml.quantization.config import GateConfig, LimitsConfig, RunConfig
+from model_quantization.config.run_config import GateConfig, LimitsConfig, RunConfig
 
 AS_CONFIGURED = "as configured"
 

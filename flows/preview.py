@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ml.quantization.config import RunConfig
-from ml.quantization.jobs import BatchPlan, plan_batch
-from ml.quantization.mirror import mirrored
-from ml.quantization.outcome import Status
-from ml.quantization.release import Release, find_release, printable
-from ml.quantization.table import one_line
+from model_quantization.batch.mirror import mirrored
+from model_quantization.batch.plan import BatchPlan, plan_batch
+from model_quantization.config.run_config import RunConfig
+from model_quantization.names import printable
+from model_quantization.outcome import Status
+from model_quantization.release.manifest import Release, find_release
+from model_quantization.report.table import one_line
 
 
 def preview(config: RunConfig) -> list[str]:

@@ -16,10 +16,11 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import opaque, quote
 from pydantic import Field
 
-from flows.clusters import process_shards
+from flows.clusters.dask import dask_cluster
+from flows.clusters.ray import ray_cluster
+from flows.clusters.shards import process_shards
 from flows.conclusion import conclude
 from flows.configuration import configure
-from flows.dask_cluster import dask_cluster
 from flows.form import (
     AS_CONFIGURED,
     DROP,
@@ -38,9 +39,8 @@ from flows.form import (
     asked,
     filled_in,
 )
-from flows.ray_cluster import ray_cluster
-from ml.quantization.config import GateConfig, RunConfig
-from ml.quantization.jobs import claim
+from model_quantization.batch.plan import claim
+from model_quantization.config.run_config import GateConfig, RunConfig
 from tasks.discovery import discover
 from tasks.evaluation import evaluate, outcome_of
 from tasks.progress import show_progress

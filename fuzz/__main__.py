@@ -64,7 +64,9 @@ def _fuzz(name: str, options: list[str]) -> int:
     import atheris
 
     # Not the kernels: numba cannot compile what the fuzzer has put into a function.
-    with atheris.instrument_imports(include=["ml"], exclude=["ml.quantization.kernels"]):
+    with atheris.instrument_imports(
+        include=["model_quantization"], exclude=["model_quantization.kernels"]
+    ):
         from fuzz.targets import TARGETS
     from fuzz.seeds import seeds_of
 

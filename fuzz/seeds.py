@@ -13,9 +13,9 @@ from typing import Any
 import joblib
 import numpy as np
 
-from ml.quantization.artifact.container import canonical_json
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.codecs import REGISTRY
+from model_quantization.artifact.container import canonical_json
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.codecs import REGISTRY
 from tests.artifact import models as sample_models
 from tests.artifact.forge import Forged
 from tests.artifact.samples import FILES, FREE, SCHEMES, scheme_arrays
@@ -173,7 +173,7 @@ def _codec_seeds(codec: str) -> list[bytes]:
 
 
 def _array_seeds() -> list[bytes]:
-    from ml.quantization.codecs import quantize_array
+    from model_quantization.schemes.quantize import quantize_array
 
     found = []
     for scheme in SCHEMES.values():

@@ -19,23 +19,25 @@ from typing import Any
 import numpy as np
 
 from fuzz import seeds
-from ml.models.loader import MODEL_FAILURES
-from ml.quantization.artifact.container import parse_json, write_container
-from ml.quantization.artifact.manifest import pack_manifest
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.artifact.writer import assemble
-from ml.quantization.codecs import QuantizedArray, decode_stream, dequantize_array
-from ml.quantization.config_file import load_config
-from ml.quantization.errors import QuantizationError
-from ml.quantization.limits import Limits
-from ml.quantization.loading.channel import LENGTH, parse_record
-from ml.quantization.loading.exchange import Exchange
-from ml.quantization.loading.handover import read_inspection
-from ml.quantization.loading.scan import scan
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.predictor import iter_models, load
-from ml.quantization.release import read_manifest
-from ml.quantization.restore import restore
+from model_quantization.artifact.container import parse_json, write_container
+from model_quantization.artifact.manifest import pack_manifest
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.artifact.writer import assemble
+from model_quantization.codecs import decode_stream
+from model_quantization.config.file import load_config
+from model_quantization.errors import QuantizationError
+from model_quantization.estimators.restore import restore
+from model_quantization.limits import Limits
+from model_quantization.loading.pickles.scan import scan
+from model_quantization.loading.sandbox.call import Exchange
+from model_quantization.loading.sandbox.channel import LENGTH, parse_record
+from model_quantization.pipeline.child.handover import read_inspection
+from model_quantization.predictor.quantized_model import iter_models, load
+from model_quantization.release.manifest import read_manifest
+from model_quantization.schemes.quantize import dequantize_array
+from model_quantization.schemes.quantized_array import QuantizedArray
+from model_quantization.serving.loader import MODEL_FAILURES
+from model_quantization.trust import TrustPolicy
 
 MIB = 1 << 20
 LIMITS = Limits(

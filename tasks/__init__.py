@@ -1,1 +1,1 @@
-"""One Prefect task a file: its name, its retries, and one call into `ml`."""
+"""One Prefect task a file: its name, its retries, and one call into the library."""

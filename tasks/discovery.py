@@ -7,8 +7,8 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from ml.quantization.config import RunConfig
-from ml.quantization.jobs import plan_batch
+from model_quantization.batch.plan import plan_batch
+from model_quantization.config.run_config import RunConfig
 
 
 @task(name="discover", task_run_name="discover", cache_policy=NO_CACHE, result_serializer="json")

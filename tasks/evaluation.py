@@ -7,9 +7,9 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.futures import PrefectFuture
 
-from ml.quantization.batch import evaluate_job, failed_outcome
-from ml.quantization.jobs import Job
-from ml.quantization.report import describe
+from model_quantization.batch.plan import Job
+from model_quantization.batch.run import evaluate_job, failed_outcome
+from model_quantization.report.summary import describe
 from tasks.retries import STAGE_OPTIONS
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prefect.events import emit_event
 
-from ml.quantization.history import Worsened
+from model_quantization.report.history import Worsened
 
 VERDICT_WORSENED = "quantization.verdict.worsened"
 

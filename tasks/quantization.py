@@ -6,8 +6,8 @@ from typing import Any
 
 from prefect import get_run_logger, task
 
-from ml.quantization.batch import quantize_job
-from ml.quantization.jobs import Job
+from model_quantization.batch.plan import Job
+from model_quantization.batch.run import quantize_job
 from tasks.retries import STAGE_OPTIONS
 
 

@@ -12,13 +12,13 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from ml.quantization.batch import falls_short, finish_batch
-from ml.quantization.config import RunConfig
-from ml.quantization.history import latest_rows, read_history, worsened
-from ml.quantization.jobs import BatchPlan
-from ml.quantization.outcome import Outcome
-from ml.quantization.page.publication import REPORT
-from ml.quantization.report import advice, summary_csv, summary_markdown, total_line
+from model_quantization.batch.plan import BatchPlan
+from model_quantization.batch.run import finish_batch
+from model_quantization.config.run_config import RunConfig
+from model_quantization.outcome import Outcome, falls_short
+from model_quantization.report.history import latest_rows, read_history, worsened
+from model_quantization.report.publication import REPORT
+from model_quantization.report.summary import advice, summary_csv, summary_markdown, total_line
 from tasks.events import announce
 
 ARTIFACT_KEY = "quantization-summary"

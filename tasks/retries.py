@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from ml.quantization.batch import RETRY_DELAYS_SECONDS, is_transient
+from model_quantization.batch.run import RETRY_DELAYS_SECONDS, is_transient
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

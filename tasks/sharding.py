@@ -7,9 +7,9 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from ml.quantization.jobs import Job
-from ml.quantization.report import describe
-from ml.quantization.shards import run_shard
+from model_quantization.batch.plan import Job
+from model_quantization.batch.shards import run_shard
+from model_quantization.report.summary import describe
 
 
 # Without retries: what may pass is tried again model by model inside, and a shard whose worker

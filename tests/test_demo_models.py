@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 import demo_texts
 import train_demo_models as demo
 
-from ml.quantization.heldout import read_held_out
+from model_quantization.evaluation.rows.heldout import read_held_out
 
 
 @pytest.fixture(scope="module")

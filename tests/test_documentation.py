@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ml.models.model_loader import ModelLoader
-from ml.quantization import errors
-from ml.quantization.outcome import Guarantee, Status
-from ml.quantization.report import COLUMNS
+from model_quantization import errors
+from model_quantization.outcome import Guarantee, Status
+from model_quantization.report.summary import COLUMNS
+from model_quantization.serving.named_loaders import ModelLoader
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGES = sorted(

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fuzz.targets import TARGETS
-from ml.quantization.config import LimitsConfig
-from ml.quantization.limits import GIB, MIB, Limits
+from model_quantization.config.run_config import LimitsConfig
+from model_quantization.limits import GIB, MIB, Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
@@ -30,10 +30,10 @@ def test_every_limit_stands_in_the_table_with_its_default() -> None:
 
 def test_every_file_that_it_names_exists() -> None:
     for name in re.findall(r"`((?:\w+/)*\w+\.(?:py|md))`", PAGE):
-        places = (ROOT / name, ROOT / "ml" / "quantization" / name)
+        places = (ROOT / name, ROOT / "model_quantization" / name)
         assert any(place.exists() for place in places), name
     for name in re.findall(r"`((?:\w+/)+)`", PAGE):
-        assert (ROOT / "ml" / "quantization" / name).is_dir() or (ROOT / name).is_dir(), name
+        assert (ROOT / "model_quantization" / name).is_dir() or (ROOT / name).is_dir(), name
 
 
 def test_every_reader_is_fuzzed() -> None:

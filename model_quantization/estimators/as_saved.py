@@ -22,7 +22,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.utils.extmath import softmax
 from sklearn.utils.validation import check_is_fitted
 
-Array = np.ndarray[Any, Any]
+from model_quantization.kernels.arrays import Array
 
 
 class _OneVsRestProbabilities:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from ml.quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.artifact.reader import Artifact, read_artifact
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.predictor import load
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.predictor.quantized_model import load
 from tests.artifact.samples import BOOSTERS, MODELS, asked
 
 DIRECTORY = Path(__file__).parent / "golden"

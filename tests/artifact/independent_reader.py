@@ -1,4 +1,4 @@
-"""A reader of `.qma` files written from FORMAT.md alone: it imports nothing of `ml`.
+"""A reader of `.qma` files written from FORMAT.md alone: it imports nothing of the library.
 
 It shows that the page says enough, and holds the library's own reader against it. It takes files
 for honest: what FORMAT.md says about refusing is not here.

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ml.quantization.artifact.reader import Artifact, read_artifact
-from ml.quantization.artifact.writer import build_artifact
-from ml.quantization.encoding import encode
-from ml.quantization.graph import ModelGraph, array_paths, compact
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.inspection import find_surfaces
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.plan import make_plan
-from ml.quantization.prepare import prepare_graph
-from ml.quantization.recipe import recipe_for
-from ml.quantization.restore import restore
+from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.artifact.writer import build_artifact
+from model_quantization.estimators.capture import capture
+from model_quantization.estimators.reachable import find_surfaces
+from model_quantization.estimators.restore import restore
+from model_quantization.graph.nodes import ModelGraph
+from model_quantization.graph.traversal import array_paths, compact
+from model_quantization.planning.encoding import encode
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.planning.plan import make_plan
+from model_quantization.schemes.recipe import recipe_for
+from model_quantization.trust import TrustPolicy
 from tests.artifact.forge import Forged
 from tests.artifact.samples import HEADER
 

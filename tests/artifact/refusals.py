@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.errors import (
-    QuantizationError,
-    SemanticError,
-)
-from ml.quantization.limits import Limits
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.errors import QuantizationError, SemanticError
+from model_quantization.limits import Limits
 from tests.artifact.forge import edited
 from tests.artifact.models import array_at, made, with_array
 from tests.artifact.samples import nodes_file

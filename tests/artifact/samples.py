@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ml.quantization.artifact.writer import EncodedModel, assemble, build_artifact
-from ml.quantization.codecs import QuantizedArray, encode_strings, quantize_array
-from ml.quantization.graph import (
-    Array,
+from model_quantization.arrays import Array
+from model_quantization.artifact.writer import EncodedModel, assemble, build_artifact
+from model_quantization.codecs import encode_strings
+from model_quantization.graph.nodes import (
     ArrayNode,
     BytesNode,
     DictNode,
@@ -27,10 +27,12 @@ from ml.quantization.graph import (
     StringsNode,
     ValueNode,
 )
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.recipe import recipe_for
-from ml.quantization.scheme import Affine, Codebook, Exact, Float, Role, Scheme, Slot
-from ml.quantization.session import quantize_live_model
+from model_quantization.pipeline.in_memory import quantize_live_model
+from model_quantization.schemes.quantize import quantize_array
+from model_quantization.schemes.quantized_array import QuantizedArray
+from model_quantization.schemes.recipe import recipe_for
+from model_quantization.schemes.scheme import Affine, Codebook, Exact, Float, Role, Scheme, Slot
+from model_quantization.trust import TrustPolicy
 from tests.artifact.text_samples import BEHIND_TEXT, TEXTS, behind_text, of_table, table
 from tests.codecs.golden_cases import cases as codec_cases
 from tests.codecs.pipelines import encode_with

@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-import ml.quantization.artifact
-from ml.quantization.artifact.manifest import _KEYS as MANIFEST_KEYS
-from ml.quantization.artifact.manifest import VERSION
-from ml.quantization.codecs import REGISTRY
-from ml.quantization.codecs.quantized import META_KEYS
-from ml.quantization.families import all_families
-from ml.quantization.families.forest.parts import LEAF_PARTS
-from ml.quantization.families.text.terms import STREAMS
-from ml.quantization.graph_json import _READERS as NODE_TAGS
-from ml.quantization.graph_json import _TAG_SEQUENCES as SEQUENCE_TAGS
-from ml.quantization.limits import Limits
-from ml.quantization.scheme import KINDS
+import model_quantization.artifact
+from model_quantization.artifact.manifest import _KEYS as MANIFEST_KEYS
+from model_quantization.artifact.manifest import VERSION
+from model_quantization.codecs import REGISTRY
+from model_quantization.families import all_families
+from model_quantization.families.forest.stored.parts import LEAF_PARTS
+from model_quantization.families.text.terms import STREAMS
+from model_quantization.graph.json_form import _READERS as NODE_TAGS
+from model_quantization.graph.json_form import _TAG_SEQUENCES as SEQUENCE_TAGS
+from model_quantization.limits import Limits
+from model_quantization.schemes.quantized_array import META_KEYS
+from model_quantization.schemes.scheme import KINDS
 from tests.artifact import models
 from tests.artifact.forge import Forged
 from tests.artifact.golden_files import DIRECTORY
 from tests.artifact.samples import model_file
 
-PAGE = Path(ml.quantization.artifact.__file__).with_name("FORMAT.md").read_text("utf-8")
+PAGE = Path(model_quantization.artifact.__file__).with_name("FORMAT.md").read_text("utf-8")
 WORDS = set(re.findall(r"`([^`\s]+)`", PAGE))
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.predictor import load
-from ml.quantization.restore import restore
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.estimators.restore import restore
+from model_quantization.predictor.quantized_model import load
+from model_quantization.trust import TrustPolicy
 from tests.artifact.golden_files import DIRECTORY, answers, describe_array
 from tests.artifact.independent_reader import read_file
 from tests.artifact.samples import BOOSTERS, FILES, MODELS, asked
@@ -53,7 +53,7 @@ def test_a_reader_written_from_the_page_alone_agrees(name: str) -> None:
 
 
 def test_the_golden_files_hold_every_codec_scheme_and_layout() -> None:
-    from ml.quantization.codecs import REGISTRY
+    from model_quantization.codecs import REGISTRY
 
     manifests = [read_file(golden(name)[0])[0] for name in FILES]
     steps = {step["id"] for m in manifests for row in m["streams"] for step in row[2]}

@@ -12,14 +12,9 @@ from typing import Any
 
 import pytest
 
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.errors import (
-    FormatError,
-    IntegrityError,
-    LimitError,
-    VersionError,
-)
-from ml.quantization.limits import Limits
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.errors import FormatError, IntegrityError, LimitError, VersionError
+from model_quantization.limits import Limits
 from tests.artifact.forge import Forged, edited, header_of, pack, with_header
 from tests.artifact.refusals import (
     Manifest,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.quantization.codecs import encode_strings
-from ml.quantization.errors import (
+from model_quantization.codecs import encode_strings
+from model_quantization.errors import (
     FormatError,
     LimitError,
     QuantizationError,

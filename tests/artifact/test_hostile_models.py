@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.quantization.errors import (
-    SemanticError,
-)
-from ml.quantization.predictor import load
+from model_quantization.errors import SemanticError
+from model_quantization.predictor.quantized_model import load
 from tests.artifact import models
 from tests.artifact.forge import Forged, edited
 from tests.artifact.models import array_at, made, with_array

@@ -11,13 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.quantization.errors import (
-    CodecError,
-    FormatError,
-    LimitError,
-    SemanticError,
-)
-from ml.quantization.limits import Limits
+from model_quantization.errors import CodecError, FormatError, LimitError, SemanticError
+from model_quantization.limits import Limits
 from tests.artifact.forge import Forged, edited, pack, with_part
 from tests.artifact.refusals import (
     Manifest,

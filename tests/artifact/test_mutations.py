@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.errors import QuantizationError
-from ml.quantization.limits import Limits
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.predictor import iter_models, load
-from ml.quantization.restore import restore
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.errors import QuantizationError
+from model_quantization.estimators.restore import restore
+from model_quantization.limits import Limits
+from model_quantization.predictor.quantized_model import iter_models, load
+from model_quantization.trust import TrustPolicy
 from tests.artifact import models
 from tests.artifact.forge import Forged
 from tests.artifact.samples import FILES

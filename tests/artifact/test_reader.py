@@ -15,19 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.artifact.container import (
+from model_quantization.artifact.container import (
     canonical_json,
     parse_json,
     read_container,
     write_container,
 )
-from ml.quantization.artifact.reader import Artifact, read_artifact
-from ml.quantization.artifact.writer import EncodedModel, build_artifact
-from ml.quantization.codecs import dequantize_array, quantize_array
-from ml.quantization.errors import LimitError, PathRefused
-from ml.quantization.graph import ArrayNode
-from ml.quantization.limits import Limits
-from ml.quantization.scheme import Exact, Role, Slot
+from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.artifact.writer import EncodedModel, build_artifact
+from model_quantization.errors import LimitError, PathRefused
+from model_quantization.graph.nodes import ArrayNode
+from model_quantization.limits import Limits
+from model_quantization.schemes.quantize import dequantize_array, quantize_array
+from model_quantization.schemes.scheme import Exact, Role, Slot
 from tests.artifact.golden_files import describe_array
 from tests.artifact.independent_reader import read_file
 from tests.artifact.samples import (

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from ml.quantization.errors import (
+from model_quantization.errors import (
     CodecError,
     EnvironmentMismatch,
     FormatError,
@@ -24,9 +24,9 @@ from ml.quantization.errors import (
     UntrustedTypeError,
     VersionError,
 )
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.recipe import recipe_for
-from ml.quantization.session import quantize_live_model
+from model_quantization.pipeline.in_memory import quantize_live_model
+from model_quantization.schemes.recipe import recipe_for
+from model_quantization.trust import TrustPolicy
 from tests.artifact.forge import Forged, edited, header_of, pack, with_header, with_part
 from tests.artifact.models import array_at, file_of, rows, with_array
 from tests.attacks.case import Case

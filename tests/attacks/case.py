@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ml.quantization.errors import QuantizationError
+from model_quantization.errors import QuantizationError
 
 
 @dataclass(frozen=True)

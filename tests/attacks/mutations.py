@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from ml.quantization.graph import Array, ModelGraph
-from ml.quantization.graph_json import node_from_json, node_to_json
-from ml.quantization.limits import Limits
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.restore import restore
+from model_quantization.arrays import Array
+from model_quantization.estimators.capture import capture
+from model_quantization.estimators.restore import restore
+from model_quantization.graph.json_form import node_from_json, node_to_json
+from model_quantization.graph.nodes import ModelGraph
+from model_quantization.limits import Limits
+from model_quantization.trust import TrustPolicy
 
 TRUST = TrustPolicy()
 LIMITS = Limits()

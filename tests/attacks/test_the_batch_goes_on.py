@@ -24,11 +24,9 @@ import pytest
 import yaml
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from ml.quantization.batch import BatchResult, run_batch
-from ml.quantization.config_file import load_config
-from ml.quantization.discovery import model_name
-from ml.quantization.durable import hash_file
-from ml.quantization.errors import (
+from model_quantization.batch.run import BatchResult, run_batch
+from model_quantization.config.file import load_config
+from model_quantization.errors import (
     HeldOutError,
     LimitError,
     PathRefused,
@@ -38,8 +36,9 @@ from ml.quantization.errors import (
     ScanRefused,
     UnfittedModel,
 )
-from ml.quantization.outcome import Outcome, Status
-from ml.quantization.release import printable
+from model_quantization.files.atomic import hash_file
+from model_quantization.names import model_name, printable
+from model_quantization.outcome import Outcome, Status
 from tests.attacks.case import Case, parameters
 from tests.attacks.pickles import HOSTILE_PICKLES, MALFORMED, MARKER, TOO_LARGE
 from tests.chaos.directory import ModelDirectory, name_of
@@ -274,7 +273,7 @@ def test_an_output_directory_that_is_a_link_is_refused_by_name(tmp_path: Path) -
 def test_a_file_swapped_after_its_scan_is_done_as_it_was_scanned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ml.quantization import pipeline
+    from model_quantization.pipeline import stages as pipeline
 
     directory = ModelDirectory(tmp_path)
     directory.write((1,), 0)

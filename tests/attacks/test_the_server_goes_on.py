@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ml
-from ml.models.model_loader import IntentModelLoader
-from ml.quantization.errors import FallbackRefused, QuantizationError, UntrustedTypeError
-from ml.quantization.predictor import iter_models
+import model_quantization as mq
+from model_quantization.errors import FallbackRefused, QuantizationError, UntrustedTypeError
+from model_quantization.predictor.quantized_model import iter_models
+from model_quantization.serving.named_loaders import IntentModelLoader
 from tests.attacks.artifacts import CASES
 from tests.attacks.case import Case, parameters
-from tests.models.releases import ROWS, Releases, model_of
+from tests.serving.releases import ROWS, Releases, model_of
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def _served(releases: Releases) -> bytes:
 
 def _use(data: bytes) -> None:
     """All that a serving process may ever do with an artifact."""
-    for model in iter_models(ml.load(data)):
+    for model in iter_models(mq.load(data)):
         model.restore()
 
 
@@ -83,7 +83,7 @@ def test_the_original_answers(
         assert loader.status()["last_error"] == str(caught.value)
         assert loader.status()["fallbacks"] == 0
         return
-    with caplog.at_level(logging.WARNING, "ml.models"):
+    with caplog.at_level(logging.WARNING, "model_quantization.serving"):
         for _ in range(2):
             assert list(loader.predict(ROWS)) == list(releases.answers[1])
     status = loader.status()

@@ -11,7 +11,7 @@ import yaml
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
-from ml.quantization.durable import hash_file, write_atomically
+from model_quantization.files.atomic import hash_file, write_atomically
 
 FEATURES = 120
 EVALUATED = 10  # every so manieth model has held-out rows

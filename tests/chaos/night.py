@@ -18,10 +18,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ml.quantization import batch
-from ml.quantization.config_file import load_config
-from ml.quantization.errors import QuantizationError
-from ml.quantization.page import page, publication
+from model_quantization.batch import run as batch
+from model_quantization.config.file import load_config
+from model_quantization.errors import QuantizationError
+from model_quantization.report import publication
+from model_quantization.report.page import document as page
 
 
 def main(kind: str, config: str, log: str, step: str = "", when: str = "", call: str = "1") -> int:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ml.commands.verify import BROKEN, Finding, verify_release
-from ml.quantization.past import finished_path
-from ml.quantization.publish import read_outcome
-from ml.quantization.release import Release, find_release, release_files
+from model_quantization.batch.unchanged import finished_path
+from model_quantization.commands.verify import BROKEN, Finding, verify_release
+from model_quantization.release.known import read_outcome
+from model_quantization.release.manifest import Release, find_release, release_files
 from tests.chaos.directory import ModelDirectory
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -188,7 +188,7 @@ def check_complete(directory: ModelDirectory) -> Release:
 
 
 def verify(directory: ModelDirectory) -> list[Finding]:
-    """What `python -m ml verify` finds."""
+    """What `python -m model_quantization verify` finds."""
     return list(verify_release(directory.output))
 
 

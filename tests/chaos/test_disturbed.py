@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from ml.models.model_loader import ModelLoader
-from ml.quantization import batch
-from ml.quantization.artifact.reader import read_artifact
-from ml.quantization.batch import BatchResult, run_batch
-from ml.quantization.config import RunConfig
-from ml.quantization.config_file import load_config
-from ml.quantization.durable import hash_file
-from ml.quantization.history import read_history
-from ml.quantization.jobs import plan_batch
-from ml.quantization.outcome import Status
-from ml.quantization.release import release_files
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.batch import run as batch
+from model_quantization.batch.plan import plan_batch
+from model_quantization.batch.run import BatchResult, run_batch
+from model_quantization.config.file import load_config
+from model_quantization.config.run_config import RunConfig
+from model_quantization.files.atomic import hash_file
+from model_quantization.outcome import Status
+from model_quantization.release.manifest import release_files
+from model_quantization.report.history import read_history
+from model_quantization.serving.named_loaders import ModelLoader
 from tests.chaos.directory import ModelDirectory, name_of
 from tests.chaos.survival import check_complete, night, run_night
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ml.quantization import batch
-from ml.quantization.batch import run_batch
-from ml.quantization.config_file import load_config
-from ml.quantization.errors import ReleaseError
+from model_quantization.batch import run as batch
+from model_quantization.batch.run import run_batch
+from model_quantization.config.file import load_config
+from model_quantization.errors import ReleaseError
 from tests.chaos.directory import ModelDirectory
 from tests.chaos.survival import Published, check_complete
 

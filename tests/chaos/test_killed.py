@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ml.commands.line import main
-from ml.quantization.config_file import load_config
-from ml.quantization.jobs import plan_batch
+from model_quantization.batch.plan import plan_batch
+from model_quantization.commands.line import main
+from model_quantization.config.file import load_config
 from tests.chaos.directory import ModelDirectory
 from tests.chaos.survival import (
     Published,
@@ -123,36 +123,36 @@ def test_the_flow_is_killed(tmp_path: Path) -> None:
 
 # What a run does, in its order, each under the name that its caller knows it by.
 _STEPS = {
-    "discovery": "ml.quantization.jobs:discover",
-    "hashing": "ml.quantization.jobs:hash_file",
-    "held-out data": "ml.quantization.jobs:find_held_out",
-    "plan of the run": "ml.quantization.batch:plan_batch",
-    "scan": "ml.quantization.pipeline:scan",
-    "load": "ml.quantization.pipeline:inspect_file",
-    "prepare": "ml.quantization.pipeline:prepare_graph",
-    "plan": "ml.quantization.pipeline:make_plan",
-    "settle": "ml.quantization.pipeline:settle",
-    "encode and write": "ml.quantization.pipeline:write_plan",
-    "quantize": "ml.quantization.batch:quantize_stage",
-    "ask the artifact": "ml.quantization.judge:ask_artifact",
-    "evaluate": "ml.quantization.judge:evaluate",
-    "decide": "ml.quantization.pipeline:Judge.decide",
-    "judge": "ml.quantization.batch:evaluate_stage",
-    "move the artifact": "ml.quantization.objects:move_durably",
-    "store the artifact": "ml.quantization.batch:store_artifact",
-    "finished record": "ml.quantization.batch:write_json",
-    "kept manifest": "ml.quantization.publish:write_json",
-    "manifest": "ml.quantization.publish:write_json 2",
-    "statistics": "ml.quantization.publish:write_json 3",
-    "name of an artifact": "ml.quantization.publish:link_atomically",
-    "second name": "ml.quantization.publish:link_atomically 2",
-    "table": "ml.quantization.publish:write_atomically",
-    "names and tables": "ml.quantization.publish:_follow",
-    "sweep": "ml.quantization.publish:remove_unreferenced",
-    "publish": "ml.quantization.batch:publish",
-    "history": "ml.quantization.history:write_atomically",
-    "page": "ml.quantization.page.publication:render_page",
-    "report": "ml.quantization.page.publication:publish_page",
+    "discovery": "model_quantization.batch.plan:discover",
+    "hashing": "model_quantization.batch.plan:hash_file",
+    "held-out data": "model_quantization.batch.plan:find_held_out",
+    "plan of the run": "model_quantization.batch.run:plan_batch",
+    "scan": "model_quantization.pipeline.stages:scan",
+    "load": "model_quantization.pipeline.stages:inspect_file",
+    "prepare": "model_quantization.pipeline.stages:prepare_graph",
+    "plan": "model_quantization.pipeline.stages:make_plan",
+    "settle": "model_quantization.pipeline.stages:settle",
+    "encode and write": "model_quantization.pipeline.stages:write_plan",
+    "quantize": "model_quantization.batch.run:quantize_stage",
+    "ask the artifact": "model_quantization.pipeline.judge:ask_artifact",
+    "evaluate": "model_quantization.pipeline.judge:evaluate",
+    "decide": "model_quantization.pipeline.stages:Judge.decide",
+    "judge": "model_quantization.batch.run:evaluate_stage",
+    "move the artifact": "model_quantization.release.objects:move_durably",
+    "store the artifact": "model_quantization.batch.run:store_artifact",
+    "finished record": "model_quantization.batch.run:write_json",
+    "kept manifest": "model_quantization.release.publish:write_json",
+    "manifest": "model_quantization.release.publish:write_json 2",
+    "statistics": "model_quantization.release.publish:write_json 3",
+    "name of an artifact": "model_quantization.release.publish:link_atomically",
+    "second name": "model_quantization.release.publish:link_atomically 2",
+    "table": "model_quantization.release.publish:write_atomically",
+    "names and tables": "model_quantization.release.publish:_follow",
+    "sweep": "model_quantization.release.publish:remove_unreferenced",
+    "publish": "model_quantization.batch.run:publish",
+    "history": "model_quantization.report.history:write_atomically",
+    "page": "model_quantization.report.publication:render_page",
+    "report": "model_quantization.report.publication:write_reports",
 }
 
 
@@ -179,8 +179,9 @@ def test_killed_inside_a_step(step: str, when: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     "step",
-    ["ml.quantization.batch:sign_outcome", "ml.quantization.provenance:write_atomically",
-     "ml.quantization.batch:write_json", "ml.quantization.publish:write_json"],
+    ["model_quantization.batch.run:sign_outcome",
+     "model_quantization.release.signer:write_atomically",
+     "model_quantization.batch.run:write_json", "model_quantization.release.publish:write_json"],
 )  # fmt: skip
 def test_killed_while_signing(step: str, when: str, tmp_path: Path) -> None:
     pytest.importorskip("cryptography", reason="the extra `signing` is not installed")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ml.commands.line import main
-from ml.models.model_loader import ModelLoader
-from ml.quantization.batch import BatchResult, run_batch
-from ml.quantization.config_file import load_config
-from ml.quantization.errors import FormatError, SignatureError
-from ml.quantization.jobs import plan_batch
-from ml.quantization.release import read_release
+from model_quantization.batch.plan import plan_batch
+from model_quantization.batch.run import BatchResult, run_batch
+from model_quantization.commands.line import main
+from model_quantization.config.file import load_config
+from model_quantization.errors import FormatError, SignatureError
+from model_quantization.release.manifest import read_release
+from model_quantization.serving.named_loaders import ModelLoader
 from tests.chaos.directory import FEATURES, ModelDirectory, name_of
 from tests.chaos.survival import check_complete
 

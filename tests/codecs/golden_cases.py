@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.quantization.codecs.abc import Array
+from model_quantization.arrays import Array
 
 DIRECTORY = Path(__file__).parent / "golden"
 

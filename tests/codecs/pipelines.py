@@ -8,9 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ml.quantization.codecs import REGISTRY, EncodedStream
-from ml.quantization.codecs.abc import Array, Filter
-from ml.quantization.codecs.words import stream_dtype, to_words
+from model_quantization.arrays import Array
+from model_quantization.codecs import REGISTRY, EncodedStream
+from model_quantization.codecs.abc import Filter
+from model_quantization.codecs.words import stream_dtype, to_words
 
 DTYPES = (
     "?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16",

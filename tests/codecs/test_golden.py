@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ml.quantization.codecs import REGISTRY, decode_stream
+from model_quantization.codecs import REGISTRY, decode_stream
 from tests.codecs.golden_cases import DIRECTORY, cases
 from tests.codecs.pipelines import bits, encode_with
 

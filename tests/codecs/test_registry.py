@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ml.quantization.codecs import REGISTRY, Registry
-from ml.quantization.codecs.raw import Raw
-from ml.quantization.errors import CodecError
+from model_quantization.codecs import REGISTRY, Registry
+from model_quantization.codecs.raw import Raw
+from model_quantization.errors import CodecError
 
 
 def test_a_name_is_taken_once() -> None:

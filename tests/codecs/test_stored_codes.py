@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.quantization.codecs import dequantize_array, quantize_array, stored_codes
-from ml.quantization.scheme import Affine, Exact, Role, Slot
+from model_quantization.schemes.quantize import dequantize_array, quantize_array, stored_codes
+from model_quantization.schemes.scheme import Affine, Exact, Role, Slot
 
 WEIGHT = Slot(Role.WEIGHT, channel_axis=0)
 

@@ -11,9 +11,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.codecs import EncodedStream, decode_stream, encode_stream
-from ml.quantization.codecs.abc import Array
-from ml.quantization.errors import (
+from model_quantization.arrays import Array
+from model_quantization.codecs import EncodedStream, decode_stream, encode_stream
+from model_quantization.errors import (
     ArtifactError,
     CodecError,
     FormatError,

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.codecs import (
+from model_quantization.codecs import (
     decode_strings,
     encode_strings,
     front_code,
     front_decode,
     strings,
 )
-from ml.quantization.errors import ArtifactError, FormatError, LimitError, SemanticError
+from model_quantization.errors import ArtifactError, FormatError, LimitError, SemanticError
 
 TEXTS = st.lists(st.text(st.characters(codec=None), max_size=8), max_size=30)
 

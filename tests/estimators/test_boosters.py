@@ -11,20 +11,20 @@ import joblib
 import numpy as np
 import pytest
 
-from ml.quantization.boosters import make_booster
-from ml.quantization.errors import (
+from model_quantization.api import quantize_model_file
+from model_quantization.errors import (
     EnvironmentMismatch,
     QuantizationError,
     ScanMalformed,
     SemanticError,
     WorkerCrashed,
 )
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.predictor import load
-from ml.quantization.restore import restore
-from ml.utils.model_quantization import quantize_model_file
+from model_quantization.estimators.capture import capture
+from model_quantization.estimators.lightgbm_booster import make_booster
+from model_quantization.estimators.restore import restore
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.predictor.quantized_model import load
+from model_quantization.trust import TrustPolicy
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(300, 6))

@@ -39,12 +39,12 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-import ml
-from ml.quantization.answers import answer, answerable
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.evaluation.policy import GatePolicy
-from ml.quantization.predictor import QuantizedModel
-from ml.utils.model_quantization import ModelQuantizer, quantize_model_file
+import model_quantization as mq
+from model_quantization.api import ModelQuantizer, quantize_model_file
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.evaluation.answers import answer, answerable
+from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.predictor.quantized_model import QuantizedModel
 
 ANY_SIZE = GatePolicy(min_size_reduction=-100, publish_unverified=True)
 
@@ -165,7 +165,7 @@ def through_a_file(model: Any, folder: Path, trusted: tuple[str, ...] = ()) -> A
         write(model, folder), recipe="exact", gate=ANY_SIZE, trusted=trusted
     )
     assert record["status"] == "unverified", record
-    return ml.load(record["output_path"], trusted=trusted)
+    return mq.load(record["output_path"], trusted=trusted)
 
 
 def check_same_answers(original: Any, quantized: QuantizedModel, rows: Any) -> None:

@@ -19,8 +19,9 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-import ml
-from ml.quantization.errors import (
+import model_quantization as mq
+from model_quantization.api import ModelQuantizer, quantize_model_file
+from model_quantization.errors import (
     ConfigError,
     LimitError,
     QuantizationError,
@@ -28,9 +29,8 @@ from ml.quantization.errors import (
     UnsupportedComponent,
     UntrustedTypeError,
 )
-from ml.quantization.limits import Limits
-from ml.quantization.predictor import QuantizedModel
-from ml.utils.model_quantization import ModelQuantizer, quantize_model_file
+from model_quantization.limits import Limits
+from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.estimators.test_composites import ANY_SIZE, LABELS, X, check_same_answers, write
 
 SOURCE = '''
@@ -91,7 +91,7 @@ def quantized(model: Any, **options: Any) -> Any:
 
 def reopened(model: Any, folder: Path) -> Any:
     record = quantize_model_file(write(model, folder), recipe="exact", gate=ANY_SIZE)
-    return ml.load(record["output_path"])
+    return mq.load(record["output_path"])
 
 
 def test_models_in_a_dict_with_other_things(tmp_path: Path) -> None:
@@ -175,10 +175,10 @@ def test_a_users_class_in_a_file_is_trusted_by_name(
     with pytest.raises(QuantizationError, match=rf"own_models[.:]{kind}"):
         quantize_model_file(path, recipe="exact")
     record = quantize_model_file(path, recipe="exact", trusted=[name], gate=ANY_SIZE)
-    loaded = ml.load(record["output_path"], trusted=(name,))
+    loaded = mq.load(record["output_path"], trusted=(name,))
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     assert type(pickle.loads(pickle.dumps(loaded)).restore()) is type(model)
-    untrusting = ml.load(record["output_path"])
+    untrusting = mq.load(record["output_path"])
     with pytest.raises(UntrustedTypeError, match=rf"{name} is not on the allow-list.*trusted"):
         untrusting.predict(X)
 
@@ -200,7 +200,7 @@ def test_a_users_function_is_trusted_by_name(own: ModuleType, tmp_path: Path) ->
         ModelQuantizer().quantize_model(model)
     trusted = ("own_models:halved",)
     record = quantize_model_file(path, recipe="exact", trusted=trusted, gate=ANY_SIZE)
-    loaded = ml.load(record["output_path"], trusted=trusted)
+    loaded = mq.load(record["output_path"], trusted=trusted)
     check_same_answers(model, loaded, X)
     assert loaded.restore().steps[0][1].func is own.halved
 
@@ -264,8 +264,8 @@ def test_a_model_that_holds_itself_and_one_nested_too_deep() -> None:
     with pytest.raises(LimitError, match="nested too deep; expected <= 200"):
         ModelQuantizer().quantize_model(deep)
     with pytest.raises(LimitError, match="too many objects; expected <= 5"):
-        from ml.quantization.loading.capture import capture
-        from ml.quantization.loading.trust import TrustPolicy
+        from model_quantization.estimators.capture import capture
+        from model_quantization.trust import TrustPolicy
 
         capture([[], [], [], [], []], TrustPolicy(), Limits(nodes=5))
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import ml
-from ml.quantization.evaluation.policy import GatePolicy
-from ml.quantization.outcome import Guarantee, Outcome, Status
-from ml.quantization.pipeline import ModelSettings, quantize_file
+import model_quantization as mq
+from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.outcome import Guarantee, Outcome, Status
+from model_quantization.pipeline.stages import ModelSettings, quantize_file
 from tests.estimators.fitted import Fitted, estimator_names, fitted
 
 ALLOWED = {Status.PUBLISHED, Status.UNVERIFIED, Status.NO_GAIN, Status.FALLBACK}
@@ -70,7 +70,7 @@ def check_outcome(name: str, bit_depth: str, outcome: Outcome) -> None:
     if outcome.artifact is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # a deprecated class says so
-            ml.load(outcome.artifact).restore()
+            mq.load(outcome.artifact).restore()
 
 
 @pytest.mark.parametrize("name", estimator_names()[::3])

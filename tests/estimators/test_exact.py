@@ -13,10 +13,10 @@ import pytest
 import sklearn
 from threadpoolctl import threadpool_limits
 
-import ml
-from ml.quantization.answers import Answers, answer, answerable
-from ml.quantization.evaluation.agreement import same_bits
-from ml.utils.model_quantization import ModelQuantizer
+import model_quantization as mq
+from model_quantization.api import ModelQuantizer
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.evaluation.answers import Answers, answer, answerable
 from tests.estimators.fitted import CANNOT, Fitted, estimator_names, fitted
 from tests.estimators.write_docs import PATH, document
 
@@ -63,7 +63,7 @@ def test_answers_are_bit_identical_after_a_round_trip_through_a_file(
     quantized, stats = ModelQuantizer(recipe="exact").quantize_model(item.model)
     path = tmp_path / f"{name}.qma"
     path.write_bytes(quantized.artifact.data)
-    loaded = ml.load(path)
+    loaded = mq.load(path)
     assert {line["scheme"] for line in stats["components"]} <= {"exact"}
     expected = _answers(original, item)
     assert expected.arrays or not answerable(original)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sklearn.utils import all_estimators
 
-from ml.quantization.families import all_families, family_of
+from model_quantization.families import all_families, family_of
 from tests.estimators.fitted import CANNOT, estimator_names
 
 PATH = Path(__file__).parents[2] / "docs" / "estimators.md"
@@ -21,7 +21,7 @@ _TEXT = """\
 
 Every estimator that `sklearn.utils.all_estimators()` yields in scikit-learn 1.9 is fitted on
 simple data, quantized by the exact recipe, written to a file and read back. Of {total} estimators,
-**{proven}** answer with the same bits afterwards, both as the quantized model that `ml.load` gives
+**{proven}** answer with the same bits afterwards, both as the quantized model that `mq.load` gives
 and as the estimator that its `restore()` gives (`tests/estimators/test_exact.py`).
 
 At 8 and 16 bits each of them goes through the whole pipeline: child process, artifact, evaluation

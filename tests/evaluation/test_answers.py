@@ -10,10 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ml.quantization.answers import ANSWER_METHODS, Answers, answer, answerable, plain_arrays
-from ml.quantization.errors import LimitError, PredictionError, WorkerError
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.limits import Limits
+from model_quantization.errors import LimitError, PredictionError, WorkerError
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.evaluation.answers import (
+    ANSWER_METHODS,
+    Answers,
+    answer,
+    answerable,
+    plain_arrays,
+)
+from model_quantization.limits import Limits
 
 
 class Model:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, multinomial
 
-from ml.quantization.evaluation.bounds import (
+from model_quantization.evaluation.bounds import (
     flip_bound,
     loss_bound,
     loss_p_value,

@@ -12,9 +12,9 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from ml.quantization.errors import ConfigError, HeldOutError, PredictionError
-from ml.quantization.evaluation.compare import LoadCost, Subject, compare
-from ml.quantization.evaluation.latency import Latency, measure_latency
+from model_quantization.errors import ConfigError, HeldOutError, PredictionError
+from model_quantization.evaluation.compare import LoadCost, Subject, compare
+from model_quantization.evaluation.latency import Latency, measure_latency
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(0, 1, (120, 4))
@@ -122,7 +122,8 @@ def test_latency_stops_at_its_budget_but_measures_once():
 def test_importing_the_gate_costs_no_more_than_numpy():
     heavy = "sklearn", "pandas", "scipy", "numba", "pyarrow", "pydantic"
     code = (
-        "import sys, ml.quantization.evaluation.compare, ml.quantization.heldout;"
+        "import sys, model_quantization.evaluation.compare;"
+        "import model_quantization.evaluation.rows.heldout;"
         f"sys.exit(', '.join(set({heavy!r}) & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

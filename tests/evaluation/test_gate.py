@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.answers import Answers
-from ml.quantization.evaluation import GatePolicy, Verdict, decide, evaluate
-from ml.quantization.outcome import Guarantee, Status
+from model_quantization.evaluation import GatePolicy, Verdict, decide, evaluate
+from model_quantization.evaluation.answers import Answers
+from model_quantization.outcome import Guarantee, Status
 
 N = 2000
 RNG = np.random.default_rng(1)

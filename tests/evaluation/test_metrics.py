@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import sklearn.metrics as skm
 
-from ml.quantization.answers import Answers
-from ml.quantization.evaluation.bootstrap import bootstrap_loss_bound
-from ml.quantization.evaluation.metrics import METRICS, score_of
+from model_quantization.evaluation.answers import Answers
+from model_quantization.evaluation.bootstrap import bootstrap_loss_bound
+from model_quantization.evaluation.metrics import METRICS, score_of
 
 N = 120
 RNG = np.random.default_rng(3)
@@ -122,6 +122,6 @@ def test_the_bootstrap_is_seeded_and_blind_to_chunks(monkeypatch):
     after = METRICS["neg_mae"].build(Answers({"predict": VALUES + 1}), VALUES)
     options = {"repeats": 200, "alpha": 0.05}
     first = bootstrap_loss_bound(before, after, N, seed=1, **options)
-    monkeypatch.setattr("ml.quantization.evaluation.bootstrap._CELLS", 1000)
+    monkeypatch.setattr("model_quantization.evaluation.bootstrap._CELLS", 1000)
     assert bootstrap_loss_bound(before, after, N, seed=1, **options) == first
     assert bootstrap_loss_bound(before, after, N, seed=2, **options) != first

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from ml.quantization.answers import Answers, plain_arrays
-from ml.quantization.errors import ConfigError, HeldOutError
-from ml.quantization.evaluation import Evaluation, GatePolicy, evaluate
-from ml.quantization.evaluation.agreement import compare_method, relative_error, same_bits
-from ml.quantization.evaluation.bounds import flip_bound, loss_bound
+from model_quantization.errors import ConfigError, HeldOutError
+from model_quantization.evaluation import Evaluation, GatePolicy, evaluate
+from model_quantization.evaluation.agreement import compare_method, relative_error, same_bits
+from model_quantization.evaluation.answers import Answers, plain_arrays
+from model_quantization.evaluation.bounds import flip_bound, loss_bound
 
 N = 400
 RNG = np.random.default_rng(0)

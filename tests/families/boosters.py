@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.predictor import QuantizedModel
-from ml.utils.model_quantization import ModelQuantizer, quantize_model_file
+from model_quantization.api import ModelQuantizer, quantize_model_file
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.predictor.quantized_model import QuantizedModel
 
 RNG = np.random.default_rng(7)
 ROWS = RNG.normal(size=(240, 6))
@@ -122,7 +122,7 @@ import sys
 library, made, rows, got = sys.argv[1:]
 sys.modules[library] = None
 import numpy as np, ml
-model = ml.load(made)
+model = mq.load(made)
 np.save(got, model.predict_proba(np.load(rows)))
 assert "sklearn" not in sys.modules and "pandas" not in sys.modules
 try:

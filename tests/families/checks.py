@@ -22,19 +22,19 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
-from ml.quantization.answers import ANSWER_METHODS, plain_arrays
-from ml.quantization.errors import DroppedAttribute
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.families import Example, all_families
-from ml.quantization.loading.capture import capture, capture_objects
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.plan import make_plan
-from ml.quantization.predictor import QuantizedModel
-from ml.quantization.prepare import prepare_graph
-from ml.quantization.recipe import recipe_for
-from ml.quantization.surface import _FITTING as FITTING
-from ml.quantization.surface import PUBLIC_METHODS
-from ml.utils.model_quantization import ModelQuantizer
+from model_quantization.api import ModelQuantizer
+from model_quantization.errors import DroppedAttribute
+from model_quantization.estimators.capture import capture, capture_objects
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.evaluation.answers import ANSWER_METHODS, plain_arrays
+from model_quantization.families import Example, all_families
+from model_quantization.graph.methods import _FITTING as FITTING
+from model_quantization.graph.methods import PUBLIC_METHODS
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.planning.plan import make_plan
+from model_quantization.predictor.quantized_model import QuantizedModel
+from model_quantization.schemes.recipe import recipe_for
+from model_quantization.trust import TrustPolicy
 
 ROUNDED = ("8", "16", "32")
 DEPTHS = ("exact", *ROUNDED)
@@ -229,7 +229,7 @@ def check_residue_is_reported(case: Case) -> None:
 
 
 RESTORED = tuple(
-    f"ml.quantization.restored_trees:{name}"
+    f"model_quantization.estimators.slim_trees:{name}"
     for name in ("RestoredTree", "RestoredLeaves", "RestoredPredictor", "RestoredBinMapper")
 )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ml.quantization.families import Lowered
-from ml.quantization.graph import ModelGraph
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.prepare import prepare_graph
-from ml.quantization.restore import restore
-from ml.quantization.view import Context, View
+from model_quantization.estimators.capture import capture
+from model_quantization.estimators.restore import restore
+from model_quantization.families import Lowered
+from model_quantization.graph.nodes import ModelGraph
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.predictor.component import Context, View
+from model_quantization.trust import TrustPolicy
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor
 
-from ml.quantization.errors import QuantizationError, SemanticError
-from ml.quantization.graph import ArrayNode, ModelGraph, Node, PackedNode, SequenceNode
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.prepare import prepare_graph
-from ml.quantization.view import Context, View
+from model_quantization.errors import QuantizationError, SemanticError
+from model_quantization.estimators.capture import capture
+from model_quantization.graph.nodes import ArrayNode, ModelGraph, Node, PackedNode, SequenceNode
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.predictor.component import Context, View
+from model_quantization.trust import TrustPolicy
 from tests.artifact.samples import fitted
 
 TWO_NUMBERS = SequenceNode("tuple", (40, 2, 1, 1))

@@ -16,20 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.errors import SemanticError, UnsupportedComponent
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.families.forest import unpack
-from ml.quantization.families.forest.catboost_filling import with_trees, without_trees
-from ml.quantization.families.forest.catboost_model import (
-    parse_info,
-    read_model,
-)
-from ml.quantization.families.forest.flatbuffer import FlatTable
-from ml.quantization.graph import PackedNode
-from ml.quantization.kernels.pooled import PooledTrees, first_trees
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.prepare import prepare_graph
+from model_quantization.errors import SemanticError, UnsupportedComponent
+from model_quantization.estimators.capture import capture
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.families.forest import unpack
+from model_quantization.families.forest.catboost.filling import with_trees, without_trees
+from model_quantization.families.forest.catboost.flatbuffer import FlatTable
+from model_quantization.families.forest.catboost.model import parse_info, read_model
+from model_quantization.graph.nodes import PackedNode
+from model_quantization.kernels.trees.pooled import PooledTrees, first_trees
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (
     CODES,
     GAPS,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-from ml.quantization.errors import SemanticError
-from ml.quantization.families import family_named
-from ml.quantization.graph import ArrayNode, PackedNode, SequenceNode, attributes
+from model_quantization.errors import SemanticError
+from model_quantization.families import family_named
+from model_quantization.graph.nodes import ArrayNode, PackedNode, SequenceNode, attributes
 from tests.families.component import treat
 
 NAN = float("nan")

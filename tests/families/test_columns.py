@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import BernoulliNB
 from sklearn.pipeline import make_pipeline
 
-from ml.quantization.families import family_named
-from ml.quantization.predictor import QuantizedModel
-from ml.utils.model_quantization import ModelQuantizer
+from model_quantization.api import ModelQuantizer
+from model_quantization.families import family_named
+from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import check_close, check_same_bits, reaction
 
 EXAMPLE = next(iter(family_named("columns").examples()))

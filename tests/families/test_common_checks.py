@@ -9,10 +9,10 @@ from multiprocessing.pool import Pool
 import numpy as np
 import pytest
 
-from ml.quantization.families import all_families, family_named, family_of
-from ml.quantization.graph import type_counts
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
+from model_quantization.estimators.capture import capture
+from model_quantization.families import all_families, family_named, family_of
+from model_quantization.graph.traversal import type_counts
+from model_quantization.trust import TrustPolicy
 from tests.families import checks
 from tests.families.checks import DEPTHS, ROUNDED, Case, all_cases, pairs
 

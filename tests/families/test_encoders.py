@@ -26,9 +26,9 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
-from ml.quantization.families import Lowered
-from ml.quantization.predictor import QuantizedModel
-from ml.utils.model_quantization import ModelQuantizer
+from model_quantization.api import ModelQuantizer
+from model_quantization.families import Lowered
+from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import check_same_bits, reaction
 from tests.families.component import treat
 
@@ -250,8 +250,8 @@ def test_an_encoder_takes_in_a_filler_of_as_many_columns() -> None:
 SERVES = """
 import sys
 import pandas as pd
-import ml
-model = ml.load(sys.argv[1])
+import model_quantization as mq
+model = mq.load(sys.argv[1])
 rows = pd.DataFrame({"city": ["Oslo", "Paris"], "age": [30.0, float("nan")]})
 assert model.predict_proba(rows).shape == (2, 2)
 assert not [name for name in sys.modules if name.partition(".")[0] in ("sklearn", "joblib")]

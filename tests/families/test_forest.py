@@ -16,11 +16,13 @@ from sklearn import ensemble, tree
 from sklearn.datasets import make_classification, make_regression
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from ml.quantization.errors import DroppedAttribute, SemanticError
-from ml.quantization.families import Lowered
-from ml.quantization.families.forest import coarsen, unpack
-from ml.quantization.families.forest.kinds import KINDS
-from ml.quantization.graph import (
+from model_quantization.errors import DroppedAttribute, SemanticError
+from model_quantization.estimators.capture import capture
+from model_quantization.estimators.restore import restore
+from model_quantization.families import Lowered
+from model_quantization.families.forest import coarsen, unpack
+from model_quantization.families.forest.kinds import KINDS
+from model_quantization.graph.nodes import (
     ArrayNode,
     ModelGraph,
     Node,
@@ -28,15 +30,13 @@ from ml.quantization.graph import (
     PackedNode,
     RecordArrayNode,
     attributes,
-    walk,
 )
-from ml.quantization.kernels.tree_pack import floor_float32
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.prepare import prepare_graph
-from ml.quantization.rescued_trees import rescuing_tree
-from ml.quantization.restore import restore
-from ml.quantization.view import Context, View
+from model_quantization.graph.traversal import walk
+from model_quantization.kernels.trees.tree_pack import floor_float32
+from model_quantization.loading.pickles.old_trees import rescuing_tree
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.predictor.component import Context, View
+from model_quantization.trust import TrustPolicy
 
 # What the preprocessor of a histogram model with categories holds.
 TRUST = TrustPolicy(frozenset({"functools:partial", "sklearn.utils.validation:check_array"}))
@@ -533,7 +533,7 @@ def old_format(model: Any) -> tuple[ModelGraph, Any]:
             )
         return node
 
-    from ml.quantization.graph import with_children_at
+    from model_quantization.graph.traversal import with_children_at
 
     def down(node: Node, path: str) -> Node:
         return aged(with_children_at(node, path, down))

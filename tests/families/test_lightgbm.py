@@ -14,19 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.errors import DroppedAttribute, SemanticError, UnsupportedComponent
-from ml.quantization.families.forest import unpack
-from ml.quantization.families.forest.lightgbm_answers import first_trees
-from ml.quantization.families.forest.lightgbm_text import (
-    beyond_zero,
-    parse_objective,
-    read_text,
-)
-from ml.quantization.families.forest.lightgbm_writing import write_text
-from ml.quantization.graph import PackedNode
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.prepare import prepare_graph
+from model_quantization.errors import DroppedAttribute, SemanticError, UnsupportedComponent
+from model_quantization.estimators.capture import capture
+from model_quantization.families.forest import unpack
+from model_quantization.families.forest.lightgbm.answers import first_trees
+from model_quantization.families.forest.lightgbm.text import beyond_zero, parse_objective, read_text
+from model_quantization.families.forest.lightgbm.writing import write_text
+from model_quantization.graph.nodes import PackedNode
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (
     CODES,
     GAPS,

@@ -34,11 +34,11 @@ from sklearn.preprocessing import (
 from sklearn.svm import LinearSVC
 from sklearn.utils import get_tags
 
-from ml.quantization.errors import DroppedAttribute
-from ml.quantization.families import family_named
-from ml.quantization.families.linear import FAMILY
-from ml.quantization.predictor import QuantizedModel
-from ml.utils.model_quantization import ModelQuantizer
+from model_quantization.api import ModelQuantizer
+from model_quantization.errors import DroppedAttribute
+from model_quantization.families import family_named
+from model_quantization.families.linear import FAMILY
+from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import check_close, check_same_bits
 
 RNG = np.random.default_rng(0)

@@ -20,12 +20,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from ml.quantization.kernels.calibrators import logits_of, platt, scaled, stairs
-from ml.quantization.kernels.multiclass import nearest_codes, pairwise_votes
-from ml.quantization.predictor import QuantizedModel
-from ml.quantization.recipe import recipe_for
-from ml.quantization.scheme import Exact, Role
-from ml.utils.model_quantization import ModelQuantizer
+from model_quantization.api import ModelQuantizer
+from model_quantization.kernels.linear.calibrators import logits_of, platt, scaled, stairs
+from model_quantization.kernels.linear.multiclass import nearest_codes, pairwise_votes
+from model_quantization.predictor.quantized_model import QuantizedModel
+from model_quantization.schemes.recipe import recipe_for
+from model_quantization.schemes.scheme import Exact, Role
 from tests.families.checks import check_close, check_same_bits
 
 RNG = np.random.default_rng(0)
@@ -117,10 +117,10 @@ def test_a_chain_sees_the_answers_before() -> None:
 
 
 def test_calibrators_and_codes_are_never_rounded() -> None:
-    from ml.quantization.loading.capture import capture
-    from ml.quantization.loading.trust import TrustPolicy
-    from ml.quantization.plan import make_plan
-    from ml.quantization.prepare import prepare_graph
+    from model_quantization.estimators.capture import capture
+    from model_quantization.planning.packing import prepare_graph
+    from model_quantization.planning.plan import make_plan
+    from model_quantization.trust import TrustPolicy
 
     steep = CalibratedClassifierCV(LinearSVC(), method="isotonic", cv=2)
     steep.fit(np.tile(X, (4, 1)) + RNG.normal(size=(720, 40)), np.tile(Y, 4))

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, PowerTransformer, StandardScaler
 
-from ml.utils.model_quantization import ModelQuantizer
+from model_quantization.api import ModelQuantizer
 from tests.families.checks import check_close, check_same_bits
 
 RNG = np.random.default_rng(0)

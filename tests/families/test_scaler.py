@@ -9,9 +9,9 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from ml.quantization.families.scaler import FAMILY
-from ml.quantization.graph import Array
-from ml.utils.model_quantization import ModelQuantizer
+from model_quantization.api import ModelQuantizer
+from model_quantization.arrays import Array
+from model_quantization.families.scaler import FAMILY
 from tests.families.checks import check_same_bits
 
 RNG = np.random.default_rng(0)

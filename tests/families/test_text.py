@@ -25,10 +25,10 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from ml.quantization.errors import DroppedAttribute, SemanticError
-from ml.quantization.families import family_named, family_of
-from ml.quantization.families.family import Lowered
-from ml.quantization.graph import ArrayNode, PackedNode
+from model_quantization.errors import DroppedAttribute, SemanticError
+from model_quantization.families import family_named, family_of
+from model_quantization.families.family import Lowered
+from model_quantization.graph.nodes import ArrayNode, PackedNode
 from tests.families.component import treat
 
 LETTERS = (
@@ -425,7 +425,7 @@ def test_a_chain_that_text_cannot_be_summed_for_is_not_lowered():
 
 @pytest.mark.parametrize("last", [LogisticRegression(), MultinomialNB()])
 def test_several_threads_give_the_same_bits(last):
-    from ml.utils.model_quantization import ModelQuantizer
+    from model_quantization.api import ModelQuantizer
 
     model = make_pipeline(TfidfVectorizer(), last).fit(CORPUS, LABELS)
     made, _ = ModelQuantizer(bit_depth="exact").quantize_model(model)

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.errors import DroppedAttribute, SemanticError, UnsupportedComponent
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.families.forest import unpack
-from ml.quantization.families.forest.ubjson import read_ubjson, write_ubjson
-from ml.quantization.families.forest.xgboost_model import interleaved, read_model
-from ml.quantization.graph import ArrayNode, DictNode, PackedNode, SequenceNode
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.prepare import prepare_graph
+from model_quantization.errors import DroppedAttribute, SemanticError, UnsupportedComponent
+from model_quantization.estimators.capture import capture
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.families.forest import unpack
+from model_quantization.families.forest.xgboost.model import interleaved, read_model
+from model_quantization.families.forest.xgboost.ubjson import read_ubjson, write_ubjson
+from model_quantization.graph.nodes import ArrayNode, DictNode, PackedNode, SequenceNode
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (
     CODES,
     GAPS,

@@ -13,8 +13,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.quantize_models import quantize_models
-from ml.quantization.outcome import Outcome
-from ml.quantization.publish import known_outcomes
+from model_quantization.outcome import Outcome
+from model_quantization.release.known import known_outcomes
 
 
 def run_flow(

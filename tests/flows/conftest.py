@@ -14,8 +14,8 @@ from prefect.settings import (
 )
 from prefect.testing.utilities import prefect_test_harness
 
-from ml.quantization.batch import run_batch
-from ml.quantization.config_file import load_config
+from model_quantization.batch.run import run_batch
+from model_quantization.config.file import load_config
 from tests.model_directory import write_models
 
 

@@ -15,9 +15,9 @@ import yaml
 
 from flows.command_line import main
 from flows.conclusion import FELL_SHORT, WITH_FAILURES
-from ml.quantization.batch import run_batch
-from ml.quantization.config_file import load_config
-from ml.quantization.release import read_release
+from model_quantization.batch.run import run_batch
+from model_quantization.config.file import load_config
+from model_quantization.release.manifest import read_release
 from tests.model_directory import write_attack, write_models
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-import flows.dask_cluster
+import flows.clusters.dask
 from flows.conclusion import WITH_FAILURES
-from ml.quantization.outcome import Status
+from model_quantization.outcome import Status
 from tests.flows.cluster_runs import (
     check_same_release,
     manifest_of,
@@ -110,7 +110,7 @@ def test_a_model_that_kills_every_worker_fails_alone(
 def test_an_address_where_no_scheduler_answers_is_named(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flows.dask_cluster, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(flows.clusters.dask, "CONNECT_SECONDS", 0.5)
     state = run_flow(
         root, "never", monkeypatch, task_runner="dask", scheduler_address="tcp://127.0.0.1:9"
     )

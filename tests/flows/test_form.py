@@ -11,7 +11,7 @@ from prefect.utilities.schema_tools.validation import is_valid, validate
 
 from flows.form import AS_CONFIGURED, MoreSettings, filled_in
 from flows.quantize_models import quantize_models
-from ml.quantization.config import GateConfig, LimitsConfig, RunConfig
+from model_quantization.config.run_config import GateConfig, LimitsConfig, RunConfig
 
 SCHEMA = parameter_schema(quantize_models).model_dump_for_openapi()
 BLANK_FORM = {

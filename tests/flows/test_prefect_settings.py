@@ -8,7 +8,7 @@ from prefect.settings import Settings
 
 from flows.configuration import configure
 from flows.prefect_settings import PROJECT, use_project_settings, variables
-from ml.quantization.errors import ConfigError
+from model_quantization.errors import ConfigError
 
 
 def test_a_table_becomes_variables() -> None:

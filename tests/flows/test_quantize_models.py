@@ -19,12 +19,12 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.conclusion import WITH_FAILURES, conclude
 from flows.quantize_models import quantize_models
-from ml.quantization import batch
-from ml.quantization.errors import WorkerCrashed
-from ml.quantization.outcome import Status
-from ml.quantization.publish import known_outcomes
-from ml.quantization.release import read_release
-from ml.quantization.report import CSV_COLUMNS
+from model_quantization.batch import run as batch
+from model_quantization.errors import WorkerCrashed
+from model_quantization.outcome import Status
+from model_quantization.release.known import known_outcomes
+from model_quantization.release.manifest import read_release
+from model_quantization.report.summary import CSV_COLUMNS
 from tests.model_directory import NAMES, write_attack, write_models
 
 PROJECT = Path(__file__).parent.parent.parent

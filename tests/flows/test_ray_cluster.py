@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-import flows.ray_cluster
+import flows.clusters.ray
+from flows.clusters.ray import ray_cluster
 from flows.conclusion import WITH_FAILURES
 from flows.processes import kept_process, wait_until
-from flows.ray_cluster import ray_cluster
 from flows.serve import free_port
-from ml.quantization.config import RunConfig
-from ml.quantization.errors import ConfigError
-from ml.quantization.outcome import Status
+from model_quantization.config.run_config import RunConfig
+from model_quantization.errors import ConfigError
+from model_quantization.outcome import Status
 from tests.flows.cluster_runs import (
     check_same_release,
     outcomes_of,
@@ -130,7 +130,7 @@ def test_clusters_that_run_already_are_used_and_go_on_running(
     node, client = free_port(), free_port()
     environment = {
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": flows.ray_cluster._token(),
+        "RAY_AUTH_TOKEN": flows.clusters.ray._token(),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
@@ -143,7 +143,7 @@ def test_clusters_that_run_already_are_used_and_go_on_running(
         "port": node,
         "ray-client-server-port": client,
         "include-dashboard": "false",
-        "object-store-memory": flows.ray_cluster.STORE_BYTES,
+        "object-store-memory": flows.clusters.ray.STORE_BYTES,
     }
     command += [f"--{name}={value}" for name, value in options.items()]
     log = tmp_path / "ray.log"
@@ -178,7 +178,7 @@ def test_clusters_that_run_already_are_used_and_go_on_running(
 
 def _answers(port: int) -> bool:
     try:
-        flows.ray_cluster._check_port(f"127.0.0.1:{port}")
+        flows.clusters.ray._check_port(f"127.0.0.1:{port}")
     except ConfigError:
         return False
     return True
@@ -205,7 +205,7 @@ def _processes_of_ray() -> list[int]:
     for path in Path("/proc").glob("[0-9]*"):
         try:
             command = (path / "cmdline").read_bytes()
-            mine = f"RAY_AUTH_TOKEN={flows.ray_cluster._token()}".encode()
+            mine = f"RAY_AUTH_TOKEN={flows.clusters.ray._token()}".encode()
             environment = (path / "environ").read_bytes().split(b"\0")
         except OSError:
             continue

@@ -6,9 +6,9 @@ import os
 import signal
 from pathlib import Path
 
-from ml.quantization import shards
-from ml.quantization.jobs import Job
-from ml.quantization.outcome import Outcome
+from model_quantization.batch import shards
+from model_quantization.batch.plan import Job
+from model_quantization.outcome import Outcome
 
 REAL_RUN_JOB = shards.run_job
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.kernels import booster_links as links
+from model_quantization.kernels.trees import booster_links as links
 
 numbers = st.lists(st.floats(-700, 700), min_size=1, max_size=12)
 some = settings(deadline=None, derandomize=True, max_examples=60)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.kernels import binning, coarsen, topology, traversal, tree_pack
-from ml.quantization.kernels.tree_layout import Shape, lay_out, mask_out
-from ml.quantization.kernels.tree_sum import (
+from model_quantization.kernels.trees import binning, coarsen, topology, traversal, tree_pack
+from model_quantization.kernels.trees.tree_layout import Shape, lay_out, mask_out
+from model_quantization.kernels.trees.tree_sum import (
     Leaves,
     TreeSum,
     block_rows,
@@ -179,7 +179,7 @@ def test_sums_are_those_of_the_reference(
 def forced_masks(sums: TreeSum) -> Any:
     """Masks although they would be slower; None where a tree has over 64 leaves."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml.quantization.kernels.tree_layout.VISIT_NS", 1e9)
+        patch.setattr("model_quantization.kernels.trees.tree_layout.VISIT_NS", 1e9)
         return mask_out(sums.source().shape, sums.source().payload)
 
 
@@ -224,14 +224,14 @@ def test_a_forest_in_several_banks_answers_the_same(monkeypatch: pytest.MonkeyPa
     rows = random_rows(5, 40, 5)
     n_leaves = int((shape.split == 0).sum())
     whole = lay_out(shape, np.arange(n_leaves), 5, doubled=False)
-    monkeypatch.setattr("ml.quantization.kernels.tree_layout.LINK_BITS", 14)
+    monkeypatch.setattr("model_quantization.kernels.trees.tree_layout.LINK_BITS", 14)
     banked = lay_out(shape, np.arange(n_leaves), 5, doubled=False)
     assert whole is not None
     assert banked is not None
     assert len(np.unique(whole.banks)) == 1 < len(np.unique(banked.banks))
     groups = grouped(rows)[0]
     np.testing.assert_array_equal(payloads(whole, groups, 40), payloads(banked, groups, 40))
-    monkeypatch.setattr("ml.quantization.kernels.tree_layout.LINK_BITS", 9)
+    monkeypatch.setattr("model_quantization.kernels.trees.tree_layout.LINK_BITS", 9)
     assert lay_out(shape, np.arange(n_leaves), 5, doubled=False) is None
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ml.quantization.kernels import linear
-from ml.quantization.kernels.linear import (
+from model_quantization.kernels.linear import linear
+from model_quantization.kernels.linear.linear import (
     flat_scores,
     fold_affine,
     is_usable,

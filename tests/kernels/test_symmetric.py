@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.kernels.pooled import PooledTrees
-from ml.quantization.kernels.symmetric import (
+from model_quantization.kernels.trees.pooled import PooledTrees
+from model_quantization.kernels.trees.symmetric import (
     LANES,
     Levels,
     levels_of,
@@ -21,7 +21,7 @@ from ml.quantization.kernels.symmetric import (
     sum_levels,
     sum_levels_reference,
 )
-from ml.quantization.kernels.topology import shape
+from model_quantization.kernels.trees.topology import shape
 
 
 def full_trees(depths: list[int], width: int, seed: int) -> PooledTrees:

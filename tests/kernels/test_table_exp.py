@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.kernels.table_exp import (
+from model_quantization.kernels.trees.table_exp import (
     HIGHEST,
     LOWEST,
     TABLE,

@@ -12,32 +12,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.codecs import quantize_array, stored_codes
-from ml.quantization.errors import SemanticError
-from ml.quantization.kernels import documents, hash_counts, symbol_ids, term_tree
-from ml.quantization.kernels.documents import Analysis
-from ml.quantization.kernels.frequencies import (
-    find_frequencies,
-    idf_table,
-    logarithm,
+from model_quantization.errors import SemanticError
+from model_quantization.kernels.text import documents, hash_counts, symbol_ids, term_tree
+from model_quantization.kernels.text.documents import Analysis
+from model_quantization.kernels.text.frequencies import find_frequencies, idf_table, logarithm
+from model_quantization.kernels.text.steps import TextStep, thread_count
+from model_quantization.kernels.text.term_counter import Reader, TermCounter
+from model_quantization.kernels.text.term_packing import (
+    front_code,
+    front_decode,
+    pack_terms,
+    ranking,
 )
-from ml.quantization.kernels.term_counter import Reader, TermCounter
-from ml.quantization.kernels.term_packing import front_code, front_decode, pack_terms, ranking
-from ml.quantization.kernels.term_weights import (
+from model_quantization.kernels.text.term_weights import (
     ListedWeights,
     RowWeights,
     hold_codes,
     hold_weights,
 )
-from ml.quantization.kernels.text import TextStep, thread_count
-from ml.quantization.kernels.vocabulary import (
+from model_quantization.kernels.text.vocabulary import (
     MAX_SYMBOLS_IN_A_TERM,
     PackedTerms,
     grow_tree,
     terms_of,
 )
-from ml.quantization.kernels.weighting import Weighting
-from ml.quantization.scheme import Affine, Role, Slot
+from model_quantization.kernels.text.weighting import Weighting
+from model_quantization.schemes.quantize import quantize_array, stored_codes
+from model_quantization.schemes.scheme import Affine, Role, Slot
 
 QUICK = settings(deadline=None, derandomize=True, max_examples=60)
 ANY_TEXT = st.text(st.characters(), max_size=12)

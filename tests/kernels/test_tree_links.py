@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.kernels.tree_links import (
+from model_quantization.kernels.trees.tree_links import (
     BAD_FEATURE,
     ONE_CHILD,
     OUT_OF_RANGE,

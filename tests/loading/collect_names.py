@@ -121,7 +121,7 @@ def names_by_rule() -> set[str]:
 
 def main() -> None:
     """Print one name a line, sorted."""
-    from ml.quantization.loading.trust import TrustPolicy
+    from model_quantization.trust import TrustPolicy
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", action="store_true", help="print known names too")

@@ -19,12 +19,13 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
-from ml.quantization.errors import LimitError, UnsupportedComponent, UntrustedTypeError
-from ml.quantization.graph import NumbersNode, RefNode, StringsNode, array_paths, components
-from ml.quantization.limits import Limits
-from ml.quantization.loading.capture import BULK, capture, capture_objects
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.restore import restore
+from model_quantization.errors import LimitError, UnsupportedComponent, UntrustedTypeError
+from model_quantization.estimators.capture import BULK, capture, capture_objects
+from model_quantization.estimators.restore import restore
+from model_quantization.graph.nodes import NumbersNode, RefNode, StringsNode
+from model_quantization.graph.traversal import array_paths, components
+from model_quantization.limits import Limits
+from model_quantization.trust import TrustPolicy
 
 TRUST = TrustPolicy()
 RNG = np.random.default_rng(0)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.quantization.errors import FormatError, QuantizationError, WorkerError
-from ml.quantization.limits import Limits
-from ml.quantization.loading.handover import read_inspection
+from model_quantization.errors import FormatError, QuantizationError, WorkerError
+from model_quantization.limits import Limits
+from model_quantization.pipeline.child.handover import read_inspection
 
 HONEST: dict[str, Any] = {
     "graph": ["l", ["a", 0]],

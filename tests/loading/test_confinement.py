@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from ml.quantization.errors import ConfigError, WorkerError
-from ml.quantization.limits import Limits
-from ml.quantization.loading.confinement import UNCONFINED, Access, Confinement
-from ml.quantization.loading.identity import is_open_to_others
-from ml.quantization.loading.landlock import landlock_version
-from ml.quantization.loading.probe import HANDLER as PROBE
-from ml.quantization.loading.system_calls import build_filter
-from ml.quantization.loading.worker import Worker, call_worker
+from model_quantization.errors import ConfigError, WorkerError
+from model_quantization.limits import Limits
+from model_quantization.loading.sandbox.confinement import UNCONFINED, Access, Confinement
+from model_quantization.loading.sandbox.landlock import landlock_version
+from model_quantization.loading.sandbox.probe import HANDLER as PROBE
+from model_quantization.loading.sandbox.seccomp import build_filter
+from model_quantization.loading.sandbox.user import is_open_to_others
+from model_quantization.loading.sandbox.worker import Worker
+from model_quantization.pipeline.child.handlers import call_worker
 
 MODULE = "tests.loading.confined_handlers"
 NAMES = (

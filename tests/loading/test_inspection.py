@@ -21,27 +21,28 @@ from sklearn.neighbors import KernelDensity, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from ml.quantization.errors import HeldOutError, UnfittedModel, UntrustedTypeError
-from ml.quantization.graph import array_paths
-from ml.quantization.limits import Limits
-from ml.quantization.loading.inspection import (
-    Inspection,
-    InspectionRequest,
+from model_quantization.errors import HeldOutError, UnfittedModel, UntrustedTypeError
+from model_quantization.estimators.reachable import (
     answered_model,
     check_fitted,
-    extend_import_path,
     find_estimators,
     find_surfaces,
+    serving_method,
+)
+from model_quantization.evaluation.rows.heldout import needs_target, read_rows
+from model_quantization.graph.methods import is_estimator, surface_of, task_of
+from model_quantization.graph.traversal import array_paths
+from model_quantization.limits import Limits
+from model_quantization.loading.pickles.scan import scan
+from model_quantization.pipeline.child.original import (
+    Inspection,
+    InspectionRequest,
+    extend_import_path,
     import_path,
     inspect_file,
     measure_serving,
-    needs_target,
-    read_rows,
-    serving_method,
 )
-from ml.quantization.loading.scan import scan
-from ml.quantization.loading.trust import TrustPolicy
-from ml.quantization.surface import is_estimator, surface_of, task_of
+from model_quantization.trust import TrustPolicy
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 5))

@@ -16,21 +16,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array
 
-from ml.quantization.errors import (
+from model_quantization.api import quantize_model_file
+from model_quantization.errors import (
     ScanRefused,
     SemanticError,
     UnsupportedComponent,
     UntrustedTypeError,
 )
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.graph import DictNode, NameNode, Node, ObjectNode, SequenceNode
-from ml.quantization.limits import Limits
-from ml.quantization.loading.capture import capture
-from ml.quantization.loading.scan import ScannedFile, scan
-from ml.quantization.loading.trust import PARTIAL, TrustPolicy
-from ml.quantization.predictor import load
-from ml.quantization.restore import restore
-from ml.utils.model_quantization import quantize_model_file
+from model_quantization.estimators.capture import capture
+from model_quantization.estimators.restore import restore
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.graph.nodes import DictNode, NameNode, Node, ObjectNode, SequenceNode
+from model_quantization.limits import Limits
+from model_quantization.loading.pickles.scan import ScannedFile, scan
+from model_quantization.predictor.quantized_model import load
+from model_quantization.trust import PARTIAL, TrustPolicy
 from tests.attacks.pickles import COMMAND, MARKER, SYSTEM, call, name, program, text
 
 TRUST = TrustPolicy()

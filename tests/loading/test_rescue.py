@@ -32,12 +32,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
-from ml.quantization.errors import ScanMalformed
-from ml.quantization.evaluation.agreement import same_bits
-from ml.quantization.loading.original import load_original
-from ml.quantization.predictor import load
-from ml.quantization.rescued_trees import old_format_notes, put_right, upgrade_nodes
-from ml.utils.model_quantization import ModelQuantizer, quantize_model_file
+from model_quantization.api import ModelQuantizer, quantize_model_file
+from model_quantization.errors import ScanMalformed
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.loading.pickles.old_trees import old_format_notes, put_right, upgrade_nodes
+from model_quantization.loading.pickles.original import load_original
+from model_quantization.predictor.quantized_model import load
 
 ROWS, LABELS = make_classification(240, 6, n_informative=4, n_classes=3, flip_y=0.3, random_state=0)
 WEIGHTED = AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=5, random_state=0)

@@ -22,16 +22,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ml.quantization.errors import (
+from model_quantization.errors import (
     InputRefused,
     LimitError,
     PathRefused,
     ScanMalformed,
     ScanRefused,
 )
-from ml.quantization.limits import Limits
-from ml.quantization.loading.scan import ScannedFile, scan
-from ml.quantization.loading.trust import TrustPolicy
+from model_quantization.limits import Limits
+from model_quantization.loading.pickles.scan import ScannedFile, scan
+from model_quantization.trust import TrustPolicy
 from tests.attacks.pickles import (
     HOSTILE_PICKLES,
     MALFORMED,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ml.quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
-from ml.quantization.loading import trust
-from ml.quantization.loading.trust import TrustPolicy, parse_allowed_names
+from model_quantization import trust
+from model_quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
+from model_quantization.trust import TrustPolicy, parse_allowed_names
 
 LOGISTIC = "sklearn.linear_model._logistic:LogisticRegression"
 DATA = Path(trust.__file__).with_name("allowed_names.txt").read_text()

@@ -18,17 +18,18 @@ from typing import Any
 
 import pytest
 
-from ml.quantization.errors import (
+from model_quantization.errors import (
     EnvironmentMismatch,
     LimitError,
     WorkerCrashed,
     WorkerError,
     WorkerTimeout,
 )
-from ml.quantization.limits import MIB, Limits
-from ml.quantization.loading.channel import LENGTH
-from ml.quantization.loading.confinement import UNCONFINED
-from ml.quantization.loading.worker import HANDLERS, Worker, call_worker
+from model_quantization.limits import MIB, Limits
+from model_quantization.loading.sandbox.channel import LENGTH
+from model_quantization.loading.sandbox.confinement import UNCONFINED
+from model_quantization.loading.sandbox.worker import Worker
+from model_quantization.pipeline.child.handlers import HANDLERS, call_worker
 
 MODULE = "tests.loading.worker_handlers"
 NAMES = (
@@ -177,7 +178,7 @@ def test_only_registered_handlers_run(worker: Worker) -> None:
         worker.call("os:system", {}, Limits())
     with pytest.raises(WorkerError, match="no such handler"):
         call_worker(f"{MODULE}:echo", {}, Limits())
-    assert all(handler.startswith("ml.quantization.loading.") for handler in HANDLERS)
+    assert all(handler.startswith("model_quantization.loading.") for handler in HANDLERS)
 
 
 def test_a_handler_must_give_a_record(worker: Worker) -> None:
@@ -259,8 +260,10 @@ def test_a_worker_that_is_dropped_ends_its_server() -> None:
 
 
 def test_own_modules_that_cannot_be_imported_are_an_error_that_says_why() -> None:
-    worker = Worker(ALL, ("ml.no_such_module",))
-    with pytest.raises(WorkerError, match=r"does not start.*No module named 'ml.no_such_module'"):
+    worker = Worker(ALL, ("model_quantization.no_such_module",))
+    with pytest.raises(
+        WorkerError, match=r"does not start.*No module named 'model_quantization.no_such_module'"
+    ):
         run(worker, "echo")
     worker.close()
 
@@ -303,9 +306,9 @@ def test_a_fork_that_happens_while_another_thread_holds_the_lock(worker: Worker)
 
 SCRIPT = f"""
 import os, sys
-from ml.quantization.limits import Limits
-from ml.quantization.loading.confinement import UNCONFINED
-from ml.quantization.loading.worker import Worker
+from model_quantization.limits import Limits
+from model_quantization.loading.sandbox.confinement import UNCONFINED
+from model_quantization.loading.sandbox.worker import Worker
 print("imported", flush=True)
 worker = Worker(frozenset({{"{MODULE}:echo", "{MODULE}:sleep_with_grandchild"}}), (), UNCONFINED)
 print(worker.call("{MODULE}:echo", {{"a": 1}}, Limits())["request"], flush=True)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ml.quantization.errors import EnvironmentMismatch, QuantizationError
+from model_quantization.errors import EnvironmentMismatch, QuantizationError
 
 
 def echo(request: dict[str, Any]) -> dict[str, Any]:

@@ -29,9 +29,9 @@ from prefect.states import Pending
 from flows.automations import FAILURE, HEARTBEAT, WORSENED, ensure_automations
 from flows.processes import kept_process
 from flows.serve import settle_lost_runs
-from ml.quantization.publish import known_outcomes
-from ml.quantization.release import read_release
-from ml.quantization.report import CSV_COLUMNS
+from model_quantization.release.known import known_outcomes
+from model_quantization.release.manifest import read_release
+from model_quantization.report.summary import CSV_COLUMNS
 from tests.model_directory import NAMES, write_attack
 from tests.operations.conftest import (
     SILENCE_SECONDS,
@@ -89,7 +89,7 @@ def test_all_good_ends_with_0_and_its_page_shows_it(
         lambda: [
             line
             for line in client.read_logs(only, limit=200)
-            if line.name.startswith("ml.") and line.message.startswith("linear: ")
+            if line.name.startswith("model_quantization.") and line.message.startswith("linear: ")
         ],
         30,
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
-from ml.quantization.release import read_release
-from ml.quantization.report import CSV_COLUMNS
+from model_quantization.release.manifest import read_release
+from model_quantization.report.summary import CSV_COLUMNS
 from tests.operations import pages
 from tests.operations.conftest import Operations, begun_runs, new_run, wait_for
 

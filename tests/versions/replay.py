@@ -134,10 +134,10 @@ def read_plain(saved: Saved) -> Found:
 
 def read_quantized(saved: Saved, bit_depth: Any = "exact") -> Found:
     """What the artifact answers that this library makes of the file."""
-    from ml.quantization.errors import QuantizationError
-    from ml.quantization.loading.trust import TrustPolicy
-    from ml.quantization.recipe import recipe_for
-    from ml.quantization.session import quantize_pickle
+    from model_quantization.errors import QuantizationError
+    from model_quantization.trust import TrustPolicy
+    from model_quantization.schemes.recipe import recipe_for
+    from model_quantization.pipeline.in_memory import quantize_pickle
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / saved.file
@@ -157,8 +157,8 @@ def read_quantized(saved: Saved, bit_depth: Any = "exact") -> Found:
 
 def read_original(saved: Saved) -> Found:
     """What the original answers as a loader serves it when its artifact is missing."""
-    from ml.quantization.errors import QuantizationError
-    from ml.quantization.loading.original import load_original
+    from model_quantization.errors import QuantizationError
+    from model_quantization.loading.pickles.original import load_original
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / saved.file

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml.quantization.loading.trust import is_read_as_data
+from model_quantization.trust import is_read_as_data
 
 from .held import Held, is_held, real
 from .names import PASSTHROUGH_SCORER, current_name

@@ -1,1 +1,0 @@
-"""What `python -m ml` can do, a command a file."""

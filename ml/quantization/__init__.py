@@ -1,1 +1,0 @@
-"""The library: quantization, its codecs, kernels, gate and artifact."""

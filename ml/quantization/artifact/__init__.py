@@ -1,1 +1,0 @@
-"""The `.qma` file; FORMAT.md describes it."""

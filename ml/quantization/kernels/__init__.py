@@ -1,1 +1,0 @@
-"""Arithmetic on arrays: numba kernels beside the numpy references that specify them."""

@@ -1,1 +1,0 @@
-"""Model files to model graphs; only a child process unpickles."""

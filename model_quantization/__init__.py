@@ -1,0 +1,86 @@
+"""Smaller and faster scikit-learn models, with proof that nothing was lost.
+
+>>> import model_quantization as mq
+>>> outcome = mq.quantize_model_file("models/churn.pkl", held_out="churn.parquet")  # doctest: +SKIP
+>>> quantized = mq.load("models/churn.qma")                                         # doctest: +SKIP
+
+Every public name is imported on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from model_quantization.api import (
+        ModelQuantizer,
+        batch_quantize_models,
+        compare_model_performance,
+        quantize_model_file,
+    )
+    from model_quantization.errors import QuantizationError
+    from model_quantization.evaluation.policy import GatePolicy
+    from model_quantization.limits import Limits
+    from model_quantization.predictor.quantized_model import QuantizedModel, load
+    from model_quantization.serving.named_loaders import (
+        EmailModelLoader,
+        IntentModelLoader,
+        ModelLoader,
+        SentimentModelLoader,
+    )
+
+    __version__: str
+
+__all__ = [
+    "EmailModelLoader",
+    "GatePolicy",
+    "IntentModelLoader",
+    "Limits",
+    "ModelLoader",
+    "ModelQuantizer",
+    "QuantizationError",
+    "QuantizedModel",
+    "SentimentModelLoader",
+    "__version__",
+    "batch_quantize_models",
+    "compare_model_performance",
+    "load",
+    "quantize_model_file",
+]
+
+_MODULES = {
+    "api": (
+        "ModelQuantizer",
+        "batch_quantize_models",
+        "compare_model_performance",
+        "quantize_model_file",
+    ),
+    "errors": ("QuantizationError",),
+    "evaluation.policy": ("GatePolicy",),
+    "limits": ("Limits",),
+    "predictor.quantized_model": ("QuantizedModel", "load"),
+    "serving.named_loaders": (
+        "EmailModelLoader",
+        "IntentModelLoader",
+        "ModelLoader",
+        "SentimentModelLoader",
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("model-quantization")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # the next access finds it without this call
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

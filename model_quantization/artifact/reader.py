@@ -1,0 +1,247 @@
+"""An artifact opened: everything about it checked, arrays decoded when they are asked for.
+
+The order is fixed: plain file, size, pinned hash, container, version, signature, manifest hash,
+manifest limits, manifest keys, segment hashes, tables, graph. Streams are decoded on demand, each
+against its declared size first. What the values mean is checked when an object is made of them
+(`restore`, `lower`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, overload
+
+from model_quantization.arrays import Array
+from model_quantization.artifact.container import read_container
+from model_quantization.artifact.manifest import (
+    MANIFEST,
+    check_segments,
+    read_manifest,
+    read_signature,
+)
+from model_quantization.artifact.tables import StoredArray, Stream, read_arrays, read_streams
+from model_quantization.artifact.writer import assemble
+from model_quantization.codecs import decode_stream
+from model_quantization.errors import ArtifactError, FormatError, IntegrityError, LimitError
+from model_quantization.files.plain_files import read_regular
+from model_quantization.files.signing import PublicKeys, Signature
+from model_quantization.graph.json_form import node_from_json
+from model_quantization.graph.nodes import Node
+from model_quantization.limits import Limits
+from model_quantization.schemes.quantize import dequantize_array
+from model_quantization.schemes.quantized_array import QuantizedArray
+
+
+@dataclass(slots=True)
+class Artifact(Sequence[Array]):
+    """One opened artifact: a sequence of its arrays, and everything its manifest says.
+
+    Several threads may read one: what two of them decode at the same time is decoded twice, and
+    both get the same array.
+
+    Attributes
+    ----------
+    manifest : dict
+        As it lies in the file.
+    root : Node
+        The model's graph.
+    data : bytes
+        The whole file.
+    where : str
+        What errors call it.
+    signature : Signature or None
+        The signature that it carries; whether it is good was checked if keys were given.
+    """
+
+    manifest: dict[str, Any]
+    root: Node
+    data: bytes = field(repr=False)
+    where: str
+    signature: Signature | None
+    _segments: dict[str, memoryview] = field(repr=False)
+    _streams: tuple[Stream, ...] = field(repr=False)
+    _arrays: tuple[StoredArray, ...] = field(repr=False)
+    _limits: Limits = field(repr=False)
+    _sha256: str = field(default="", repr=False)
+    _decoded: dict[int, Array] = field(default_factory=dict, repr=False)
+    _values: dict[int, Array] = field(default_factory=dict, repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """Of the whole file, made when it is asked for: every segment has a checked hash."""
+        if not self._sha256:
+            self._sha256 = hashlib.sha256(self.data).hexdigest()
+        return self._sha256
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    @overload
+    def __getitem__(self, index: int) -> Array: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Array]: ...
+
+    def __getitem__(self, index: int | slice) -> Array | Sequence[Array]:
+        """The decoded array, in its original dtype, shape and order; read-only."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        value = self._values.get(index)
+        if value is None:
+            value = dequantize_array(self.quantized(index), own=self._is_shared(index))
+            value.flags.writeable = False
+            value = self._values.setdefault(index, value)
+        return value
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self[index] for index in range(len(self)))
+
+    def quantized(self, index: int) -> QuantizedArray:
+        """The array as it is stored: its scheme and parts, read-only.
+
+        Raises
+        ------
+        ArtifactError, LimitError
+            Parts that do not decode, or make no array of this scheme; names the array.
+        """
+        stored = self._arrays[index]
+        held = {
+            part.name: self._stream(part.stream)[part.offset : part.offset + part.count]
+            for part in stored.parts
+        }
+        try:
+            return QuantizedArray.from_meta(stored.meta, held, max_bytes=self._limits.decoded_bytes)
+        except (ArtifactError, LimitError) as error:
+            raise error.at(f"{self.where}: array {index}") from None
+
+    def _is_shared(self, index: int) -> bool:
+        """Whether other arrays lie in the same streams: a view would keep all of them alive."""
+        return any(
+            part.count != self._streams[part.stream].count for part in self._arrays[index].parts
+        )
+
+    def _stream(self, number: int) -> Array:
+        values = self._decoded.get(number)
+        if values is None:
+            stream = self._streams[number]
+            data = self._segments[stream.segment][stream.offset : stream.offset + stream.length]
+            try:
+                values = decode_stream(
+                    stream.pipeline,
+                    stream.dtype.str,
+                    stream.count,
+                    data,
+                    max_bytes=self._limits.decoded_bytes,
+                )
+            except (ArtifactError, LimitError) as error:
+                raise error.at(f"{self.where}: stream {number}") from None
+            values.flags.writeable = False
+            values = self._decoded.setdefault(number, values)
+        return values
+
+    def stored_bytes(self, index: int) -> float:
+        """How many bytes of the file the array takes: its share of its streams."""
+        return sum(
+            self._streams[part.stream].length
+            * part.count
+            / max(1, self._streams[part.stream].count)
+            for part in self._arrays[index].parts
+        )
+
+    def scheme(self, index: int) -> dict[str, Any]:
+        """What the array became, as JSON (FORMAT.md, section 5); nothing is decoded."""
+        return self._arrays[index].meta
+
+    def release(self) -> int:
+        """Forget decoded streams and arrays; they are decoded again when asked for.
+
+        Returns
+        -------
+        int
+            Bytes that were held.
+        """
+        held = sum(
+            array.nbytes for kept in (self._decoded, self._values) for array in kept.values()
+        )
+        self._decoded.clear()
+        self._values.clear()
+        return held
+
+    def check(self) -> None:
+        """Decode every stream and array once.
+
+        Raises
+        ------
+        ArtifactError, LimitError
+            Something does not decode; names the stream or array.
+        """
+        for index in range(len(self)):
+            dequantize_array(self.quantized(index))
+        self.release()
+
+    def sealed(self, evaluation: dict[str, Any] | None, golden: dict[str, Any] | None) -> bytes:
+        """The same file with the evaluation and golden rows in its manifest.
+
+        Segments are the same bytes, so what was evaluated is what is served.
+        """
+        manifest = {key: value for key, value in self.manifest.items() if key != "segments"}
+        manifest |= {"evaluation": evaluation, "golden": golden}
+        return assemble(manifest, {name: bytes(data) for name, data in self._segments.items()})
+
+
+def read_artifact(
+    source: Path | str | bytes,
+    limits: Limits | None = None,
+    *,
+    where: str = "",
+    sha256: str = "",
+    keys: PublicKeys | None = None,
+) -> Artifact:
+    """Open an artifact and check all of it that can be checked without decoding.
+
+    Parameters
+    ----------
+    source : path or bytes
+        The file, or its bytes.
+    limits : Limits, optional
+    where : str, optional
+        What to call the source in errors; the path by default.
+    sha256 : str, optional
+        The only file that will do.
+    keys : PublicKeys, optional
+        Whose signature counts; without, signatures are not looked at.
+
+    Raises
+    ------
+    FormatError, VersionError, IntegrityError, SignatureError, LimitError, PathRefused
+        What is wrong with the file.
+    """
+    limits = limits or Limits()
+    where = where or ("artifact" if isinstance(source, bytes) else str(source))
+    data = source if isinstance(source, bytes) else read_regular(Path(source), limits.file_bytes)
+    digest = hashlib.sha256(data).hexdigest() if sha256 else ""
+    if digest != sha256:
+        raise IntegrityError(
+            "the artifact is not the one that was released",
+            where=where,
+            expected=f"sha256 {sha256}",
+            got=digest,
+            do="run the quantization again",
+        )
+    segments, metadata = read_container(data, limits, where)
+    packed = bytes(segments.pop(MANIFEST, memoryview(b"")))
+    manifest = read_manifest(packed, metadata, limits, where, keys)
+    check_segments(segments, manifest["segments"], where)
+    streams = read_streams(manifest["streams"], segments, limits, where)
+    arrays = read_arrays(manifest["arrays"], streams, limits, where)
+    try:
+        root = node_from_json(manifest["graph"], n_arrays=len(arrays), limits=limits)
+    except (FormatError, LimitError) as error:
+        raise error.at(where) from None
+    signature = read_signature(metadata, where)
+    return Artifact(
+        manifest, root, data, where, signature, segments, streams, arrays, limits, digest
+    )

@@ -1,0 +1,273 @@
+"""What a run has to do: every model of the directory, compared with what is already released.
+
+A model is done again when the fingerprint of everything its outcome depends on has changed, or
+when what it left behind is missing or damaged. All of it is read from our own files: an
+orchestrator's cache cannot know that an artifact was deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+from model_quantization.batch.discovery import Discovery, ModelFile, discover
+from model_quantization.batch.mirror import mirrored
+from model_quantization.batch.unchanged import Past, fingerprint
+from model_quantization.config.model_settings import ModelSettings
+from model_quantization.config.run_config import RunConfig
+from model_quantization.errors import ConfigError, QuantizationError, ReleaseError
+from model_quantization.evaluation.rows.heldout import find_held_out
+from model_quantization.files.atomic import exclusive, hash_file
+from model_quantization.names import model_name
+from model_quantization.outcome import Guarantee, Outcome, Status
+from model_quantization.release.manifest import Release
+from model_quantization.release.signer import check_whole_run, last_release, read_signer
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One model to quantize: all that its stages need, as plain values.
+
+    Attributes
+    ----------
+    name, source, source_sha256, source_size_bytes
+        The model, and the bytes it had when the run was planned.
+    output_dir, staging : str
+        The release directory, and this job's own directory below its `.work`.
+    held_out : str or None
+        Its held-out file.
+    settings : dict
+        `ModelSettings.to_json()`.
+    fingerprint : str
+        Digest of everything the outcome depends on.
+    why : str
+        Why it has to be done, for people.
+    signing_key : str
+        Where the private key is that its artifact is signed with; empty: it is not signed.
+    """
+
+    name: str
+    source: str
+    source_sha256: str
+    source_size_bytes: int
+    output_dir: str
+    staging: str
+    held_out: str | None
+    settings: dict[str, Any]
+    fingerprint: str
+    why: str
+    signing_key: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as JSON values; `Job(**record)` reads it back."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What is to be done, and what is settled already.
+
+    Attributes
+    ----------
+    jobs : tuple of Job
+        In the order of names.
+    settled : tuple of Outcome
+        Refused files, unchanged models, and those that a killed run had finished.
+    fingerprints : dict of str to str
+        Of every model that was looked at, by name.
+    present : tuple of str
+        Every model in the directory, asked for or not, usable or not.
+    """
+
+    jobs: tuple[Job, ...]
+    settled: tuple[Outcome, ...]
+    fingerprints: dict[str, str]
+    present: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return {
+            "jobs": [job.to_json() for job in self.jobs],
+            "settled": [outcome.to_json() for outcome in self.settled],
+            "fingerprints": self.fingerprints,
+            "present": list(self.present),
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> BatchPlan:
+        """The plan that `to_json` wrote."""
+        return cls(
+            jobs=tuple(Job(**job) for job in record["jobs"]),
+            settled=tuple(Outcome.from_json(outcome) for outcome in record["settled"]),
+            fingerprints=dict(record["fingerprints"]),
+            present=tuple(record["present"]),
+        )
+
+
+@contextmanager
+def claim(config: RunConfig) -> Iterator[None]:
+    """The directories are there, and until the block ends the output belongs to this run alone.
+
+    Raises
+    ------
+    ConfigError
+        No model directory, or no held-out directory.
+    ReleaseLocked, PathRefused, ReleaseError
+        As `exclusive`; those in object storage are mirrored, see `mirrored`.
+    """
+    with mirrored(config):
+        check_directories(config)  # first: making the output directory could make its parents
+        with exclusive(config.output_path):
+            yield
+
+
+def check_directories(config: RunConfig) -> None:
+    """Raises a `ConfigError` that names the directory which is configured and does not exist."""
+    if not config.model_path.is_dir():
+        raise ConfigError(
+            "the model directory does not exist",
+            where=str(config.model_path),
+            do="create it and put trained models there, or name another with model_dir",
+        )
+    if config.holdout_path is not None and not config.holdout_path.is_dir():
+        raise ConfigError(
+            "the held-out directory does not exist",
+            where=str(config.holdout_path),
+            do="create it, or set no holdout_dir to run without held-out data",
+        )
+
+
+def plan_batch(config: RunConfig) -> BatchPlan:
+    """What a run with `config` has to do now. Nothing is written, so it also serves a dry run.
+
+    Raises
+    ------
+    ConfigError
+        No model directory, no held-out directory, or a name pattern that matches no model.
+    ReleaseError
+        The model directory is empty although models are released from it.
+    FormatError, VersionError
+        The current manifest cannot be read; roll back, or remove it.
+    SignatureError
+        This run signs, and the current manifest was changed after it was signed.
+    """
+    check_directories(config)
+    signer = read_signer(config.signing_key, config.public_keys)
+    past = Past(config.output_path, last_release(config.output_path, signer), config.force, signer)
+    check_whole_run(config.only, past.release, signer)
+    found = discover(config.model_path, config.output_path)
+    present = _present(found, past.release)
+    _check_not_emptied(config, present, past.release)
+    wanted = _wanted(config.only, [*(m.name for m in found.models), *_meant(found.refused)])
+    with ThreadPoolExecutor(config.n_workers) as pool:
+        models = [model for model in found.models if model.name in wanted]
+        seen = list(pool.map(lambda model: _examine(model, config, past), models))
+    refused = [
+        outcome
+        for outcome, name in zip(found.refused, _meant(found.refused), strict=True)
+        if name in wanted
+    ]
+    return BatchPlan(
+        jobs=tuple(item for item in seen if isinstance(item, Job)),
+        settled=(*refused, *(item.outcome for item in seen if isinstance(item, _Settled))),
+        fingerprints=dict(
+            zip((m.name for m in models), (i.fingerprint for i in seen), strict=True)
+        ),
+        present=tuple(present),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A model that needs no work now."""
+
+    outcome: Outcome
+    fingerprint: str
+
+
+def _examine(model: ModelFile, config: RunConfig, past: Past) -> Job | _Settled:
+    settings = config.settings_for(model.name)
+    try:
+        sha256, size_bytes = hash_file(model.path)
+        held_out = find_held_out(config.holdout_path, model.name)
+        held_out_sha256 = hash_file(held_out)[0] if held_out else ""
+    except (QuantizationError, OSError) as error:
+        return _Settled(_unreadable(model, settings, error), "")
+    mark = fingerprint(sha256, settings, held_out_sha256, past.key_id)
+    outcome, why = past.look_up(model.name, sha256, mark)
+    if outcome is not None:
+        return _Settled(outcome, mark)
+    work = hashlib.sha256(model.name.encode()).hexdigest()[:16]
+    return Job(
+        name=model.name,
+        source=str(model.path),
+        source_sha256=sha256,
+        source_size_bytes=size_bytes,
+        output_dir=str(config.output_path),
+        staging=str(config.output_path / ".work" / "staging" / work),
+        held_out=str(held_out) if held_out else None,
+        settings=settings.to_json(),
+        fingerprint=mark,
+        why=why,
+        signing_key=config.signing_key or "",
+    )
+
+
+def _unreadable(
+    model: ModelFile, settings: ModelSettings, error: QuantizationError | OSError
+) -> Outcome:
+    known = isinstance(error, QuantizationError)
+    return Outcome(
+        name=model.name,
+        source=str(model.path),
+        status=Status.FAILED,
+        guarantee=Guarantee.FALLBACK,
+        reason=error.code if isinstance(error, QuantizationError) else "unreadable",
+        note=str(error) if known else f"the file cannot be read ({error}); the original stays.",
+        bit_depth=settings.bit_depth,
+        weight_threshold=settings.weight_threshold,
+    )
+
+
+def _check_not_emptied(config: RunConfig, present: Sequence[str], release: Release | None) -> None:
+    if not present and release is not None and release.models:
+        raise ReleaseError(
+            "there are no models here, although some are released",
+            where=str(config.model_path),
+            expected=f"the {len(release.models)} models of release {release.number}",
+            do="check that the directory is mounted; to withdraw all, remove the output directory",
+        )
+
+
+def _present(found: Discovery, release: Release | None) -> list[str]:
+    """Every name that the directory holds, usable or not: none of these leaves the release."""
+    refused = [outcome.name for outcome in found.refused]
+    released = release.models if release else {}
+    below = [name for name in released if any(name.startswith(f"{top}/") for top in refused)]
+    return [*(model.name for model in found.models), *refused, *_meant(found.refused), *below]
+
+
+def _meant(refused: Sequence[Outcome]) -> list[str]:
+    """The names that the refused files would have had."""
+    return [model_name(outcome.name) for outcome in refused]
+
+
+def _wanted(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
+    """Those of `names` that some pattern asks for; all when there is no pattern."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            close = get_close_matches(pattern, names, n=1)
+            listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            raise ConfigError(
+                f"no model matches `{pattern}`",
+                where="only",
+                expected=f"one of {listed}" if names else "a model in the directory",
+                do=f"did you mean `{close[0]}`?" if close else "",
+            )
+    return {name for name in names if not patterns or any(fnmatchcase(name, p) for p in patterns)}

@@ -1,0 +1,264 @@
+"""One run over a directory of models: plan, work, release.
+
+`run_batch` is the plain loop. An orchestrator calls the same steps itself: `plan_batch`, then
+`quantize_job` and `evaluate_job` for each job, then `finish_batch`.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from model_quantization.batch.plan import BatchPlan, Job, claim, plan_batch
+from model_quantization.batch.unchanged import discard_gone, finished_path
+from model_quantization.config.model_settings import ModelSettings
+from model_quantization.config.run_config import RunConfig
+from model_quantization.errors import QuantizationError, ReleaseError, WorkerCrashed
+from model_quantization.files.atomic import write_json
+from model_quantization.files.signing import read_signing_key
+from model_quantization.outcome import Guarantee, Outcome, Status, falls_short
+from model_quantization.pipeline.stages import evaluate_stage, quantize_stage
+from model_quantization.release.manifest import Release
+from model_quantization.release.objects import store_artifact
+from model_quantization.release.publish import publish
+from model_quantization.release.signer import read_signer, sign_outcome
+from model_quantization.report.table import human_bytes
+
+RETRY_DELAYS_SECONDS = (1.0, 5.0)
+_TRANSIENT_ERRNOS = {
+    errno.EAGAIN,
+    errno.EBUSY,
+    errno.EINTR,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[Outcome, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What a run did.
+
+    Attributes
+    ----------
+    release : Release
+        What is served now.
+    outcomes : tuple of Outcome
+        Every model that was asked for, in the order of names.
+    seconds : float
+        Wall time.
+    """
+
+    release: Release
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+
+    def shortfalls(self, *, strict: bool) -> list[Outcome]:
+        """The models that make this run a bad one; see `falls_short`."""
+        return [outcome for outcome in self.outcomes if falls_short(outcome, strict=strict)]
+
+
+def run_batch(config: RunConfig, *, progress: Progress | None = None) -> BatchResult:
+    """What a run over `config.model_dir` did; one bad model never stops the rest.
+
+    Parameters
+    ----------
+    config : RunConfig
+    progress : callable, optional
+        Called as `progress(outcome, done, total)` after each model, from this thread.
+
+    Raises
+    ------
+    ConfigError, ReleaseError, FormatError, VersionError
+        Nothing could be run or published; what is released is whole.
+    """
+    started = time.perf_counter()
+    with claim(config):
+        plan = plan_batch(config)
+        outcomes = _work_off(plan, config.n_workers, progress)
+        return finish_batch(config, plan, outcomes, started=started)
+
+
+def _work_off(plan: BatchPlan, n_workers: int, progress: Progress | None) -> list[Outcome]:
+    total = len(plan.jobs) + len(plan.settled)
+    if progress is not None:
+        for done, outcome in enumerate(plan.settled, 1):
+            progress(outcome, done, total)
+    outcomes = []
+    pool = ThreadPoolExecutor(n_workers, thread_name_prefix="quantize")
+    try:
+        futures = {pool.submit(run_job, job): job for job in plan.jobs}
+        for done, future in enumerate(as_completed(futures), len(plan.settled) + 1):
+            outcomes.append(_outcome_of(future, futures[future]))
+            if progress is not None:
+                progress(outcomes[-1], done, total)
+    finally:  # on an interrupt, what has not begun is not begun
+        pool.shutdown(cancel_futures=True)
+    return outcomes
+
+
+def _outcome_of(future: Future[Outcome], job: Job) -> Outcome:
+    error = future.exception()
+    return future.result() if error is None else failed_outcome(job, error)
+
+
+def run_job(job: Job) -> Outcome:
+    """What became of one model: both stages, with another try after what may pass."""
+    for delay in (*RETRY_DELAYS_SECONDS, None):
+        try:
+            return evaluate_job(job, quantize_job(job))
+        except (WorkerCrashed, OSError, ReleaseError) as error:
+            if delay is None or not is_transient(error):
+                raise
+            _log.warning("%s: %s; trying again in %.0f s", job.name, error, delay)
+            time.sleep(delay)
+    raise AssertionError("the last try returns or raises")
+
+
+def quantize_job(job: Job) -> dict[str, Any]:
+    """The record of the first stage: a candidate artifact in the job's staging directory.
+
+    Raises
+    ------
+    WorkerCrashed, OSError
+        What may pass: worth another try.
+    """
+    staging = Path(job.staging)
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    _log.info(
+        "%s: %s at %s bits, held-out data: %s",
+        job.name,
+        human_bytes(job.source_size_bytes),
+        job.settings.get("bit_depth"),
+        job.held_out or "none",
+    )
+    return quantize_stage(Path(job.source), staging, _settings(job), _path(job.held_out))
+
+
+def evaluate_job(job: Job, record: dict[str, Any]) -> Outcome:
+    """The outcome of a model: its candidate read back, evaluated, and kept if it is to be served.
+
+    From here on a killed run need not do the model again.
+    """
+    outcome = replace(evaluate_stage(record), name=job.name, source=job.source)
+    if not outcome.source_sha256:  # it was never read far enough
+        outcome = replace(outcome, source_sha256=job.source_sha256)
+    output_dir = Path(job.output_dir)
+    if outcome.published and outcome.artifact is not None:
+        if job.signing_key:
+            outcome = sign_outcome(
+                outcome, read_signing_key(job.signing_key), _settings(job).limits
+            )
+        stored = store_artifact(output_dir, Path(str(outcome.artifact)), outcome.artifact_sha256)
+        outcome = replace(outcome, artifact=stored)
+    else:
+        outcome = replace(outcome, artifact=None)
+    if outcome.status is not Status.FAILED and _same_source(job, outcome):
+        finished = outcome.to_json() | {"fingerprint": job.fingerprint}
+        write_json(finished_path(output_dir, job.name), finished, flush=False)
+    shutil.rmtree(job.staging, ignore_errors=True)
+    return outcome
+
+
+def failed_outcome(job: Job, error: BaseException) -> Outcome:
+    """The outcome of a model whose stages raised `error`."""
+    if isinstance(error, QuantizationError):
+        reason, note = error.code, str(error)
+    elif isinstance(error, OSError):
+        reason, note = "system", f"the system refused ({error}); the next run tries again."
+    else:
+        reason = "unexpected"
+        note = f"unexpected {type(error).__name__}: {error}; please report this with the run's log."
+        _log.error("%s: unexpected error", job.name, exc_info=error)
+    return Outcome(
+        name=job.name,
+        source=job.source,
+        status=Status.FAILED,
+        guarantee=Guarantee.FALLBACK,
+        reason=reason,
+        note=note,
+        source_sha256=job.source_sha256,
+        source_size_bytes=job.source_size_bytes,
+        bit_depth=str(job.settings.get("bit_depth", "")),
+        weight_threshold=float(job.settings.get("weight_threshold", 0.0)),
+    )
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Whether the same work may succeed a little later: a killed worker, a busy or full system."""
+    if isinstance(error, WorkerCrashed):
+        return True
+    if isinstance(error, ReleaseError):
+        return is_transient(error.__cause__)
+    return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS
+
+
+def finish_batch(
+    config: RunConfig,
+    plan: BatchPlan,
+    outcomes: Iterable[Outcome],
+    *,
+    started: float | None = None,
+) -> BatchResult:
+    """The run's result, published: call it inside `claim(config)`.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        Of `plan.jobs`, in any order.
+    started : float, optional
+        `time.perf_counter()` when the run began.
+    """
+    jobs = {job.name: job for job in plan.jobs}
+    done = {outcome.name: outcome for outcome in outcomes}
+    # A file that was replaced while the run went on is another model than the one planned for.
+    fingerprints = {
+        name: mark
+        for name, mark in plan.fingerprints.items()
+        if name not in done or _same_source(jobs[name], done[name])
+    }
+    everything = sorted((*plan.settled, *done.values()), key=lambda outcome: outcome.name)
+    discard_gone(config.output_path, plan.present)
+    release = publish(
+        config.output_path,
+        everything,
+        fingerprints=fingerprints,
+        present=plan.present,
+        keep=config.keep_releases,
+        signer=read_signer(config.signing_key, config.public_keys),
+    )
+    for name in plan.fingerprints:
+        finished_path(config.output_path, name).unlink(missing_ok=True)
+    shutil.rmtree(config.output_path / ".work" / "staging", ignore_errors=True)
+    from model_quantization.report.publication import write_reports
+
+    write_reports(config.output_path, release, everything)
+    seconds = 0.0 if started is None else time.perf_counter() - started
+    return BatchResult(release, tuple(everything), seconds)
+
+
+def _settings(job: Job) -> ModelSettings:
+    return ModelSettings.from_json(job.settings)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def _same_source(job: Job, outcome: Outcome) -> bool:
+    return outcome.source_sha256 in ("", job.source_sha256)

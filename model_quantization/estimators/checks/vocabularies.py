@@ -1,0 +1,24 @@
+"""Terms to columns of a matrix that is made without another look at them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model_quantization.estimators.checks.errors import refuse
+
+
+def check_vocabulary(args: list[Any], state: Any, path: str) -> None:
+    """Refuse a vocabulary with columns beyond its number of terms."""
+    vocabulary = state.get("vocabulary_")
+    if not vocabulary:
+        return
+    columns = vocabulary.values()
+    if min(columns) < 0 or max(columns) >= len(vocabulary):
+        refuse(path, "a column of a term is out of range", f"{len(vocabulary)} terms")
+
+
+def check_hashing(args: list[Any], state: Any, path: str) -> None:
+    """Refuse a number of columns that nothing can be divided by."""
+    columns = state["n_features"]
+    if type(columns) is bool or not 0 < columns < 1 << 31:
+        refuse(path, "a number of columns that cannot be", repr(columns)[:80])

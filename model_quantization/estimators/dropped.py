@@ -1,0 +1,90 @@
+"""Reading a dropped attribute of a restored estimator says that it was dropped, and why."""
+
+from __future__ import annotations
+
+import copyreg
+from inspect import getattr_static
+from typing import Any, NoReturn
+
+from model_quantization.errors import DroppedAttribute
+
+_MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str]], type] = {}
+
+
+def refuse(name: str, where: str) -> NoReturn:
+    """Raise the error that says a value was training residue."""
+    raise DroppedAttribute(
+        f"{name} was training residue and is not stored",
+        where=where,
+        do="read it from the original model",
+    )
+
+
+def stored_properties(cls: type, state: dict[str, Any]) -> frozenset[str]:
+    """Return the names in `state` that `cls` would work out anew, from what is no longer there.
+
+    A family stores such a value under the property's own name (`feature_importances_`).
+    """
+    found = ((name, getattr_static(cls, name, None)) for name in state if isinstance(name, str))
+    return frozenset(name for name, own in found if isinstance(own, property) and own.fset is None)
+
+
+def _stored(name: str) -> property:
+    return property(lambda self: vars(self)[name], doc=f"{name}, as the original had it.")
+
+
+def reporting_class(
+    cls: type, dropped: tuple[tuple[str, str], ...], stored: frozenset[str] = frozenset()
+) -> type:
+    """Return `cls` with a named error for each dropped attribute.
+
+    Name and module stay those of `cls`, instances are instances of `cls`, and they pickle as
+    such: the error is a courtesy of this process, not part of the model.
+
+    Parameters
+    ----------
+    cls : type
+    dropped : tuple of (attribute, note)
+        The note says what the attribute was.
+    stored : frozenset of str
+        Properties whose value is in the instance's state (`stored_properties`).
+    """
+    key = (cls, dropped, stored)
+    if key not in _MADE:
+        notes = dict(dropped)
+        inherited_reduce: Any = cls.__reduce_ex__
+
+        def missing(self: Any, name: str) -> Any:
+            if name in notes:
+                raise DroppedAttribute(
+                    f"{name} was training residue and is not stored",
+                    where=cls.__name__,
+                    got=notes[name],
+                    do="read it from the original model",
+                )
+            own = getattr_static(cls, name, None)
+            if hasattr(own, "__get__"):  # a property that failed: its own error says why
+                return own.__get__(self, type(self))
+            inherited = getattr(cls, "__getattr__", None)
+            if inherited is not None:
+                return inherited(self, name)
+            raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
+
+        def reduce(self: Any, protocol: Any) -> Any:
+            build, args, *rest = inherited_reduce(self, protocol)
+            if build is copyreg.__newobj__ and len(args) == 1:  # type: ignore[attr-defined]
+                # Picklers check that `__newobj__` is given the object's own class; not so this.
+                return (copyreg._reconstructor, (cls, object, None), *rest)  # type: ignore[attr-defined]
+            own = _MADE[key]
+            return (build, tuple(cls if item is own else item for item in args), *rest)
+
+        members = {
+            "__module__": cls.__module__,
+            "__qualname__": cls.__qualname__,
+            "__doc__": cls.__doc__,
+            "__getattr__": missing,
+            "__reduce_ex__": reduce,
+            **{name: _stored(name) for name in stored},
+        }
+        _MADE[key] = type(cls.__name__, (cls,), members)
+    return _MADE[key]

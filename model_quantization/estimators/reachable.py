@@ -1,0 +1,66 @@
+"""The estimators inside a loaded object, and how each is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from model_quantization.errors import UnfittedModel
+from model_quantization.graph.methods import is_estimator, surface_of
+from model_quantization.graph.traversal import join
+
+
+def find_surfaces(model: Any) -> dict[str, dict[str, Any]]:
+    """Return path -> methods and task of the estimators that a caller can reach."""
+    return {path: surface_of(estimator) for path, estimator in find_estimators(model).items()}
+
+
+def find_estimators(model: Any, path: str = "") -> dict[str, Any]:
+    """Return path -> estimator: the model itself, or those in the containers it is made of."""
+    if is_estimator(model):
+        return {path: model}
+    items: list[tuple[str, Any]] = []
+    if type(model) is dict:
+        items = [(str(key), value) for key, value in model.items() if isinstance(key, str | int)]
+    elif type(model) in (list, tuple):
+        items = [(str(position), value) for position, value in enumerate(model)]
+    found: dict[str, Any] = {}
+    for step, value in items:
+        found |= find_estimators(value, join(path, step))
+    return found
+
+
+def check_fitted(model: Any) -> None:
+    """Raise `UnfittedModel` when the model is, or holds, an estimator that was never fitted."""
+    from sklearn.base import BaseEstimator
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    for path, estimator in find_estimators(model).items():
+        if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "fit"):
+            continue
+        try:
+            check_is_fitted(estimator)
+        except NotFittedError:
+            raise UnfittedModel(
+                "the estimator was never fitted",
+                where=": ".join(part for part in (path, type(estimator).__name__) if part),
+                expected="a fitted estimator",
+                do="fit it before saving it",
+            ) from None
+
+
+def serving_method(methods: Sequence[str]) -> str | None:
+    """Return the method whose latency a reader cares for."""
+    for name in ("predict_proba", "predict", "decision_function", "transform", "score_samples"):
+        if name in methods:
+            return name
+    return None
+
+
+def answered_model(model: Any) -> tuple[str, Any] | None:
+    """Return (path, estimator) of the one model that held-out rows are for; None if not one."""
+    found = find_estimators(model)
+    predicting = {path: each for path, each in found.items() if hasattr(each, "predict")}
+    candidates = {id(each): (path, each) for path, each in reversed((predicting or found).items())}
+    return candidates.popitem()[1] if len(candidates) == 1 else None

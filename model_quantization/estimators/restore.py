@@ -1,0 +1,359 @@
+"""An artifact's graph to the real estimator: `cls.__new__` and state, nothing else.
+
+No node can call a function. The handful of classes that are not made by `__new__` and state have
+their way back in `special` or in `_CONSTRUCTED`, keyed by exact class name.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.codecs.strings import decode_strings
+from model_quantization.errors import (
+    EnvironmentMismatch,
+    FormatError,
+    LimitError,
+    SemanticError,
+    UntrustedTypeError,
+)
+from model_quantization.estimators.builders import SPECIAL, make_partial
+from model_quantization.estimators.checks import check_state
+from model_quantization.estimators.dropped import reporting_class, stored_properties
+from model_quantization.families import known_family
+from model_quantization.graph.nodes import (
+    ArrayNode,
+    BytesNode,
+    DictNode,
+    NameNode,
+    Node,
+    NumbersNode,
+    ObjectArrayNode,
+    ObjectNode,
+    PackedNode,
+    RecordArrayNode,
+    RefNode,
+    ScalarNode,
+    SequenceNode,
+    StringsNode,
+    ValueNode,
+)
+from model_quantization.graph.traversal import children, entry_step, join
+from model_quantization.graph.values import (
+    MISFITS,
+    ArraySource,
+    bytes_value,
+    dict_value,
+    fitting,
+    numbers_value,
+    object_array,
+    record_array,
+    refusals,
+    scalar_value,
+    small_value,
+)
+from model_quantization.trust import PARTIAL, TrustPolicy
+
+_CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+}
+
+
+def restore(
+    root: Node,
+    arrays: ArraySource,
+    trust: TrustPolicy,
+    *,
+    residue: Mapping[str, str] | None = None,
+    identified: Mapping[int, Node] | None = None,
+) -> Any:
+    """Return the real object that a graph describes.
+
+    Parameters
+    ----------
+    root : Node
+    arrays : sequence of ndarray
+        What `ArrayNode`s name; every array is copied, so that the object owns its data.
+    trust : TrustPolicy
+        Classes and functions that may appear.
+    residue : mapping of str to str, optional
+        Path of each dropped attribute -> what it was. Reading one raises `DroppedAttribute`.
+    identified : mapping of int to Node, optional
+        Nodes outside `root` that nodes in it may refer to.
+
+    Raises
+    ------
+    UntrustedTypeError
+        A class or function that is not allowed.
+    FormatError, SemanticError
+        Values that make no sense, state that would make native code misbehave.
+    EnvironmentMismatch
+        The installed library cannot take the state.
+    LimitError
+        Nested deeper than this interpreter's stack.
+    """
+    builder = _Builder(arrays, trust, _by_owner(residue or {}), dict(identified or {}))
+    try:
+        return builder.build(root, "")
+    except RecursionError:
+        raise LimitError("nested too deep to be made", where="model") from None
+
+
+def _by_owner(residue: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Path of an object -> its dropped attributes and what they were."""
+    found: dict[str, dict[str, str]] = {}
+    for path, note in residue.items():
+        owner, _, attribute = path.rpartition("/")
+        found.setdefault(owner, {})[attribute] = note
+    return found
+
+
+@dataclass(slots=True)
+class _Builder:
+    arrays: ArraySource
+    trust: TrustPolicy
+    residue: dict[str, dict[str, str]]
+    identified: dict[int, Node]
+    made: dict[int, Any] = field(default_factory=dict)
+    owned: dict[int, Array] = field(default_factory=dict)
+
+    def build(self, node: Node, path: str) -> Any:
+        value = self._build(node, path)
+        identity = getattr(node, "id", None)
+        if identity is not None:
+            self.made[identity] = value
+        return value
+
+    def _build(self, node: Node, path: str) -> Any:
+        match node:
+            case None | bool() | int() | float() | str():
+                return node
+            case ArrayNode(array=index):
+                return self.array(index)
+            case SequenceNode(kind=kind):
+                items = [self.build(item, join(path, step)) for step, item in children(node)]
+                with fitting(f"not a {kind}", path):
+                    return _CONTAINERS[kind](items)
+            case DictNode():
+                return self._dict(node, path)
+            case ObjectNode():
+                return self._object(node, path)
+            case PackedNode():
+                return self._packed(node, path)
+            case StringsNode(kind=kind, blob=blob, lengths=lengths):
+                texts = decode_strings(self.stored(blob), self.stored(lengths))
+                return tuple(texts) if kind == "tuple" else texts
+            case NumbersNode(kind=kind, item=item, array=index):
+                return numbers_value(kind, item, self.stored(index), path)
+            case ScalarNode(dtype=dtype, data=data):
+                return scalar_value(dtype, data, path)
+            case RefNode(target=target):
+                return self._referred(target, path)
+            case NameNode(name=name):
+                return self.trust.resolve_name(name, path)
+            case ObjectArrayNode(shape=shape, items=content):
+                return object_array(shape, self.build(content, path), path)
+            case RecordArrayNode(names=names, columns=columns):
+                pairs = zip(columns, names, strict=True)
+                built = [self.build(column, join(path, name)) for column, name in pairs]
+                return record_array(node, built, path)
+            case BytesNode(kind=kind, array=index):
+                return bytes_value(kind, self.stored(index), path)
+            case ValueNode(kind=kind, items=parts):
+                return small_value(kind, [self.build(part, path) for part in parts], path)
+
+    def array(self, index: int) -> Array:
+        """The array, owned by the restored object; one object for each index."""
+        if index not in self.owned:
+            self.owned[index] = self.arrays[index].copy(order="K")
+        return self.owned[index]
+
+    def stored(self, index: int) -> Array:
+        """The array as it is held: the artifact's, or one that `unpack` added."""
+        return self.owned[index] if index < 0 else self.arrays[index]
+
+    def _referred(self, target: int, path: str) -> Any:
+        if target not in self.made:
+            if target not in self.identified:
+                raise FormatError("a reference to a node that is not there", where=path)
+            self.build(self.identified[target], path)
+        return self.made[target]
+
+    def _packed(self, node: PackedNode, path: str) -> Any:
+        family = known_family(node.family, path)
+        if family.unpack is None:
+            raise FormatError(f"family {node.family} packs nothing", where=path)
+        with fitting(f"parts that family {node.family} cannot unpack", path):
+            plain = family.unpack(node, _Unpacked(self))
+        return self._build(plain, path)
+
+    def _dict(self, node: DictNode, path: str) -> dict[Any, Any]:
+        keys = self.build(node.keys, join(path, "keys"))
+        if isinstance(node.values, SequenceNode) and len(node.values.items) == len(keys):
+            values = [
+                self.build(value, join(path, entry_step(key)))
+                for key, value in zip(keys, node.values.items, strict=True)
+            ]
+        else:
+            values = self.build(node.values, join(path, "values"))
+        return dict_value(keys, values, path)
+
+    def _object(self, node: ObjectNode, path: str) -> Any:
+        if node.type == PARTIAL:
+            return make_partial(node, self.build_state(node.state, path), self.trust, path)
+        special = SPECIAL.get(node.type)
+        if special is not None:
+            state = self.build_state(node.state, path)
+            with fitting(f"not the state of {node.type}", path):
+                return special(state, path)
+        cls = self.trust.resolve_class(node.type, path)
+        if not self.trust.may_make(node.type) or _made_otherwise(cls):
+            raise UntrustedTypeError(
+                f"{node.type} is not a class that objects are made of",
+                where=path,
+                do="do not use this file: no writer makes such objects",
+            )
+        state = self.build_state(node.state, path)
+        args = [self.build(item, path) for item in node.args]
+        check_state(node.type, args, state, path)
+        made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
+        _set_state(made, state, path)
+        self._report_residue(made, state, path)
+        self._fill(made, node.entries, path)
+        return made
+
+    def build_state(self, state: Node, path: str) -> Any:
+        """The state of an object: the path of an attribute is `object/attribute`."""
+        return self._dict(state, path) if isinstance(state, DictNode) else self.build(state, path)
+
+    def _report_residue(self, made: Any, state: Any, path: str) -> None:
+        """Let reading a dropped attribute say that it was dropped."""
+        if not isinstance(state, dict):
+            return
+        names, stored = self.residue.get(path), stored_properties(type(made), state)
+        if names or stored:
+            with fitting(f"residue of a {type(made).__qualname__}", path):
+                dropped = tuple(sorted((names or {}).items()))
+                made.__class__ = reporting_class(type(made), dropped, stored)
+
+    def _fill(self, made: Any, entries: Node, path: str) -> None:
+        if entries is None:
+            return
+        content = self.build(entries, path)
+        for container, kind, fill in _FILLS:
+            if isinstance(made, container) and isinstance(content, kind):
+                fill(made, content)
+                return
+        raise SemanticError("entries do not fit their object", where=path)
+
+
+# Of several that fit, the first: an ordered dict filled as a plain one would seem empty.
+_FILLS: tuple[tuple[type, type, Callable[[Any, Any], object]], ...] = (
+    (OrderedDict, dict, OrderedDict.update),
+    (dict, dict, dict.update),
+    (list, list, list.extend),
+    (deque, list, deque.extend),
+)
+
+
+def _made_otherwise(cls: type) -> bool:
+    """Whether objects of this class are other nodes, and never an `ObjectNode`."""
+    return cls.__module__ in ("builtins", "numpy") or issubclass(cls, np.random.BitGenerator)
+
+
+@dataclass(slots=True)
+class _Unpacked:
+    """Arrays as `unpack` sees them: the artifact's, and new ones that it adds."""
+
+    builder: _Builder
+
+    def __getitem__(self, index: int) -> Array:
+        return self.builder.array(index)
+
+    def add(self, array: Array) -> int:
+        index = -1 - len(self.builder.owned)
+        self.builder.owned[index] = array
+        return index
+
+
+def _new(cls: type, args: list[Any], path: str, *, construct: bool) -> Any:
+    try:
+        return cls(*args) if construct else cls.__new__(cls, *args)
+    except MISFITS as error:
+        raise EnvironmentMismatch(
+            f"{cls.__qualname__} of the installed version cannot be made from this artifact",
+            where=path,
+            got=f"{type(error).__name__}: {error}",
+            do="install the library versions that the artifact names",
+        ) from error
+
+
+def _set_state(made: Any, state: Any, path: str) -> None:
+    if state is None:
+        return
+    try:
+        if hasattr(made, "__setstate__"):
+            made.__setstate__(_versioned(made, state))
+        elif isinstance(state, tuple) and len(state) == 2:
+            if state[0]:  # a class with nothing but slots has no __dict__
+                vars(made).update(state[0])
+            for name, value in (state[1] or {}).items():
+                setattr(made, name, value)
+        else:
+            vars(made).update(state)
+    except refusals(*MISFITS) as error:
+        raise EnvironmentMismatch(
+            f"{type(made).__qualname__} does not take this state",
+            where=path,
+            got=f"{type(error).__name__}: {error}",
+            do="install the library versions that the artifact names",
+        ) from error
+
+
+def _versioned(made: Any, state: Any) -> Any:
+    """scikit-learn warns on state without the running version: the manifest has the real one."""
+    if isinstance(state, dict) and type(made).__module__.startswith("sklearn."):
+        import sklearn
+
+        return {**state, "_sklearn_version": sklearn.__version__}
+    return state
+
+
+# Containers and extension types whose __init__ keeps its arguments, and does nothing else.
+_CONSTRUCTED = frozenset(f"collections:{name}" for name in ("Counter", "defaultdict", "deque"))
+_CONSTRUCTED |= frozenset(
+    f"sklearn._loss._loss:{name}"
+    for name in (
+        "CyAbsoluteError",
+        "CyExponentialLoss",
+        "CyHalfBinomialLoss",
+        "CyHalfGammaLoss",
+        "CyHalfMultinomialLoss",
+        "CyHalfPoissonLoss",
+        "CyHalfSquaredError",
+        "CyHalfTweedieLoss",
+        "CyHalfTweedieLossIdentity",
+        "CyHuberLoss",
+        "CyPinballLoss",
+    )
+) | frozenset(
+    f"sklearn.linear_model._sgd_fast:{name}"
+    for name in (
+        "EpsilonInsensitive",
+        "Hinge",
+        "Huber",
+        "Log",
+        "ModifiedHuber",
+        "SquaredEpsilonInsensitive",
+        "SquaredHinge",
+        "SquaredLoss",
+    )
+)

@@ -1,0 +1,257 @@
+"""Held-out and calibration data: one file a model, found by name, read without running anything."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_quantization.errors import HeldOutError, PathRefused
+from model_quantization.evaluation.rows.formats import SUFFIXES, parse_rows, read_bytes
+from model_quantization.evaluation.rows.frames import Wanted
+from model_quantization.limits import Limits
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_NAN_BITS = np.float64("nan").view(np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Rows with what should be answered to them.
+
+    Attributes
+    ----------
+    path, sha256
+        The file they come from.
+    rows : DataFrame, ndarray (n, d) or list of str
+        In the form the model takes.
+    target : ndarray (n,) or (n, k), or None
+        Never of object dtype; None when the file was read without a target.
+    row_hashes : ndarray of uint64 (n,)
+        Hash of each row's features (the target is not part of it): equal values give equal
+        hashes in every file format, so that shared rows are found.
+    notes : tuple of str
+        What was done to the file's columns on the way.
+    """
+
+    path: Path
+    sha256: str
+    rows: Any
+    target: NDArray[Any] | None
+    row_hashes: NDArray[np.uint64]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.row_hashes)
+
+    def take(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> HeldOut:
+        """The same data with only the rows at `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.intp)
+        if isinstance(self.rows, list):
+            rows: Any = [self.rows[i] for i in chosen]
+        else:
+            rows = self.rows.iloc[chosen] if hasattr(self.rows, "iloc") else self.rows[chosen]
+        target = None if self.target is None else self.target[chosen]
+        return replace(self, rows=rows, target=target, row_hashes=self.row_hashes[chosen])
+
+
+def find_held_out(directory: Path | None, name: str) -> Path | None:
+    """The held-out file of model `name` in `directory`, or None when there is none.
+
+    Raises
+    ------
+    HeldOutError
+        The directory does not exist, or holds two files for the model.
+    PathRefused
+        The name leads out of the directory, or to something that is not a plain file.
+    """
+    if directory is None:
+        return None
+    if not directory.is_dir():
+        raise HeldOutError(
+            "the held-out directory does not exist",
+            where=str(directory),
+            do="create it, or configure no held-out directory",
+        )
+    if any(ord(character) < 32 for character in name):
+        raise PathRefused(
+            "a model name holds control characters", got=repr(name), do="rename the model file"
+        )
+    found = [path for s in SUFFIXES if os.path.lexists(path := directory / f"{name}{s}")]
+    for path in found:
+        if not path.resolve().is_relative_to(directory.resolve()):
+            raise PathRefused(
+                "the held-out file lies outside its directory",
+                where=str(path),
+                got=str(path.resolve()),
+                do="put the file itself into the held-out directory",
+            )
+        if not path.is_file():
+            raise PathRefused(
+                "the held-out file is not a plain file",
+                where=str(path),
+                do="replace it by a Parquet, CSV, gzipped CSV or NPZ file",
+            )
+    if len(found) > 1:
+        raise HeldOutError(
+            f"more than one file holds data for {name}",
+            where=str(directory),
+            expected="one",
+            got=" and ".join(path.name for path in found),
+            do="remove all but one",
+        )
+    return found[0] if found else None
+
+
+def read_held_out(
+    path: Path,
+    *,
+    target: tuple[str, ...] = ("target",),
+    feature_names: tuple[str, ...] | None = None,
+    wants_text: bool | None = None,
+    require_target: bool = True,
+    limits: Limits | None = None,
+) -> HeldOut:
+    """The rows and targets of one file, rows in the form that the model takes.
+
+    Parameters
+    ----------
+    path : Path
+        A `.parquet`, `.csv`, `.csv.gz` or `.npz` file; an NPZ file holds `X`, and `y` or `target`.
+    target : tuple of str
+        Target columns; empty: every column is a feature. (An NPZ file names its own.)
+    feature_names : tuple of str, optional
+        What the model knows its features by: rows become a DataFrame with these columns in this
+        order. Without them numeric columns become a float64 ndarray, a single text column a
+        list of str, anything else a DataFrame.
+    wants_text : bool, optional
+        True: the single feature column is text, whatever it looks like, and `feature_names` are
+        ignored. False: never a list.
+    require_target : bool
+        False: a file that lacks the target is read without one.
+    limits : Limits, optional
+        `file_bytes` and `decompressed_bytes` apply.
+
+    Raises
+    ------
+    HeldOutError
+        Unreadable, empty, without the target or a feature, or with missing target values.
+    LimitError
+        Larger than the limits allow.
+    PathRefused
+        Not a plain file.
+    """
+    limits = limits or Limits()
+    content = read_bytes(path, limits)
+    wanted = Wanted(target, feature_names, wants_text, require_target)
+    rows, targets, notes = parse_rows(content, path, wanted, limits)
+    if not len(rows):
+        raise HeldOutError(
+            "the held-out file has no rows", where=str(path), do="add rows, or remove the file"
+        )
+    if targets is not None and len(targets) != len(rows):
+        raise HeldOutError(
+            "rows and targets differ in number",
+            where=str(path),
+            expected=f"{len(rows)} targets",
+            got=str(len(targets)),
+            do="write one target a row",
+        )
+    sha256 = hashlib.sha256(content).hexdigest()
+    return HeldOut(path, sha256, rows, targets, hash_rows(rows), notes)
+
+
+def check_disjoint(calibration: HeldOut, held_out: HeldOut) -> None:
+    """Return only when no row of `held_out` is also a row of `calibration`.
+
+    Raises
+    ------
+    HeldOutError
+        How many rows are shared: a gate that has seen its questions proves nothing.
+    """
+    shared = int(np.isin(held_out.row_hashes, calibration.row_hashes).sum())
+    if shared:
+        raise HeldOutError(
+            f"{shared} of {len(held_out)} held-out rows are also calibration rows",
+            where=str(held_out.path),
+            expected=f"no row of {calibration.path}",
+            do="take the shared rows out of one of the two files",
+        )
+
+
+def hash_rows(rows: Any) -> NDArray[np.uint64]:
+    """A hash of each row's values, in column order, that does not depend on how they are stored.
+
+    Numbers hash by their float64 value (1, 1.0 and True are equal, as are 0.0 and -0.0, and all
+    NaN), text by its UTF-8 bytes. Column names do not count: an NPZ file has none.
+    """
+    if isinstance(rows, list):
+        columns: list[NDArray[Any]] = [np.array(rows, dtype=object)]
+    elif hasattr(rows, "iloc"):
+        columns = [rows.iloc[:, j].to_numpy() for j in range(rows.shape[1])]
+    else:
+        columns = list(rows.reshape(len(rows), -1).T)
+    hashes = np.zeros(len(rows), dtype=np.uint64)
+    for column in columns:
+        hashes = _mixed((hashes + _MIX) ^ _mixed(_bits(column)))
+    return hashes
+
+
+def _bits(column: NDArray[Any]) -> NDArray[np.uint64]:
+    if column.dtype.kind in "biuf":
+        values = np.asarray(column, dtype=np.float64) + 0.0  # -0.0 + 0.0 is 0.0
+        return np.where(np.isnan(values), _NAN_BITS, values.view(np.uint64))
+    return np.fromiter((_item_bits(item) for item in column), np.uint64, len(column))
+
+
+def _item_bits(item: Any) -> np.uint64:
+    # pandas' NA and NaT are known by name: pandas is not imported for the asking.
+    if item is None or type(item).__name__ in ("NAType", "NaTType"):
+        return _NAN_BITS
+    if isinstance(item, bool | int | float | np.number | np.bool_):
+        return np.uint64(_bits(np.array([float(item)]))[0])
+    digest = hashlib.blake2b(str(item).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return np.uint64(int.from_bytes(digest, "little"))
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser (Steele, Lea and Flood 2014): every input bit moves every output."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def read_rows(
+    request_path: Path,
+    target: tuple[str, ...],
+    feature_names: tuple[str, ...] | None,
+    calibration_rows: int,
+    limits: Limits,
+    *,
+    needs_target: bool,
+) -> tuple[HeldOut | None, HeldOut]:
+    """Return (calibration rows or None, gate rows) of a held-out file: never a row in both."""
+    rows = read_held_out(
+        request_path,
+        target=target,
+        feature_names=feature_names,
+        require_target=needs_target,
+        limits=limits,
+    )
+    if calibration_rows <= 0 or len(rows) <= calibration_rows:
+        return None, rows
+    calibration = rows.take(range(calibration_rows))
+    gate = rows.take(range(calibration_rows, len(rows)))
+    check_disjoint(calibration, gate)
+    return calibration, gate
+
+
+def needs_target(task: str) -> bool:
+    """Whether a model of this task is scored against a target."""
+    return task in ("classification", "regression")

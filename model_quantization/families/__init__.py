@@ -1,0 +1,90 @@
+"""What the arrays of a kind of model mean; one file per family, found by itself.
+
+Adding a family is adding one file here that defines `FAMILY`. A class that no family names is
+treated by `generic`.
+
+Families do not choose precision (`planning`) and do not touch files (`artifact`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from model_quantization.errors import FormatError
+from model_quantization.families.family import Component, Example, Family, LeftAsIs, Lowered
+
+__all__ = [
+    "Component",
+    "Example",
+    "Family",
+    "LeftAsIs",
+    "Lowered",
+    "all_families",
+    "family_named",
+    "family_of",
+]
+
+
+@cache
+def all_families() -> tuple[Family, ...]:
+    """Every family of this package, by name.
+
+    Raises
+    ------
+    ValueError
+        Two families share a name, or name the same class.
+    """
+    found: dict[str, Family] = {}
+    owner: dict[str, str] = {}
+    for module in pkgutil.iter_modules(__path__):
+        family = getattr(importlib.import_module(f"{__name__}.{module.name}"), "FAMILY", None)
+        if family is None:
+            continue
+        if family.name in found:
+            raise ValueError(f"two families are named {family.name!r}")
+        found[family.name] = family
+        for type_name in family.types:
+            if type_name in owner:
+                raise ValueError(f"{type_name} is in {owner[type_name]!r} and {family.name!r}")
+            owner[type_name] = family.name
+    return tuple(found[name] for name in sorted(found))
+
+
+@cache
+def _owners() -> dict[str, Family]:
+    return {name: family for family in all_families() for name in family.types}
+
+
+def family_of(type_name: str) -> Family:
+    """The family that speaks for a class, `generic` when none does."""
+    return _owners().get(type_name) or family_named("generic")
+
+
+def family_named(name: str) -> Family:
+    """The family with this name.
+
+    Raises
+    ------
+    KeyError
+        No such family; the message lists those there are.
+    """
+    for family in all_families():
+        if family.name == name:
+            return family
+    known = ", ".join(family.name for family in all_families())
+    raise KeyError(f"no family {name!r}; known: {known}")
+
+
+def known_family(name: str, path: str) -> Family:
+    """The family of this name; FormatError when this library has none."""
+    try:
+        return family_named(name)
+    except KeyError as error:
+        raise FormatError(
+            "a component of an unknown family",
+            where=path,
+            got=str(error),
+            do="read the file with a newer version of this library",
+        ) from None

@@ -1,0 +1,170 @@
+"""Column transformers: text, categories and numbers of one table, side by side, before a model.
+
+The fast predictor is for tables whose text columns go to vectorizers, whose categories are encoded
+and whose columns of numbers are filled, scaled or left as they are; anything else is answered by
+the restored estimator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from model_quantization.families.family import Component, Example, Family, Lowered
+
+_COLUMNS = "sklearn.compose._column_transformer:ColumnTransformer"
+_FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
+_OUTPUT_CONFIG = "_sklearn_output_config"
+
+
+def lower(component: Component, exact: bool) -> Lowered | None:
+    """One step out of all columns; None when a part has no fast form."""
+    from model_quantization.kernels.tables.frame_columns import FrameStep, TextColumn
+
+    names = component.get("feature_names_in_")
+    places = component.get("_transformer_to_input_indices")
+    sparse = component.get("sparse_output_")
+    if names is None or not isinstance(places, dict) or not isinstance(sparse, bool):
+        return None
+    if component.get("transformer_weights") is not None or _OUTPUT_CONFIG in component:
+        return None
+    parts: list[Any] = []
+    paths = [component.path]
+    for name, step, asked in component["transformers_"]:
+        columns = [str(names[place]) for place in places.get(name, ())]
+        if step == "drop" or not columns:
+            continue
+        part = _part(step, columns, isinstance(asked, str | int), exact)
+        if part is None:
+            return None
+        parts.append(part)
+        paths.append(f"{component.path}/{name}")
+    table = FrameStep(tuple(parts))
+    if sparse:
+        return Lowered({"transform": table.matrix}, input="table", names=tuple(paths), text=table)
+    if not parts or any(isinstance(part, TextColumn) for part in parts):
+        return None
+    return Lowered({}, input="table", names=tuple(paths), feeds=table.rows)
+
+
+def _part(step: object, columns: list[str], is_single: bool, exact: bool) -> Any:
+    """One transformer's columns: a column of text, of categories, of numbers, or None."""
+    from model_quantization.kernels.tables.frame_columns import (
+        CategoryColumns,
+        NumberColumns,
+        TextColumn,
+    )
+
+    if step == "passthrough" or _passes_through(step):
+        return NumberColumns(tuple(columns), None)
+    lowered = step.lower(exact) if isinstance(step, Component) else None
+    if lowered is None:
+        return None
+    if lowered.text is not None and lowered.input == "text":
+        return TextColumn(columns[0], lowered.text) if is_single and len(columns) == 1 else None
+    if is_single:
+        return None
+    if lowered.columns is not None:
+        return CategoryColumns(tuple(columns), lowered.filler, lowered.columns)
+    transform = lowered.methods.get("transform")
+    if transform is None or lowered.input != "rows":
+        return None
+    if not lowered.n_features == lowered.n_columns == len(columns):
+        return None  # how many columns it gives is not known
+    return NumberColumns(tuple(columns), transform)
+
+
+def _passes_through(step: object) -> bool:
+    if not isinstance(step, Component) or step.type != _FUNCTION:
+        return False
+    return step.get("func") is None and not step.get("validate")
+
+
+def examples() -> Iterable[Example]:
+    """A table of text, numbers and a column that is dropped, before a linear model."""
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rng = np.random.default_rng(0)
+    words = np.array(
+        [
+            "red",
+            "green",
+            "blue",
+            "old",
+            "new",
+            "big",
+            "small",
+            "round",
+            "flat",
+            "dry",
+            "wet",
+            "loud",
+            "calm",
+        ]
+    )
+    texts = [" ".join(words[rng.integers(0, len(words), 6)]) for _ in range(80)]
+    table = pd.DataFrame(
+        {
+            "title": texts,
+            "price": rng.normal(20, 5, 80),
+            "stock": rng.integers(0, 9, 80),
+            "weight": rng.normal(3, 1, 80),
+            "text": texts[::-1],
+            "note": 1,
+        }
+    )
+    columns = ColumnTransformer(
+        [
+            ("words", TfidfVectorizer(ngram_range=(1, 2)), "title"),
+            ("numbers", StandardScaler(), ["price", "weight"]),
+            ("letters", CountVectorizer(analyzer="char", dtype=float), "text"),
+            ("rest", "passthrough", ["stock"]),
+        ],
+        sparse_threshold=1.0,
+    )
+    labels = np.where(table["price"] > 20, "dear", "cheap")
+    model = make_pipeline(columns, LogisticRegression(C=0.1, max_iter=500))
+    yield Example("text and numbers", model.fit(table, labels), table)
+    yield Example("categories and numbers", *_mixed(rng))
+
+
+def _mixed(rng: np.random.Generator) -> tuple[Any, Any]:
+    """The classic pipeline of tables, and a table with something missing in every column."""
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+    table = pd.DataFrame(
+        {
+            "age": np.where(rng.random(90) < 0.1, np.nan, rng.integers(18, 90, 90)),
+            "city": rng.choice(np.array(["Oslo", "Rome", "Kyiv", None], dtype=object), 90),
+            "rooms": rng.integers(1, 6, 90),
+            "income": rng.lognormal(3, 1, 90),
+            "grade": rng.choice(np.array(["low", "middle", "high", np.nan], dtype=object), 90),
+        }
+    )
+    columns = make_column_transformer(
+        (make_pipeline(SimpleImputer(), StandardScaler()), ["age", "income"]),
+        (
+            make_pipeline(
+                SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
+            ),
+            ["grade", "city"],
+        ),
+        (OrdinalEncoder(), ["rooms"]),
+    )
+    model = make_pipeline(columns, LogisticRegression(max_iter=500))
+    return model.fit(table, table["income"] > 20), table
+
+
+FAMILY = Family(name="columns", types=frozenset({_COLUMNS}), lower=lower, examples=examples)

@@ -1,0 +1,222 @@
+"""Encoders: categories, bins and labels, of which nothing may ever be rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.families.family import Component, Example, Family, Lowered, slots_for
+from model_quantization.families.shared.category_packing import (
+    HELD,
+    REST,
+    SIZES,
+    STREAMS,
+    decode_names,
+    pack,
+    unpack,
+)
+from model_quantization.kernels.tables.categories import (
+    NOTHING,
+    REFUSED,
+    Codes,
+    Encoder,
+    Filler,
+    Indicators,
+    Lookup,
+    lookup_of,
+)
+from model_quantization.schemes.scheme import Role, Slot
+
+_ONE_HOT = "sklearn.preprocessing._encoders:OneHotEncoder"
+_ORDINAL = "sklearn.preprocessing._encoders:OrdinalEncoder"
+_TARGET = "sklearn.preprocessing._target_encoder:TargetEncoder"
+_TYPES = frozenset(
+    {_ONE_HOT, _ORDINAL, _TARGET, "sklearn.preprocessing._discretization:KBinsDiscretizer"}
+) | {
+    f"sklearn.preprocessing._label:{name}"
+    for name in ("LabelEncoder", "LabelBinarizer", "MultiLabelBinarizer")
+}
+_SLOTS = {
+    "bin_edges_": Slot(Role.THRESHOLD, note="an edge decides in which bin a value is"),
+    "bin_edges_/*": Slot(Role.THRESHOLD, note="an edge decides in which bin a value is"),
+    "encodings_/*": Slot(Role.STATISTIC),
+    "target_mean_": Slot(Role.STATISTIC),
+} | slots_for(
+    ("categories_/*", "classes_", "classes_/*", *STREAMS, SIZES, f"{REST}/*", "*"),
+    Slot(Role.LABEL),
+)
+_DTYPES = {"builtins:float": "d", "numpy:float64": "d", "numpy:float32": "f"}
+_OUTPUT_CONFIG = "_sklearn_output_config"
+
+
+def lower(component: Component, exact: bool) -> Lowered | None:
+    """The encoder as tables, for what stands before and after it; alone it is scikit-learn's."""
+    make = _MAKERS.get(component.type)
+    if make is None or _OUTPUT_CONFIG in component:
+        return None
+    held = _categories(component)
+    lookups = [lookup_of(categories) for categories in held]
+    known = tuple(lookup for lookup in lookups if lookup is not None)
+    encoder = make(component, known) if len(known) == len(held) else None
+    if encoder is None:
+        return None
+    names = component.get("feature_names_in_")
+    own = _standing(encoder, None, names, component, (component.path,))
+
+    def absorb(previous: Lowered) -> Lowered | None:
+        if previous.filler is None or len(previous.filler.values) != len(known):
+            return None
+        paths = (*previous.names, component.path)
+        return _standing(encoder, previous.filler, previous.filler.names, component, paths)
+
+    return replace(own, absorb=absorb)
+
+
+def _standing(
+    encoder: Encoder,
+    filler: Filler | None,
+    names: Any,
+    component: Component,
+    paths: tuple[str, ...],
+) -> Lowered:
+    """The encoder and its filler, for columns of a table or, if it knows names, for a whole one."""
+    from model_quantization.kernels.tables.frame_columns import CategoryColumns, FrameStep
+
+    own = Lowered(methods={}, columns=encoder, filler=filler, names=paths)
+    if names is None:
+        return own
+    columns = tuple(str(name) for name in names)
+    table = FrameStep((CategoryColumns(columns, filler, encoder),), exactly=columns)
+    if component.get("sparse_output") is True:
+        return replace(own, input="table", text=table)
+    return replace(own, input="table", feeds=table.rows)
+
+
+def _categories(component: Component) -> list[Array]:
+    """The categories of each column, as they are or unpacked."""
+    if HELD in component:
+        return list(component[HELD])
+    rest = component[REST]
+    names = decode_names(component.__getitem__, len(rest))
+    return [
+        np.array([*leading, *left], dtype=object) if isinstance(left, list) else left
+        for leading, left in zip(names, rest, strict=True)
+    ]
+
+
+def _one_hot(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | None:
+    dtype = _DTYPES.get(component.get("dtype"))
+    widths = component["_n_features_outs"]
+    if dtype is None:
+        return None
+    starts = np.cumsum([0, *widths])
+    targets = tuple(
+        _columns_of_ones(component, feature, lookup.size, int(starts[feature]))
+        for feature, lookup in enumerate(lookups)
+    )
+    return Indicators(lookups, targets, int(starts[-1]), dtype)
+
+
+def _columns_of_ones(component: Component, feature: int, size: int, start: int) -> Array:
+    """The column that each category of a feature makes one; last: what is unknown.
+
+    The steps are those of scikit-learn's `transform`, taken by one row for each category.
+    """
+    handling, drop = component["handle_unknown"], component.get("drop")
+    places = np.arange(size + 1)
+    known = places < size
+    places[-1] = 0
+    rare = _rare(component, feature)
+    if rare is not None:
+        first, mapping = rare
+        places[-1] = first
+        known[-1] = handling in ("infrequent_if_exist", "warn")
+        places = mapping[places]
+    dropped = component.get("_drop_idx_after_grouping")
+    if dropped is not None and dropped[feature] is not None:
+        known &= places != dropped[feature]
+        places = places - (places > dropped[feature])
+    columns = np.where(known, places + start, NOTHING)
+    # An unknown value is an error, or has a warning: both are the real encoder's to give.
+    if handling in ("error", "warn") or drop is not None:
+        columns[-1] = REFUSED
+    return columns
+
+
+def _rare(component: Component, feature: int) -> tuple[int, Array] | None:
+    """The first infrequent category of a feature, and what each category is after grouping."""
+    if not component.get("_infrequent_enabled"):
+        return None
+    infrequent = component["_infrequent_indices"][feature]
+    mapping = component["_default_to_infrequent_mappings"][feature]
+    return None if infrequent is None or mapping is None else (int(infrequent[0]), mapping)
+
+
+def _ordinal(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | None:
+    dtype = _DTYPES.get(component.get("dtype"))
+    handling, missing = component["handle_unknown"], component.get("_missing_indices")
+    if dtype is None or not isinstance(missing, dict):
+        return None
+    unknown = component["unknown_value"] if handling == "use_encoded_value" else 0
+    targets = []
+    for feature, lookup in enumerate(lookups):
+        numbers = np.arange(lookup.size + 1)
+        rare = _rare(component, feature)
+        gap = missing.get(feature)
+        if rare is not None:  # what is missing stays, whatever is grouped
+            grouped = np.flatnonzero(numbers[:-1] != gap) if gap is not None else numbers[:-1]
+            numbers[grouped] = rare[1][grouped]
+        values = numbers.astype(dtype)
+        if gap is not None:
+            values[numbers == gap] = component["encoded_missing_value"]
+        values[-1] = unknown
+        targets.append(values)
+    return Codes(lookups, tuple(targets), handling != "use_encoded_value", dtype)
+
+
+def _target(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | None:
+    if component.get("target_type_") not in ("binary", "continuous"):
+        return None
+    encodings, mean = component["encodings_"], component["target_mean_"]
+    targets = tuple(np.append(each, mean).astype(np.float64) for each in encodings)
+    fits = [len(each) for each in targets] == [lookup.size + 1 for lookup in lookups]
+    return Codes(lookups, targets, False, "d") if fits else None
+
+
+_MAKERS: dict[str, Callable[[Component, tuple[Lookup, ...]], Encoder | None]] = {
+    _ONE_HOT: _one_hot,
+    _ORDINAL: _ordinal,
+    _TARGET: _target,
+}
+
+
+def examples() -> Iterable[Example]:
+    """Categories as strings and as numbers, and bins."""
+    from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
+
+    rng = np.random.default_rng(0)
+    numbers: Any = rng.choice([0.1, 0.30000000000000004, 7.25], size=(60, 3))
+    names = np.array(["north", "north-east", "south"], dtype=object)[rng.integers(0, 3, (60, 2))]
+    yield Example("names", OneHotEncoder().fit(names), names)
+    yield Example("numbers", OneHotEncoder(handle_unknown="ignore").fit(numbers), numbers)
+    yield Example("ordinal", OrdinalEncoder().fit(names), names)
+    codes = np.array([f"item-{number:05d}" for number in range(300)], dtype=object).reshape(-1, 3)
+    codes[7, 1] = codes[8, 1] = None
+    yield Example("many", OrdinalEncoder(encoded_missing_value=-1).fit(codes), codes)
+    bins = KBinsDiscretizer(5, encode="ordinal", quantile_method="averaged_inverted_cdf")
+    yield Example("bins", bins.fit(numbers + rng.normal(size=(60, 3))), numbers)
+
+
+FAMILY = Family(
+    name="encoders",
+    types=_TYPES,
+    slots=_SLOTS,
+    pack=pack,
+    unpack=unpack,
+    lower=lower,
+    examples=examples,
+)

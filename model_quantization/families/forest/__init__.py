@@ -1,0 +1,61 @@
+"""Forests and boosted trees: all trees of a model pooled into a handful of small arrays.
+
+The kernels behind `lower` are imported at the first forest, not with the family: they need numba.
+"""
+
+from __future__ import annotations
+
+from model_quantization.families.family import Arrays, Component, Family, LeftAsIs, Lowered
+from model_quantization.families.forest.examples import examples
+from model_quantization.families.forest.kinds import KINDS, RESIDUE
+from model_quantization.graph.nodes import ObjectNode, PackedNode
+
+__all__ = ["FAMILY"]
+
+
+def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs | None:
+    """The component with all its trees pooled; None where they are not trees of one make."""
+    if KINDS[node.type].container == "booster":
+        from model_quantization.families.forest import boosters as held_boosters
+
+        return held_boosters.pack_booster(node, arrays)
+    from model_quantization.families.forest.trees import packing
+
+    return packing.pack(node, arrays)
+
+
+def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
+    """The component as scikit-learn holds it; `SemanticError` for parts that do not fit."""
+    if node.type in KINDS and KINDS[node.type].container == "booster":
+        from model_quantization.families.forest import boosters as held_boosters
+
+        return held_boosters.unpack_booster(node, arrays)
+    from model_quantization.families.forest.trees import unpacking
+
+    return unpacking.unpack(node, arrays)
+
+
+def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, str]:
+    """The packed forest at 8 or 16 bits, and what was done in a clause."""
+    from model_quantization.families.forest import coarsening
+
+    return coarsening.coarsen(packed, arrays, bits)
+
+
+def lower(component: Component, exact: bool) -> Lowered | None:
+    """The fast predictor: bit for bit the restored estimator's answers, so `exact` or not."""
+    from model_quantization.families.forest import lowering
+
+    return lowering.lower_forest(component)
+
+
+FAMILY = Family(
+    name="forest",
+    types=frozenset(KINDS),
+    residue=RESIDUE,
+    pack=pack,
+    unpack=unpack,
+    coarsen=coarsen,
+    lower=lower,
+    examples=examples,
+)

@@ -1,0 +1,1 @@
+"""LightGBM models: their text, their state, and their answers from pooled trees."""

@@ -1,0 +1,133 @@
+"""Single trees, forests and bagged trees: the mean of leaf rows."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.forest import kinds
+from model_quantization.families.forest.kinds import KINDS
+from model_quantization.families.forest.predictors.packed_forest import (
+    Jobs,
+    PackedForest,
+    add_leaves,
+    leaf_numbers,
+    threads,
+)
+from model_quantization.kernels.trees.tree_sum import TreeSum
+
+
+class AveragedTrees:
+    """Answers of trees whose leaf rows are averaged, added up in tree order."""
+
+    def __init__(self, component: Component) -> None:
+        self.forest = PackedForest(component)
+        self.component = component
+        self.single = KINDS[component.type].container == "single"
+        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
+        lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
+        self.start = np.full((1, self.forest.width), -0.0 if lone_value else 0.0)
+        self.classes: list[Array] = []
+        if self.forest.owner in kinds.CLASSIFIER_TREES:
+            classes = component["classes_"]
+            self.classes = [classes] if self.forest.n_outputs == 1 else list(classes)
+
+    @cached_property
+    def sums(self) -> TreeSum:
+        """The trees, laid out."""
+        forest = self.forest
+        return TreeSum(forest.leaves, 1, forest.n_features, forest.most_leaves)
+
+    def mean(self, rows: Array, n_jobs: Jobs) -> Array | None:
+        """The mean leaf row: shape (n, n_outputs * most classes)."""
+        return add_leaves(
+            self.sums,
+            rows,
+            self.start,
+            float(self.forest.n_trees),
+            nan_allowed=self.forest.nan_allowed,
+            jobs=threads(n_jobs, self.component),
+        )
+
+    def fractions(self, rows: Array, n_jobs: Jobs) -> list[Array] | None:
+        """Class fractions, one array an output."""
+        mean = self.mean(rows, n_jobs)
+        if mean is None:
+            return None
+        if len(self.classes) == 1:
+            return [mean]
+        grouped = mean.reshape(len(mean), self.forest.n_outputs, -1)
+        return [
+            np.ascontiguousarray(grouped[:, k, :count])
+            for k, count in enumerate(self.forest.n_classes)
+        ]
+
+    def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Any:
+        """Class fractions: an array, or a list of one an output."""
+        found = self.fractions(rows, n_jobs)
+        return found[0] if found is not None and len(found) == 1 else found
+
+    def predict_log_proba(self, rows: Array, n_jobs: Jobs = None) -> Any:
+        """Their logarithms."""
+        found = self.fractions(rows, n_jobs)
+        if found is None:
+            return None
+        logs = [np.log(one) for one in found]
+        return logs[0] if len(logs) == 1 else logs
+
+    def predict_class(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
+        """The class with the largest fraction, the first of equals."""
+        found = self.fractions(rows, n_jobs)
+        if found is None:
+            return None
+        if len(found) == 1:
+            return np.asarray(self.classes[0].take(found[0].argmax(axis=1), axis=0))
+        labels = np.empty((len(rows), len(found)), dtype=self.classes[0].dtype)
+        for k, (classes, one) in enumerate(zip(self.classes, found, strict=True)):
+            labels[:, k] = classes.take(one.argmax(axis=1), axis=0)
+        return labels
+
+    def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
+        """The mean value."""
+        mean = self.mean(rows, n_jobs)
+        return mean if mean is None or mean.shape[1] > 1 else mean.reshape(-1)
+
+    def apply(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
+        """The leaf of each row: (n,) for a single tree, otherwise (n, n_trees)."""
+        leaves = leaf_numbers(self.forest, rows, threads(n_jobs, self.component))
+        return leaves if leaves is None or not self.single else leaves.reshape(-1)
+
+
+def lower_averaged(component: Component) -> Lowered | None:
+    """The fast predictor of a single tree, a forest or bagged trees."""
+    bagged = "tree_columns" in component
+    # Bagging in n jobs adds up n partial sums: only one job has an order to reproduce.
+    if bagged and component.get("n_jobs") not in (None, 1):
+        return None
+    trees = AveragedTrees(component)
+    classifies = bool(trees.classes)
+    if classifies and tuple(len(one) for one in trees.classes) != trees.forest.n_classes:
+        return None
+    if bagged and component.get("n_estimators") != trees.forest.n_trees:
+        return None
+    methods: dict[str, Method] = {} if bagged else {"apply": trees.apply}
+    if classifies:
+        methods["predict"] = trees.predict_class
+        methods["predict_proba"] = trees.predict_proba
+        if not bagged:  # which adds up in the logarithms
+            methods["predict_log_proba"] = trees.predict_log_proba
+    else:
+        methods["predict"] = trees.predict_value
+    return Lowered(methods, n_features=trees.forest.n_features, names=(component.path,))
+
+
+def lower_embedding(component: Component) -> Lowered | None:
+    """The leaves of a totally random embedding; their encoding is another component's."""
+    trees = AveragedTrees(component)
+    return Lowered(
+        {"apply": trees.apply}, n_features=trees.forest.n_features, names=(component.path,)
+    )

@@ -1,0 +1,162 @@
+"""Boosted trees that compare float64 and look categories up: rows coded first, leaves added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.families.forest.predictors.packed_forest import one_row
+from model_quantization.families.forest.predictors.row_codes import Coding, make_coding
+from model_quantization.kernels.trees import binning, single_row, tree_sum
+from model_quantization.kernels.trees.binning import GROUP
+from model_quantization.kernels.trees.pooled import PooledTrees
+from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+
+
+class CodedTrees:
+    """Sums of leaves over trees, for rows of float64.
+
+    Parameters
+    ----------
+    decode : callable
+        Gives the trees, decoded anew if need be.
+    known : mapping of int to ndarray
+        Feature -> the categories that training saw, for each feature that is looked up.
+    outputs : int
+        Trees of one boosting iteration.
+    most_leaves : int
+        Of any tree.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[], PooledTrees],
+        known: Mapping[int, Array],
+        outputs: int,
+        most_leaves: int,
+    ) -> None:
+        self.decode = decode
+        self.known = known
+        self.outputs = outputs
+        self.most_leaves = most_leaves
+        self._held: Leaves | None = None
+        self.gaps = False  # whether a row with missing values has been seen
+
+    @cached_property
+    def coding(self) -> Coding:
+        """The coding of rows."""
+        leaves, coding = self._decode()
+        self._held = leaves
+        return coding
+
+    @cached_property
+    def sums(self) -> TreeSum:
+        """The trees, laid out."""
+        return TreeSum(self._leaves, self.outputs, self.coding.width, self.most_leaves)
+
+    def _leaves(self) -> Leaves:
+        """The trees over the coded columns; those that came with the coding only once."""
+        held, self._held = self._held, None
+        return held if held is not None else self._decode()[0]
+
+    def _decode(self) -> tuple[Leaves, Coding]:
+        trees = self.decode()
+        coding, shape = make_coding(trees, self.known)
+        return Leaves(shape, trees.ids, trees.rows), coding
+
+    def add(self, rows: Array, out: Array, jobs: int) -> bool:
+        """Add each row's leaves to `out`, float64 (n, outputs); False for rows that are refused."""
+        one = len(rows) == 1 and not len(self.coding.category_columns)
+        if one and self._answer_one(rows, out):
+            return True
+        coded = self._code(np.array(rows, dtype=np.float64, order="C"), jobs)
+        if coded is None:
+            return False
+        groups, doubled = coded
+        return self.sums.add(groups, len(rows), out, doubled=doubled, threads=jobs)
+
+    def _answer_one(self, rows: Array, out: Array) -> bool:
+        """Add one row's leaves to `out`; False where the trees do not fit."""
+        sums, coding = self.sums, self.coding
+        nodes = sums.gap_nodes if self.gaps else sums.nodes
+        if nodes is None:
+            return False
+        state = single_row.answer_one_coded(
+            nodes.words,
+            nodes.starts,
+            nodes.banks,
+            nodes.bases,
+            one_row(rows),
+            coding.columns,
+            coding.table,
+            coding.starts,
+            coding.pivots,
+            coding.width,
+            nodes.doubled,
+            nodes.shift,
+            sums.table.ends,
+            sums.table.places,
+            sums.table.values,
+            sums.table.width,
+            sums.cycle,
+            out.reshape(-1),
+        )
+        if state == single_row.MISSING:
+            # Where one row has gaps others will: from now on the nodes that know them are used.
+            self.gaps = True
+            return self._answer_one(rows, out)
+        return True
+
+    def _code(self, rows: Array, jobs: int) -> tuple[Array, bool] | None:
+        """The rows coded, in groups of eight, and whether they are doubled for NaN."""
+        coding, doubled = self.coding, self.gaps
+        n, n_features = rows.shape
+        columns = coding.width * (2 if doubled else 1)
+        out = np.zeros((-(-n // GROUP), columns, GROUP), dtype=np.float32)
+        flat, flat_out = rows.reshape(-1), out.reshape(-1)
+        missing: list[bool] = []
+        good: list[bool] = []
+
+        def work(first: int, last: int) -> None:
+            missing.append(
+                binning.code_rows(
+                    flat,
+                    n_features,
+                    coding.columns,
+                    coding.table,
+                    coding.starts,
+                    coding.pivots,
+                    first,
+                    last,
+                    flat_out,
+                    coding.width,
+                    doubled,
+                )
+            )
+            if len(coding.category_columns):
+                good.append(
+                    binning.code_categories(
+                        flat,
+                        n_features,
+                        coding.category_columns,
+                        coding.left,
+                        coding.known,
+                        coding.missing_left,
+                        first,
+                        last,
+                        flat_out,
+                        columns * GROUP,
+                        len(coding.columns),
+                    )
+                )
+
+        tree_sum.over_rows(work, n, jobs)
+        if not all(good):
+            return None
+        if any(missing) and not doubled:
+            self.gaps = True
+            return self._code(rows, jobs)
+        return out, doubled

@@ -1,0 +1,1 @@
+"""Forests as an artifact stores them: the parts, and how they are decoded."""

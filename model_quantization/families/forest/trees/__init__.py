@@ -1,0 +1,1 @@
+"""Trees of an estimator: read, pooled into one set of records, and built again."""

@@ -1,0 +1,114 @@
+"""Boosters of other libraries as pooled trees: which library reads a component, and writes it.
+
+A booster's own bytes are read by Python and numpy alone. What the kernels would not answer bit for
+bit as the library does is left to the library: the reader raises `UnsupportedComponent`, and says
+why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.errors import UnsupportedComponent
+from model_quantization.families.forest.trees.reading import order_trees, pool_trees, within
+from model_quantization.graph.nodes import Node
+from model_quantization.kernels.trees.pooled import PooledTrees
+
+State: TypeAlias = dict[str, Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A booster as it was read.
+
+    Attributes
+    ----------
+    trees : PooledTrees
+    n_features : int
+        Columns that a split may look at.
+    outputs : int
+        Trees of one boosting iteration.
+    state : list of (attribute, node)
+        What is kept beside the trees.
+    """
+
+    trees: PooledTrees
+    n_features: int
+    outputs: int
+    state: list[tuple[str, Node]]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTable:
+    """The nodes of all trees, one tree after another, each in its own numbering; roots are 0.
+
+    Attributes
+    ----------
+    sizes : int, shape (n_trees,)
+        Nodes of each tree.
+    left, right : int
+        Children, counted within the tree; negative at leaves.
+    feature, threshold, missing_left
+        Of splits: `x <= threshold` goes left.
+    value : float64 or float32, shape (n_nodes,) or (n_nodes, width)
+        Of leaves.
+    """
+
+    sizes: Array
+    left: Array
+    right: Array
+    feature: Array
+    threshold: Array
+    missing_left: Array
+    value: Array
+
+
+def pool_nodes(
+    nodes: NodeTable,
+    n_features: int,
+    categorical: Array | None = None,
+    bitsets: Array | None = None,
+) -> PooledTrees:
+    """The trees of a table of nodes, in preorder.
+
+    Parameters
+    ----------
+    categorical : bool, shape (n_nodes,), optional
+        Nodes that look a category up.
+    bitsets : uint32, shape (n_nodes, 8), optional
+        The categories that go left.
+
+    Raises
+    ------
+    UnsupportedComponent
+        They are no trees, or look at features that there are not.
+    """
+    edges = np.cumsum(nodes.sizes)[:-1]
+    children = zip(np.split(nodes.left, edges), np.split(nodes.right, edges), strict=True)
+    order = order_trees(list(children))
+    if order is None:
+        raise UnsupportedComponent("the children of its nodes make no trees")
+    split = nodes.left[order.pick] >= 0
+    inner, leaves = order.pick[split], order.pick[~split]
+    feature, threshold = nodes.feature[inner].astype(np.int64), nodes.threshold[inner]
+    if not within(feature, n_features) or np.isnan(threshold).any():
+        raise UnsupportedComponent(
+            "a split looks at a feature that there is not, or compares with NaN"
+        )
+    lookup = categorical[inner] if categorical is not None and categorical.any() else None
+    trees = pool_trees(
+        order,
+        split,
+        feature,
+        threshold,
+        nodes.missing_left[inner],
+        nodes.value[leaves].reshape(len(leaves), -1),
+        lookup,
+        bitsets[inner][lookup] if lookup is not None and bitsets is not None else None,
+    )
+    assert trees is not None  # `order_trees` has seen them closed
+    return trees

@@ -1,0 +1,1 @@
+"""XGBoost models: their binary JSON, their state, and their answers from pooled trees."""

@@ -1,0 +1,161 @@
+"""Answers of XGBoost's estimators: float32 throughout, as the library computes them in place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.errors import SemanticError
+from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.forest.predictors.packed_forest import (
+    Jobs,
+    PackedForest,
+    add_leaves,
+    leaf_numbers,
+    threads,
+    used_iterations,
+)
+from model_quantization.families.forest.stored.parts import leaf_trees
+from model_quantization.families.forest.xgboost.model import interleaved
+from model_quantization.families.forest.xgboost.state import LOG, LOGISTIC, OBJECTIVES, SOFTMAX
+from model_quantization.kernels.trees import booster_links
+from model_quantization.kernels.trees.pooled import PooledTrees, first_trees, level_order
+from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+
+
+class XGBoostTrees:
+    """Answers of `XGB*`, added up tree by tree in float32 from the base score on."""
+
+    def __init__(self, component: Component) -> None:
+        self.forest = PackedForest(component)
+        self.component = component
+        self.objective = str(component["booster_objective"])
+        self.outputs = int(component["tree_outputs"])
+        self.parallel = int(component["booster_parallel"])
+        self.forest.check_sums(self.outputs)
+        together = self.outputs * self.parallel
+        self.n_used = used_iterations(self.forest, together) * together
+        base = np.array(component["booster_base"], dtype=np.float32)
+        weights = component.get("booster_weights")
+        if base.shape != (self.outputs,) or (
+            weights is not None and np.shape(weights) != (self.forest.n_trees,)
+        ):
+            raise SemanticError(
+                "a base for each output, and a weight for each tree",
+                where=f"{component.path}/booster_base".lstrip("/"),
+            )
+        if self.objective in LOGISTIC:
+            booster_links.log_odds32(base)
+        elif self.objective in LOG:
+            booster_links.logarithm32(base)
+        self.start = base.reshape(1, self.outputs)
+
+    @cached_property
+    def sums(self) -> TreeSum:
+        """The trees, laid out, with leaves already weighed."""
+        forest = self.forest
+        return TreeSum(self._leaves, self.outputs, forest.n_features, forest.most_leaves)
+
+    def _leaves(self) -> Leaves:
+        trees = self._used()
+        rows = trees.rows.astype(np.float32)
+        ids = trees.ids
+        if "booster_weights" in self.component:
+            # A tree's answer has the base in it when it is weighed, and loses the bits that go.
+            tree = leaf_trees(trees.sizes)
+            base = self.start[0][tree % self.outputs]
+            weights = self.component["booster_weights"].astype(np.float32)
+            rows = (((base + rows[ids, 0]) - base) * weights[tree]).reshape(-1, 1)
+            ids = np.arange(len(rows), dtype=np.uint32)
+        return Leaves(self.forest.shape(trees), ids, rows)
+
+    def _used(self) -> PooledTrees:
+        return first_trees(self.forest.decode(), self.n_used)
+
+    def margin(self, rows: Array, n_jobs: Jobs) -> Array | None:
+        """Sums: float32, shape (n, outputs)."""
+        jobs = threads(n_jobs, self.component)
+        return add_leaves(
+            self.sums, rows, self.start, 1.0, nan_allowed=True, jobs=jobs, infinity_allowed=True
+        )
+
+    def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
+        """What the sums mean: float32, (n,) or (n, outputs)."""
+        sums = self.margin(rows, n_jobs)
+        if sums is None:
+            return None
+        if self.objective in LOGISTIC:
+            booster_links.logistic32(sums.reshape(-1))
+        elif self.objective in LOG:
+            booster_links.exponential(sums.reshape(-1))
+        elif self.objective in SOFTMAX:
+            booster_links.normalized_exponentials32(sums)
+        return sums if self.outputs > 1 else sums.reshape(-1)
+
+    def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
+        """Class probabilities."""
+        found = self.predict_value(rows, n_jobs)
+        if found is None or self.outputs > 1:
+            return found
+        return np.vstack((1.0 - found, found)).transpose()
+
+    def predict_class(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
+        """The number of the class that is more probable than others."""
+        found = self.predict_value(rows, n_jobs)
+        if found is None:
+            return None
+        if self.outputs > 1:
+            return np.asarray(np.argmax(found, axis=1))
+        labels = np.repeat(0, len(found))
+        labels[found > 0.5] = 1
+        return labels
+
+    def apply(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
+        """The leaf of each row in each tree that answers: float32, (n, n_trees)."""
+        found = leaf_numbers(self.numbered, rows, threads(n_jobs, self.component))
+        if found is None:
+            return None
+        found = found[:, : self.n_used]
+        places = np.argsort(interleaved(self.n_used, self.outputs, self.parallel))
+        return np.ascontiguousarray(found[:, places], dtype=np.float32)
+
+    @cached_property
+    def numbered(self) -> PackedForest:
+        """The trees with their nodes numbered as XGBoost does."""
+        levels = self.component.get("booster_levels") is True
+        return _LevelledForest(self.component) if levels else self.forest
+
+
+class _LevelledForest(PackedForest):
+    """Trees whose nodes are numbered level by level."""
+
+    def decode(self) -> PooledTrees:
+        trees = super().decode()
+        return replace(trees, order=level_order(trees))
+
+
+def lower_xgboost(component: Component) -> Lowered | None:
+    """The fast predictor of an estimator of XGBoost; None for one of other labels."""
+    objective, outputs = component["booster_objective"], int(component["tree_outputs"])
+    if objective not in OBJECTIVES:
+        return None
+    methods: dict[str, Method]
+    trees = XGBoostTrees(component)
+    if "classes_" in component:
+        classes = len(component["classes_"])
+        several = objective in SOFTMAX and outputs == classes > 2
+        if not several and (objective not in LOGISTIC or outputs > 1 or classes != 2):
+            return None
+        methods = {"predict": trees.predict_class, "predict_proba": trees.predict_proba}
+    else:
+        methods = {"predict": trees.predict_value}
+    methods["apply"] = trees.apply
+    return Lowered(
+        methods,
+        n_features=trees.forest.n_features,
+        names=(component.path,),
+        integers="float32",
+    )

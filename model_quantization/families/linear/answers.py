@@ -1,0 +1,123 @@
+"""What each class of linear model makes of its scores, operation for operation as scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.families.family import Component
+from model_quantization.families.shared.scored import Answer, Kernel
+from model_quantization.kernels.linear.linear import (
+    flat_scores,
+    label_indices,
+    log_nonzero,
+    modified_huber,
+    one_vs_rest,
+    softmax,
+)
+
+
+def named(module: str, *names: str) -> frozenset[str]:
+    """The exact names of classes of one module of scikit-learn."""
+    return frozenset(f"sklearn.{module}:{name}" for name in names)
+
+
+_LOGISTIC = named("linear_model._logistic", "LogisticRegression", "LogisticRegressionCV")
+_SGD = named("linear_model._stochastic_gradient", "SGDClassifier")
+_DISCRIMINANT = named("discriminant_analysis", "LinearDiscriminantAnalysis")
+CLASSIFIERS = (
+    _LOGISTIC
+    | _SGD
+    | _DISCRIMINANT
+    | named("linear_model._ridge", "RidgeClassifier", "RidgeClassifierCV")
+    | named("linear_model._passive_aggressive", "PassiveAggressiveClassifier")
+    | named("linear_model._perceptron", "Perceptron")
+    | named("svm._classes", "LinearSVC")
+)
+GENERALIZED = named(
+    "linear_model._glm.glm", "PoissonRegressor", "GammaRegressor", "TweedieRegressor"
+)
+
+
+def answers_of(component: Component) -> dict[str, Answer] | None:
+    """The answer of each method; None when the model answers in another way."""
+    if component.type in CLASSIFIERS:
+        return _classifier_answers(component)
+    if component.type not in GENERALIZED:
+        return {"predict": _as_they_are(component)}
+    link = component.get("_base_loss")
+    kind = link["link"].type if isinstance(link, Component) and "link" in link else ""
+    if kind.endswith(":LogLink"):
+        return {"predict": _answer(lambda scores: np.exp(scores.reshape(-1)))}
+    return {"predict": _as_they_are(component)} if kind.endswith(":IdentityLink") else None
+
+
+def _answer(
+    of_scores: Callable[[Array], Array],
+    kernel: Kernel = "row_scores",
+    finish: Callable[[Array], Array] | None = None,
+) -> Answer:
+    """The answer of a single map; a kernel that gives scores is finished as the scores are."""
+    return Answer(lambda scores: of_scores(scores[0]), kernel, finish or of_scores)
+
+
+def _as_they_are(component: Component) -> Answer:
+    """Scores in the shape that the weights give them: one dimension for one-dimensional ones.
+
+    Sparse ones, of models of a single output only, answer in one dimension in any shape.
+    """
+    coef = component.get("coef_")
+    if isinstance(coef, np.ndarray) and coef.ndim == 2:
+        return _answer(lambda scores: scores)
+    return _answer(lambda scores: scores.reshape(-1))
+
+
+def _classifier_answers(component: Component) -> dict[str, Answer] | None:
+    classes = component["classes_"]
+    decision = {"decision_function": _answer(flat_scores)}
+    binarizer = component.get("_label_binarizer")
+    if isinstance(binarizer, Component) and binarizer.get("y_type_", "").startswith("multilabel"):
+        if binarizer.get("sparse_input_"):
+            return None
+        return decision | {"predict": _answer(lambda s: (flat_scores(s) > 0).astype(np.int64))}
+    winners = _answer(
+        lambda scores: classes.take(label_indices(flat_scores(scores))),
+        "row_winners",
+        classes.take,
+    )
+    return decision | {"predict": winners} | _probabilities(component, len(classes))
+
+
+def _probabilities(component: Component, n_classes: int) -> dict[str, Answer]:
+    """How this classifier turns scores into probabilities; none when it does not, or otherwise."""
+    if component.type in _DISCRIMINANT:
+        return _proba(_EACH if n_classes <= 2 else _TOGETHER, log_nonzero)
+    if component.type in _LOGISTIC:
+        asked = component.get("multi_class", "auto") not in ("auto", "deprecated")
+        if asked or (component.get("solver") == "liblinear" and n_classes > 2):
+            return {}  # one versus rest, or softmax: that depends on scikit-learn's version
+        return _proba(_EACH if n_classes <= 2 else _TOGETHER)
+    if component.type in _SGD and component.get("loss") == "log_loss":
+        return _proba(_EACH)
+    if component.type in _SGD and component.get("loss") == "modified_huber":
+        return _proba(_answer(lambda scores: modified_huber(flat_scores(scores))))
+    return {}
+
+
+_EACH = _answer(
+    lambda scores: one_vs_rest(flat_scores(scores)), "row_one_vs_rest", lambda found: found
+)
+_TOGETHER = _answer(softmax, "row_softmax", lambda found: found)
+
+
+def _proba(answer: Answer, logarithm: Callable[[Array], Array] = np.log) -> dict[str, Answer]:
+    """Probabilities, and their logarithms."""
+    finish = answer.finish or (lambda found: found)
+    logs = Answer(
+        lambda scores: logarithm(answer.of_scores(scores)),
+        answer.kernel,
+        lambda found: logarithm(finish(found)),
+    )
+    return {"predict_proba": answer, "predict_log_proba": logs}

@@ -1,0 +1,164 @@
+"""Several targets: one model for each, side by side or in a chain where each sees those before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.families.family import Component, Example, Family, Lowered, Method
+from model_quantization.families.shared.chained import AskChained, chained_behind
+from model_quantization.families.shared.children import (
+    Combine,
+    answered,
+    classes_of,
+    lower_all,
+    over_children,
+)
+from model_quantization.schemes.scheme import Role, Slot
+
+_MODULE = "sklearn.multioutput"
+_SIDE_BY_SIDE = frozenset({f"{_MODULE}:MultiOutputClassifier", f"{_MODULE}:MultiOutputRegressor"})
+_CLASSIFIER_CHAIN = f"{_MODULE}:ClassifierChain"
+_REGRESSOR_CHAIN = f"{_MODULE}:RegressorChain"
+
+
+def lower(component: Component, exact: bool) -> Lowered | None:
+    """The fast predictor over the targets' models, or None when one of them has none."""
+    children = lower_all(component.get("estimators_"), exact)
+    if children is None or not answered(children, "predict"):
+        return None
+    if component.type not in _SIDE_BY_SIDE:
+        return _chain(component, children)
+    indices = range(len(children))
+    combine: dict[str, Combine] = {
+        "predict": lambda ask: np.asarray([ask(i, "predict") for i in indices]).T
+    }
+    if answered(children, "predict_proba"):
+        combine["predict_proba"] = lambda ask: [ask(i, "predict_proba") for i in indices]
+    return over_children(children, combine, exact, component.path)
+
+
+def _chain(component: Component, children: list[Lowered]) -> Lowered | None:
+    """Each model sees the rows and what those before it answered."""
+    n, width = len(children), children[0].n_features
+    if any(child.input != "rows" or child.n_features is None for child in children):
+        return None
+    if width is None or [child.n_features for child in children] != list(range(width, width + n)):
+        return None
+    feeding = component.get("chain_method_", "predict")
+    order = np.asarray(component["order_"])
+    inverse = np.empty(n, dtype=np.int64)
+    inverse[order] = np.arange(n)
+    binary = [_is_binary(one) for one in component["estimators_"]]
+    names = (component.path, *(name for child in children for name in child.names))
+
+    def answer(ask: AskChained, n_rows: int, name: str) -> Array | None:
+        fed, answers = np.zeros((n_rows, n)), np.zeros((n_rows, n))
+        for index in range(n):
+            for asked, into in ((feeding, fed), (name, answers)):
+                found = ask(index, asked, fed[:, :index])
+                if found is None:
+                    return None
+                into[:, index] = found[:, 1] if asked == "predict_proba" else found
+        return answers[:, inverse]
+
+    def of_rows(name: str) -> Method:
+        def call(rows: Array, n_jobs: int | None = None) -> Array | None:
+            def ask(index: int, asked: str, fed: Array) -> Array | None:
+                found: Array | None = children[index].methods[asked](np.hstack((rows, fed)))
+                return found
+
+            return answer(ask, len(rows), name)
+
+        return call
+
+    def absorb(previous: Lowered) -> Lowered | None:
+        scored = [child.scored for child in children if child.scored is not None]
+        if previous.text is None or len(scored) != n:
+            return None
+        asker = chained_behind(previous.text, scored, width)
+        if asker is None:
+            return None
+
+        def of_documents(name: str) -> Method:
+            def call(documents: Any, n_jobs: int | None = None) -> Array | None:
+                ask = asker(documents, n_jobs)
+                return None if ask is None else answer(ask, len(documents), name)
+
+            return call
+
+        return Lowered(
+            _chain_methods(of_documents, feeding, children, all(binary)),
+            input=previous.input,
+            names=(*previous.names, *names),
+        )
+
+    methods = _chain_methods(of_rows, feeding, children, all(binary))
+    return Lowered(methods, n_features=width, names=names, absorb=absorb) if methods else None
+
+
+def _chain_methods(
+    make: Callable[[str], Method], feeding: str, children: list[Lowered], binary: bool
+) -> dict[str, Method]:
+    """The methods that all models of a chain can answer, and be fed by."""
+    methods: dict[str, Method] = {}
+    for name in ("predict", "predict_proba", "decision_function"):
+        asked = {name, feeding}
+        if asked != {"predict"} and not binary:
+            continue
+        if all(answered(children, one) for one in asked):
+            methods[name] = make(name)
+    if "predict_proba" in methods:
+        methods["predict_log_proba"] = _logarithm(methods["predict_proba"])
+    return methods
+
+
+def _is_binary(component: Any) -> bool:
+    classes = classes_of(component)
+    return classes is not None and len(classes) == 2
+
+
+def _logarithm(proba: Method) -> Method:
+    def call(rows: Any, n_jobs: int | None = None) -> Array | None:
+        found = proba(rows, n_jobs)
+        return None if found is None else np.log(found)
+
+    return call
+
+
+def examples() -> Iterable[Example]:
+    """Classifiers and regressors, side by side and in chains."""
+    from sklearn.datasets import make_multilabel_classification
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.multioutput import (
+        ClassifierChain,
+        MultiOutputClassifier,
+        MultiOutputRegressor,
+        RegressorChain,
+    )
+
+    rows, labels = make_multilabel_classification(200, 40, n_classes=3, random_state=0)
+    targets = rows[:, :3] - rows[:, 3:6]
+    some = np.column_stack([labels[:, 0], labels.sum(axis=1)])
+    logistic = LogisticRegression(max_iter=500)
+    yield Example("labels", MultiOutputClassifier(logistic).fit(rows, some), rows)
+    yield Example("numbers", MultiOutputRegressor(Ridge()).fit(rows, targets), rows)
+    chain = ClassifierChain(logistic, order=[2, 0, 1], chain_method="predict_proba")
+    yield Example("chain of labels", chain.fit(rows, labels), rows)
+    yield Example("chain of numbers", RegressorChain(Ridge()).fit(rows, targets), rows)
+
+
+FAMILY = Family(
+    name="multioutput",
+    types=_SIDE_BY_SIDE | {_CLASSIFIER_CHAIN, _REGRESSOR_CHAIN},
+    slots={
+        "classes_": Slot(Role.LABEL),
+        "classes_/*": Slot(Role.LABEL),
+        "order_": Slot(Role.INDEX),
+    },
+    lower=lower,
+    examples=examples,
+)

@@ -1,0 +1,131 @@
+"""Multi-layer perceptrons: a stack of weights; half of a trained one is the optimizer's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import isfinite
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.families.family import Component, Example, Family, Lowered, Method
+from model_quantization.kernels.linear.layers import ACTIVATIONS, forward
+from model_quantization.kernels.linear.linear import fold_affine
+from model_quantization.schemes.scheme import Role, Slot
+
+_MODULE = "sklearn.neural_network._multilayer_perceptron"
+_CLASSIFIER = f"{_MODULE}:MLPClassifier"
+_REGRESSOR = f"{_MODULE}:MLPRegressor"
+
+_TRAINING = "state of training; only further training reads it"
+
+
+def lower(component: Component, exact: bool) -> Lowered | None:
+    """The network as one function of the rows; a scaler before it goes into the first layer."""
+    weights, biases = list(component["coefs_"]), list(component["intercepts_"])
+    output = component["out_activation_"]
+    if component["activation"] not in ACTIVATIONS or output not in ACTIVATIONS:
+        return None
+    answers = (
+        _classifier_answers(component)
+        if component.type == _CLASSIFIER
+        else {"predict": lambda y: y.ravel() if y.shape[1] == 1 else y}
+    )
+    if answers is None:
+        return None
+
+    def lowered(first: Array, bias: Array, names: tuple[str, ...]) -> Lowered:
+        layers, shifts = [first, *weights[1:]], [bias, *biases[1:]]
+
+        def method(answer: Callable[[Array], Array]) -> Method:
+            def call(rows: Array) -> Array | None:
+                # A layer may swallow an infinity: the rows themselves are looked at.
+                if not isfinite(np.add.reduce(rows, axis=None)):
+                    return None
+                return answer(forward(rows, layers, shifts, component["activation"], output))
+
+            return call
+
+        def absorb(previous: Lowered) -> Lowered | None:
+            if exact or previous.affine is None:
+                return None
+            return lowered(*fold_affine(first, bias, *previous.affine), previous.names + names)
+
+        methods = {name: method(answer) for name, answer in answers.items()}
+        return Lowered(methods, n_features=len(first), absorb=absorb, names=names)
+
+    return lowered(weights[0], biases[0], (component.path,))
+
+
+def _classifier_answers(component: Component) -> dict[str, Callable[[Array], Array]] | None:
+    classes = component["classes_"]
+    if component["out_activation_"] == "softmax":
+        return {
+            "predict": lambda y: classes.take(y.argmax(axis=1)),
+            "predict_proba": lambda y: y,
+            "predict_log_proba": lambda y: np.log(y, out=y),
+        }
+    if component["n_outputs_"] != 1 or len(classes) != 2:
+        return None  # several labels at once
+
+    def pair(y: Array) -> Array:
+        flat = y.ravel()
+        return np.vstack([1 - flat, flat]).T
+
+    def log_pair(y: Array) -> Array:
+        both = pair(y)
+        out: Array = np.log(both, out=both)
+        return out
+
+    return {
+        "predict": lambda y: classes.take((y.ravel() > 0.5).astype(np.intp)),
+        "predict_proba": pair,
+        "predict_log_proba": log_pair,
+    }
+
+
+def examples() -> Iterable[Example]:
+    """A network of two hidden layers, a binary one and a regressor."""
+    import warnings
+
+    from sklearn.datasets import make_classification
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows, labels = make_classification(
+        200, 20, n_informative=8, n_classes=3, n_clusters_per_class=1, random_state=0
+    )
+    deep = MLPClassifier((24, 12), max_iter=30, early_stopping=True, random_state=0)
+    wide = MLPClassifier((16,), activation="tanh", max_iter=30, random_state=0)
+    numbers = MLPRegressor(
+        hidden_layer_sizes=(16,), activation="logistic", max_iter=30, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few iterations are enough for an example
+        yield Example("multi-class", deep.fit(rows, labels), rows)
+        yield Example("binary", wide.fit(rows, labels == 1), rows)
+        yield Example("scaled", make_pipeline(StandardScaler(), deep).fit(rows, labels), rows)
+        yield Example("regressor", numbers.fit(rows, rows[:, 0] * 2), rows)
+
+
+FAMILY = Family(
+    name="neural",
+    types=frozenset({_CLASSIFIER, _REGRESSOR}),
+    slots={
+        "coefs_/*": Slot(Role.WEIGHT, channel_axis=1),
+        "intercepts_/*": Slot(Role.BIAS),
+        "classes_": Slot(Role.LABEL),
+    },
+    residue={
+        "_optimizer": "moments of the optimizer; only further training reads them",
+        "_best_coefs": "the best weights so far; training put them in place",
+        "_best_intercepts": "the best intercepts so far; training put them in place",
+        "loss_curve_": "the loss at each step of training",
+        "validation_scores_": "the validation score at each step of training",
+        "_random_state": _TRAINING,
+        "_no_improvement_count": _TRAINING,
+    },
+    lower=lower,
+    examples=examples,
+)

@@ -1,0 +1,1 @@
+"""Pieces that several families use. A module here defines no `FAMILY`."""

@@ -1,0 +1,39 @@
+"""Arrays as kernels take them: few types, and read-only where they are only read."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from model_quantization.arrays import Array
+
+Index: TypeAlias = Any  # an int to Python, a machine integer to a compiled function
+
+
+def narrowed(values: Array) -> Array:
+    """The same non-negative integers in the narrowest unsigned type that holds them."""
+    top = int(values.max()) if values.size else 0
+    return np.ascontiguousarray(values.astype(np.min_scalar_type(top)))
+
+
+def read_only(values: Array) -> Array:
+    """A view that cannot be written to, as all arrays of an artifact are.
+
+    A kernel is compiled anew for arrays that can be: what it only reads is given to it like this.
+    """
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def narrowed_in_two(values: Array) -> Array:
+    """The same non-negative integers as uint16, or else as uint32, read-only.
+
+    Two types, not more: every type of an array is another compilation of the kernels.
+    """
+    if values.dtype.itemsize <= 2:
+        return read_only(values.astype(np.uint16, copy=False))
+    top = int(values.max()) if values.size else 0
+    kind = np.uint16 if top < 1 << 16 else max(np.min_scalar_type(top), np.dtype(np.uint32))
+    return read_only(values.astype(kind, copy=False))

@@ -1,0 +1,1 @@
+"""Arithmetic of linear models, layers, naive Bayes, discriminants and calibrators."""

@@ -1,0 +1,1 @@
+"""Arithmetic on columns of tables: categories to codes, frames to rows."""

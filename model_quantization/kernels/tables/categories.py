@@ -1,0 +1,247 @@
+"""Encoders of categories: one table lookup a value.
+
+What an encoder makes of a value depends on nothing but the category that the value is: everything
+it was told to do with rare, dropped, missing and unknown ones is one table with an entry for each
+category of a column and one more for all that is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from model_quantization.arrays import Array
+
+Columns: TypeAlias = Sequence[Array]
+Entries: TypeAlias = tuple[Array, Array, Array]  # indices, values, rows (CSR)
+
+NOTHING = -1  # a value that makes no column one
+REFUSED = -2  # a value that is an error or a warning: the real encoder has the words
+_PLAIN = frozenset({str, float, int, bool, type(None)})
+
+
+class Lookup(Protocol):
+    """The categories of one column."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    def places(self, column: Array) -> Array | None:
+        """The place of each value, `size` for unknown ones; None for values of another kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Categories that are compared as Python compares them: text, None, mixed values.
+
+    Attributes
+    ----------
+    known : mapping of object to int
+        The place of each category.
+    missing : int
+        The place of NaN; the number of categories when it is none of them.
+    size : int
+    """
+
+    known: Mapping[object, int]
+    missing: int
+    size: int
+
+    def places(self, column: Array) -> Array | None:
+        """See `Lookup`."""
+        if column.dtype.kind not in "OU":
+            return None
+        values = column.tolist()
+        if not all(type(value) in _PLAIN for value in values):
+            return None
+        get, missing, unknown = self.known.get, self.missing, self.size
+        # NaN alone is not equal to itself.
+        found = [get(value, unknown) if value == value else missing for value in values]
+        return np.array(found, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Categories that are numbers, ascending, NaN last."""
+
+    values: Array
+
+    @property
+    def size(self) -> int:
+        """See `Lookup`."""
+        return len(self.values)
+
+    def places(self, column: Array) -> Array | None:
+        """See `Lookup`."""
+        kinds = column.dtype.kind + self.values.dtype.kind
+        if kinds not in ("ii", "uu", "ff", "if", "fi", "bb"):
+            return None
+        if column.dtype.kind == "f" and np.isinf(column).any():
+            return None
+        places = np.searchsorted(self.values, column)
+        near = self.values[np.minimum(places, self.size - 1)]
+        same = near == column
+        if kinds == "ff":
+            same |= np.isnan(near) & np.isnan(column)
+        return np.where(same, places, self.size)
+
+
+def lookup_of(categories: Array) -> Lookup | None:
+    """The lookup of a column's categories; None for kinds that are not treated."""
+    kind = categories.dtype.kind
+    if categories.ndim != 1 or not categories.size:
+        return None
+    if kind in "iufb":
+        return Numbers(categories)
+    if kind not in "OU":
+        return None
+    values = categories.tolist()
+    if not all(type(value) in _PLAIN for value in values):
+        return None
+    nan = [place for place, value in enumerate(values) if value != value]
+    known = {value: place for place, value in enumerate(values) if place not in nan}
+    return Names(known, nan[0] if nan else len(values), len(values))
+
+
+class Encoder(Protocol):
+    """What makes columns of numbers out of columns of values."""
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of numbers."""
+
+    def block(self, columns: Columns) -> Array | None:
+        """All numbers, (n, n_columns), C order; None for what the real encoder must treat."""
+
+    def entries(self, columns: Columns) -> Entries | None:
+        """The same as the rows of a sparse matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indicators:
+    """One column a category, of which one is one. Implements `Encoder`.
+
+    Attributes
+    ----------
+    lookups : tuple of Lookup
+    targets : tuple of int64 array, (n_categories + 1,)
+        Which column each category makes one, `NOTHING` or `REFUSED`; last: unknown values.
+    n_columns : int
+    dtype : {"d", "f"}
+    """
+
+    lookups: tuple[Lookup, ...]
+    targets: tuple[Array, ...]
+    n_columns: int
+    dtype: str
+
+    def _ones(self, columns: Columns) -> Array | None:
+        """The column of each value that becomes one, (n, n_features), or `NOTHING`."""
+        found = []
+        for lookup, target, column in zip(self.lookups, self.targets, columns, strict=True):
+            places = lookup.places(column)
+            if places is None:
+                return None
+            found.append(target[places])
+        ones = np.stack(found, axis=1)
+        return None if (ones == REFUSED).any() else ones
+
+    def block(self, columns: Columns) -> Array | None:
+        """See `Encoder`."""
+        ones = self._ones(columns)
+        if ones is None:
+            return None
+        block = np.zeros((len(ones), self.n_columns), dtype=self.dtype)
+        rows, features = np.nonzero(ones != NOTHING)
+        block[rows, ones[rows, features]] = 1
+        return block
+
+    def entries(self, columns: Columns) -> Entries | None:
+        """See `Encoder`."""
+        ones = self._ones(columns)
+        if ones is None:
+            return None
+        held = ones != NOTHING
+        rows = np.zeros(len(ones) + 1, dtype=np.int64)
+        np.cumsum(held.sum(axis=1), out=rows[1:])
+        indices = ones[held].astype(np.int32)
+        return indices, np.ones(len(indices)), rows
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """One number a value. Implements `Encoder`.
+
+    Attributes
+    ----------
+    lookups : tuple of Lookup
+    targets : tuple of float array, (n_categories + 1,)
+        The number of each category; last: of unknown values.
+    known_only : bool
+        Whether unknown values are left to the real encoder.
+    dtype : {"d", "f"}
+    """
+
+    lookups: tuple[Lookup, ...]
+    targets: tuple[Array, ...]
+    known_only: bool
+    dtype: str
+
+    @property
+    def n_columns(self) -> int:
+        """See `Encoder`."""
+        return len(self.lookups)
+
+    def block(self, columns: Columns) -> Array | None:
+        """See `Encoder`."""
+        block = np.empty((len(columns[0]), self.n_columns), dtype=self.dtype)
+        for position, (lookup, target) in enumerate(zip(self.lookups, self.targets, strict=True)):
+            places = lookup.places(columns[position])
+            if places is None or (self.known_only and (places == lookup.size).any()):
+                return None
+            block[:, position] = target[places]
+        return block
+
+    def entries(self, columns: Columns) -> Entries | None:
+        """See `Encoder`."""
+        block = self.block(columns)
+        return None if block is None else entries_of(block)
+
+
+def entries_of(block: Array) -> Entries | None:
+    """All numbers of a block as the rows of a sparse matrix; None when some are not finite."""
+    if not np.isfinite(block).all():
+        return None
+    n, width = block.shape
+    indices = np.tile(np.arange(width, dtype=np.int32), n)
+    values = np.ascontiguousarray(block, dtype=np.float64).reshape(-1)
+    return indices, values, np.arange(n + 1, dtype=np.int64) * width
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Columns of objects whose NaN become a value each.
+
+    Attributes
+    ----------
+    values : tuple of object
+    names : tuple of str or None
+        The columns of a table that it was fitted on.
+    """
+
+    values: tuple[object, ...]
+    names: tuple[str, ...] | None = None
+
+    def fill(self, columns: Columns) -> Columns | None:
+        """The filled columns; None when one is of another kind."""
+        filled = []
+        for column, value in zip(columns, self.values, strict=True):
+            if column.dtype != object or not all(type(each) in _PLAIN for each in column.tolist()):
+                return None
+            missing = column != column
+            filled.append(np.where(missing, np.array(value, dtype=object), column))
+        return filled

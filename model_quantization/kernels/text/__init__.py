@@ -1,0 +1,1 @@
+"""Arithmetic on documents: tokens, vocabularies, counts and weights of terms."""

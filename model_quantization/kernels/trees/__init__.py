@@ -1,0 +1,1 @@
+"""Arithmetic on trees: packed topology, layouts, traversals and sums of leaves."""

@@ -1,0 +1,80 @@
+"""The first row that a forest is asked: answered from the trees as they were decoded.
+
+Laying a large forest out for the traversal takes as long as half of its decoding, and one row
+does not earn that back: a process that has just started answers sooner without.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.trees.single_row import ANSWERED, MISSING, REFUSED
+
+Numbers = npt.NDArray[np.uint32]
+
+
+@compiled
+def answer_first(
+    split: npt.NDArray[np.uint8],
+    sizes: npt.NDArray[np.int32],
+    right: npt.NDArray[np.int32],
+    feature: Numbers,
+    threshold: npt.NDArray[np.float32],
+    payload: Numbers,
+    row: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64],
+    cycle: int,
+    divisor: float,
+    out: npt.NDArray[np.float64],
+) -> int:
+    """Add one row's leaves to `out` and divide; nothing is done but for `ANSWERED`.
+
+    Parameters
+    ----------
+    split, sizes, right, feature, threshold
+        The trees: see `tree_layout.Shape`.
+    payload : uint32, shape (n_leaves,)
+        The row of `values` of each leaf.
+    row : float64, shape (n_columns,)
+        Compared as float32.
+    values : float64, shape (n_rows, width)
+        What the leaves add.
+    cycle : int
+        Tree t adds to the places `(t % cycle) * width` and on of `out`.
+
+    Returns
+    -------
+    int
+        `ANSWERED`, `REFUSED` (an infinity), or `MISSING` (a NaN).
+    """
+    x = row.astype(np.float32)
+    state = ANSWERED
+    for column in range(x.size):
+        if x[column] - x[column] != np.float32(0.0):
+            if x[column] == x[column]:
+                return REFUSED
+            state = MISSING
+    if state != ANSWERED:
+        return state
+    first = splits = leaves = 0  # of the tree: its first node, the splits and leaves before it
+    for tree in range(sizes.size):
+        node = rank = 0
+        while split[first + node]:
+            high = right[first + node]
+            if x[feature[splits + rank]] <= threshold[splits + rank]:
+                node, rank = node + 1, rank + 1
+            else:
+                # A left side of m nodes has (m - 1) / 2 splits.
+                node, rank = high, rank + 1 + (high - node - 2) // 2
+        found = payload[leaves + node - rank]
+        place = (tree % cycle) * values.shape[1]
+        for column in range(values.shape[1]):
+            out[place + column] += values[found, column]
+        first += sizes[tree]
+        splits += sizes[tree] // 2
+        leaves += (sizes[tree] + 1) // 2
+    for column in range(out.size):
+        out[column] /= divisor
+    return ANSWERED

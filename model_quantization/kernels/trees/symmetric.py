@@ -1,0 +1,188 @@
+"""Symmetric trees: all splits of one level are the same, so that a leaf's number is their answers.
+
+A full tree of d levels has 2^d leaves; the answer of the level next to the leaves is the lowest
+bit of a leaf's number. A block of rows answers one level of one tree in a vector comparison,
+without nodes to walk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from model_quantization.arrays import Array
+from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.trees.pooled import PooledTrees
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+LANES = 256  # rows of a block
+STEP = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Symmetric trees.
+
+    Attributes
+    ----------
+    depths : int64, shape (n_trees,)
+    features : int64, shape (n_levels,)
+        What each level looks at, tree by tree, the level next to the leaves first.
+    thresholds : float32, shape (n_levels,)
+        Above it is 1.
+    """
+
+    depths: Indices
+    features: Indices
+    thresholds: Floats
+
+
+@cache
+def split_flags(depth: int) -> npt.NDArray[np.bool_]:
+    """Which nodes of a full tree are splits, in preorder."""
+    if depth == 0:
+        return np.array([False])
+    below = split_flags(depth - 1)
+    return np.concatenate([[True], below, below])
+
+
+@cache
+def split_levels(depth: int) -> Indices:
+    """The level of each split of a full tree, in preorder; the root's is 0."""
+    if depth == 0:
+        return np.zeros(0, dtype=np.int64)
+    below = split_levels(depth - 1) + 1
+    return np.concatenate([[0], below, below])
+
+
+def levels_of(trees: PooledTrees) -> Levels | None:
+    """The levels of pooled trees; None where one is not full, or not symmetric."""
+    leaves = (trees.sizes.astype(np.int64) + 1) // 2
+    depths = np.round(np.log2(leaves)).astype(np.int64)
+    splits = np.split(trees.split, np.cumsum(trees.sizes)[:-1])
+    if not all(
+        np.array_equal(split_flags(d), s) for d, s in zip(depths.tolist(), splits, strict=True)
+    ):
+        return None
+    ends = np.cumsum(trees.sizes // 2)[:-1]
+    features, thresholds = [], []
+    parts = zip(
+        depths.tolist(),
+        np.split(trees.feature, ends),
+        np.split(np.asarray(trees.threshold, dtype=np.float32), ends),
+        strict=True,
+    )
+    for depth, feature, threshold in parts:
+        # The first splits in preorder are those on the far left: one of each level.
+        level = split_levels(depth)
+        if (feature[:depth][level] != feature).any() or (
+            threshold[:depth][level] != threshold
+        ).any():
+            return None
+        features.append(feature[:depth][::-1])
+        thresholds.append(threshold[:depth][::-1])
+    return Levels(depths, np.concatenate(features).astype(np.int64), np.concatenate(thresholds))
+
+
+def missing_sides(trees: PooledTrees, n_features: int) -> Floats | None:
+    """What stands for NaN in each feature: an infinity; None where its splits differ."""
+    left = trees.missing_left()
+    sides = np.full(n_features, -np.inf, dtype=np.float32)
+    sides[trees.feature[~left]] = np.inf
+    return sides if ((sides[trees.feature] < 0) == left).all() else None
+
+
+@compiled
+def sum_levels(
+    rows: Array,
+    missing: Floats,
+    depths: Indices,
+    features: Indices,
+    thresholds: Floats,
+    values: Doubles,
+    width: int,
+    first: int,
+    last: int,
+    out: Doubles,
+) -> None:
+    """Add to `out` what rows `first` to `last` reach, tree by tree in order.
+
+    Parameters
+    ----------
+    rows : float64 or float32, shape (n, n_columns)
+        Compared as float32.
+    missing : float32, shape (n_columns,)
+        What stands for NaN.
+    depths, features, thresholds
+        See `Levels`.
+    values : float64, shape (n_leaves * width,)
+        Of each leaf, tree by tree.
+    out : float64, shape (n, width)
+    """
+    block = np.zeros((rows.shape[1], LANES), dtype=np.float32)
+    leaf = np.empty(LANES, dtype=np.uint32)
+    totals = np.zeros((width, LANES))
+    one = np.uint32(1)
+    for start in range(first, last, LANES):
+        count = min(LANES, last - start)
+        lanes = min(LANES, -(-count // STEP) * STEP)
+        for lane in range(count):
+            for column in range(rows.shape[1]):
+                x = np.float32(rows[start + lane, column])
+                block[column, lane] = missing[column] if x != x else x
+        for k in range(width):
+            for lane in range(count):
+                totals[k, lane] = out[start + lane, k]
+        at = base = 0
+        for tree in range(depths.size):
+            depth = depths[tree]
+            leaf[:] = np.uint32(0)
+            level = 0
+            while level + 2 <= depth:  # two at once: `leaf` is loaded and stored once for them
+                t0, t1 = thresholds[at + level], thresholds[at + level + 1]
+                x0, x1 = block[features[at + level]], block[features[at + level + 1]]
+                b0, b1 = one << np.uint32(level), one << np.uint32(level + 1)
+                for lane in range(lanes):
+                    found = b0 if x0[lane] > t0 else np.uint32(0)
+                    found |= b1 if x1[lane] > t1 else np.uint32(0)
+                    leaf[lane] |= found
+                level += 2
+            if level < depth:
+                t0, x0, b0 = (
+                    thresholds[at + level],
+                    block[features[at + level]],
+                    one << np.uint32(level),
+                )
+                for lane in range(lanes):
+                    leaf[lane] |= b0 if x0[lane] > t0 else np.uint32(0)
+            for k in range(width):
+                sums = totals[k]
+                for lane in range(lanes):
+                    sums[lane] += values[(base + np.int64(leaf[lane])) * width + k]
+            at += depth
+            base += np.int64(1) << depth
+        for k in range(width):
+            for lane in range(count):
+                out[start + lane, k] = totals[k, lane]
+
+
+def sum_levels_reference(
+    rows: Doubles, missing: Floats, levels: Levels, values: Doubles, width: int, start: Doubles
+) -> Doubles:
+    """The same by definition: shape (n, width)."""
+    x = rows.astype(np.float32)
+    x = np.where(np.isnan(x), missing, x)
+    out = start.copy()
+    at = base = 0
+    for depth in levels.depths.tolist():
+        above = x[:, levels.features[at : at + depth]] > levels.thresholds[at : at + depth]
+        leaf = base + (above << np.arange(depth)).sum(axis=1)
+        out += values.reshape(-1, width)[leaf]
+        at, base = at + depth, base + (1 << depth)
+    return out

@@ -1,0 +1,261 @@
+"""A forest ready to answer many rows: the faster of two kernels, in as many threads as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from model_quantization.arrays import Array
+from model_quantization.kernels.trees import quickscorer, traversal
+from model_quantization.kernels.trees.first_row import answer_first
+from model_quantization.kernels.trees.leaf_sums import LeafTable, leaf_table, sum_block
+from model_quantization.kernels.trees.tree_layout import Masks, Nodes, Shape, lay_out, mask_out
+
+Groups = npt.NDArray[np.float32]
+
+# A forest that fits in the second-level cache is walked by blocks of rows that fit in the first;
+# a larger one streams past blocks that fill the second, so that it streams seldom.
+CACHED_FOREST_BYTES = 768 << 10
+SMALL_BLOCK_BYTES = 16 << 10
+LARGE_BLOCK_BYTES = 1 << 20
+SMALLEST_BLOCK = 64
+LARGEST_BLOCK = 16384
+# Fewer rows than this the masks have nothing to amortise them.
+FEWEST_MASKED_ROWS = 48
+ROWS_PER_THREAD = 256
+PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of masks
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """A decoded forest with what its leaves add.
+
+    Attributes
+    ----------
+    shape : Shape
+    payload : int array, shape (n_leaves,)
+        The row of each leaf.
+    rows : float64 or float32, shape (n_rows, width)
+        What it adds, in its own type: finite or not, -0.0 or not, added as it is.
+    """
+
+    shape: Shape
+    payload: Array
+    rows: Array
+
+
+class TreeSum:
+    """Sums of leaf rows over trees, added in tree order in the type of the rows.
+
+    Only what the kernels read is kept; each form is made when it is first needed, from `source`.
+
+    Parameters
+    ----------
+    source : callable
+        Gives the `Leaves`, decoded anew if need be.
+    cycle : int
+        Tree t adds to the columns `(t % cycle) * width` and on.
+    n_columns : int
+        Of the rows that are asked about.
+    most_leaves : int
+        Of any tree.
+    """
+
+    def __init__(
+        self, source: Callable[[], Leaves], cycle: int, n_columns: int, most_leaves: int
+    ) -> None:
+        self.source = source
+        self.cycle = cycle
+        self.n_columns = n_columns
+        self.most_leaves = most_leaves
+        self._asked = False
+        self._decoded: Leaves | None = None
+
+    def first(self, row: Array, divisor: float, out: Array) -> int | None:
+        """The answer to the first row of all, as `first_row.answer_first`; None for any other."""
+        if self._asked:
+            return None
+        self._asked = True
+        self._decoded = leaves = self.source()
+        shape = leaves.shape
+        return int(
+            answer_first(
+                shape.split,
+                shape.sizes,
+                shape.right,
+                shape.feature,
+                shape.threshold,
+                leaves.payload,
+                row,
+                np.asarray(leaves.rows, dtype=np.float64),
+                self.cycle,
+                divisor,
+                out,
+            )
+        )
+
+    @cached_property
+    def _made(self) -> tuple[Nodes | None, LeafTable]:
+        self._asked = True
+        leaves, self._decoded = self._decoded or self.source(), None
+        nodes = lay_out(leaves.shape, leaves.payload, self.n_columns, doubled=False)
+        return nodes, leaf_table(leaves.rows)
+
+    @property
+    def nodes(self) -> Nodes | None:
+        """The trees for rows without missing values."""
+        return self._made[0]
+
+    @property
+    def table(self) -> LeafTable:
+        """What each payload adds."""
+        return self._made[1]
+
+    @cached_property
+    def gap_nodes(self) -> Nodes | None:
+        """The trees for rows with missing values."""
+        leaves = self.source()
+        return lay_out(leaves.shape, leaves.payload, self.n_columns, doubled=True)
+
+    @cached_property
+    def masks(self) -> Masks | None:
+        """The trees as masks, where that is faster."""
+        if self.most_leaves > quickscorer.MOST_LEAVES:
+            return None
+        leaves = self.source()
+        return mask_out(leaves.shape, leaves.payload)
+
+    def add(self, groups: Groups, n: int, out: Array, *, doubled: bool, threads: int = 1) -> bool:
+        """Add to `out`, of shape (n, cycle * width); False where the trees do not fit.
+
+        Parameters
+        ----------
+        groups : float32, shape (n_groups, n_columns, 8)
+            n rows as `grouped` arranges them.
+        doubled : bool
+            Whether they have every column twice.
+        """
+        flat, flat_out = groups.reshape(-1), out.reshape(-1)
+        if not doubled and n >= FEWEST_MASKED_ROWS and self.masks is not None:
+            over_rows(self._masked(self.masks, flat, flat_out), n, threads)
+            return True
+        nodes = self.gap_nodes if doubled else self.nodes
+        if nodes is None:
+            return False
+        table, columns = self.table, groups.shape[1]
+        block = block_rows(columns, nodes.words.nbytes)
+
+        def work(first: int, last: int) -> None:
+            sum_block(
+                nodes.words,
+                nodes.starts,
+                nodes.banks,
+                nodes.bases,
+                flat,
+                columns,
+                first,
+                last,
+                block,
+                nodes.shift,
+                table.ends,
+                table.places,
+                table.values,
+                table.width,
+                self.cycle,
+                flat_out,
+            )
+
+        over_rows(work, n, threads)
+        return True
+
+    def _masked(self, masks: Masks, flat: Array, out: Array) -> Callable[[int, int], object]:
+        table = self.table
+        leaf_values = table.values[masks.payload] if table.width == 1 else table.values
+
+        def work(first: int, last: int) -> None:
+            quickscorer.sum_masked(
+                masks.features,
+                masks.thresholds,
+                masks.masks,
+                masks.splits,
+                masks.leaves,
+                flat,
+                self.n_columns,
+                first,
+                last,
+                masks.payload,
+                leaf_values,
+                table.ends,
+                table.places,
+                table.values,
+                table.width,
+                self.cycle,
+                out,
+            )
+
+        return work
+
+
+def grouped(rows: Array, *, doubled: bool = False) -> tuple[Groups, bool, bool]:
+    """Rows in groups of eight as float32, and whether any is NaN, any infinite.
+
+    Parameters
+    ----------
+    rows : float32 or float64, shape (n, n_columns)
+        Any strides. Values beyond float32 become infinite.
+    """
+    n, columns = rows.shape
+    columns *= 2 if doubled else 1
+    source = np.array(rows, dtype=rows.dtype if rows.dtype == np.float32 else np.float64, order="C")
+    groups = np.empty((-(-n // traversal.GROUP), columns, traversal.GROUP), dtype=np.float32)
+    found = traversal.group_rows(source, groups.reshape(-1), doubled)
+    return groups, bool(found & 1), bool(found & 2)
+
+
+def payloads(nodes: Nodes, groups: Groups, n: int, threads: int = 1) -> Array:
+    """What each of n grouped rows reaches in each tree: int64, shape (n, n_trees)."""
+    columns = groups.shape[1]
+    out = np.empty((n, nodes.starts.size), dtype=np.int64)
+    flat, flat_out = groups.reshape(-1), out.reshape(-1)
+    block = block_rows(columns, nodes.words.nbytes)
+
+    def work(first: int, last: int) -> None:
+        traversal.payload_block(
+            nodes.words,
+            nodes.starts,
+            nodes.banks,
+            nodes.bases,
+            flat,
+            columns,
+            first,
+            last,
+            block,
+            nodes.shift,
+            flat_out,
+        )
+
+    over_rows(work, n, threads)
+    return out
+
+
+def block_rows(columns: int, forest_bytes: int) -> int:
+    """Rows that are walked together: a multiple of eight."""
+    room = SMALL_BLOCK_BYTES if forest_bytes <= CACHED_FOREST_BYTES else LARGE_BLOCK_BYTES
+    fitting = room // (4 * max(columns, 1)) // 8 * 8
+    return min(max(fitting, SMALLEST_BLOCK), LARGEST_BLOCK)
+
+
+def over_rows(work: Callable[[int, int], object], n: int, threads: int) -> None:
+    """Call `work(first, last)` over all rows, in as many threads as pay."""
+    parts = max(1, min(threads, n // ROWS_PER_THREAD))
+    if parts == 1:
+        work(0, n)
+        return
+    edges = [n * part // parts // PART_ROWS * PART_ROWS for part in range(parts)] + [n]
+    with ThreadPoolExecutor(parts) as pool:
+        list(pool.map(work, edges[:-1], edges[1:]))

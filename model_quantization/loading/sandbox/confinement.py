@@ -1,0 +1,149 @@
+"""What a worker's child is kept from, by every means that this machine has.
+
+Three defences, each there or not, and each without the others' help: another user (as root), a
+filter of system calls (seccomp), and directories to write in (Landlock). They are the second line:
+the first is that a file which passed the scan cannot ask for anything at all.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from model_quantization.errors import ConfigError
+from model_quantization.loading.sandbox.landlock import confine_writes, open_places
+from model_quantization.loading.sandbox.seccomp import deny_system_calls
+from model_quantization.loading.sandbox.user import (
+    READ_ANYTHING,
+    WRITE_ANYTHING,
+    become,
+    hand_over,
+    is_open_to_others,
+    keep_capabilities,
+)
+
+_NOBODY: Final = 65534
+_NULL: Final = "/dev/null"
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What the children of one worker are kept from.
+
+    Attributes
+    ----------
+    filters : bool
+        seccomp and Landlock, where the kernel has them.
+    uid, gid : int
+        Whom they run as when the parent is root; -1: nobody else.
+    """
+
+    filters: bool = True
+    uid: int = _NOBODY
+    gid: int = _NOBODY
+
+    @classmethod
+    def from_environment(cls) -> Confinement:
+        """The confinement that ``ML_WORKER_FILTERS`` and ``ML_WORKER_USER`` ask for.
+
+        Raises
+        ------
+        ConfigError
+            Something else than on or off; a user that does not exist.
+        """
+        filters = os.environ.get("ML_WORKER_FILTERS", "on")
+        if filters not in ("on", "off"):
+            raise ConfigError(
+                "cannot be used", where="ML_WORKER_FILTERS", expected="on or off", got=filters
+            )
+        return cls(filters == "on", *_user(os.environ.get("ML_WORKER_USER", "nobody")))
+
+
+UNCONFINED: Final = Confinement(filters=False, uid=-1, gid=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one call needs beside reading what everybody can read.
+
+    Attributes
+    ----------
+    workspace : str
+        The directory that it writes in; empty: none.
+    reads : tuple of str
+        Files it has to read.
+    compiles : bool
+        It runs this library's own kernels and no model's code. It keeps compiled kernels in their
+        cache, which later processes load as code, so that no other call may write there.
+    """
+
+    workspace: str = ""
+    reads: tuple[str, ...] = ()
+    compiles: bool = False
+
+
+def confine(access: Access, how: Confinement) -> None:
+    """Keep this process, from now on, from what one call does not need."""
+    writable = [access.workspace] if access.workspace else []
+    if access.workspace:
+        tempfile.tempdir = os.environ["TMPDIR"] = access.workspace
+    _use_no_processes()
+    kept_kernels = _kernel_cache() if access.compiles and how.filters else []
+    places = open_places([*writable, *kept_kernels, _NULL]) if how.filters else []
+    if sys.platform == "linux" and os.geteuid() == 0 and how.uid >= 0:
+        _give_up_root(access, how)
+    if how.filters:
+        confine_writes(places)
+        deny_system_calls()
+
+
+def _give_up_root(access: Access, how: Confinement) -> None:
+    if access.compiles:  # the kernels' cache belongs to whoever runs this
+        keep_capabilities((WRITE_ANYTHING, READ_ANYTHING))
+        return
+    known: dict[str, bool] = {}
+    above = str(Path(access.workspace).parent) if access.workspace else ""
+    needed = [*sys.path, *access.reads, above]
+    closed = not all(is_open_to_others(path, known) for path in needed if path)
+    if access.workspace:
+        hand_over(access.workspace, how.uid, how.gid)
+    become(how.uid, how.gid, (READ_ANYTHING,) if closed else ())
+
+
+def _use_no_processes() -> None:
+    # An estimator with `n_jobs` would start some, which fails here; one thread was all it had.
+    joblib: Any = sys.modules.get("joblib")
+    if joblib is not None:
+        joblib.parallel_config(backend="sequential")
+
+
+def _kernel_cache() -> list[str]:
+    from model_quantization.kernels.linear.linear_rows import row_scores
+
+    kernel: Any = row_scores
+    place: str | None = kernel.stats.cache_path
+    return [place] if place else []
+
+
+def _user(name: str) -> tuple[int, int]:
+    if name == "keep":
+        return -1, -1
+    if name.isdecimal():
+        return int(name), int(name)
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        if name == "nobody":  # a container without a list of users
+            return _NOBODY, _NOBODY
+        raise ConfigError(
+            "no such user",
+            where="ML_WORKER_USER",
+            expected="a name, a number, or `keep`",
+            got=name,
+        ) from None
+    return entry.pw_uid, entry.pw_gid

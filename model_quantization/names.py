@@ -1,0 +1,69 @@
+"""Names of models and of the files that hold them: what is one, and what may be published."""
+
+from __future__ import annotations
+
+from model_quantization.errors import (
+    PathRefused,
+)
+
+RESERVED = frozenset({"objects", "stats", "releases"})
+
+
+NAME_BYTES = 200  # leaves room for suffixes and temporary names within the usual 255
+
+
+def check_name(name: str) -> str:
+    """`name`, when it can safely name files of the output directory.
+
+    Raises
+    ------
+    PathRefused
+        Empty, `..`, hidden, a control character, a backslash, bytes that are not UTF-8, too long,
+        or inside one of the release's own directories.
+    """
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or part.startswith(".") for part in parts):
+        raise _bad_name(name, "a part that is empty, `..` or hidden")
+    if not name.isprintable() or "\\" in name:
+        raise _bad_name(name, "a control character, a backslash or bytes that are not UTF-8")
+    if any(len(part.encode()) > NAME_BYTES for part in parts):
+        raise _bad_name(name, f"a part longer than {NAME_BYTES} bytes")
+    for part in parts[:-1]:  # `objects/x`, or `x.json/y` beside the statistics of a model `x`
+        if part.casefold() in RESERVED or part.casefold().endswith((".qma", ".json")):
+            raise _bad_name(name, f"the directory name `{part}`, which releases use themselves")
+    return name
+
+
+def _bad_name(name: str, got: str) -> PathRefused:
+    return PathRefused(
+        "this cannot be a model's name", where=printable(name), got=got, do="rename the file"
+    )
+
+
+def printable(name: str) -> str:
+    """`name` on one line, whatever it holds: odd characters are written as escapes."""
+    return "".join(
+        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode()
+        for char in name
+    )
+
+
+SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav")
+
+
+COMPRESSIONS = ("", ".gz", ".z", ".bz2", ".xz", ".lzma")
+
+
+_ENDINGS = tuple(suffix + packed for suffix in SUFFIXES for packed in COMPRESSIONS)
+
+
+def model_name(relative: str) -> str:
+    """`relative` without its model ending: `eu/intent.pkl.gz` gives `eu/intent`."""
+    lowered = relative.lower()
+    ending = max((e for e in _ENDINGS if lowered.endswith(e)), key=len, default="")
+    return relative[: len(relative) - len(ending)]
+
+
+def looks_like_model(file_name: str) -> bool:
+    """Whether a file of this name is taken for a model."""
+    return file_name.lower().endswith(_ENDINGS)

@@ -1,0 +1,153 @@
+"""A plan carried out: every array under its scheme, and what each component costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from model_quantization.arrays import Array
+from model_quantization.artifact.writer import EncodedModel, StreamPart
+from model_quantization.codecs import encode_stream
+from model_quantization.planning.plan import Choice, Plan
+from model_quantization.schemes.quantize import quantize_array
+from model_quantization.schemes.quantized_array import QuantizedArray
+from model_quantization.schemes.scheme import Exact
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentCost:
+    """One component's line in the report.
+
+    Attributes
+    ----------
+    path, type, family : str
+    scheme : str
+        Every scheme used in it, the one with the most bytes first.
+    bytes_before, bytes_after : int
+        Of its arrays: as numpy holds them, and in the artifact.
+    reason : str
+        Why the largest of its arrays got its scheme.
+    """
+
+    path: str
+    type: str
+    family: str
+    scheme: str
+    bytes_before: int
+    bytes_after: int
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def encode(plan: Plan) -> EncodedModel:
+    """Return every array of the plan's graph under the scheme chosen for it.
+
+    Raises
+    ------
+    SchemeError
+        An array that does not tolerate its scheme (only an override can ask for that).
+    """
+    pairs = zip(plan.graph.arrays, plan.choices, strict=True)
+    arrays = tuple(_quantized(array, choice) for array, choice in pairs)
+    return EncodedModel(plan.graph.root, arrays, tuple(choice.pool for choice in plan.choices))
+
+
+def settle(plan: Plan) -> Plan:
+    """Return the plan with everything exact whose exact form is not the larger one.
+
+    Rounding that saves nothing is only loss: counts held as floats, data with few values, a
+    small forest.
+    """
+    for path in tuple(plan.bits):
+        exact = plan.exact_component(path)
+        if _component_bytes(exact, path) <= _component_bytes(plan, path) * _WORTH_ROUNDING:
+            plan = exact
+    choices = tuple(
+        replace(choice, scheme=Exact(), threshold=0.0, ranges=None, reason=_SMALLER)
+        if choice.scheme != Exact() and _exact_is_smaller(array, choice)
+        else choice
+        for array, choice in zip(plan.graph.arrays, plan.choices, strict=True)
+    )
+    return replace(plan, choices=choices)
+
+
+_WORTH_ROUNDING = 1.02  # a coarser component must be 2 % smaller than the exact one
+
+
+def _component_bytes(plan: Plan, path: str) -> int:
+    pairs = zip(plan.graph.arrays, plan.choices, strict=True)
+    return sum(_stored_bytes(_quantized(a, c)) for a, c in pairs if c.component == path)
+
+
+_SMALLER = "exact is smaller than rounded here"
+
+
+def _exact_is_smaller(array: Array, choice: Choice) -> bool:
+    rounded = _quantized(array, choice)
+    exact = quantize_array(array, Exact(), choice.slot, where=choice.path)
+    return _stored_bytes(exact) <= _stored_bytes(rounded)
+
+
+def _stored_bytes(array: QuantizedArray) -> int:
+    return sum(len(encode_stream(part, effort="fast").data) for part in array.parts.values())
+
+
+def _quantized(array: Array, choice: Choice) -> QuantizedArray:
+    return quantize_array(
+        array,
+        choice.scheme,
+        choice.slot,
+        threshold=choice.threshold,
+        ranges=choice.ranges,
+        either_order=True,
+        where=choice.path,
+    )
+
+
+def component_costs(
+    plan: Plan, parts: list[StreamPart], packed_bytes: Mapping[str, int]
+) -> list[ComponentCost]:
+    """Return one line per component that holds arrays, in the order of the graph.
+
+    Parameters
+    ----------
+    plan : Plan
+    parts : list of StreamPart
+        Where the bytes went.
+    packed_bytes : mapping of str to int
+        Bytes of packed components before they were packed (`PreparedGraph.packed_bytes`).
+    """
+    after = [0.0] * len(plan.choices)
+    for part in parts:
+        after[part.array] += part.stored_bytes
+    members: dict[tuple[str, str, str], list[int]] = {}
+    for index, choice in enumerate(plan.choices):
+        members.setdefault((choice.component, choice.type, choice.family), []).append(index)
+    lines = []
+    for (path, type_name, family), indices in members.items():
+        largest = sorted(indices, key=lambda index: -plan.graph.arrays[index].nbytes)
+        schemes = dict.fromkeys(str(plan.choices[index].scheme) for index in largest)
+        if path in plan.bits:
+            schemes = {f"coarse{plan.bits[path]}": None}
+        before = sum(plan.graph.arrays[index].nbytes for index in indices)
+        rounded = [index for index in largest if plan.choices[index].scheme != Exact()]
+        lines.append(
+            ComponentCost(
+                path=path,
+                type=type_name,
+                family=family,
+                scheme=", ".join(schemes),
+                bytes_before=packed_bytes.get(path, before),
+                bytes_after=round(sum(after[index] for index in indices)),
+                reason=plan.reasons.get(path) or _why(plan.choices[(rounded or largest)[0]]),
+            )
+        )
+    return lines
+
+
+def _why(choice: Choice) -> str:
+    return f"{choice.path.rpartition('/')[2] or 'model'}: {choice.reason}"

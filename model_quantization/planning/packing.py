@@ -1,0 +1,86 @@
+"""A captured graph made ready for a plan: components packed, arrays renumbered.
+
+Nothing is rounded here: what is packed unpacks to the same component.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from model_quantization.arrays import Array
+from model_quantization.families import LeftAsIs, family_of
+from model_quantization.graph.nodes import ModelGraph, Node, ObjectNode, RefNode
+from model_quantization.graph.traversal import array_indices, compact, walk, with_children_at
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedGraph:
+    """A graph ready for a plan.
+
+    Attributes
+    ----------
+    graph : ModelGraph
+    packed_bytes : dict of str to int
+        Path of each packed component -> bytes of its arrays before it was packed.
+    """
+
+    graph: ModelGraph
+    packed_bytes: dict[str, int]
+
+
+def prepare_graph(graph: ModelGraph) -> PreparedGraph:
+    """Return the graph with each component in its family's compact form."""
+    work = _Work(list(graph.arrays), _reference_counts(graph.root))
+    root = work.prepare(graph.root, "")
+    prepared = compact(graph, root, work.arrays)
+    noted = replace(prepared, notes=(*prepared.notes, *work.notes))
+    return PreparedGraph(noted, work.sizes)
+
+
+@dataclass(slots=True)
+class _Work:
+    arrays: list[Array]
+    references: Counter[int]
+    sizes: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def __getitem__(self, index: int) -> Array:
+        return self.arrays[index]
+
+    def add(self, array: Array) -> int:
+        self.arrays.append(array)
+        return len(self.arrays) - 1
+
+    def prepare(self, node: Node, path: str) -> Node:
+        if isinstance(node, ObjectNode):
+            family = family_of(node.type)
+            if family.pack is not None and not self._entangled(node):
+                packed = family.pack(node, self)
+                if isinstance(packed, LeftAsIs):
+                    name = path or node.type.rpartition(":")[2]
+                    self.notes.append(f"{name} is kept in its own format: {packed.reason}")
+                elif packed is not None:
+                    self.sizes[path] = self._bytes_below(node)
+                    node = replace(packed, id=node.id)
+        return with_children_at(node, path, self.prepare)
+
+    def _bytes_below(self, node: Node) -> int:
+        indices = {index for _, held in walk(node) for index in array_indices(held)}
+        return sum(self.arrays[index].nbytes for index in indices)
+
+    def _entangled(self, node: Node) -> bool:
+        """Whether something below is referred to from elsewhere, or refers to elsewhere."""
+        below = _reference_counts(node)
+        inside = {
+            identity
+            for _, held in walk(node)
+            if (identity := getattr(held, "id", None)) is not None and held is not node
+        }
+        return any(target not in inside for target in below) or any(
+            self.references[identity] != below[identity] for identity in inside
+        )
+
+
+def _reference_counts(node: Node) -> Counter[int]:
+    return Counter(held.target for _, held in walk(node) if isinstance(held, RefNode))

@@ -1,0 +1,250 @@
+"""One choice an array, each with its reason: graph x recipe -> plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.errors import SchemeError
+from model_quantization.graph.nodes import ModelGraph
+from model_quantization.planning.coarsening import coarse_bits, coarsen_graph
+from model_quantization.planning.roles import LocatedArray, locate_arrays
+from model_quantization.schemes.recipe import Recipe, widened
+from model_quantization.schemes.scheme import Affine, Codebook, Exact, Role, Scheme, Slot
+
+SMALL = 32  # an array of fewer numbers gains nothing from codes and a scale
+_MOST_BITS = 16  # a coarsened component's widest form short of exact
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one array becomes, and why.
+
+    Attributes
+    ----------
+    path : str
+        The array.
+    component : str
+        Path of the component whose family decided.
+    type : str
+        Class of that component.
+    family : str
+    slot : Slot
+        What the array means.
+    scheme : Scheme
+        What it becomes.
+    threshold : float
+        Weights of smaller magnitude become zero; 0: none.
+    ranges : ndarray or None
+        Ranges per channel that calibration found.
+    reason : str
+        One clause.
+    pool : str
+        Arrays with one pool and one stored dtype share a stream.
+    """
+
+    path: str
+    component: str
+    type: str
+    family: str
+    slot: Slot
+    scheme: Scheme
+    reason: str
+    pool: str
+    threshold: float = 0.0
+    ranges: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A choice for every array of a graph, by array index.
+
+    Attributes
+    ----------
+    origin : ModelGraph
+        The prepared graph, exact.
+    graph : ModelGraph
+        What is written: `origin` with some components coarsened.
+    recipe : Recipe
+    choices : tuple of Choice
+        One for each array of `graph`.
+    bits : mapping of str to int
+        Path of each coarsened component -> its bits.
+    reasons : mapping of str to str
+        Path of each coarsened component that changed -> what was done.
+    """
+
+    origin: ModelGraph
+    graph: ModelGraph
+    recipe: Recipe
+    choices: tuple[Choice, ...]
+    bits: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing at all is rounded or pruned."""
+        return not self.bits and all(choice.scheme == Exact() for choice in self.choices)
+
+    @property
+    def precision(self) -> str:
+        """The widths of the rounded arrays in a word: `8`, `16`, `32`, `exact` or `mixed`."""
+        bits = {str(getattr(c.scheme, "bits", "")) for c in self.choices if c.scheme != Exact()}
+        bits |= {str(width) for width in self.bits.values()}
+        if not bits:
+            return "exact"
+        return bits.pop() if len(bits) == 1 else "mixed"
+
+    def rounded_components(self) -> tuple[str, ...]:
+        """Paths of the components that something is rounded in, the smallest first."""
+        sizes: dict[str, int] = {}
+        for choice, array in zip(self.choices, self.graph.arrays, strict=True):
+            if choice.scheme != Exact() or choice.component in self.bits:
+                sizes[choice.component] = sizes.get(choice.component, 0) + array.nbytes
+        return tuple(sorted(sizes, key=lambda path: (sizes[path], path)))
+
+    def widen(self, component: str) -> Plan:
+        """The plan with every array of one component one step more precise."""
+        if component in self.bits:
+            return self._less_coarse(component)
+        choices = tuple(
+            _widened(choice)
+            if choice.component == component and choice.scheme != Exact()
+            else choice
+            for choice in self.choices
+        )
+        return replace(self, choices=choices)
+
+    def _less_coarse(self, component: str) -> Plan:
+        """The plan with one component coarsened to the next more bits, or not at all."""
+        if self.bits[component] >= _MOST_BITS:
+            return self.exact_component(component)
+        return self._with_bits({**self.bits, component: _MOST_BITS})
+
+    def exact_component(self, component: str) -> Plan:
+        """The plan with one coarsened component left as it is."""
+        return self._with_bits({p: width for p, width in self.bits.items() if p != component})
+
+    def _with_bits(self, bits: Mapping[str, int]) -> Plan:
+        plan = make_plan(self.origin, self.recipe, bits=bits)
+        settled = {choice.path: choice for choice in self.choices}
+        return replace(plan, choices=tuple(settled.get(c.path, c) for c in plan.choices))
+
+
+def _widened(choice: Choice) -> Choice:
+    """The choice one step more precise; exact means that nothing is pruned either."""
+    scheme = widened(choice.scheme)
+    exact = scheme == Exact()
+    return replace(
+        choice,
+        scheme=scheme,
+        threshold=0.0 if exact else choice.threshold,
+        ranges=None if exact else choice.ranges,
+        reason="widened: the gate was not passed",
+    )
+
+
+def make_plan(
+    graph: ModelGraph,
+    recipe: Recipe,
+    ranges: dict[str, Array] | None = None,
+    *,
+    bits: Mapping[str, int] | None = None,
+) -> Plan:
+    """Return a plan that is total: every array of the graph gets exactly one choice.
+
+    Parameters
+    ----------
+    graph : ModelGraph
+        Prepared: residue dropped, components packed (`prepare.prepare_graph`).
+    recipe : Recipe
+    ranges : mapping of path to ndarray, optional
+        Ranges per channel from calibration.
+    bits : mapping of path to int, optional
+        Components to coarsen; by default those that the recipe asks for.
+
+    Raises
+    ------
+    SchemeError
+        An override asks for a scheme that the array does not tolerate.
+    """
+    wanted = coarse_bits(graph, recipe) if bits is None else bits
+    coarse = coarsen_graph(graph, wanted)
+    arrays = coarse.graph.arrays
+    choices: dict[int, Choice] = {}
+    for located in locate_arrays(coarse.graph.root):
+        for index in located.indices:
+            if index not in choices:
+                choices[index] = _choose(located, arrays[index], recipe, ranges or {})
+    missing = set(range(len(arrays))) - set(choices)
+    if missing:
+        raise AssertionError(f"arrays that no node names: {sorted(missing)[:5]}")
+    return Plan(
+        origin=graph,
+        graph=coarse.graph,
+        recipe=recipe,
+        choices=tuple(choices[index] for index in range(len(arrays))),
+        bits={path: width for path, width in wanted.items() if path in coarse.reasons},
+        reasons=coarse.reasons,
+    )
+
+
+def _choose(
+    located: LocatedArray, array: Array, recipe: Recipe, ranges: dict[str, Array]
+) -> Choice:
+    located = replace(located, slot=_fitted_slot(located.slot, array))
+    scheme, reason = _scheme(located, array, recipe)
+    prunes = located.slot.role is Role.WEIGHT and array.dtype.kind == "f" and scheme != Exact()
+    return Choice(
+        path=located.path,
+        component=located.component,
+        type=located.type,
+        family=located.family.name,
+        slot=located.slot,
+        scheme=scheme,
+        reason=reason,
+        pool=located.pool,
+        threshold=recipe.weight_threshold if prunes else 0.0,
+        ranges=ranges.get(located.path) if isinstance(scheme, Affine) else None,
+    )
+
+
+def _fitted_slot(slot: Slot, array: Array) -> Slot:
+    """The slot with its channel axis counted from the front; none where the array has no such."""
+    axis = slot.channel_axis
+    if axis is None:
+        return slot
+    if axis < 0:
+        axis += array.ndim
+    return replace(slot, channel_axis=axis if array.ndim >= 2 and 0 <= axis < array.ndim else None)
+
+
+def _scheme(located: LocatedArray, array: Array, recipe: Recipe) -> tuple[Scheme, str]:
+    slot = located.slot
+    asked = recipe.override(located.path)
+    if asked is not None:
+        if not slot.allows(asked) or array.dtype.kind != "f":
+            raise SchemeError(
+                f"{asked} is not tolerated here",
+                where=located.path,
+                expected="exact"
+                + (f" or {', '.join(sorted(slot.tolerates))}" if slot.allows(asked) else ""),
+                got=f"a {slot.role} of {array.dtype}",
+                do="change the override of this path in the recipe",
+            )
+        return asked, "asked for by an override"
+    if array.dtype.kind != "f":
+        return Exact(), f"{slot.role}: never rounded"
+    scheme = recipe.rule(slot.role)
+    if scheme == Exact():
+        return scheme, slot.note or f"{slot.role}: exact in recipe {recipe.bit_depth}"
+    if not slot.allows(scheme):
+        return Exact(), slot.note or f"{slot.role} does not tolerate {scheme}"
+    if array.size < SMALL:
+        return Exact(), f"{slot.role} of {array.size} numbers: too small to gain"
+    if isinstance(scheme, Affine | Codebook) and not np.isfinite(array).all():
+        return Exact(), f"{slot.role} holds NaN or infinity: {scheme} needs finite values"
+    return scheme, f"{slot.role}: {scheme} in recipe {recipe.bit_depth}"

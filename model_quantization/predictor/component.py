@@ -1,0 +1,174 @@
+"""A component of an artifact as a family's `lower` sees it: decoded values by attribute name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from model_quantization.codecs import decode_strings
+from model_quantization.errors import FormatError
+from model_quantization.families import Lowered, family_of, known_family
+from model_quantization.families.family import Component
+from model_quantization.graph.nodes import (
+    ArrayNode,
+    DictNode,
+    NameNode,
+    Node,
+    NumbersNode,
+    ObjectArrayNode,
+    ObjectNode,
+    PackedNode,
+    RefNode,
+    ScalarNode,
+    SequenceNode,
+    StringsNode,
+    attributes,
+)
+from model_quantization.graph.traversal import children, entry_step, join, walk
+from model_quantization.graph.values import (
+    ArraySource,
+    dict_value,
+    fitting,
+    numbers_value,
+    object_array,
+    scalar_value,
+)
+from model_quantization.kernels.linear.stored_codes import StoredCodes
+from model_quantization.schemes.quantize import stored_codes
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all views of one artifact share."""
+
+    arrays: ArraySource
+    identified: Mapping[int, Node]
+
+    @classmethod
+    def of(cls, root: Node, arrays: ArraySource) -> Context:
+        """The context for a graph: its arrays, and its nodes by id."""
+        found = {
+            identity: node
+            for _, node in walk(root)
+            if (identity := getattr(node, "id", None)) is not None
+        }
+        return cls(arrays, found)
+
+
+_ABSENT: Any = object()
+
+
+@dataclass(slots=True)
+class View(Component):
+    """One component, read lazily."""
+
+    node: ObjectNode | PackedNode
+    context: Context
+    path: str = ""
+    _attributes: dict[str, Node] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._attributes = attributes(self.node)
+
+    @property
+    def type(self) -> str:
+        """The exact class name."""
+        return self.node.type
+
+    @property
+    def family(self) -> str:
+        """Name of the family that speaks for the component."""
+        return self.node.family if isinstance(self.node, PackedNode) else family_of(self.type).name
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._attributes
+
+    def __iter__(self) -> Any:
+        return iter(self._attributes)
+
+    def __getitem__(self, name: str) -> Any:
+        return view_value(self._attributes[name], self.context, join(self.path, name))
+
+    def is_plain(self, name: str) -> bool:
+        """Whether the attribute is stored as the value it is: an array, a number, text, None.
+
+        The parts of a packed component are its own, whatever their names: of them only an array
+        with a fitted attribute's name (one that ends in an underscore) is that attribute.
+        """
+        node = self._attributes.get(name, _ABSENT)
+        if isinstance(self.node, PackedNode):
+            return name.endswith("_") and isinstance(node, ArrayNode)
+        plain = (ArrayNode, ObjectArrayNode, ScalarNode, str, int, float, type(None))
+        return isinstance(node, plain)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The attribute, or `default` when it is not stored."""
+        node = self._attributes.get(name, _ABSENT)
+        return default if node is _ABSENT else self[name]  # None is a value, too
+
+    def codes(self, name: str) -> StoredCodes | None:
+        """The stored codes of an array and their scales, when it is `scale * code`."""
+        node = self._attributes.get(name)
+        stored = getattr(self.context.arrays, "quantized", None)
+        if not isinstance(node, ArrayNode) or stored is None:
+            return None
+        return stored_codes(stored(node.array))
+
+    def lower(self, exact: bool) -> Lowered | None:
+        """The component's fast predictor, when its family has one.
+
+        Raises
+        ------
+        FormatError, SemanticError
+            A family that this library lacks, or values that the family cannot use.
+        """
+        family = known_family(self.family, self.path)
+        if family.lower is None:
+            return None
+        with fitting(f"values that family {self.family} cannot use", self.path):
+            return family.lower(self, exact)
+
+
+def view_value(node: Node, context: Context, path: str) -> Any:
+    """The value of a node without any library's class: components are views, names are strings.
+
+    Arrays are read-only. Anything a predictor has no use for (byte strings, slices) is its node.
+    """
+    match node:
+        case None | bool() | int() | float() | str():
+            return node
+        case ObjectNode() | PackedNode():
+            return View(node, context, path)
+        case RefNode(target=target):
+            if target not in context.identified:
+                raise FormatError("a reference to a node that is not there", where=path)
+            return view_value(context.identified[target], context, path)
+        case ArrayNode(array=index):
+            return context.arrays[index]
+        case ScalarNode(dtype=dtype, data=data):
+            return scalar_value(dtype, data, path)
+        case NameNode(name=name):
+            return name
+        case SequenceNode(kind=kind):
+            items = [view_value(item, context, join(path, step)) for step, item in children(node)]
+            return tuple(items) if kind == "tuple" else items
+        case DictNode(keys=keys):
+            names = view_value(keys, context, path)
+            if isinstance(node.values, SequenceNode) and len(node.values.items) == len(names):
+                values = [
+                    view_value(item, context, join(path, entry_step(name)))
+                    for name, item in zip(names, node.values.items, strict=True)
+                ]
+            else:
+                values = view_value(node.values, context, path)
+            return dict_value(names, values, path)
+        case StringsNode(kind=kind, blob=blob, lengths=lengths):
+            texts = decode_strings(context.arrays[blob], context.arrays[lengths])
+            return tuple(texts) if kind == "tuple" else texts
+        case NumbersNode(kind=kind, item=item, array=index):
+            return numbers_value(kind, item, context.arrays[index], path)
+        case ObjectArrayNode(shape=shape, items=content):
+            return object_array(shape, view_value(content, context, path), path)
+        case _:
+            return node

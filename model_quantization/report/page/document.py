@@ -1,0 +1,174 @@
+"""The page itself: totals, what needs attention, the figures, and every model with its evidence."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from model_quantization.outcome import Outcome
+from model_quantization.report.history import HistoryRow
+from model_quantization.report.page.breakdown import draw_bytes
+from model_quantization.report.page.drawing import Picture
+from model_quantization.report.page.evidence import (
+    MANY,
+    MAX_COMPONENTS,
+    MAX_COMPONENTS_OF_MANY,
+    ModelView,
+    view_model,
+)
+from model_quantization.report.page.figures import draw_changes, draw_latencies, draw_sizes
+from model_quantization.report.page.trend import draw_trend
+from model_quantization.report.summary import served_bytes, total_line
+from model_quantization.report.table import (
+    COLUMNS,
+    NUMERIC,
+    human_bytes,
+    order_outcomes,
+    table_rows,
+)
+from model_quantization.report.table import times_smaller as smaller
+
+if TYPE_CHECKING:
+    import jinja2
+
+FOLDER = Path(__file__).parent
+MAX_ATTENTION = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A figure of the whole release: what it counts, the figure, and what it is made of."""
+
+    name: str
+    figure: str
+    detail: str
+
+
+def render_page(
+    outcomes: Iterable[Outcome],
+    history: Sequence[HistoryRow] = (),
+    *,
+    release: int = 0,
+    created: str = "",
+) -> str:
+    """`report.html`: one file that needs no other, and the same for the same arguments.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        Every model of the release.
+    history : sequence of HistoryRow
+        For the trend; without, none is drawn.
+    release : int
+        The release's number; 0: not said.
+    created : str
+        When it was made.
+    """
+    ordered = order_outcomes(outcomes)
+    rows = table_rows(ordered)
+    most = MAX_COMPONENTS if len(ordered) <= MANY else MAX_COMPONENTS_OF_MANY
+    models = [
+        view_model(row, outcome, cells, most)
+        for row, (outcome, cells) in enumerate(zip(ordered, rows, strict=True))
+    ]
+    script = (FOLDER / "script.html").read_text(encoding="utf-8")
+    return (
+        _environment()
+        .get_template("template.html")
+        .render(
+            release=release,
+            created=created.replace("T", " ").replace("Z", " UTC"),
+            headline=total_line(ordered).replace(" -> ", " → "),
+            totals=_totals(ordered),
+            verdicts=Counter((model.verdict, model.tone) for model in models),
+            attention=_attention(models),
+            more_attention=max(0, sum(map(_needs_attention, models)) - MAX_ATTENTION),
+            pictures=draw_pictures(ordered, history),
+            columns=[(name, name in NUMERIC) for name in COLUMNS if name != "note"],
+            models=models,
+            script_hash=_script_hash(script),
+        )
+    )
+
+
+def draw_pictures(outcomes: Sequence[Outcome], history: Sequence[HistoryRow]) -> list[Picture]:
+    """The figures, in the order of the page. A mark leads to the model's place in `outcomes`."""
+    return [
+        draw_sizes(outcomes),
+        draw_changes(outcomes),
+        draw_latencies(outcomes),
+        draw_bytes(outcomes),
+        draw_trend(history),
+    ]
+
+
+def _totals(outcomes: Sequence[Outcome]) -> list[Total]:
+    before = sum(item.source_size_bytes for item in outcomes)
+    after = sum(map(served_bytes, outcomes))
+    served = [item for item in outcomes if item.published]
+    times = smaller(before, after)
+    totals = [
+        Total(
+            "Served bytes",
+            "-" if times == "-" else f"{times} smaller",
+            f"{human_bytes(before)} → {human_bytes(after)}",
+        ),
+        Total("Published", f"{len(served):,} of {len(outcomes):,}", "the other originals stay"),
+    ]
+    changes = [item.score_change for item in served if item.score_change is not None]
+    if changes:
+        lost = sum(change < 0 for change in changes)
+        totals.append(
+            Total(
+                "Largest loss of a score served",
+                f"{-min(changes):.4f}" if min(changes) < 0 else "none",
+                f"{lost:,} of {len(changes):,} scored models lost any",
+            )
+        )
+    speeds = [
+        item.latency_us_before / item.latency_us_after
+        for item in served
+        if item.latency_us_before and item.latency_us_after
+    ]
+    if speeds:
+        times = f"{median(speeds):.2g}" if median(speeds) < 10 else f"{median(speeds):,.0f}"
+        totals.append(
+            Total("One row, median model", f"{times}x as fast", f"{len(speeds):,} models timed")
+        )
+    return totals
+
+
+def _needs_attention(model: ModelView) -> bool:
+    return model.tone in ("bad", "warn")
+
+
+def _attention(models: Sequence[ModelView]) -> list[ModelView]:
+    return [model for model in models if _needs_attention(model)][:MAX_ATTENTION]
+
+
+def _script_hash(script: str) -> str:
+    """What the page's policy allows to run: this script, and nothing that a name smuggles in."""
+    match = re.search(r"<script>(.*)</script>", script, re.DOTALL)
+    body = match[1] if match else ""
+    return base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,294 @@
+"""What the page shows of one model: its row with sort keys, and the evidence below it.
+
+Everything here is text; the template escapes all of it. Lists and texts are cut to a length at
+which a thousand models still make a page: `stats/<name>.json` has them in full.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from model_quantization.names import printable
+from model_quantization.outcome import Outcome, Status, verdict
+from model_quantization.report.page.drawing import shorten
+from model_quantization.report.page.next_step import NextStep, next_step
+from model_quantization.report.table import COLUMNS, human_bytes, one_line
+
+MAX_COMPONENTS, MAX_COMPONENTS_OF_MANY, MANY = 12, 4, 300  # of one model; on a long page
+MAX_NOTES = 6
+MAX_TEXT = 600
+_BITS = {"exact": 64.0, "auto": 65.0}
+_CHECKS = {
+    "loss": ("loss of the score", "at most"),
+    "loss_bound": ("loss, upper bound", "at most"),
+    "rows": ("held-out rows", "at least"),
+    "class_recall": ("loss of a class's recall", "at most"),
+    "probability_shift": ("mean shift of probabilities", "at most"),
+    "size_reduction": ("size saved", "at least"),
+}
+_TONES = {
+    Status.FAILED: "bad",
+    Status.REFUSED: "bad",
+    Status.FALLBACK: "bad",
+    Status.UNVERIFIED: "warn",
+    Status.NO_GAIN: "quiet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the table: its text, and the number or text that it sorts by ("" for none)."""
+
+    text: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A small table of evidence; `good` marks each line as passed or not, where that applies."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    good: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One model as the template needs it.
+
+    Attributes
+    ----------
+    row : int
+        Its place, worst news first.
+    name, verdict, tone, note : str
+        `tone` is good, warn, bad or quiet.
+    cells : tuple of Cell
+        Those of the table's columns, without the note.
+    step : NextStep
+    facts : tuple of (str, str)
+    grids : tuple of Grid
+    notes : tuple of str
+    """
+
+    row: int
+    name: str
+    verdict: str
+    tone: str
+    note: str
+    cells: tuple[Cell, ...]
+    step: NextStep
+    facts: tuple[tuple[str, str], ...]
+    grids: tuple[Grid, ...]
+    notes: tuple[str, ...]
+
+
+def view_model(
+    row: int,
+    outcome: Outcome,
+    cells: Mapping[str, str],
+    max_components: int = MAX_COMPONENTS,
+) -> ModelView:
+    """The view of the model at `row`, whose texts in the table are `cells` (`table_rows`)."""
+    figures = outcome.evaluation
+    grids = (
+        _checks(figures),
+        _latency(figures),
+        _agreement(figures),
+        _components(outcome, max_components),
+    )
+    step = next_step(outcome)
+    note = cells["note"] or ("unchanged" if outcome.unchanged else "evidence")
+    return ModelView(
+        row=row,
+        name=printable(outcome.name),
+        verdict=verdict(outcome),
+        tone=tone(outcome),
+        note=_cut(note.replace(" -> ", " → ")),
+        cells=tuple(_cell(name, cells[name], row, outcome) for name in COLUMNS if name != "note"),
+        step=NextStep(printable(step.text), step.configuration),
+        facts=tuple((name, _cut(text)) for name, text in _facts(outcome)),
+        grids=tuple(grid for grid in grids if grid is not None),
+        notes=tuple(_notes(outcome)),
+    )
+
+
+def tone(outcome: Outcome) -> str:
+    """How a verdict is coloured: good, warn, bad or quiet."""
+    if outcome.status is Status.PUBLISHED:
+        return "warn" if verdict(outcome) == "inconclusive" else "good"
+    return _TONES[outcome.status]
+
+
+def _cell(name: str, text: str, row: int, outcome: Outcome) -> Cell:
+    before, after = outcome.source_size_bytes, outcome.artifact_size_bytes
+    key: float | str | None
+    match name:
+        case "bits":
+            key = float(text) if text.isdecimal() else _BITS.get(text)
+        case "before":
+            key = before or None
+        case "after":
+            key = after or None
+        case "smaller":
+            key = before / after if after else None
+        case "score":
+            key = outcome.score_before if outcome.score_after is None else outcome.score_after
+        case "change":
+            key = outcome.score_change
+        case "verdict":
+            key = row
+        case "1 row (us)":
+            fallback = outcome.latency_us_before
+            key = fallback if outcome.latency_us_after is None else outcome.latency_us_after
+        case _:
+            key = ""
+    if isinstance(key, int | float):
+        key = f"{key:.6g}" if isfinite(key) else None
+    return Cell(printable(text).replace(" -> ", " → "), key or "")
+
+
+def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    figures = outcome.evaluation
+    yield "model", outcome.model_type or "unknown"
+    if figures.get("rows"):
+        rows = f"{_number(figures['rows'])} held-out rows, {figures.get('task', '')}"
+        yield "evaluated on", rows
+        yield "score", f"{outcome.metric}; {figures.get('method', '')}"
+        changed = f"{_number(figures.get('labels_changed'))} predictions"
+        if isinstance(figures.get("flip_bound"), float):
+            changed += f"; of new ones at most {100 * figures['flip_bound']:.2f} %"
+        yield "changed", changed
+    worst = figures.get("worst_class")
+    if isinstance(worst, dict):
+        yield (
+            "worst class",
+            f"{worst.get('label')}: recall {_number(worst.get('recall_before'))} → "
+            f"{_number(worst.get('recall_after'))} on {_number(worst.get('rows'))} rows",
+        )
+    if outcome.weight_threshold:
+        yield "weights below", f"{outcome.weight_threshold:g} are zero"
+    if outcome.reason:
+        yield "reason code", outcome.reason
+    error = figures.get("error")
+    parts = error.get("fields") if isinstance(error, dict) else None
+    for name in ("where", "what", "expected", "got", "do"):
+        if isinstance(parts, dict) and parts.get(name):
+            yield name, str(parts[name])
+    yield "file", outcome.source
+    for name, digest in (
+        ("original", outcome.source_sha256),
+        ("artifact", outcome.artifact_sha256),
+    ):
+        if digest:
+            yield f"sha256 of {name}", f"{digest[:16]}…"
+    yield "time taken", f"{outcome.seconds:.1f} s{', in an earlier run' * outcome.unchanged}"
+
+
+def _checks(figures: Mapping[str, Any]) -> Grid | None:
+    record = figures.get("verdict")
+    checks = record.get("checks") if isinstance(record, dict) else None
+    if not checks:
+        return None
+    rows = []
+    for check in checks:
+        word, side = _CHECKS.get(check["name"], (_cut(str(check["name"])), "limit"))
+        share = check["name"] == "size_reduction"
+        value, limit = (
+            f"{100 * number:.1f} %" if share and _is_known(number) else _number(number)
+            for number in (check["value"], check["limit"])
+        )
+        mark = "✓" if check["passed"] else "✗ missed:"
+        rows.append((f"{mark} {word}", value, f"{side} {limit}"))
+    good = tuple(bool(check["passed"]) for check in checks)
+    return Grid("Gate", ("check", "value", "limit"), tuple(rows), good)
+
+
+def _latency(figures: Mapping[str, Any]) -> Grid | None:
+    before, after = figures.get("latency_before"), figures.get("latency_after")
+    if not isinstance(before, dict) and not isinstance(after, dict):
+        return None
+    rows = []
+    for word, key in (
+        ("1 row, median", "one_row_p50_us"),
+        ("1 row, 99 of 100", "one_row_p99_us"),
+        ("batch, per row", "batch_p50_us"),
+    ):
+        values = [
+            _number(side.get(key)) if isinstance(side, dict) else "-" for side in (before, after)
+        ]
+        rows.append((word, *values))
+    return Grid("Latency (µs)", ("", "before", "after"), tuple(rows))
+
+
+def _agreement(figures: Mapping[str, Any]) -> Grid | None:
+    methods = figures.get("agreement")
+    if not methods:
+        return None
+    rows = tuple(
+        (
+            _cut(str(item.get("method"))),
+            "same bits" if item.get("identical") else f"{_number(item.get('rows_changed'))} rows",
+            _number(item.get("largest_difference")),
+        )
+        for item in methods[:MAX_NOTES]
+    )
+    return Grid("Answers", ("method", "changed", "largest difference"), rows)
+
+
+def _components(outcome: Outcome, most: int) -> Grid | None:
+    if not outcome.components:
+        return None
+    order = sorted(outcome.components, key=lambda item: -_size(item, "bytes_after"))
+    rows: list[tuple[str, ...]] = [
+        (
+            _cut(str(item.get("path") or "(whole)"), 60),
+            _cut(str(item.get("type", "")).rpartition(":")[2], 40),
+            _cut(str(item.get("scheme", "")), 40),
+            human_bytes(_size(item, "bytes_before")),
+            human_bytes(_size(item, "bytes_after")),
+            _cut(str(item.get("reason", "")), 90),
+        )
+        for item in order[:most]
+    ]
+    if rest := order[most:]:
+        sums = (
+            human_bytes(sum(_size(item, key) for item in rest))
+            for key in ("bytes_before", "bytes_after")
+        )
+        rows.append((f"{len(rest)} more", "", "", *sums, ""))
+    head = ("component", "type", "scheme", "before", "after", "why")
+    return Grid("Where its bytes are", head, tuple(rows))
+
+
+def _notes(outcome: Outcome) -> Iterator[str]:
+    notes: Sequence[Any] = [*outcome.notes, *outcome.evaluation.get("notes", ())]
+    for note in notes[:MAX_NOTES]:
+        yield _cut(str(note))
+    if len(notes) > MAX_NOTES:
+        yield f"{len(notes) - MAX_NOTES} more in its statistics"
+
+
+def _size(component: Mapping[str, Any], key: str) -> int:
+    value = component.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _is_known(value: object) -> bool:
+    return isinstance(value, int | float) and isfinite(value) and abs(value) < sys.float_info.max
+
+
+def _number(value: object) -> str:
+    if not isinstance(value, int | float) or not _is_known(value):
+        return "-" if value is None else "unknown"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value + 0.0:.4g}"  # and no minus before a zero
+
+
+def _cut(text: str, limit: int = MAX_TEXT) -> str:
+    return shorten(printable(one_line(text)), limit)

@@ -1,0 +1,110 @@
+"""What a person can do about a verdict, as precisely as the record allows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from model_quantization.outcome import Guarantee, Outcome, Status
+
+_MORE_BITS = {"8": "16", "16": "exact", "32": "exact", "auto": "exact"}
+_ROUNDED = frozenset({"gate", "class_recall", "probability_shift", "nan_answers", "tier"})
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """One sentence, and where it helps the lines to put into the configuration."""
+
+    text: str
+    configuration: str = ""
+
+
+def next_step(outcome: Outcome) -> NextStep:
+    """What to do about one model's verdict; for most models nothing."""
+    if outcome.status is Status.PUBLISHED:
+        return _published(outcome)
+    if outcome.status is Status.UNVERIFIED:
+        return _unverified(outcome)
+    if outcome.status is Status.NO_GAIN:
+        return NextStep("Nothing: the original is served, and it is small enough.")
+    if outcome.status is Status.FALLBACK:
+        return _fallback(outcome)
+    return _broken(outcome)
+
+
+def _published(outcome: Outcome) -> NextStep:
+    if outcome.guarantee is Guarantee.INCONCLUSIVE:
+        return NextStep(
+            f"It is served, though too few rows were there to prove it. {_add_rows(outcome)}"
+        )
+    return NextStep("Nothing: the artifact is served.")
+
+
+def _unverified(outcome: Outcome) -> NextStep:
+    file = f"{outcome.name}.parquet"
+    step = f"Put held-out rows with their target into `{file}` in the held-out directory"
+    if outcome.published:
+        return NextStep(f"It is served without proof. {step}; the next run then judges it.")
+    return NextStep(f"The original is served. {step}; or set `gate.publish_unverified`.")
+
+
+def _fallback(outcome: Outcome) -> NextStep:
+    reason = outcome.reason
+    if reason == "original_nan":
+        return NextStep("Retrain or repair the original: its own answers hold NaN or infinity.")
+    if reason == "failed_method":
+        return NextStep(
+            "Report this with the model's type: an artifact must answer. Until then:",
+            _override(outcome.name, "exact"),
+        )
+    if reason == "inconclusive":
+        return NextStep(f"{_add_rows(outcome)} Or allow a larger drop for this model.")
+    if reason in _ROUNDED and outcome.bit_depth in _MORE_BITS:
+        more = _MORE_BITS[outcome.bit_depth]
+        return NextStep(
+            f"The original is served. To get a smaller file all the same, take {_words(more)}:",
+            _override(outcome.name, more),
+        )
+    return NextStep("The original is served. Report this: an exact artifact should lose nothing.")
+
+
+def _broken(outcome: Outcome) -> NextStep:
+    reason = outcome.reason
+    if reason == "untrusted_type":
+        return NextStep(
+            "If the class is yours, trust it by its name; otherwise do not open this file.",
+            "trusted:\n  - your_module:YourClass\n",
+        )
+    if reason in ("scan_refused", "scan_malformed"):
+        return NextStep(
+            "Find out where this file comes from. Do not open it by other means: it is damaged, "
+            "or it does what a model has no need to do."
+        )
+    if reason == "path_refused":
+        return NextStep("Put the file itself there: links, pipes and devices are not read.")
+    if reason == "limit":
+        return NextStep("If the model is meant to be this large, raise the limit that is named.")
+    if reason in ("worker_crashed", "worker_timeout", "system"):
+        return NextStep("The next run tries again. If it fails then too, give it more memory.")
+    if outcome.status is Status.REFUSED:
+        return NextStep("The file was not opened; find out what it is before anything else.")
+    if reason in ("unsupported_component", "scheme", "unfitted_model", "held_out"):
+        return NextStep("Repair what the message names; until then the original is served.")
+    return NextStep("The log of the run says more; the next run tries again.")
+
+
+def _add_rows(outcome: Outcome) -> str:
+    needed = outcome.evaluation.get("rows_needed")
+    if isinstance(needed, int):
+        return f"Add held-out rows: about {needed:,} in all would tell."
+    return "Add held-out rows."
+
+
+def _words(bit_depth: str) -> str:
+    return "the lossless artifact" if bit_depth == "exact" else f"{bit_depth} bits"
+
+
+def _override(name: str, bit_depth: str) -> str:
+    """Lines of YAML that give one model another precision."""
+    literal = "".join(f"[{char}]" if char in "*?[" else char for char in name)
+    return f"overrides:\n  - match: {json.dumps(literal)}\n    bit_depth: {bit_depth}\n"

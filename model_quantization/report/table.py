@@ -1,0 +1,142 @@
+"""The table as text for people: its columns, its rows, and the order of them.
+
+Sizes are decimal: 1 KB is 1,000 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from model_quantization.outcome import Guarantee, Outcome, Status, verdict
+
+COLUMNS = (
+    "model",
+    "family",
+    "bits",
+    "before",
+    "after",
+    "smaller",
+    "score",
+    "change",
+    "verdict",
+    "1 row (us)",
+    "note",
+)
+NUMERIC = frozenset({"bits", "before", "after", "smaller", "score", "change", "1 row (us)"})
+_STATUS_ORDER = (
+    Status.FAILED,
+    Status.REFUSED,
+    Status.FALLBACK,
+    Status.UNVERIFIED,
+    Status.PUBLISHED,
+    Status.NO_GAIN,
+)
+_GUARANTEE_ORDER = tuple(reversed(Guarantee))  # weakest first
+
+
+def order_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Worst news first: failures, refusals, fallbacks, then weaker guarantees, larger losses."""
+    return sorted(
+        outcomes,
+        key=lambda outcome: (
+            _STATUS_ORDER.index(outcome.status),
+            outcome.published,
+            _GUARANTEE_ORDER.index(outcome.guarantee),
+            outcome.score_change or 0.0,
+            outcome.name,
+        ),
+    )
+
+
+def table_rows(outcomes: Iterable[Outcome]) -> list[dict[str, str]]:
+    """One dict of `COLUMNS` a model, as text for people, worst news first."""
+    return [dict(zip(COLUMNS, _cells(item), strict=True)) for item in order_outcomes(outcomes)]
+
+
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    before, after = outcome.source_size_bytes, outcome.artifact_size_bytes
+    return (
+        outcome.name,
+        outcome.family or "-",
+        outcome.bit_depth or "-",
+        human_bytes(before) if before else "-",
+        human_bytes(after) if after else "-",
+        times_smaller(before, after),
+        _score(outcome.score_before, outcome.score_after),
+        _change(outcome.score_change),
+        verdict(outcome),
+        _arrow(
+            *(
+                _microseconds(value)
+                for value in (outcome.latency_us_before, outcome.latency_us_after)
+            )
+        ),
+        _note(outcome),
+    )
+
+
+def _note(outcome: Outcome) -> str:
+    if outcome.note:
+        return one_line(outcome.note)
+    if outcome.published and outcome.status is Status.UNVERIFIED:
+        return "published without proof: no held-out data"
+    return "unchanged" if outcome.unchanged else ""
+
+
+def human_bytes(size_bytes: int) -> str:
+    """`size_bytes` with a unit, three digits at most before the point: `41.2 MB`."""
+    if size_bytes < 1_000:
+        return f"{size_bytes} B"
+    size = float(size_bytes)
+    for unit in ("KB", "MB", "GB"):
+        size /= 1_000
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1_000:,.1f} TB"
+
+
+def times_smaller(before: int, after: int) -> str:
+    """`26x`, or `-` when `after` is not noticeably smaller."""
+    ratio = before / after if after else 0.0
+    if ratio < 1.05:
+        return "-"
+    return f"{ratio:,.0f}x" if ratio >= 9.95 else f"{ratio:.1f}x"
+
+
+def _score(before: float | None, after: float | None) -> str:
+    if before is None:
+        return "-"
+    if after is None:
+        return _number(before, 3)
+    # As many digits as it takes to show that they differ, within reason.
+    digits = next(
+        (d for d in (3, 4, 5) if before == after or _number(before, d) != _number(after, d)), 3
+    )
+    return _arrow(_number(before, digits), _number(after, digits))
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if abs(value) < 1_000 else f"{value:,.{digits - 3}f}"
+
+
+def _change(change: float | None) -> str:
+    if change is None:
+        return "-"
+    if change == 0:
+        return "0"
+    if abs(change) < 0.00005:
+        return f"{change:+.0e}"
+    return f"{change:+.4f}".rstrip("0").rstrip(".")
+
+
+def _microseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _arrow(before: str, after: str) -> str:
+    return f"{before} -> {after}" if before and after else before or after or "-"
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks."""
+    return " ".join(text.split())

@@ -1,0 +1,159 @@
+"""The files of a served model when they lie in object storage: fetched when needed, then kept.
+
+Artifacts are kept by their sha256, so that each is fetched once in the life of the cache, whatever
+releases come and go. Only the manifest is looked at each time that a loader looks for a release.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_quantization.errors import StorageError
+from model_quantization.files.atomic import hash_file, write_atomically
+from model_quantization.files.object_store import (
+    Location,
+    StoredFile,
+    cache_directory,
+    is_url,
+    join_url,
+    mirror_path,
+)
+from model_quantization.files.signing import PublicKeys
+from model_quantization.limits import Limits
+from model_quantization.names import looks_like_model, model_name
+from model_quantization.release.manifest import MANIFEST, Release, ReleasedModel, find_release
+from model_quantization.serving.served_files import ServedFiles
+
+logger = logging.getLogger("model_quantization.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFiles(ServedFiles):
+    """As `ServedFiles`, of directories either or both of which are URLs.
+
+    Attributes
+    ----------
+    model_url, output_url : str or None
+        Where the files come from; None for a local directory. `model_dir` and `output_dir` are
+        where they are kept.
+    """
+
+    model_url: str | None = None
+    output_url: str | None = None
+
+    def release(self, keys: PublicKeys | None = None) -> Release | None:
+        """The current release; the last one that was seen while the store cannot be reached."""
+        if self.output_url is not None:
+            self._fetch_manifest(Location(self.output_url))
+        return find_release(self.output_dir, keys)
+
+    def artifact(self, released: ReleasedModel) -> Path | None:
+        """The artifact that the release names, fetched unless it is here and whole.
+
+        Where that fails nothing is there, or what was there: whoever loads it looks at its hash.
+        """
+        path = ServedFiles.artifact(self, released)
+        if path is None or self.output_url is None:
+            return path
+        if not path.is_file() or hash_file(path)[0] != released.artifact_sha256:
+            try:
+                Location(self.output_url).download(str(released.artifact), path)
+            except (StorageError, FileNotFoundError) as error:
+                logger.warning("%s: its artifact cannot be fetched: %s", self.name, error)
+        return path
+
+    def original(self, released: ReleasedModel | None) -> Path:
+        """The original's file, fetched when another one lies there than was fetched last."""
+        if self.model_url is not None:
+            folder = (self.model_dir / self.name).parent
+            found = self._originals(Location(self.model_url))
+            for name, file in found.items():
+                self._fetch_original(folder / name, file)
+            for path in self._candidates():
+                if path.name not in found:
+                    path.unlink()
+        return ServedFiles.original(self, released)
+
+    def original_size_bytes(self, released: ReleasedModel | None) -> int:
+        """The size of the original, which is not fetched for that."""
+        if self.model_url is None or released is None:
+            return ServedFiles.original_size_bytes(self, released)
+        return released.source_size_bytes
+
+    def replaced(self, released: ReleasedModel) -> bool:
+        """Whether the original there has another size than the release pinned.
+
+        To know more, all of it would have to be fetched; what is loaded is hashed in any case.
+        """
+        if self.model_url is None:
+            return ServedFiles.replaced(self, released)
+        try:
+            found = self._originals(Location(self.model_url))
+        except OSError:
+            return False
+        sizes = {file.size_bytes for file in found.values()}
+        return bool(sizes) and released.source_size_bytes not in sizes
+
+    def _fetch_manifest(self, location: Location) -> None:
+        manifest = self.output_dir / MANIFEST
+        try:
+            data = location.read(MANIFEST, Limits().manifest_bytes)
+        except FileNotFoundError:
+            manifest.unlink(missing_ok=True)
+        except StorageError as error:
+            if not manifest.is_file():
+                raise
+            logger.warning("%s: the release that was seen last is served: %s", self.name, error)
+        else:
+            if not manifest.is_file() or manifest.read_bytes() != data:
+                write_atomically(manifest, data, flush=False)
+
+    def _originals(self, location: Location) -> dict[str, StoredFile]:
+        """The files that have this model's name there, by file name."""
+        folder, _, stem = self.name.rpartition("/")
+        return {
+            name: file
+            for name, file in location.list_folder(folder).items()
+            if looks_like_model(name) and model_name(name) == stem
+        }
+
+    def _fetch_original(self, path: Path, file: StoredFile) -> None:
+        mark = path.with_name(f".{path.name}.version")
+        version = f"{file.size_bytes} {file.version}"
+        if file.version and path.is_file() and mark.is_file() and mark.read_text() == version:
+            return
+        folder = self.name.rpartition("/")[0]
+        Location(str(self.model_url)).download(f"{folder}/{path.name}".lstrip("/"), path)
+        write_atomically(mark, version.encode(), flush=False)
+
+
+def served_files(
+    name: str, model_dir: Path | str | None = None, output_dir: Path | str | None = None
+) -> ServedFiles:
+    """The files of model `name`, wherever they lie.
+
+    Parameters
+    ----------
+    model_dir : path or URL, optional
+        Default ``ML_MODEL_DIR``, else ``ml/models``.
+    output_dir : path or URL, optional
+        Default ``ML_QUANTIZED_DIR``, else `quantized` in the model directory.
+    """
+    models = model_dir or os.environ.get("ML_MODEL_DIR") or "ml/models"
+    output = output_dir or os.environ.get("ML_QUANTIZED_DIR")
+    if output is None or output == "":
+        output = join_url(models, "quantized") if is_url(models) else Path(models) / "quantized"
+    if not is_url(models) and not is_url(output):
+        return ServedFiles(name, Path(models), Path(output))
+    # Not where runs keep their mirrors: those may be ahead of what is published.
+    kept = cache_directory() / "served"
+    return RemoteFiles(
+        name,
+        mirror_path(models, kept) if is_url(models) else Path(models),
+        mirror_path(output, kept) if is_url(output) else Path(output),
+        model_url=models if is_url(models) else None,
+        output_url=output if is_url(output) else None,
+    )

@@ -1,0 +1,217 @@
+"""Which of a model's two files answers, by one release: the rules of serving, without threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model_quantization.errors import (
+    ArtifactError,
+    LimitError,
+    PredictionError,
+    QuantizationError,
+    SignatureError,
+)
+from model_quantization.files.signing import PublicKeys
+from model_quantization.limits import Limits
+from model_quantization.release.manifest import ReleasedModel
+from model_quantization.serving.served_files import ServedFiles
+from model_quantization.trust import TrustPolicy
+
+QUANTIZED, ORIGINAL = "quantized", "original"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, and the hash of the file that it came from."""
+
+    model: Any
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The model that answers, and why it is this one.
+
+    Attributes
+    ----------
+    model : object
+        The fitted model.
+    active, requested : str
+        "quantized" or "original".
+    reason, reason_code : str
+        Why this one; the code is "" while the requested model answers without a reservation.
+    artifact : str
+        The artifact's path; "" when the original answers.
+    sha256, guarantee : str
+        Of the file that answers, and the artifact's tier.
+    given_up : str
+        The sha256 of an artifact that was asked for and cannot be used; "" when none was.
+    pinned_original : callable or None
+        Loads the original that this artifact may fall back to.
+    """
+
+    model: Any
+    active: str
+    requested: str
+    reason: str
+    reason_code: str = ""
+    artifact: str = ""
+    sha256: str = ""
+    guarantee: str = ""
+    given_up: str = ""
+    pinned_original: Callable[[], Loaded] | None = None
+
+
+@dataclass(slots=True)
+class Selection:
+    """The files of one model under the release that was current when this was made.
+
+    Every model is loaded once. A new release needs a new selection. Where `keys` require
+    signatures, nothing is served that no signed release vouches for, originals included.
+    """
+
+    files: ServedFiles
+    trusted: tuple[str, ...]
+    limits: Limits
+    keys: PublicKeys | None = None
+    number: int = field(init=False, default=0)  # of the release; 0 without one
+    released: ReleasedModel | None = field(init=False, default=None)
+    _originals: dict[str, Loaded] = field(init=False, default_factory=dict)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        release = self.files.release(self.keys)
+        if release is not None:
+            self.number = release.number
+            self.released = release.models.get(self.files.name)
+
+    def choose(self, requested: str) -> Serving:
+        """What answers when `requested` is asked for, loaded and self-tested.
+
+        Raises
+        ------
+        FallbackRefused
+            The artifact is broken, and the original is not the one that the release pinned.
+        SignatureError, UntrustedTypeError
+            Never answered by a fallback.
+        PathRefused, ScanRefused
+            There is no original, or it must not be loaded.
+        """
+        released = self.released
+        if requested == ORIGINAL:
+            return self._as_it_lies(requested, "the original was asked for", "")
+        if released is None:
+            where = self.files.output_dir
+            reason = f"no release in {where} has this model; run the quantization"
+            return self._as_it_lies(requested, reason, "not_released")
+        artifact = self.files.artifact(released)
+        if artifact is None:
+            reason = released.note or f"the release keeps the original ({released.status})"
+            return self._as_it_lies(requested, reason, released.reason or str(released.status))
+        try:
+            model = self._quantized(artifact, released)
+        except SignatureError:
+            raise  # falling back would let whoever broke the signature choose the model
+        except (ArtifactError, LimitError, PredictionError, OSError) as error:
+            return self._fallen_back(released, error)
+        reason, code = "the released artifact is good", ""
+        if self.files.replaced(released):
+            reason = "the original was replaced after the release; run the quantization again"
+            code = "stale"
+            if not self._signed_only:  # else nobody vouches for the new one
+                return self._as_it_lies(requested, reason, code, given_up=released.artifact_sha256)
+        return Serving(
+            model,
+            QUANTIZED,
+            requested,
+            reason,
+            code,
+            artifact=str(artifact),
+            sha256=released.artifact_sha256,
+            guarantee=str(released.guarantee),
+            pinned_original=self.pinned_original,
+        )
+
+    def pinned_original(self) -> Loaded:
+        """The original whose sha256 the release pins.
+
+        Raises
+        ------
+        FallbackRefused
+            Another file lies there now.
+        PathRefused, ScanRefused, UntrustedTypeError
+            There is none, or it must not be loaded.
+        """
+        assert self.released is not None
+        return self._original(self.released.source_sha256)
+
+    def _fallen_back(self, released: ReleasedModel, error: Exception) -> Serving:
+        code = error.code if isinstance(error, QuantizationError) else "missing"
+        try:
+            original = self.pinned_original()
+        except (QuantizationError, OSError) as refused:
+            raise refused from error
+        return Serving(
+            original.model,
+            ORIGINAL,
+            QUANTIZED,
+            str(error),
+            code,
+            sha256=original.sha256,
+            given_up=released.artifact_sha256,
+        )
+
+    @property
+    def _signed_only(self) -> bool:
+        return self.keys is not None and self.keys.required
+
+    def _as_it_lies(self, requested: str, reason: str, code: str, *, given_up: str = "") -> Serving:
+        """The original that was deployed, whether a release pins it or not."""
+        if self._signed_only and self.released is None:
+            raise SignatureError(
+                "no signed release has this model",
+                where=str(self.files.output_dir),
+                expected=f"a signed entry for {self.files.name}",
+                do="publish with `signing_key` set",
+            )
+        original = self.pinned_original() if self._signed_only else self._original(None)
+        return Serving(
+            original.model,
+            ORIGINAL,
+            requested,
+            reason,
+            code,
+            sha256=original.sha256,
+            given_up=given_up,
+        )
+
+    def _original(self, pinned: str | None) -> Loaded:
+        from model_quantization.loading.pickles.original import load_original
+
+        with self._lock:
+            path = self.files.original(self.released)
+            kept = self._originals.get(str(path))
+            if kept is None or pinned not in (None, kept.sha256):
+                trust = TrustPolicy(frozenset(self.trusted))
+                kept = Loaded(*load_original(path, sha256=pinned, trust=trust, limits=self.limits))
+                self._originals[str(path)] = kept
+            return kept
+
+    def _quantized(self, artifact: Path, released: ReleasedModel) -> Any:
+        from model_quantization.predictor import quantized_model
+
+        model = quantized_model.load(
+            artifact,
+            trusted=self.trusted,
+            limits=self.limits,
+            sha256=released.artifact_sha256,  # of the bytes that are opened, read once
+            keys=self.keys,
+        )
+        # Golden rows belong to a model, not to a container of several.
+        if isinstance(model, quantized_model.QuantizedModel):
+            model.self_test()
+        return model

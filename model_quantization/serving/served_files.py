@@ -1,0 +1,113 @@
+"""Where the two files of a served model lie, and what the release says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_quantization.errors import PathRefused
+from model_quantization.files.atomic import hash_file
+from model_quantization.files.signing import PublicKeys
+from model_quantization.names import check_name, looks_like_model, model_name
+from model_quantization.release.manifest import Release, ReleasedModel, find_release
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFiles:
+    """The files of one model by name: an original, and the release that may replace it.
+
+    Attributes
+    ----------
+    name : str
+        As discovery names models: the file's path without its ending, `intent` or `eu/intent`.
+    model_dir, output_dir : Path
+        Where originals lie, and where releases are published.
+
+    Raises
+    ------
+    PathRefused
+        The name cannot be a model's (it leaves its directory, it is hidden, ...).
+    """
+
+    name: str
+    model_dir: Path
+    output_dir: Path
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+
+    def release(self, keys: PublicKeys | None = None) -> Release | None:
+        """The current release; None without one.
+
+        Raises
+        ------
+        FormatError, VersionError, PathRefused
+            There is a manifest, and it cannot be read.
+        SignatureError
+            `keys` do not accept its signature, or that it has none.
+        """
+        return find_release(self.output_dir, keys)
+
+    def artifact(self, released: ReleasedModel) -> Path | None:
+        """The artifact that the release names; None when it serves the original."""
+        return None if released.artifact is None else self.output_dir / released.artifact
+
+    def original(self, released: ReleasedModel | None) -> Path:
+        """The original's file: the one that the release was made from, while it is there.
+
+        Raises
+        ------
+        PathRefused
+            None, or several of which no release says which is meant.
+        """
+        found = self._candidates()
+        if len(found) == 1:
+            return found[0]
+        if released is not None:
+            named = [path for path in found if path.name == Path(released.source).name]
+            source = self.output_dir / released.source
+            if named or source.is_file():
+                return named[0] if named else source
+        endings = ".pkl, .pickle, .joblib or .sav"
+        raise PathRefused(
+            "several files have this model's name" if found else "there is no such model file",
+            where=str(self.model_dir / self.name),
+            expected=f"one file ending in {endings}",
+            got=" and ".join(path.name for path in found) or "none",
+            do="rename all but one"
+            if found
+            else "put it there, or name another directory with model_dir or ML_MODEL_DIR",
+        )
+
+    def original_size_bytes(self, released: ReleasedModel | None) -> int:
+        """The size of the original; what the release says when only that was deployed here."""
+        try:
+            return self.original(released).stat().st_size
+        except OSError:
+            return released.source_size_bytes if released else 0
+
+    def replaced(self, released: ReleasedModel) -> bool:
+        """Whether the original that lies there now is another file than the release pinned.
+
+        An original that is not there (only the release was deployed) was not replaced.
+        """
+        try:
+            path = self.original(released)
+            if path.stat().st_size != released.source_size_bytes:
+                return True  # no need to read a large file to know
+            return hash_file(path)[0] != released.source_sha256
+        except OSError:
+            return False
+
+    def _candidates(self) -> list[Path]:
+        folder = (self.model_dir / self.name).parent
+        if not folder.is_dir():
+            return []
+        stem = Path(self.name).name
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.name.startswith(stem)
+            and looks_like_model(path.name)
+            and model_name(path.name) == stem
+        )

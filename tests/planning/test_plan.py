@@ -1,0 +1,247 @@
+"""A plan has a choice and a reason for every array of every graph."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model_quantization.errors import SchemeError
+from model_quantization.estimators.capture import capture
+from model_quantization.families import all_families
+from model_quantization.graph.nodes import ModelGraph
+from model_quantization.graph.traversal import array_paths
+from model_quantization.planning.encoding import component_costs, encode, settle
+from model_quantization.planning.packing import prepare_graph
+from model_quantization.planning.plan import Plan, make_plan
+from model_quantization.planning.roles import family_summary
+from model_quantization.schemes.recipe import recipe_for
+from model_quantization.schemes.scheme import EXACT_ROLES, Affine, Codebook, Exact, Float, Role
+from model_quantization.trust import TrustPolicy
+
+DEPTHS = ("exact", "32", "16", "8")
+
+
+def estimators() -> Iterator[tuple[str, Any]]:
+    from sklearn.cluster import KMeans
+    from sklearn.compose import ColumnTransformer
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.mixture import GaussianMixture
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.svm import SVC
+
+    rows = np.random.default_rng(0).normal(size=(80, 12))
+    labels = (rows[:, 0] > 0).astype(int)
+    yield "linear", LogisticRegression().fit(rows, labels)
+    yield "targets", Ridge().fit(rows, rows[:, :3])
+    yield "pipeline", make_pipeline(StandardScaler(), PCA(4), SVC()).fit(rows, labels)
+    yield "forest", RandomForestClassifier(4).fit(rows, labels)
+    yield "neighbors", KNeighborsClassifier().fit(rows, labels)
+    yield "network", MLPClassifier((8,), max_iter=3).fit(rows, labels)
+    yield "process", GaussianProcessRegressor().fit(rows, rows[:, 0])
+    yield "mixture", GaussianMixture(2).fit(rows)
+    yield "clusters", KMeans(3, n_init=1).fit(rows)
+    blocks = [("a", StandardScaler(), [0, 1]), ("b", OneHotEncoder(), [2])]
+    yield "columns", ColumnTransformer(blocks).fit(np.round(rows))
+    yield "container", {"one": Ridge().fit(rows, labels), "two": [KMeans(2, n_init=1).fit(rows)]}
+    yield "bare", [np.arange(50.0), {(1, 2, 3, 4, 5, 6, 7, 8): "tuple"}, "text", [1.5] * 20]
+
+
+@cache
+def graphs() -> dict[str, ModelGraph]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        models = dict(estimators())
+        for family in all_families():
+            some = islice(family.examples(), 3)
+            models |= {f"{family.name}: {example.name}": example.model for example in some}
+        return {
+            name: prepare_graph(capture(model, TrustPolicy())).graph
+            for name, model in models.items()
+        }
+
+
+def plan_of(name: str, depth: str, **options: Any) -> Plan:
+    return make_plan(graphs()[name], recipe_for(depth, **options))
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_plan_is_total_and_gives_reasons(depth: str) -> None:
+    for name in graphs():
+        plan = plan_of(name, depth)
+        assert len(plan.choices) == len(plan.graph.arrays), name
+        for index, choice in enumerate(plan.choices):
+            assert choice.reason, (name, choice.path)
+            assert choice.slot.allows(choice.scheme), (name, choice.path)
+            assert choice.pool, (name, choice.path)
+            if choice.slot.role in EXACT_ROLES or depth == "exact":
+                assert choice.scheme == Exact(), (name, choice.path)
+            if plan.graph.arrays[index].dtype.kind != "f":
+                assert choice.scheme == Exact(), (name, choice.path)
+            if choice.threshold:
+                assert choice.slot.role is Role.WEIGHT, (name, choice.path)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_plan_can_be_carried_out(depth: str) -> None:
+    for name in graphs():
+        plan = plan_of(name, depth)
+        model = encode(plan)
+        assert len(model.arrays) == len(model.pools) == len(plan.choices)
+        for array, choice in zip(model.arrays, plan.choices, strict=True):
+            assert array.scheme == choice.scheme, name
+
+
+def test_the_exact_plan_rounds_nothing() -> None:
+    for name in graphs():
+        plan = plan_of(name, "exact")
+        assert plan.exact
+        assert plan.precision == "exact"
+        assert plan.rounded_components() == ()
+        assert plan.graph.root == graphs()[name].root
+
+
+def test_the_same_graph_gives_the_same_plan() -> None:
+    for name in graphs():
+        first, second = plan_of(name, "8"), plan_of(name, "8")
+        assert first.choices == second.choices
+        assert first.graph.root == second.graph.root
+
+
+def test_paths_of_choices_are_those_of_the_graph() -> None:
+    plan = plan_of("pipeline", "exact")
+    assert [choice.path for choice in plan.choices] == [
+        array_paths(plan.graph)[index] for index in range(len(plan.choices))
+    ]
+
+
+def choice_at(plan: Plan, path: str) -> Any:
+    return next(choice for choice in plan.choices if choice.path == path)
+
+
+def test_an_override_wins() -> None:
+    plan = plan_of("targets", "8", overrides=(("coef_", Float(16)),))
+    choice = choice_at(plan, "coef_")
+    assert choice.scheme == Float(16)
+    assert choice.reason == "asked for by an override"
+    exact = plan_of("targets", "8", overrides=(("*", Exact()),))
+    assert exact.exact
+
+
+def test_an_override_that_is_not_tolerated_says_so() -> None:
+    with pytest.raises(SchemeError, match=r"intercept_: int8/channel is not tolerated here"):
+        plan_of("targets", "exact", overrides=(("intercept_", Affine(8)),))
+    with pytest.raises(SchemeError, match=r"classes_.*int64.*change the override"):
+        plan_of("linear", "exact", overrides=(("classes_", Float(16)),))
+
+
+def test_ranges_go_with_affine_codes_only() -> None:
+    ranges = {"coef_": np.ones(3)}
+    plan = make_plan(graphs()["targets"], recipe_for("8"), ranges)
+    assert choice_at(plan, "coef_").ranges is ranges["coef_"]
+    exact = make_plan(graphs()["targets"], recipe_for("exact"), ranges)
+    assert choice_at(exact, "coef_").ranges is None
+
+
+def test_small_arrays_and_such_with_nan_stay_exact() -> None:
+    from sklearn.linear_model import Ridge
+
+    model = Ridge().fit(np.eye(40), np.eye(40))
+    model.coef_ = model.coef_.copy()
+    model.coef_[0, 0] = np.nan
+    graph = prepare_graph(capture(model, TrustPolicy())).graph
+    choice = choice_at(make_plan(graph, recipe_for(8)), "coef_")
+    assert choice.scheme == Exact()
+    assert "NaN or infinity" in choice.reason
+    assert choice_at(make_plan(graph, recipe_for(32)), "coef_").scheme == Float(32)
+    tiny = choice_at(plan_of("linear", "8"), "coef_")
+    assert tiny.reason == "weight of 12 numbers: too small to gain"
+
+
+def test_a_key_that_holds_an_array_is_planned_too() -> None:
+    plan = plan_of("bare", "8")
+    assert any(choice.path.endswith("keys") for choice in plan.choices)
+
+
+def test_widening_goes_step_by_step_to_exact() -> None:
+    for name in ("targets", "network", "forest", "container"):
+        plan = plan_of(name, "8")
+        for _ in range(8):
+            rounded = plan.rounded_components()
+            if not rounded:
+                break
+            wider = plan.widen(rounded[0])
+            kept = [c for c in wider.choices if c.component not in rounded]
+            assert kept == [c for c in plan.choices if c.component not in rounded]
+            plan = wider
+        while plan.rounded_components():
+            plan = plan.widen(plan.rounded_components()[0])
+        assert plan.exact
+        assert plan.precision == "exact"
+        assert all(choice.threshold == 0 for choice in plan.choices)
+
+
+def test_widening_says_so() -> None:
+    plan = plan_of("targets", "8")
+    wider = plan.widen("")
+    assert choice_at(plan, "coef_").scheme == Affine(8)
+    assert choice_at(wider, "coef_").scheme == Affine(16)
+    assert choice_at(wider, "coef_").reason == "widened: the gate was not passed"
+    assert wider.precision == "16"
+    assert choice_at(wider.widen(""), "coef_").scheme == Exact()
+    assert plan.widen("no such component").choices == plan.choices
+
+
+def test_precision_in_a_word() -> None:
+    assert plan_of("targets", "8").precision == "8"
+    assert plan_of("targets", "32").precision == "32"
+    mixed = plan_of("pipeline", "8", overrides=(("steps/pca/components_", Float(16)),))
+    assert mixed.precision == "mixed"
+    assert plan_of("targets", "8", overrides=(("coef_", Codebook(4)),)).precision == "4"
+
+
+def test_settling_keeps_exact_what_rounding_would_not_shrink() -> None:
+    from sklearn.linear_model import Ridge
+
+    model = Ridge().fit(np.eye(60), np.eye(60))
+    model.coef_ = np.zeros((60, 60))
+    graph = prepare_graph(capture(model, TrustPolicy())).graph
+    plan = make_plan(graph, recipe_for(8))
+    assert choice_at(plan, "coef_").scheme == Affine(8)
+    settled = settle(plan)
+    assert choice_at(settled, "coef_").scheme == Exact()
+    assert choice_at(settled, "coef_").threshold == 0.0
+    assert "exact" in choice_at(settled, "coef_").reason
+
+
+def test_the_family_in_a_word() -> None:
+    assert family_summary(graphs()["linear"]) == "linear"
+    assert family_summary(graphs()["forest"]) == "forest"
+    assert family_summary(graphs()["bare"]) == "generic"
+    assert family_summary(ModelGraph(None, ())) == "generic"
+
+
+def test_costs_name_every_component_that_holds_arrays() -> None:
+    from model_quantization.artifact.writer import build_artifact
+    from tests.artifact.samples import HEADER
+
+    for name in ("pipeline", "container", "forest"):
+        plan = plan_of(name, "8")
+        _, parts = build_artifact(encode(plan), HEADER)
+        costs = component_costs(plan, parts, {})
+        assert {cost.path for cost in costs} == {choice.component for choice in plan.choices}
+        stored = sum(part.stored_bytes for part in parts)
+        assert sum(cost.bytes_after for cost in costs) == pytest.approx(stored, abs=len(costs))
+        assert all(cost.reason and cost.scheme for cost in costs)
+        assert set(costs[0].to_json()) >= {"path", "family", "bytes_before", "bytes_after"}
