@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from .names import COLUMN_LIST
 from .stand_ins import Gone
 from .steps import State, Step
@@ -37,14 +39,14 @@ def _passing_through(state: State) -> None:
     if "transformers_" not in state:
         return
     state["transformers_"] = [
-        (name, fitted.get(name) or _identity(state), columns)
+        (name, fitted.get(name) or _identity(state, name), columns)
         if transformer == "passthrough"
         else (name, transformer, columns)
         for name, transformer, columns in state["transformers_"]
     ]
 
 
-def _identity(state: State) -> Any:
+def _identity(state: State, name: str) -> Any:
     from sklearn.preprocessing import FunctionTransformer
 
     made = FunctionTransformer(
@@ -52,6 +54,11 @@ def _identity(state: State) -> Any:
     )
     if "_sklearn_output_config" in state:
         made._sklearn_output_config = dict(state["_sklearn_output_config"])
+    indices = state.get("_transformer_to_input_indices", {}).get(name)
+    if indices is not None:
+        made.n_features_in_ = len(indices)
+        if "feature_names_in_" in state:
+            made.feature_names_in_ = np.asarray(state["feature_names_in_"])[list(indices)]
     return made
 
 

@@ -31,6 +31,30 @@ def _scorer(value: Any, estimator: Any) -> Any:
     return value
 
 
+_FROZEN: Final = "scipy.stats._distn_infrastructure:rv_"
+
+
+def _distributions(state: State) -> None:
+    """Distributions that a search drew from as the text that makes them; only fitting draws."""
+    drawn = state.get("param_distributions")
+    if isinstance(drawn, dict):
+        state["param_distributions"] = {key: _as_text(each) for key, each in drawn.items()}
+    elif isinstance(drawn, list):
+        state["param_distributions"] = [
+            {key: _as_text(each) for key, each in one.items()} for one in drawn
+        ]
+
+
+def _as_text(value: Any) -> Any:
+    if not isinstance(value, Gone) or not value.name.startswith(_FROZEN):
+        return value
+    held = vars(value)
+    name = vars(held["dist"]).get("name", "distribution")
+    given = [repr(arg) for arg in held["args"]]
+    given += [f"{key}={arg!r}" for key, arg in held["kwds"].items()]
+    return f"scipy.stats.{name}({', '.join(given)})"
+
+
 def _ties(state: State) -> str | None:
     return "LastOfTiesOneVsRest" if len(state.get("estimators_", ())) > 1 else None
 
@@ -75,6 +99,12 @@ STEPS: Final = (
         "1.4",
         "1.4: one class of scorers, which says the method that it asks",
         _scorers,
+    ),
+    Step(
+        ("sklearn.model_selection._search:BaseSearchCV",),
+        "",
+        "scipy.stats: reading a distribution runs code that the file holds, so that none is made",
+        _distributions,
     ),
     Step(
         ("sklearn.multiclass:OneVsRestClassifier",),

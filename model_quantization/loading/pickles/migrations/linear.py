@@ -64,8 +64,14 @@ def _scaled_pls(state: State) -> None:
         state["coef_"] = state["coef_"] * state["_x_std"]
 
 
-def _warm_start_of_huber(state: State) -> None:
+def _without_normalize(state: State) -> None:
     state.pop("normalize", None)
+
+
+def _loss_names(state: State) -> None:
+    state["loss"] = {"log": "log_loss", "squared_loss": "squared_error"}.get(
+        state["loss"], state["loss"]
+    )
 
 
 _LINEAR: Final = "sklearn.linear_model"
@@ -91,6 +97,12 @@ STEPS: Final = (
     ),
     Step(
         (f"{_LINEAR}._stochastic_gradient:BaseSGD",),
+        "1.3",
+        "1.1 and 1.0: the losses log and squared_loss are renamed log_loss and squared_error",
+        _loss_names,
+    ),
+    Step(
+        (f"{_LINEAR}._stochastic_gradient:BaseSGD",),
         "1.4",
         "1.4: loss_function_ of SGD models is private; the classes Log, SquaredLoss and Huber went "
         "in 1.6",
@@ -112,7 +124,7 @@ STEPS: Final = (
         (f"{_LINEAR}._base:LinearModel",),
         "1.2",
         "1.2: the parameter normalize is removed; coef_ always was that of rows as they are",
-        _warm_start_of_huber,
+        _without_normalize,
     ),
     Step(
         ("sklearn.cross_decomposition._pls:_PLS",),

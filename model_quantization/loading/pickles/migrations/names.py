@@ -36,6 +36,8 @@ def _aliases() -> dict[str, str]:
     for kind in ("kd_tree", "ball_tree"):
         for name in ("newObj", "KDTree", "BallTree"):
             found[f"sklearn.neighbors.{kind}:{name}"] = f"sklearn.neighbors._{kind}:{name}"
+    curve = "sklearn.model_selection._classification_threshold:_CurveScorer"
+    found[curve] = "sklearn.metrics._scorer:_CurveScorer"
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -81,7 +83,25 @@ def _sample_interval(state: State) -> None:
 def _gamma(state: State) -> None:
     if "gamma" in state and isinstance(state["gamma"], int | float):
         state.setdefault("_gamma", state["gamma"])
-        state.setdefault("gamma_", state["gamma"])
+
+
+def _kernel_gamma(state: State) -> None:
+    if "eigenvectors_" in state:
+        width = state.get("n_features_in_") or state["X_fit_"].shape[1]
+        gamma = state.get("gamma")
+        state.setdefault("gamma_", 1 / width if gamma is None else gamma)
+
+
+def _finite_keyword(old: str, new: str) -> Callable[[State], None]:
+    """Rename a keyword of `check_array`, which histogram boosting calls by a partial."""
+
+    def rename(state: State) -> None:
+        func = state.get("func")
+        if isinstance(func, functools.partial) and old in func.keywords:
+            keywords = {new if key == old else key: value for key, value in func.keywords.items()}
+            state["func"] = functools.partial(func.func, *func.args, **keywords)
+
+    return rename
 
 
 def _whitening(state: State) -> None:
@@ -95,10 +115,6 @@ def _features_out(state: State) -> None:
         state.setdefault("_n_features_out", components.shape[0])
 
 
-def _shape(state: State, name: str) -> Any:
-    return state[name].shape
-
-
 _ENCODERS: Final = "sklearn.preprocessing._encoders"
 
 STEPS: Final = (
@@ -110,8 +126,8 @@ STEPS: Final = (
     ),
     Step(
         ("sklearn.impute._iterative:IterativeImputer",),
-        "1.5",
-        "1.5: IterativeImputer knows which features were empty",
+        "1.6",
+        "1.6: IterativeImputer knows which features were empty",
         _empty_features,
     ),
     Step(
@@ -145,10 +161,23 @@ STEPS: Final = (
         _sample_interval,
     ),
     Step(
-        ("sklearn.kernel_approximation:RBFSampler", "sklearn.decomposition._kernel_pca:KernelPCA"),
-        "1.3",
-        "1.2 and 1.3: the gamma in use has a name of its own",
+        ("sklearn.kernel_approximation:RBFSampler",),
+        "1.2",
+        "1.2: the gamma in use has a name of its own",
         _gamma,
+    ),
+    Step(
+        ("sklearn.decomposition._kernel_pca:KernelPCA",),
+        "1.3",
+        "1.3: the gamma in use has a name of its own",
+        _kernel_gamma,
+    ),
+    Step(
+        ("sklearn.preprocessing._function_transformer:FunctionTransformer",),
+        "1.6",
+        "1.6: force_all_finite is renamed ensure_all_finite; removed in 1.8",
+        _finite_keyword("force_all_finite", "ensure_all_finite"),
+        _finite_keyword("ensure_all_finite", "force_all_finite"),
     ),
     Step(
         ("sklearn.decomposition._fastica:FastICA",),

@@ -136,6 +136,7 @@ def steps_of(cls: type) -> tuple[Step, ...]:
 @functools.cache
 def _all_steps() -> tuple[Step, ...]:
     from . import (
+        boosters,
         boosting,
         columns,
         composites,
@@ -149,6 +150,7 @@ def _all_steps() -> tuple[Step, ...]:
 
     files: Iterable[Any] = (
         linear, trees, losses, boosting, neighbours, preparing, text, columns, composites,
+        boosters,
     )  # fmt: skip
     return tuple(step for file in files for step in file.STEPS)
 
