@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
-from scipy.special import expit
 from sklearn.base import is_regressor
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -32,13 +31,11 @@ class _OneVsRestProbabilities:
     scikit-learn 1.8.
     """
 
-    decision_function: Any
+    _predict_proba_lr: Any
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities, shape (n_rows, n_classes)."""
-        check_is_fitted(self)
-        probability: Array = expit(self.decision_function(X))
-        probability /= probability.sum(axis=1).reshape((probability.shape[0], -1))
+        probability: Array = self._predict_proba_lr(X)
         return probability
 
     def predict_log_proba(self, X: Any) -> Array:

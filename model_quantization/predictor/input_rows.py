@@ -25,6 +25,7 @@ _SILENT = ("xgboost.", "catboost.")
 # Each of their estimators looks at the input itself, and warns for itself.
 _DELEGATING = frozenset(
     {
+        "model_quantization.estimators.as_saved:LastOfTiesOneVsRest",
         "sklearn.calibration:CalibratedClassifierCV",
         "sklearn.frozen._frozen:FrozenEstimator",
         "sklearn.multiclass:OneVsRestClassifier",

@@ -155,6 +155,38 @@ def read_quantized(saved: Saved, bit_depth: Any = "exact") -> Found:
             return Found("error", f"{stage}: {type(error).__name__}: {error}")
 
 
+def read_restored(saved: Saved) -> Found:
+    """As `read_in_memory`, answered by the restored estimator; "unrestored" where none is given."""
+    return read_in_memory(saved, restored=True)
+
+
+def read_in_memory(saved: Saved, bit_depth: Any = "exact", *, restored: bool = False) -> Found:
+    """What the artifact answers when the file is read in this process; quicker than a child."""
+    from model_quantization.errors import EnvironmentMismatch, QuantizationError
+    from model_quantization.loading.pickles.original import load_original
+    from model_quantization.pipeline.in_memory import quantize_live_model
+    from model_quantization.schemes.recipe import recipe_for
+    from model_quantization.trust import TrustPolicy
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / saved.file
+        source.write_bytes(saved.data)
+        try:
+            model, _ = load_original(source)
+            made = quantize_live_model(model, recipe_for(bit_depth), TrustPolicy()).model
+            if not restored:
+                return compare(saved, made)
+            try:
+                estimator = made.restore()
+            except EnvironmentMismatch as error:
+                return Found("unrestored", str(error))
+            return compare(saved, estimator)
+        except QuantizationError as error:
+            return Found("refused", f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001  a raw error is a finding
+            return Found("error", f"{type(error).__name__}: {error}")
+
+
 def read_original(saved: Saved) -> Found:
     """What the original answers as a loader serves it when its artifact is missing."""
     from model_quantization.errors import QuantizationError
@@ -171,7 +203,7 @@ def read_original(saved: Saved) -> Found:
             return Found("error", f"{type(error).__name__}: {error}")
 
 
-READERS = {"quantized": read_quantized, "original": read_original, "plain": read_plain}
+READERS = {"quantized": read_quantized, "memory": read_in_memory, "restored": read_restored, "original": read_original, "plain": read_plain}
 
 
 def main() -> None:

@@ -25,10 +25,18 @@ def named(module: str, *names: str) -> frozenset[str]:
 
 
 _LOGISTIC = named("linear_model._logistic", "LogisticRegression", "LogisticRegressionCV")
+# Logistic regressions that answer as scikit-learn before 1.8: `estimators.as_saved`.
+_AS_SAVED = "model_quantization.estimators.as_saved"
+_OLD_ONE_VS_REST = frozenset(
+    f"{_AS_SAVED}:OneVsRestLogistic{ending}" for ending in ("", "CV")
+)
+_OLD_SOFTMAX = frozenset(f"{_AS_SAVED}:SoftmaxOfTwoLogistic{ending}" for ending in ("", "CV"))
 _SGD = named("linear_model._stochastic_gradient", "SGDClassifier")
 _DISCRIMINANT = named("discriminant_analysis", "LinearDiscriminantAnalysis")
 CLASSIFIERS = (
     _LOGISTIC
+    | _OLD_ONE_VS_REST
+    | _OLD_SOFTMAX
     | _SGD
     | _DISCRIMINANT
     | named("linear_model._ridge", "RidgeClassifier", "RidgeClassifierCV")
@@ -94,6 +102,10 @@ def _probabilities(component: Component, n_classes: int) -> dict[str, Answer]:
     """How this classifier turns scores into probabilities; none when it does not, or otherwise."""
     if component.type in _DISCRIMINANT:
         return _proba(_EACH if n_classes <= 2 else _TOGETHER, log_nonzero)
+    if component.type in _OLD_ONE_VS_REST:
+        return _proba(_EACH)
+    if component.type in _OLD_SOFTMAX:
+        return _proba(_answer(lambda scores: softmax(np.c_[-scores, scores])))
     if component.type in _LOGISTIC:
         asked = component.get("multi_class", "auto") not in ("auto", "deprecated")
         if asked or (component.get("solver") == "liblinear" and n_classes > 2):
