@@ -135,6 +135,7 @@ class _Opening:
                     self.trust,
                     residue=_below(self.artifact.manifest["residue"], path),
                     identified=self.context.identified,
+                    saved_by=_saved_by(self.artifact),
                 )
 
 
@@ -205,14 +206,21 @@ class QuantizedModel:
         Raises
         ------
         EnvironmentMismatch
-            The installed scikit-learn cannot take the state.
+            The installed scikit-learn cannot take the state, or its class cannot say what the
+            version that saved the model meant; this model itself answers as that version did.
         """
+        return self._made(as_scikit_learn=True)
+
+    def _made(self, *, as_scikit_learn: bool = False) -> Any:
+        """The estimator that answers what no fast predictor does."""
         return restore(
             self._view.node,
             self.artifact,
             self._trust,
             residue=_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
+            saved_by=_saved_by(self.artifact),
+            as_scikit_learn=as_scikit_learn,
         )
 
     def self_test(self) -> bool:
@@ -290,7 +298,7 @@ class QuantizedModel:
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self.restore()
+                    self._restored = self._made()
         return self._restored
 
     def _set_methods(self) -> None:
@@ -330,6 +338,11 @@ class QuantizedModel:
 
         answer.__name__ = name
         return answer
+
+
+def _saved_by(artifact: Artifact) -> str:
+    """The version of scikit-learn whose state the artifact holds."""
+    return str(artifact.manifest["libraries"].get("scikit-learn", ""))
 
 
 def _in_threads(fast: Callable[..., Any], rows: Any, n_jobs: int) -> Any:

@@ -27,9 +27,7 @@ def named(module: str, *names: str) -> frozenset[str]:
 _LOGISTIC = named("linear_model._logistic", "LogisticRegression", "LogisticRegressionCV")
 # Logistic regressions that answer as scikit-learn before 1.8: `estimators.as_saved`.
 _AS_SAVED = "model_quantization.estimators.as_saved"
-_OLD_ONE_VS_REST = frozenset(
-    f"{_AS_SAVED}:OneVsRestLogistic{ending}" for ending in ("", "CV")
-)
+_OLD_ONE_VS_REST = frozenset(f"{_AS_SAVED}:OneVsRestLogistic{ending}" for ending in ("", "CV"))
 _OLD_SOFTMAX = frozenset(f"{_AS_SAVED}:SoftmaxOfTwoLogistic{ending}" for ending in ("", "CV"))
 _SGD = named("linear_model._stochastic_gradient", "SGDClassifier")
 _DISCRIMINANT = named("discriminant_analysis", "LinearDiscriminantAnalysis")

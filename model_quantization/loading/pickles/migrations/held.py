@@ -54,7 +54,14 @@ def is_held(name: str) -> bool:
     """Whether objects of this class are held as data first."""
     module, _, qualname = name.partition(":")
     if module in _SEARCH_TREES:
-        return qualname in ("BallTree", "KDTree", "BallTree64", "KDTree64", "BallTree32", "KDTree32")
+        return qualname in (
+            "BallTree",
+            "KDTree",
+            "BallTree64",
+            "KDTree64",
+            "BallTree32",
+            "KDTree32",
+        )
     if module == _DISTANCES:
         return "Distance" in qualname
     return name == TREE

@@ -25,6 +25,7 @@ SCORERS: Final = {
 COLUMN_LIST: Final = "sklearn.compose._column_transformer:_RemainderColsList"
 PASSTHROUGH_SCORER: Final = "sklearn.metrics._scorer:_passthrough_scorer"
 
+
 def _aliases() -> dict[str, str]:
     found = {}
     for name in _METRICS:

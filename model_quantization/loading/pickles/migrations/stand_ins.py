@@ -17,7 +17,7 @@ from model_quantization.trust import is_read_as_data
 
 from .held import Held, is_held, real
 from .names import PASSTHROUGH_SCORER, current_name
-from .steps import AS_SAVED, in_todays_form, installed, known_release, steps_of
+from .steps import AS_SAVED, in_todays_form, installed_version, known_release, steps_of
 
 _UNPICKLE: Final = "__pyx_unpickle_Cy"
 # Whose classes may have steps, and under whose names others may be found today.
@@ -85,7 +85,7 @@ class Readings:
 
     def notes(self) -> list[str]:
         """What a person should know of how the file was read, one line each."""
-        today = ".".join(map(str, installed("sklearn")))
+        today = installed_version()
         others = sorted(version for version in self.versions if version != today)
         if not others:
             return []
@@ -173,7 +173,7 @@ def give_state(made: Any, state: Any) -> None:
     """Set the state as unpickling does; scikit-learn's remark on its version is ours to make."""
     if hasattr(made, "__setstate__"):
         if isinstance(state, dict) and "_sklearn_version" in state:
-            state = {**state, "_sklearn_version": ".".join(map(str, installed("sklearn")))}
+            state = {**state, "_sklearn_version": installed_version()}
         made.__setstate__(state)
     elif isinstance(state, tuple) and len(state) == 2:
         vars(made).update(state[0] or {})

@@ -95,6 +95,17 @@ def installed(package: str) -> Release:
         return ()
 
 
+@functools.cache
+def installed_version() -> str:
+    """The installed version of scikit-learn, as its files write it; empty without one."""
+    import importlib
+
+    try:
+        return str(importlib.import_module("sklearn").__version__)
+    except ImportError:
+        return ""
+
+
 def in_todays_form(cls: type, state: Any, saved_by: str) -> Upgrade:
     """The state that an object of `cls` had in version `saved_by`, as the installed one holds it.
 
