@@ -227,6 +227,16 @@ def _neighbours() -> Iterator[Kind]:
         tree = "ball_tree" if metric not in ("cosine",) else "brute"
         knn = made("neighbors:KNeighborsClassifier", 3, algorithm=tree, metric=metric)
         yield Kind(f"knn metric {metric}", "numbers", knn, "three")
+    for metric, extra in (
+        ("seuclidean", {"V": [0.5, 1.0, 1.5, 2.0, 0.75]}), ("mahalanobis", {"V": np.eye(5)}),
+        ("wminkowski", {"p": 3, "w": [0.5, 1.0, 1.5, 2.0, 0.75]}),
+        ("minkowski", {"p": 3, "w": [0.5, 1.0, 1.5, 2.0, 0.75]}),
+    ):  # fmt: skip
+        for tree in ("ball_tree", "brute"):
+            values = {"n_neighbors": 3, "algorithm": tree, "metric": metric, "p": extra.get("p", 2)}
+            params = {name: np.array(given) for name, given in extra.items() if name != "p"}
+            knn = made("neighbors:KNeighborsClassifier", metric_params=params, **values)
+            yield Kind(f"knn {metric} {tree} parameters", "numbers", knn, "three")
     yield Kind("knn minkowski p", "numbers",
                made("neighbors:KNeighborsClassifier", 3, algorithm="kd_tree", p=3), "three")  # fmt: skip
     yield Kind("knn outputs", "numbers", made("neighbors:KNeighborsClassifier", 3), "outputs")

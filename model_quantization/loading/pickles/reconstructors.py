@@ -21,7 +21,7 @@ from model_quantization.loading.pickles.placeholders import (
     Pairs,
     describe,
 )
-from model_quantization.trust import PARTIAL, TrustPolicy
+from model_quantization.trust import PARTIAL, TrustPolicy, is_read_as_data
 
 _BASES: Final = {f"builtins:{name}" for name in ("dict", "float", "int", "list", "str", "tuple")}
 _GENERATORS: Final = {
@@ -78,7 +78,8 @@ def make_empty(cls: object, args: tuple[object, ...], trust: TrustPolicy) -> Ins
             expected="a class on the allow-list",
             do="do not open this file",
         )
-    if args and cls.name not in trust.extra and cls.name not in _TUPLES:
+    holds_arguments = cls.name in _TUPLES or is_read_as_data(cls.name)
+    if args and cls.name not in trust.extra and not holds_arguments:
         raise _unexpected(cls.name, args)
     return Instance(cls.name, args)
 

@@ -113,6 +113,13 @@ def _histogram_regressor(state: State) -> None:
         state["_loss"] = _value_loss(state)
 
 
+def _baseline(state: State) -> None:
+    """One row of scores to start from; before 1.1 it was one column of several classes."""
+    start = state.get("_baseline_prediction")
+    if isinstance(start, np.ndarray) and start.ndim == 2 and start.shape[1] == 1:
+        state["_baseline_prediction"] = start.T
+
+
 def _by_probabilities(state: State) -> str | None:
     """SAMME.R is the default of every version before 1.6."""
     return "ProbabilityAdaBoost" if state.pop("algorithm", "SAMME.R") == "SAMME.R" else None
@@ -157,6 +164,12 @@ STEPS: Final = (
         "1.1",
         "1.1: histogram boosting uses the losses of sklearn._loss",
         _histogram_regressor,
+    ),
+    Step(
+        (f"{_HISTOGRAM}:BaseHistGradientBoosting",),
+        "1.1",
+        "1.1: histogram boosting scores rows by classes, no longer classes by rows",
+        _baseline,
     ),
     Step(
         (f"{_HISTOGRAM}:BaseHistGradientBoosting",),

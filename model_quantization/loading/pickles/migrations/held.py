@@ -15,6 +15,7 @@ import numpy as np
 TREE: Final = "sklearn.tree._tree:Tree"
 _SEARCH_TREES: Final = ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_tree")
 _DISTANCES: Final = "sklearn.metrics._dist_metrics"
+_TODAY: Final = {"WMinkowskiDistance64": "MinkowskiDistance64"}
 _MISSING: Final = "missing_go_to_left"
 
 
@@ -36,11 +37,14 @@ class Held:
         """The real object; the same one each time."""
         if self.real is None:
             module, _, qualname = self.name.partition(":")
-            cls = getattr(importlib.import_module(module), qualname)
+            cls = getattr(importlib.import_module(module), _TODAY.get(qualname, qualname))
             state = self.state
             if self.name == TREE:
                 made = cls(*self.args)
                 state = {**state, "nodes": tree_nodes(state["nodes"])}
+            elif module == _DISTANCES:
+                made = cls.__new__(cls)
+                state = _distance_state(qualname, state)
             else:
                 made = cls.__new__(cls)
                 state = tuple(real(part) for part in state) if type(state) is tuple else state
@@ -48,6 +52,19 @@ class Held:
                 made.__setstate__(state)
             self.real = made
         return self.real
+
+
+def _distance_state(name: str, state: Any) -> Any:
+    """The state of a distance as it is held since 1.1: (p, weights, matrix, ...).
+
+    Minkowski's distance had no weights before 1.1 and held one zero in their place, which later
+    versions would multiply by. The weighted one, gone in 1.3, had them under the power p.
+    """
+    if name.startswith("WMinkowski"):
+        return (state[0], np.asarray(state[1]) ** state[0], *state[2:])
+    if name.startswith("Minkowski") and np.array_equal(state[1], [0.0]):
+        return (state[0], np.zeros(0), *state[2:])
+    return state
 
 
 def is_held(name: str) -> bool:

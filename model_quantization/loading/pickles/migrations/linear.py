@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from .stand_ins import Gone
@@ -47,6 +48,40 @@ def _loss_of_sgd(state: State) -> None:
     renamed("loss_function_", "_loss_function_")(state)
     if isinstance(state.get("_loss_function_"), Gone):
         del state["_loss_function_"]  # only fitting asks for it
+
+
+def _base_loss(state: State) -> None:
+    """The loss of a generalized linear model, which knows the link; before 1.1 there were two."""
+    from sklearn._loss import loss
+
+    for name in ("_family_instance", "_link_instance", "family"):
+        state.pop(name, None)
+    if "_base_loss" in state or "coef_" not in state:
+        return
+    power, link = state.get("power"), state.get("link", "auto")
+    if power is None:
+        return  # the step of the class itself knows
+    is_identity = link == "identity" or (link == "auto" and power <= 0)
+    maker = loss.HalfTweedieLossIdentity if is_identity else loss.HalfTweedieLoss
+    state["_base_loss"] = maker(power=power)
+
+
+def _loss_of(name: str) -> Callable[[State], None]:
+    def add(state: State) -> None:
+        from sklearn._loss import loss
+
+        state.pop("link", None)
+        if "coef_" in state:
+            state.setdefault("_base_loss", getattr(loss, name)())
+
+    return add
+
+
+def _transposed_pls(state: State) -> None:
+    """Until 1.0 coef_ was (features, targets), and the intercept was the mean of the targets."""
+    if "coef_" in state and "intercept_" not in state:
+        state["coef_"] = state["coef_"].T
+        state["intercept_"] = state["_y_mean"]
 
 
 def _coefficients_of_pls(state: State) -> None:
@@ -125,6 +160,30 @@ STEPS: Final = (
         "1.2",
         "1.2: the parameter normalize is removed; coef_ always was that of rows as they are",
         _without_normalize,
+    ),
+    Step(
+        (f"{_LINEAR}._glm.glm:PoissonRegressor",),
+        "1.1",
+        "1.1: generalized linear models use the losses of sklearn._loss",
+        _loss_of("HalfPoissonLoss"),
+    ),
+    Step(
+        (f"{_LINEAR}._glm.glm:GammaRegressor",),
+        "1.1",
+        "1.1: generalized linear models use the losses of sklearn._loss",
+        _loss_of("HalfGammaLoss"),
+    ),
+    Step(
+        (f"{_LINEAR}._glm.glm:_GeneralizedLinearRegressor",),
+        "1.1",
+        "1.1: generalized linear models use the losses of sklearn._loss",
+        _base_loss,
+    ),
+    Step(
+        ("sklearn.cross_decomposition._pls:_PLS",),
+        "1.1",
+        "1.1: PLS models have an intercept",
+        _transposed_pls,
     ),
     Step(
         ("sklearn.cross_decomposition._pls:_PLS",),

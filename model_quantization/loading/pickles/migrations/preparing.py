@@ -16,6 +16,16 @@ def _fill_dtype(state: State) -> None:
         state.setdefault("_fill_dtype", state["_fit_dtype"])
 
 
+def _fit_dtype(state: State) -> None:
+    if "statistics_" in state:
+        state.setdefault("_fit_dtype", np.asarray(state["statistics_"]).dtype)
+
+
+def _valid_mask(state: State) -> None:
+    if "_mask_fit_X" in state:
+        state.setdefault("_valid_mask", ~np.all(state["_mask_fit_X"], axis=0))
+
+
 def _empty_features(state: State) -> None:
     imputer = state.get("initial_imputer_")
     if imputer is not None and "_is_empty_feature" not in state:
@@ -123,6 +133,18 @@ STEPS: Final = (
         "1.8",
         "1.8: imputers tell the type of the values to fill from that of the fitted rows",
         _fill_dtype,
+    ),
+    Step(
+        ("sklearn.impute._base:SimpleImputer",),
+        "1.1",
+        "1.1: SimpleImputer keeps the type of the rows that it was fitted on",
+        _fit_dtype,
+    ),
+    Step(
+        ("sklearn.impute._knn:KNNImputer",),
+        "1.1",
+        "1.1: KNNImputer keeps which features were not empty",
+        _valid_mask,
     ),
     Step(
         ("sklearn.impute._iterative:IterativeImputer",),

@@ -6,6 +6,7 @@ the class itself: nothing of it is left in the model.
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import importlib
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from .names import PASSTHROUGH_SCORER, current_name
 from .steps import AS_SAVED, in_todays_form, installed_version, known_release, steps_of
 
 _UNPICKLE: Final = "__pyx_unpickle_Cy"
+_RECONSTRUCTORS: Final = ("copyreg:_reconstructor", "copy_reg:_reconstructor")
 # Whose classes may have steps, and under whose names others may be found today.
 _OF_LIBRARIES: Final = ("sklearn.", "numpy", "scipy.", "lightgbm.", "xgboost.")
 _ATOMS: Final = (type(None), bool, int, float, complex, str, bytes, bytearray, np.generic, type)
@@ -55,10 +57,12 @@ class Readings:
     def find(self, module: str, qualname: str) -> Any:
         """What the file gets for `module:qualname`; None when that is what the name says."""
         name = current_name(f"{module}:{qualname}")
-        if is_read_as_data(name):
-            return _gone(name)
         if is_held(name):
             return functools.partial(self.hold, name)
+        if is_read_as_data(name):
+            return _gone(name)
+        if name in _RECONSTRUCTORS:
+            return _reconstructed
         if not name.startswith(_OF_LIBRARIES):
             return None
         module, _, qualname = name.partition(":")
@@ -122,6 +126,11 @@ def replace_held(model: Any) -> None:
             waiting.extend(value.ravel().tolist())
         elif hasattr(value, "__dict__") and not isinstance(value, type):
             waiting.append(vars(value))
+
+
+def _reconstructed(cls: type, base: type, state: Any) -> Any:
+    # Protocols 0 and 1 make an object by its base, which the class of an inert one has not.
+    return cls(state) if issubclass(cls, Gone) else copyreg._reconstructor(cls, base, state)  # type: ignore[attr-defined]
 
 
 def _called(factory: Callable[[], Any]) -> Any:
