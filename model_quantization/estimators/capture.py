@@ -45,7 +45,12 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import join
 from model_quantization.limits import Limits
-from model_quantization.loading.pickles.migrations.names import COLUMN_LIST, current_name
+from model_quantization.loading.pickles.migrations.names import (
+    COLUMN_LIST,
+    DISTRIBUTIONS,
+    current_name,
+    distribution_text,
+)
 from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.trust import PARTIAL, TrustPolicy
 
@@ -316,6 +321,8 @@ class _Walker:
         self.objects[path] = value
         if name == COLUMN_LIST:  # a list that warned while scikit-learn changed what it holds
             return self.node(list(value.data), path)
+        if name in DISTRIBUTIONS:  # only a search's fit draws from it
+            return distribution_text(value.dist.name, value.args, value.kwds)
         if name == PARTIAL:
             return self._partial(value, path)
         special = _SPECIAL.get(name)

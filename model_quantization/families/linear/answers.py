@@ -81,9 +81,11 @@ def _as_they_are(component: Component) -> Answer:
 
 
 def _classifier_answers(component: Component) -> dict[str, Answer] | None:
-    classes = component["classes_"]
     decision = {"decision_function": _answer(flat_scores)}
     binarizer = component.get("_label_binarizer")
+    # Before scikit-learn 1.8 a RidgeClassifier had its classes there only.
+    owner = component if "classes_" in component else binarizer
+    classes = owner["classes_"] if isinstance(owner, Component) else component["classes_"]
     if isinstance(binarizer, Component) and binarizer.get("y_type_", "").startswith("multilabel"):
         if binarizer.get("sparse_input_"):
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .names import PASSTHROUGH_SCORER, SCORERS
+from .names import DISTRIBUTIONS, SCORERS, distribution_text
 from .stand_ins import Gone, is_passthrough_scorer
 from .steps import State, Step, added, renamed
 from .trees import RENAMED
@@ -31,9 +31,6 @@ def _scorer(value: Any, estimator: Any) -> Any:
     return value
 
 
-_FROZEN: Final = "scipy.stats._distn_infrastructure:rv_"
-
-
 def _distributions(state: State) -> None:
     """Distributions that a search drew from as the text that makes them; only fitting draws."""
     drawn = state.get("param_distributions")
@@ -46,13 +43,11 @@ def _distributions(state: State) -> None:
 
 
 def _as_text(value: Any) -> Any:
-    if not isinstance(value, Gone) or not value.name.startswith(_FROZEN):
+    if not isinstance(value, Gone) or value.name not in DISTRIBUTIONS:
         return value
     held = vars(value)
     name = vars(held["dist"]).get("name", "distribution")
-    given = [repr(arg) for arg in held["args"]]
-    given += [f"{key}={arg!r}" for key, arg in held["kwds"].items()]
-    return f"scipy.stats.{name}({', '.join(given)})"
+    return distribution_text(name, held["args"], held["kwds"])
 
 
 def _ties(state: State) -> str | None:
@@ -113,5 +108,3 @@ STEPS: Final = (
         becomes=_ties,
     ),
 )
-
-__all__ = ["PASSTHROUGH_SCORER", "STEPS"]

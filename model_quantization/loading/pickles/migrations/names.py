@@ -8,7 +8,8 @@ allow-list, so that the list has one name per thing, and nothing of the old name
 from __future__ import annotations
 
 import functools
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 _METRICS: Final = (
     "BrayCurtisDistance", "CanberraDistance", "ChebyshevDistance", "DiceDistance",
@@ -24,6 +25,24 @@ SCORERS: Final = {
 }
 COLUMN_LIST: Final = "sklearn.compose._column_transformer:_RemainderColsList"
 PASSTHROUGH_SCORER: Final = "sklearn.metrics._scorer:_passthrough_scorer"
+
+# Distributions of scipy that a search draws from, with their parameters. Reading one runs code
+# that its state holds, so that none is made: the text that makes it stands for it.
+DISTRIBUTIONS: Final = frozenset(
+    f"scipy.stats._distn_infrastructure:rv_{kind}_frozen" for kind in ("continuous", "discrete")
+)
+
+
+def distribution_text(name: str, args: Iterable[Any], keywords: Mapping[str, Any]) -> str:
+    """The call that makes a distribution.
+
+    Examples
+    --------
+    >>> distribution_text("loguniform", (0.1, 10.0), {})
+    'scipy.stats.loguniform(0.1, 10.0)'
+    """
+    given = [repr(arg) for arg in args] + [f"{key}={arg!r}" for key, arg in keywords.items()]
+    return f"scipy.stats.{name}({', '.join(given)})"
 
 
 def _aliases() -> dict[str, str]:

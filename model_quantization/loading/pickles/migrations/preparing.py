@@ -172,7 +172,7 @@ STEPS: Final = (
     ),
     Step(
         ("scipy.interpolate._bsplines:BSpline",),
-        "0.22",
+        "",
         "scipy 1.15: splines support other array libraries",
         _spline_basis,
     ),
