@@ -9,7 +9,6 @@ from model_quantization.errors import UnfittedModel
 from model_quantization.graph.methods import is_estimator, surface_of
 from model_quantization.graph.traversal import join
 
-
 # Classes that hold nothing fitted; scikit-learn says so of each only since 1.7.
 _NEVER_FITTED = ("FeatureHasher", "HashingVectorizer")
 

@@ -102,9 +102,9 @@ def _old_format_notes(model: Any) -> tuple[str, ...]:
     """What is put right in trees that the caller loaded from an old file."""
     if "sklearn.tree._tree" not in sys.modules:
         return ()
-    from model_quantization.loading.pickles.old_trees import old_format_notes
+    from model_quantization.loading.pickles.migrations.trees import counted_trees_note
 
-    return old_format_notes(model)
+    return counted_trees_note(model)
 
 
 def quantize_pickle(

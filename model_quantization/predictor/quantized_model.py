@@ -21,7 +21,7 @@ from typing import Any
 
 from model_quantization.artifact.golden_rows import run_self_test
 from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.errors import ConfigError
+from model_quantization.errors import ConfigError, EnvironmentMismatch
 from model_quantization.estimators.restore import restore
 from model_quantization.files.signing import PublicKeys
 from model_quantization.graph.methods import PUBLIC_METHODS
@@ -38,6 +38,7 @@ from model_quantization.graph.nodes import (
 from model_quantization.graph.traversal import children, entry_step, join, walk
 from model_quantization.graph.values import dict_value
 from model_quantization.limits import Limits
+from model_quantization.loading.pickles.migrations.steps import installed_version
 from model_quantization.predictor.component import Context, View, view_value
 from model_quantization.predictor.input_rows import intake_of
 from model_quantization.predictor.memory import give_back
@@ -301,6 +302,19 @@ class QuantizedModel:
                     self._restored = self._made()
         return self._restored
 
+    def _is_at_home(self) -> bool:
+        """Whether the installed scikit-learn is the one whose state the artifact holds."""
+        return _saved_by(self.artifact) in ("", installed_version())
+
+    def _mismatch(self, name: str, error: AttributeError) -> EnvironmentMismatch:
+        return EnvironmentMismatch(
+            f"{name} cannot be answered by the installed libraries",
+            where=self.path or "model",
+            expected=f"scikit-learn {_saved_by(self.artifact)} and the libraries of its time",
+            got=f"scikit-learn {installed_version()}: {error}",
+            do="install the versions that the artifact names, or quantize the original here",
+        )
+
     def _set_methods(self) -> None:
         for name in self._methods:
             self.__dict__[name] = self._method(name)
@@ -316,7 +330,12 @@ class QuantizedModel:
 
     def _method(self, name: str) -> Callable[..., Any]:
         def slow(*args: Any, **kwargs: Any) -> Any:
-            return getattr(self._original(), name)(*args, **kwargs)
+            try:
+                return getattr(self._original(), name)(*args, **kwargs)
+            except AttributeError as error:
+                if self._is_at_home():
+                    raise
+                raise self._mismatch(name, error) from error
 
         slow.__name__ = name
         lowered = self._lowered

@@ -85,7 +85,9 @@ def _pipe(*steps: Any) -> Maker:
 def _linear() -> Iterator[Kind]:
     for solver in ("lbfgs", "liblinear", "saga", "newton-cg"):
         for target in ("two", "three", "text"):
-            yield Kind(f"logistic {solver} {target}", "numbers", made(LOGISTIC, solver=solver), target)
+            yield Kind(
+                f"logistic {solver} {target}", "numbers", made(LOGISTIC, solver=solver), target
+            )
     for form in ("ovr", "multinomial"):
         for target in ("two", "three"):
             logistic = made(LOGISTIC, multi_class=form)
@@ -106,7 +108,9 @@ def _linear() -> Iterator[Kind]:
     }.items():  # fmt: skip
         yield Kind(f"linear {name}", "numbers", made(f"linear_model:{name}", **options), "real")
     for name in ("LinearRegression", "Ridge", "MultiTaskLasso", "MultiTaskElasticNetCV"):
-        yield Kind(f"linear outputs {name}", "numbers", made(f"linear_model:{name}"), "real_outputs")
+        yield Kind(
+            f"linear outputs {name}", "numbers", made(f"linear_model:{name}"), "real_outputs"
+        )
     for name in ("PoissonRegressor", "GammaRegressor"):
         yield Kind(f"glm {name}", "numbers", made(f"linear_model:{name}"), "positive")
     for power in (0, 1, 1.5, 2, 3):
@@ -115,7 +119,12 @@ def _linear() -> Iterator[Kind]:
     for link in ("identity", "log"):
         tweedie = made("linear_model:TweedieRegressor", power=0, link=link)
         yield Kind(f"glm tweedie link {link}", "numbers", tweedie, "positive")
-    for name in ("RidgeClassifier", "RidgeClassifierCV", "Perceptron", "PassiveAggressiveClassifier"):
+    for name in (
+        "RidgeClassifier",
+        "RidgeClassifierCV",
+        "Perceptron",
+        "PassiveAggressiveClassifier",
+    ):
         for target in ("two", "three", "labels"):
             yield Kind(f"linear {name} {target}", "numbers", made(f"linear_model:{name}"), target)
 
@@ -276,13 +285,17 @@ def _machines() -> Iterator[Kind]:
     for kernel in ("linear", "rbf", "poly", "sigmoid"):
         for rows in ("numbers", "sparse"):
             for target in ("two", "three"):
-                yield Kind(f"svc {kernel} {rows} {target}", rows, made("svm:SVC", kernel=kernel), target)
+                yield Kind(
+                    f"svc {kernel} {rows} {target}", rows, made("svm:SVC", kernel=kernel), target
+                )
     yield Kind("svc ovo", "numbers", made("svm:SVC", decision_function_shape="ovo"), "three")
     yield Kind("svc ties", "numbers", made("svm:SVC", break_ties=True), "three")
     for rows in ("numbers", "sparse"):
         svc = made("svm:SVC", probability=True, random_state=0)
         yield Kind(f"svc probability {rows}", rows, svc, "three")
-    yield Kind("svc probability two", "numbers", made("svm:SVC", probability=True, random_state=0), "two")
+    yield Kind(
+        "svc probability two", "numbers", made("svm:SVC", probability=True, random_state=0), "two"
+    )
     yield Kind("nusvc", "numbers", made("svm:NuSVC", nu=0.3), "three")
     for rows in ("numbers", "sparse"):
         yield Kind(f"svr {rows}", rows, made("svm:SVR"), "real")
@@ -305,9 +318,12 @@ def _machines() -> Iterator[Kind]:
     for name, target in (("Regressor", "real"), ("Classifier", "two"), ("Classifier", "three")):
         process = made(f"gaussian_process:GaussianProcess{name}", random_state=0)
         yield Kind(f"gp {name} {target}", "numbers", process, target)
-    kernel = lambda: made("gaussian_process.kernels:RBF")() + made(  # noqa: E731
-        "gaussian_process.kernels:WhiteKernel"
-    )()
+    kernel = lambda: (
+        made("gaussian_process.kernels:RBF")()
+        + made(
+            "gaussian_process.kernels:WhiteKernel"
+        )()
+    )
     kernel.__qualname__ = "made.kernel"
     yield Kind("gp kernel", "numbers",
                made("gaussian_process:GaussianProcessRegressor", kernel=kernel), "real")  # fmt: skip
@@ -349,7 +365,9 @@ def _preparing() -> Iterator[Kind]:
         yield Kind(f"prepare quantiles {distribution}", "numbers",
                    made("preprocessing:QuantileTransformer", n_quantiles=20,
                         output_distribution=distribution, random_state=0))  # fmt: skip
-    yield Kind("prepare box-cox", "positive", made("preprocessing:PowerTransformer", method="box-cox"))
+    yield Kind(
+        "prepare box-cox", "positive", made("preprocessing:PowerTransformer", method="box-cox")
+    )
     yield Kind("prepare minmax clip", "numbers", made("preprocessing:MinMaxScaler", clip=True))
     for encode in ("onehot", "ordinal", "onehot-dense"):
         for strategy in ("quantile", "kmeans"):
@@ -380,11 +398,15 @@ def _preparing() -> Iterator[Kind]:
                         {"sparse_output": False}, {"min_frequency": 15,
                          "handle_unknown": "infrequent_if_exist"}, {"max_categories": 3}):  # fmt: skip
             shown = " ".join(f"{key}={value}" for key, value in options.items())
-            yield Kind(f"one-hot {rows} {shown}", rows, made("preprocessing:OneHotEncoder", **options))
+            yield Kind(
+                f"one-hot {rows} {shown}", rows, made("preprocessing:OneHotEncoder", **options)
+            )
         for options in ({}, {"handle_unknown": "use_encoded_value", "unknown_value": -1},
                         {"max_categories": 3}):  # fmt: skip
             shown = " ".join(f"{key}={value}" for key, value in options.items())
-            yield Kind(f"ordinal {rows} {shown}", rows, made("preprocessing:OrdinalEncoder", **options))
+            yield Kind(
+                f"ordinal {rows} {shown}", rows, made("preprocessing:OrdinalEncoder", **options)
+            )
         for kind in ("continuous", "auto"):
             yield Kind(f"target encoder {rows} {kind}", rows,
                        made("preprocessing:TargetEncoder", target_type=kind, random_state=0),
@@ -448,7 +470,9 @@ def _reducing() -> Iterator[Kind]:
         yield Kind(f"kernel {name}", "numbers", model)
     yield Kind("kernel chi2", "positive", made("kernel_approximation:AdditiveChi2Sampler"))
     yield Kind("manifold isomap", "numbers", made("manifold:Isomap", n_neighbors=8, n_components=2))
-    yield Kind("isotonic", "column", made("isotonic:IsotonicRegression", out_of_bounds="clip"), "real")
+    yield Kind(
+        "isotonic", "column", made("isotonic:IsotonicRegression", out_of_bounds="clip"), "real"
+    )
 
 
 def _texts() -> Iterator[Kind]:
@@ -499,7 +523,9 @@ def _columns() -> Iterator[Kind]:
     for remainder in ("drop", "passthrough", "scaler"):
         rest = SCALER if remainder == "scaler" else remainder
         for shown, encoder in (("sparse", hot), ("dense", dense)):
-            by_number = made("compose:ColumnTransformer", [("hot", encoder, [2, 3])], remainder=rest)
+            by_number = made(
+                "compose:ColumnTransformer", [("hot", encoder, [2, 3])], remainder=rest
+            )
             yield Kind(f"columns numbers {remainder} {shown}", "mixed", by_number)
             by_name = made("compose:ColumnTransformer", [("hot", encoder, ["colour", "town"])],
                            remainder=rest)  # fmt: skip
@@ -537,7 +563,9 @@ def _composites() -> Iterator[Kind]:
                     model = made("calibration:CalibratedClassifierCV", inner, method=method, cv=2,
                                  ensemble=together)  # fmt: skip
                     shown_as = "" if together else " one"
-                    yield Kind(f"calibrated {method} {shown} {target}{shown_as}", "numbers", model, target)
+                    yield Kind(
+                        f"calibrated {method} {shown} {target}{shown_as}", "numbers", model, target
+                    )
     yield Kind("calibrated prefit", "numbers", _prefit, "three")
     for voting in ("soft", "hard"):
         for target in ("two", "text"):
@@ -554,28 +582,40 @@ def _composites() -> Iterator[Kind]:
     yield Kind("stacking regressor", "numbers",
                made("ensemble:StackingRegressor", [("a", ridge), ("b", regressor)], cv=2), "real")  # fmt: skip
     for inner, shown in ((logistic, "logistic"), (tree, "tree")):
-        model = made("ensemble:BaggingClassifier", inner, n_estimators=3, max_features=0.8, random_state=0)
+        model = made(
+            "ensemble:BaggingClassifier", inner, n_estimators=3, max_features=0.8, random_state=0
+        )
         yield Kind(f"bagging {shown}", "numbers", model, "three")
         for name in ("OneVsRestClassifier", "OneVsOneClassifier", "OutputCodeClassifier"):
             seed = {"random_state": 0} if name == "OutputCodeClassifier" else {}
-            yield Kind(f"{name} {shown}", "numbers", made(f"multiclass:{name}", inner, **seed), "three")
+            yield Kind(
+                f"{name} {shown}", "numbers", made(f"multiclass:{name}", inner, **seed), "three"
+            )
     yield Kind("one vs rest stumps with ties", "numbers",
                made("multiclass:OneVsRestClassifier", made(TREE, max_depth=1)), "three")  # fmt: skip
     yield Kind("one vs rest text labels with ties", "codes",
                made("multiclass:OneVsRestClassifier", made(TREE, max_depth=2)), "text")  # fmt: skip
-    yield Kind("one vs rest labels", "numbers", made("multiclass:OneVsRestClassifier", logistic), "labels")
+    yield Kind(
+        "one vs rest labels", "numbers", made("multiclass:OneVsRestClassifier", logistic), "labels"
+    )
     yield Kind("one vs rest svc", "numbers",
                made("multiclass:OneVsRestClassifier", made("svm:LinearSVC", random_state=0)), "three")  # fmt: skip
     yield Kind("bagging regressor", "numbers",
                made("ensemble:BaggingRegressor", regressor, n_estimators=3, random_state=0), "real")  # fmt: skip
     yield Kind("outputs classifier", "numbers",
                made("multioutput:MultiOutputClassifier", logistic), "outputs")  # fmt: skip
-    yield Kind("outputs forest", "numbers", made("multioutput:MultiOutputClassifier", forest), "outputs")
+    yield Kind(
+        "outputs forest", "numbers", made("multioutput:MultiOutputClassifier", forest), "outputs"
+    )
     yield Kind("outputs regressor", "numbers",
                made("multioutput:MultiOutputRegressor", made("ensemble:GradientBoostingRegressor",
                     n_estimators=2, max_depth=2, random_state=0)), "real_outputs")  # fmt: skip
-    yield Kind("chain classifier", "numbers", made("multioutput:ClassifierChain", logistic), "labels")
-    yield Kind("chain regressor", "numbers", made("multioutput:RegressorChain", ridge), "real_outputs")
+    yield Kind(
+        "chain classifier", "numbers", made("multioutput:ClassifierChain", logistic), "labels"
+    )
+    yield Kind(
+        "chain regressor", "numbers", made("multioutput:RegressorChain", ridge), "real_outputs"
+    )
     yield Kind("grid logistic", "numbers",
                made("model_selection:GridSearchCV", logistic, {"C": [0.1, 1.0]}, cv=2), "three")  # fmt: skip
     yield Kind("grid forest", "numbers",
@@ -634,13 +674,37 @@ def _composites() -> Iterator[Kind]:
     for name, first in (("lightgbm", "LGBM"), ("xgboost", "XGB")):
         small = {"n_estimators": 3, "max_depth": 2, "random_state": 0}
         for rows in ("numbers", "gaps"):
-            for kind, target in (("Classifier", "two"), ("Classifier", "three"), ("Regressor", "real")):
+            for kind, target in (
+                ("Classifier", "two"),
+                ("Classifier", "three"),
+                ("Regressor", "real"),
+            ):
                 model = _booster(name, f"{first}{kind}", **small)
                 yield Kind(f"{name} {kind} {rows} {target}", rows, model, target)
-    yield Kind("lightgbm text labels", "numbers", _booster("lightgbm", "LGBMClassifier", n_estimators=2), "text")
-    yield Kind("lightgbm categories", "categories", _booster("lightgbm", "LGBMClassifier", n_estimators=2), "two")
-    yield Kind("xgboost pipeline", "numbers", _pipe(SCALER, _booster("xgboost", "XGBRegressor", n_estimators=2)), "real")
-    yield Kind("lightgbm pipeline", "numbers", _pipe(SCALER, _booster("lightgbm", "LGBMRegressor", n_estimators=2)), "real")
+    yield Kind(
+        "lightgbm text labels",
+        "numbers",
+        _booster("lightgbm", "LGBMClassifier", n_estimators=2),
+        "text",
+    )
+    yield Kind(
+        "lightgbm categories",
+        "categories",
+        _booster("lightgbm", "LGBMClassifier", n_estimators=2),
+        "two",
+    )
+    yield Kind(
+        "xgboost pipeline",
+        "numbers",
+        _pipe(SCALER, _booster("xgboost", "XGBRegressor", n_estimators=2)),
+        "real",
+    )
+    yield Kind(
+        "lightgbm pipeline",
+        "numbers",
+        _pipe(SCALER, _booster("lightgbm", "LGBMRegressor", n_estimators=2)),
+        "real",
+    )
 
 
 def _booster(module: str, name: str, **options: Any) -> Maker:

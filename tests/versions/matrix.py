@@ -73,7 +73,9 @@ def read(folder: Path) -> None:
             found = _asked(folder / f"{entry['file']}.qma", saved, restored=restored)
             counts[found.verdict] += 1
             if found.verdict not in ("same", "close"):
-                print(f"  {'restored' if restored else 'fast'} {name}: {found.verdict}: {found.why}")
+                print(
+                    f"  {'restored' if restored else 'fast'} {name}: {found.verdict}: {found.why}"
+                )
         shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
         way = "restored" if restored else "as served"
         print(f"{index['sklearn']} -> {sklearn.__version__}, {way}: {shown}")

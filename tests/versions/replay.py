@@ -135,9 +135,9 @@ def read_plain(saved: Saved) -> Found:
 def read_quantized(saved: Saved, bit_depth: Any = "exact") -> Found:
     """What the artifact answers that this library makes of the file."""
     from model_quantization.errors import QuantizationError
-    from model_quantization.trust import TrustPolicy
-    from model_quantization.schemes.recipe import recipe_for
     from model_quantization.pipeline.in_memory import quantize_pickle
+    from model_quantization.schemes.recipe import recipe_for
+    from model_quantization.trust import TrustPolicy
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / saved.file
@@ -203,7 +203,13 @@ def read_original(saved: Saved) -> Found:
             return Found("error", f"{type(error).__name__}: {error}")
 
 
-READERS = {"quantized": read_quantized, "memory": read_in_memory, "restored": read_restored, "original": read_original, "plain": read_plain}
+READERS = {
+    "quantized": read_quantized,
+    "memory": read_in_memory,
+    "restored": read_restored,
+    "original": read_original,
+    "plain": read_plain,
+}
 
 
 def main() -> None:

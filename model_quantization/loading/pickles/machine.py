@@ -14,6 +14,7 @@ from typing import Final
 from model_quantization.errors import LimitError, ScanMalformed, ScanRefused
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles import array_state
+from model_quantization.loading.pickles.migrations.names import current_name
 from model_quantization.loading.pickles.placeholders import (
     DType,
     Global,
@@ -29,7 +30,6 @@ from model_quantization.loading.pickles.reconstructors import (
     make_called,
     make_empty,
 )
-from model_quantization.loading.pickles.migrations.names import current_name
 from model_quantization.loading.pickles.stream import LEAVE, RESAVE, Stream
 from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
 

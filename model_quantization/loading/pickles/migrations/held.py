@@ -8,6 +8,8 @@ that owns one makes the real object of it.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +19,10 @@ _SEARCH_TREES: Final = ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_t
 _DISTANCES: Final = "sklearn.metrics._dist_metrics"
 _TODAY: Final = {"WMinkowskiDistance64": "MinkowskiDistance64"}
 _MISSING: Final = "missing_go_to_left"
+_ATOMS: Final = (
+    type(None), bool, int, float, complex, str, bytes, bytearray, np.dtype, np.generic, type,
+    ModuleType, FunctionType, BuiltinFunctionType,
+)  # fmt: skip
 
 
 class Held:
@@ -105,3 +111,56 @@ def tree_nodes(nodes: Any) -> Any:
     for name in names:
         upgraded[name] = nodes[name]
     return upgraded
+
+
+def objects_in(model: Any) -> Iterator[Any]:
+    """The objects below a model that hold attributes, each once."""
+    seen: set[int] = set()
+    waiting = [model]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, _ATOMS) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if hasattr(value, "__dict__") and not isinstance(value, type):
+            yield value
+        waiting.extend(_parts(value))
+
+
+def replace_held(model: Any) -> None:
+    """Put real objects in the place of those held as data, wherever they are in the model."""
+    for value in [model, *_containers(model)]:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                value[key] = real(item)
+        elif isinstance(value, list):
+            value[:] = [real(item) for item in value]
+
+
+def _containers(model: Any) -> Iterator[Any]:
+    """The dicts and lists below a model, attributes of objects among them, each once."""
+    seen: set[int] = set()
+    waiting = [model]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, _ATOMS) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict | list):
+            yield value
+        elif hasattr(value, "__dict__") and not isinstance(value, type):
+            yield vars(value)
+        waiting.extend(_parts(value))
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    if isinstance(value, np.ndarray):
+        plain = not value.dtype.hasobject or value.dtype.names
+        return [] if plain else value.ravel().tolist()
+    if hasattr(value, "__dict__") and not isinstance(value, type):
+        return list(vars(value).values())
+    return []

@@ -11,6 +11,10 @@ def _probability(state: State) -> None:
     state.setdefault("_effective_probability", state.get("probability", False))
 
 
+def _plain_probability(state: State) -> None:
+    state["probability"] = state.pop("_effective_probability", False)
+
+
 def _bandwidth(state: State) -> None:
     if "tree_" in state:
         state.setdefault("bandwidth_", state["bandwidth"])
@@ -26,6 +30,7 @@ STEPS: Final = (
         "1.9",
         "1.9: probability is deprecated, and read by another name",
         _probability,
+        _plain_probability,
     ),
     Step(
         ("sklearn.neighbors._kde:KernelDensity",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +14,14 @@ from .steps import State, Step, added, renamed, together
 def _fill_dtype(state: State) -> None:
     if "_fit_dtype" in state:
         state.setdefault("_fill_dtype", state["_fit_dtype"])
+
+
+def _plain_statistics(state: State) -> None:
+    """Statistics of the type of the rows: before 1.8 those of a constant were compared with it."""
+    fitted = state.get("_fit_dtype")
+    statistics = state.get("statistics_")
+    if isinstance(fitted, np.dtype) and fitted.kind == "f" and statistics is not None:
+        state["statistics_"] = np.asarray(statistics).astype(fitted)
 
 
 def _fit_dtype(state: State) -> None:
@@ -73,12 +81,13 @@ def _ordinal(state: State) -> None:
 
 
 def _spline_basis(state: State) -> None:
-    """scipy 1.15 gave splines an array module, which their constructor finds."""
-    if "_asarray" in state or not {"t", "c", "k"} <= state.keys():
+    """Scipy 1.15 gave splines an array module, which their constructor finds."""
+    knots, weights = state.get("t", state.get("_t")), state.get("c", state.get("_c"))
+    if knots is None or weights is None:
         return
     from scipy.interpolate import BSpline
 
-    made = BSpline(state["t"], state["c"], state["k"], state["extrapolate"], state["axis"])
+    made = BSpline(knots, weights, state["k"], state["extrapolate"], state["axis"])
     state.clear()
     state.update(vars(made))
 
@@ -133,6 +142,7 @@ STEPS: Final = (
         "1.8",
         "1.8: imputers tell the type of the values to fill from that of the fitted rows",
         _fill_dtype,
+        _plain_statistics,
     ),
     Step(
         ("sklearn.impute._base:SimpleImputer",),

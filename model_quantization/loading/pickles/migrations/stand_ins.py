@@ -12,11 +12,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
-
 from model_quantization.trust import is_read_as_data
 
-from .held import Held, is_held, real
+from .held import Held, is_held, real, replace_held
 from .names import PASSTHROUGH_SCORER, current_name
 from .steps import AS_SAVED, in_todays_form, installed_version, known_release, steps_of
 
@@ -24,7 +22,6 @@ _UNPICKLE: Final = "__pyx_unpickle_Cy"
 _RECONSTRUCTORS: Final = ("copyreg:_reconstructor", "copy_reg:_reconstructor")
 # Whose classes may have steps, and under whose names others may be found today.
 _OF_LIBRARIES: Final = ("sklearn.", "numpy", "scipy.", "lightgbm.", "xgboost.")
-_ATOMS: Final = (type(None), bool, int, float, complex, str, bytes, bytearray, np.generic, type)
 
 
 class Gone:
@@ -101,31 +98,6 @@ class Readings:
             names = ", ".join(sorted(self.as_saved))
             lines.append(f"scikit-learn {today} cannot say what it means; answered as {names}")
         return lines
-
-
-def replace_held(model: Any) -> None:
-    """Put real objects in the place of those held as data, wherever they are in the model."""
-    seen: set[int] = set()
-    waiting = [model]
-    while waiting:
-        value = waiting.pop()
-        if id(value) in seen or isinstance(value, _ATOMS):
-            continue
-        seen.add(id(value))
-        if isinstance(value, dict):
-            for key, item in value.items():
-                if type(item) is Held:
-                    value[key] = item.make()
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            value[:] = [real(item) for item in value]
-            waiting.extend(value)
-        elif isinstance(value, tuple | set | frozenset):
-            waiting.extend(value)
-        elif isinstance(value, np.ndarray) and value.dtype.hasobject and not value.dtype.names:
-            waiting.extend(value.ravel().tolist())
-        elif hasattr(value, "__dict__") and not isinstance(value, type):
-            waiting.append(vars(value))
 
 
 def _reconstructed(cls: type, base: type, state: Any) -> Any:

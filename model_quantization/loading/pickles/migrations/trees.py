@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
-from .steps import State, Step, installed, renamed, together
+from model_quantization.kernels.trees.tree_pack import divide_counts
+
+from .held import objects_in
+from .steps import State, Step, renamed, together
 
 FRACTION_TOLERANCE: Final = 1e-6
+_COUNTED: Final = (
+    "leaves of {} trees held class counts, as scikit-learn before 1.4 saved them: made fractions"
+)
 
 
-def fractions_of(counts: Any) -> Any:
-    """The values of a classifier's tree as fractions of their sums, as its `predict_proba` did.
+def counted_trees_note(model: Any) -> tuple[str, ...]:
+    """A note on trees of a live model that hold class counts; they are packed as fractions."""
+    counted = sum(map(_holds_counts, _tree_owners(model)))
+    return (_COUNTED.format(f"{counted:,}"),) if counted else ()
 
-    Parameters
-    ----------
-    counts : ndarray, shape (n_nodes, n_outputs, n_classes)
-    """
-    total = counts.sum(axis=2)[:, :, np.newaxis]
-    total[total == 0.0] = 1.0
-    return counts / total
+
+def _holds_counts(owner: Any) -> bool:
+    from sklearn.base import is_classifier
+
+    return is_classifier(owner) and _are_counts(getattr(owner.tree_, "value", None))
+
+
+def _are_counts(value: Any) -> bool:
+    """Whether some node's classes do not add up to one."""
+    if not isinstance(value, np.ndarray) or not value.size:
+        return False
+    return bool((np.abs(value.sum(axis=2) - 1.0) > FRACTION_TOLERANCE).any())
+
+
+def _tree_owners(model: Any) -> Iterator[Any]:
+    """Each estimator in the model that owns a fitted tree."""
+    from sklearn.tree import BaseDecisionTree
+
+    for value in objects_in(model):
+        if isinstance(value, BaseDecisionTree) and "tree_" in vars(value):
+            yield value
 
 
 def _leaves(state: State) -> None:
     tree = state.get("tree_")
-    value = getattr(tree, "value", None)
-    if isinstance(value, np.ndarray) and value.size:
-        off = np.abs(value.sum(axis=2) - 1.0) > FRACTION_TOLERANCE
-        if off.any():
-            value[...] = fractions_of(value)
+    if _are_counts(getattr(tree, "value", None)):
+        tree.value[...] = divide_counts(tree.value)
 
 
 def _features(state: State) -> None:
@@ -47,10 +67,6 @@ def _path_lengths(state: State) -> None:
         _average_path_length(tree.n_node_samples) for tree in trees
     )
     state["_decision_path_lengths"] = tuple(tree.compute_node_depths() for tree in trees)
-
-
-def _samples_of_isolation(state: State) -> None:
-    renamed("max_samples_", "_max_samples")(state) if "_max_samples" not in state else None
 
 
 RENAMED: Final = together(
@@ -83,5 +99,3 @@ STEPS: Final = (
         _path_lengths,
     ),
 )
-
-__all__ = ["RENAMED", "STEPS", "fractions_of", "installed"]
