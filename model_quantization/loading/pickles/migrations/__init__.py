@@ -9,7 +9,12 @@ before they are made; `stand_ins.py` is what an unpickler is given instead of th
 
 from __future__ import annotations
 
-from .names import current_name
-from .steps import AS_SAVED, Upgrade, in_todays_form, known_release
+from model_quantization.loading.pickles.migrations.names import current_name
+from model_quantization.loading.pickles.migrations.steps import (
+    AS_SAVED,
+    Upgrade,
+    in_todays_form,
+    known_release,
+)
 
 __all__ = ["AS_SAVED", "Upgrade", "current_name", "in_todays_form", "known_release"]

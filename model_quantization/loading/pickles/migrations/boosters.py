@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .steps import State, Step
+from model_quantization.loading.pickles.migrations.steps import State, Step
 
 _UNKNOWN: Final[dict[str, Any]] = {
     "_n_classes": -1,

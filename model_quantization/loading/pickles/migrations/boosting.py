@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from .stand_ins import Gone
-from .steps import State, Step, added
+from model_quantization.loading.pickles.migrations.stand_ins import Gone
+from model_quantization.loading.pickles.migrations.steps import State, Step, added
 
 _NAMES: Final = {
     "deviance": "log_loss",

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from .names import COLUMN_LIST
-from .stand_ins import Gone
-from .steps import State, Step
+from model_quantization.loading.pickles.migrations.names import COLUMN_LIST
+from model_quantization.loading.pickles.migrations.stand_ins import Gone
+from model_quantization.loading.pickles.migrations.steps import State, Step
 
 
 def _listed(columns: Any) -> Any:

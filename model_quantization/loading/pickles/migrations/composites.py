@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .names import DISTRIBUTIONS, SCORERS, distribution_text
-from .stand_ins import Gone, is_passthrough_scorer
-from .steps import State, Step, added, renamed
-from .trees import RENAMED
+from model_quantization.loading.pickles.migrations.names import (
+    DISTRIBUTIONS,
+    SCORERS,
+    distribution_text,
+)
+from model_quantization.loading.pickles.migrations.stand_ins import Gone, is_passthrough_scorer
+from model_quantization.loading.pickles.migrations.steps import State, Step, added, renamed
+from model_quantization.loading.pickles.migrations.trees import RENAMED
 
 
 def _scorers(state: State) -> None:

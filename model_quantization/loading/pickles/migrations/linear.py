@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from .stand_ins import Gone
-from .steps import State, Step, renamed, together
+from model_quantization.loading.pickles.migrations.stand_ins import Gone
+from model_quantization.loading.pickles.migrations.steps import State, Step, renamed, together
 
 _UNSET: Final = ("auto", "deprecated")
 

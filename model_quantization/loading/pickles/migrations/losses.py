@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .steps import Step, added
+from model_quantization.loading.pickles.migrations.steps import Step, added
 
 STEPS: Final = (
     Step(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .steps import State, Step
+from model_quantization.loading.pickles.migrations.steps import State, Step
 
 
 def _probability(state: State) -> None:

@@ -8,7 +8,13 @@ from typing import Final
 
 import numpy as np
 
-from .steps import State, Step, added, renamed, together
+from model_quantization.loading.pickles.migrations.steps import (
+    State,
+    Step,
+    added,
+    renamed,
+    together,
+)
 
 
 def _fill_dtype(state: State) -> None:

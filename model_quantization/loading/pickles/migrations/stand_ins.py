@@ -14,9 +14,15 @@ from typing import Any, Final
 
 from model_quantization.trust import is_read_as_data
 
-from .held import Held, is_held, real, replace_held
-from .names import PASSTHROUGH_SCORER, current_name
-from .steps import AS_SAVED, in_todays_form, installed_version, known_release, steps_of
+from model_quantization.loading.pickles.migrations.held import Held, is_held, real, replace_held
+from model_quantization.loading.pickles.migrations.names import PASSTHROUGH_SCORER, current_name
+from model_quantization.loading.pickles.migrations.steps import (
+    AS_SAVED,
+    in_todays_form,
+    installed_version,
+    known_release,
+    steps_of,
+)
 
 _UNPICKLE: Final = "__pyx_unpickle_Cy"
 _RECONSTRUCTORS: Final = ("copyreg:_reconstructor", "copy_reg:_reconstructor")

@@ -146,7 +146,7 @@ def steps_of(cls: type) -> tuple[Step, ...]:
 
 @functools.cache
 def _all_steps() -> tuple[Step, ...]:
-    from . import (
+    from model_quantization.loading.pickles.migrations import (
         boosters,
         boosting,
         columns,

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from .steps import State, Step
+from model_quantization.loading.pickles.migrations.steps import State, Step
 
 
 def _weights(state: State) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from model_quantization.kernels.trees.tree_pack import divide_counts
 
-from .held import objects_in
-from .steps import State, Step, renamed, together
+from model_quantization.loading.pickles.migrations.held import objects_in
+from model_quantization.loading.pickles.migrations.steps import State, Step, renamed, together
 
 FRACTION_TOLERANCE: Final = 1e-6
 _COUNTED: Final = (
