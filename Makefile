@@ -39,6 +39,7 @@ serve: $(STAMP) ## Bring up server, worker and deployments on this machine; Ctrl
 
 docs: $(STAMP) ## Write the tables and the schema in docs/ anew from the code.
 	$(RUN) -m model_quantization.config.schema docs
+	$(RUN) -m model_quantization.commands.reference docs
 
 test: $(STAMP) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
@@ -64,7 +65,7 @@ bench: $(STAMP) ## Measure sizes and speeds, side by side with what they are com
 
 constraints: $(STAMP) ## Write constraints.txt anew from what is installed.
 	@{ sed -n '/^#/p' constraints.txt; $(RUN) -m pip list --format=freeze --exclude-editable \
-	  --disable-pip-version-check | grep -viE '^(pip|setuptools|wheel)=='; } > constraints.new
+	  --disable-pip-version-check | grep -viE '^(pip|wheel)=='; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what the demo and the tests wrote.

@@ -361,7 +361,7 @@ def test_a_pickle_is_taken_as_bytes_or_path(folder: Path, classifier: LogisticRe
         ModelQuantizer().quantize_model(b"cos\nsystem\n(S'true'\ntR.", "pickle")
     with pytest.raises(
         ConfigError,
-        match="model: a pickle is bytes or a path; expected bytes, str "
+        match="model: neither the bytes nor the path of a pickle; expected bytes, str "
         'or Path, got LogisticRegression; pass model_format="sklearn"',
     ):
         ModelQuantizer().quantize_model(classifier, "pickle")

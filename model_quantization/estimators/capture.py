@@ -1,4 +1,4 @@
-"""A live model to a `ModelGraph`: what pickling would write, as data.
+"""A live model to a `ModelGraph`: the state that pickling would write, as data.
 
 The walk follows the pickle protocol (`__reduce_ex__`), so that whatever scikit-learn considers
 the state of an object is what is kept. It runs in the loading child, or on an object that the
@@ -58,7 +58,7 @@ _LOGISTIC = (
     "sklearn.linear_model._logistic:LogisticRegression",
     "sklearn.linear_model._logistic:LogisticRegressionCV",
 )
-BULK = 8  # from this many equal-typed items on, a list is held as one array
+BULK = 8  # from this many equal-typed items on, a list becomes one array
 _INT64 = 1 << 63
 _FUNCTIONS = (
     types.FunctionType,
@@ -104,7 +104,7 @@ def capture_objects(model: Any, trust: TrustPolicy, limits: Limits | None = None
     """Return the graph together with the live objects (see `capture`)."""
     walker = _Walker(trust, limits or Limits())
     root = walker.node(model, "")
-    graph = ModelGraph(root, tuple(walker.arrays), tuple(walker.notes), walker.residue)
+    graph = ModelGraph(root, tuple(walker.arrays), tuple(walker.notes), walker.dropped)
     return Capture(graph, walker.objects)
 
 
@@ -118,7 +118,7 @@ class _Walker:
     alive: list[Any] = field(default_factory=list)  # id() is only unique while an object lives
     open: set[int] = field(default_factory=set)
     objects: dict[str, Any] = field(default_factory=dict)
-    residue: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
     references: int = 0
     depth: int = 0
     count: int = 0
@@ -346,11 +346,11 @@ class _Walker:
         if len(reduced) > 4 and reduced[4] is not None:
             entries = self._mapping(dict(reduced[4]), path)
         if isinstance(state, dict):
-            held: Node = self._mapping(self._kept(name, state, path), path)
+            captured: Node = self._mapping(self._kept(name, state, path), path)
         else:
-            held = self.node(state, path)
+            captured = self.node(state, path)
         # Below `args` the path is the component's own: they are its shape, not its children.
-        return ObjectNode(name, tuple(self.node(a, path) for a in args), held, entries)
+        return ObjectNode(name, tuple(self.node(a, path) for a in args), captured, entries)
 
     def _partial(self, value: functools.partial[Any], path: str) -> ObjectNode:
         if value.args or vars(value):
@@ -370,12 +370,12 @@ class _Walker:
 
     def _kept(self, name: str, state: dict[Any, Any], path: str) -> dict[Any, Any]:
         """The attributes that a method of the fitted object needs; the others are noted."""
-        notes = family_of(name).residue
+        notes = family_of(name).dropped
         kept = {}
         for key, item in state.items():
-            note = _residue_note(notes, key)
+            note = _note_of(notes, key)
             if note is not None:
-                self.residue[join(path, str(key))] = note
+                self.dropped[join(path, str(key))] = note
             elif not _is_stale(name, key):
                 kept[key] = item
         return kept
@@ -450,7 +450,7 @@ def _is_stale(name: str, key: Any) -> bool:
     return key == "multi_class" and name in _LOGISTIC and installed("sklearn") >= (1, 8)
 
 
-def _residue_note(notes: Mapping[str, str], key: Any) -> str | None:
+def _note_of(notes: Mapping[str, str], key: Any) -> str | None:
     if isinstance(key, str):
         for pattern, note in notes.items():
             if fnmatchcase(key, pattern):

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from model_quantization.errors import UnfittedModel
-from model_quantization.graph.methods import is_estimator, surface_of
+from model_quantization.graph.methods import PublicMethods, is_estimator, public_methods_of
 from model_quantization.graph.traversal import join
 
 # Classes that hold nothing fitted; scikit-learn says so of each only since 1.7.
 _NEVER_FITTED = ("FeatureHasher", "HashingVectorizer")
 
 
-def find_surfaces(model: Any) -> dict[str, dict[str, Any]]:
+def find_surfaces(model: Any) -> dict[str, PublicMethods]:
     """Return path -> methods and task of the estimators that a caller can reach."""
-    return {path: surface_of(estimator) for path, estimator in find_estimators(model).items()}
+    return {
+        path: public_methods_of(estimator) for path, estimator in find_estimators(model).items()
+    }
 
 
 def find_estimators(model: Any, path: str = "") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """An artifact's graph to the real estimator: `cls.__new__` and state, nothing else.
 
 No node can call a function. The handful of classes that are not made by `__new__` and state have
-their way back in `special` or in `_CONSTRUCTED`, keyed by exact class name.
+their way back in `builders` or in `_CONSTRUCTED`, keyed by exact class name.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def restore(
     arrays: ArraySource,
     trust: TrustPolicy,
     *,
-    residue: Mapping[str, str] | None = None,
+    dropped: Mapping[str, str] | None = None,
     identified: Mapping[int, Node] | None = None,
     saved_by: str = "",
     as_scikit_learn: bool = False,
@@ -90,10 +90,10 @@ def restore(
     ----------
     root : Node
     arrays : sequence of ndarray
-        What `ArrayNode`s name; every array is copied, so that the object owns its data.
+        The arrays that nodes name; each is copied, so that the object owns its data.
     trust : TrustPolicy
         Classes and functions that may appear.
-    residue : mapping of str to str, optional
+    dropped : mapping of str to str, optional
         Path of each dropped attribute -> what it was. Reading one raises `DroppedAttribute`.
     identified : mapping of int to Node, optional
         Nodes outside `root` that nodes in it may refer to.
@@ -113,7 +113,7 @@ def restore(
     LimitError
         Nested deeper than this interpreter's stack.
     """
-    owners = _by_owner(residue or {})
+    owners = _by_owner(dropped or {})
     builder = _Builder(arrays, trust, owners, dict(identified or {}), saved_by, as_scikit_learn)
     try:
         return builder.build(root, "")
@@ -121,10 +121,10 @@ def restore(
         raise LimitError("nested too deep to be made", where="model") from None
 
 
-def _by_owner(residue: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def _by_owner(dropped: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Path of an object -> its dropped attributes and what they were."""
     found: dict[str, dict[str, str]] = {}
-    for path, note in residue.items():
+    for path, note in dropped.items():
         owner, _, attribute = path.rpartition("/")
         found.setdefault(owner, {})[attribute] = note
     return found
@@ -134,7 +134,7 @@ def _by_owner(residue: Mapping[str, str]) -> dict[str, dict[str, str]]:
 class _Builder:
     arrays: ArraySource
     trust: TrustPolicy
-    residue: dict[str, dict[str, str]]
+    dropped: dict[str, dict[str, str]]
     identified: dict[int, Node]
     saved_by: str
     as_scikit_learn: bool
@@ -193,7 +193,7 @@ class _Builder:
         return self.owned[index]
 
     def stored(self, index: int) -> Array:
-        """The array as it is held: the artifact's, or one that `unpack` added."""
+        """The array as it is stored: the artifact's, or one that `unpack` added."""
         return self.owned[index] if index < 0 else self.arrays[index]
 
     def _referred(self, target: int, path: str) -> Any:
@@ -245,7 +245,7 @@ class _Builder:
         check_state(node.type, args, state, path)
         made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
         _set_state(made, state, path)
-        self._report_residue(made, state, path)
+        self._report_dropped(made, state, path)
         self._fill(made, node.entries, path)
         return made
 
@@ -266,15 +266,15 @@ class _Builder:
         """The state of an object: the path of an attribute is `object/attribute`."""
         return self._dict(state, path) if isinstance(state, DictNode) else self.build(state, path)
 
-    def _report_residue(self, made: Any, state: Any, path: str) -> None:
+    def _report_dropped(self, made: Any, state: Any, path: str) -> None:
         """Let reading a dropped attribute say that it was dropped."""
         if not isinstance(state, dict):
             return
-        names, stored = self.residue.get(path), stored_properties(type(made), state)
+        names, stored = self.dropped.get(path), stored_properties(type(made), state)
         if names or stored:
-            with fitting(f"residue of a {type(made).__qualname__}", path):
-                dropped = tuple(sorted((names or {}).items()))
-                made.__class__ = reporting_class(type(made), dropped, stored)
+            with fitting(f"dropped attributes that do not fit a {type(made).__qualname__}", path):
+                notes = tuple(sorted((names or {}).items()))
+                made.__class__ = reporting_class(type(made), notes, stored)
 
     def _fill(self, made: Any, entries: Node, path: str) -> None:
         if entries is None:

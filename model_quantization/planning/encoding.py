@@ -1,22 +1,21 @@
-"""A plan carried out: every array under its scheme, and what each component costs."""
+"""A plan carried out: every array under its scheme, and the cost of each component."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from model_quantization.arrays import Array
 from model_quantization.artifact.writer import EncodedModel, StreamPart
-from model_quantization.codecs import encode_stream
 from model_quantization.planning.plan import Choice, Plan
+from model_quantization.records import Record
 from model_quantization.schemes.quantize import quantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
 from model_quantization.schemes.scheme import Exact
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentCost:
+class ComponentCost(Record):
     """One component's line in the report.
 
     Attributes
@@ -38,10 +37,6 @@ class ComponentCost:
     bytes_after: int
     reason: str
 
-    def to_json(self) -> dict[str, Any]:
-        """The line as JSON values."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 def encode(plan: Plan) -> EncodedModel:
     """Return every array of the plan's graph under the scheme chosen for it.
@@ -52,51 +47,12 @@ def encode(plan: Plan) -> EncodedModel:
         An array that does not tolerate its scheme (only an override can ask for that).
     """
     pairs = zip(plan.graph.arrays, plan.choices, strict=True)
-    arrays = tuple(_quantized(array, choice) for array, choice in pairs)
+    arrays = tuple(quantized(array, choice) for array, choice in pairs)
     return EncodedModel(plan.graph.root, arrays, tuple(choice.pool for choice in plan.choices))
 
 
-def settle(plan: Plan) -> Plan:
-    """Return the plan with everything exact whose exact form is not the larger one.
-
-    Rounding that saves nothing is only loss: counts held as floats, data with few values, a
-    small forest.
-    """
-    for path in tuple(plan.bits):
-        exact = plan.exact_component(path)
-        if _component_bytes(exact, path) <= _component_bytes(plan, path) * _WORTH_ROUNDING:
-            plan = exact
-    choices = tuple(
-        replace(choice, scheme=Exact(), threshold=0.0, ranges=None, reason=_SMALLER)
-        if choice.scheme != Exact() and _exact_is_smaller(array, choice)
-        else choice
-        for array, choice in zip(plan.graph.arrays, plan.choices, strict=True)
-    )
-    return replace(plan, choices=choices)
-
-
-_WORTH_ROUNDING = 1.02  # a coarser component must be 2 % smaller than the exact one
-
-
-def _component_bytes(plan: Plan, path: str) -> int:
-    pairs = zip(plan.graph.arrays, plan.choices, strict=True)
-    return sum(_stored_bytes(_quantized(a, c)) for a, c in pairs if c.component == path)
-
-
-_SMALLER = "exact is smaller than rounded here"
-
-
-def _exact_is_smaller(array: Array, choice: Choice) -> bool:
-    rounded = _quantized(array, choice)
-    exact = quantize_array(array, Exact(), choice.slot, where=choice.path)
-    return _stored_bytes(exact) <= _stored_bytes(rounded)
-
-
-def _stored_bytes(array: QuantizedArray) -> int:
-    return sum(len(encode_stream(part, effort="fast").data) for part in array.parts.values())
-
-
-def _quantized(array: Array, choice: Choice) -> QuantizedArray:
+def quantized(array: Array, choice: Choice) -> QuantizedArray:
+    """Return one array under the scheme chosen for it."""
     return quantize_array(
         array,
         choice.scheme,

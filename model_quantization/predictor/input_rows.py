@@ -15,100 +15,105 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families import Lowered
-from model_quantization.predictor.component import View
+from model_quantization.families import Component, Lowered, family_named
+from model_quantization.families.shared.children import as_floats
+from model_quantization.predictor.component import ComponentView
 
 _FLOATS = ("f", "d")
-_PIPELINE = "sklearn.pipeline:Pipeline"
-# Their estimators take rows without names and say nothing.
-_SILENT = ("xgboost.", "catboost.")
-# Each of their estimators looks at the input itself, and warns for itself.
-_DELEGATING = frozenset(
-    {
-        "model_quantization.estimators.as_saved:LastOfTiesOneVsRest",
-        "sklearn.calibration:CalibratedClassifierCV",
-        "sklearn.frozen._frozen:FrozenEstimator",
-        "sklearn.multiclass:OneVsRestClassifier",
-        "sklearn.multiclass:OutputCodeClassifier",
-        "sklearn.multioutput:MultiOutputClassifier",
-        "sklearn.multioutput:MultiOutputRegressor",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    """What turns input into rows.
+class InputAdapter:
+    """Turns input into the rows of a fast predictor.
 
     Attributes
     ----------
     rows : callable
         Gives the prepared rows, or None.
-    names : list of str or None
-        The columns that the model was fitted with, when it was fitted with named ones, and warns
-        of rows without names.
-    asked : str
-        Class of the component that sees the input first: scikit-learn's warnings name it.
+    warns : str or None
+        Class that warns of rows without names, because it was fitted with named columns.
     """
 
     rows: Callable[[Any], Any]
-    names: list[str] | None
-    asked: str
+    warns: str | None = None
 
     def warn_unnamed(self, X: Any) -> None:
         """Warn as scikit-learn does when a model that knows names is asked without them."""
-        if self.names is not None and not hasattr(X, "columns"):
+        if self.warns is not None and not hasattr(X, "columns"):
             warnings.warn(
-                f"X does not have valid feature names, but {self.asked} was fitted with "
+                f"X does not have valid feature names, but {self.warns} was fitted with "
                 "feature names",
                 UserWarning,
                 stacklevel=3,
             )
 
 
-def intake_of(view: View, lowered: Lowered) -> Intake:
-    """The intake of a component that has a fast predictor."""
-    first = _asked_first(view)
-    asked = first.type.rpartition(":")[2].rpartition(".")[2]
+def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
+    """The adapter of a component that has a fast predictor."""
     if lowered.input == "text":
-        return Intake(_documents, None, asked)
+        return InputAdapter(_documents)
     if lowered.input == "table":
-        return Intake(_table, None, asked)
-    held = first.get("feature_names_in_")
-    names = None if held is None else [str(name) for name in held]
-    width = lowered.n_features
+        return InputAdapter(_table)
+    seeing = [_Names.of(one) for one in _that_see_input(view)]
+    names = seeing[0].names
+    warn = [one for one in seeing if one.names is not None and not one.silent]
+    if any(one.names != names for one in seeing):
+        # Each has warnings of its own, for frames and for rows without names.
+        return InputAdapter(_rows_of(lowered, None, unnamed=not warn))
+    # Several warn one by one, for unnamed rows: the estimators have to do that.
+    rows = _rows_of(lowered, names, unnamed=len(warn) <= 1)
+    return InputAdapter(rows, warn[0].class_name if len(warn) == 1 else None)
 
-    integers = np.dtype(lowered.integers)
-    delegates = names is not None and first.type in _DELEGATING
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The columns that a component was fitted with (None: without names)."""
+
+    names: list[str] | None
+    silent: bool
+    class_name: str
+
+    @classmethod
+    def of(cls, component: Component) -> _Names:
+        known = component.get("feature_names_in_")
+        names = None if known is None else [str(name) for name in known]
+        silent = component.type in family_named(component.family).silent
+        return cls(names, silent, component.type.rpartition(":")[2].rpartition(".")[2])
+
+
+def _that_see_input(component: Component) -> Iterator[Component]:
+    """The components that look at the input as it comes, as their families say."""
+    for one in family_named(component.family).sees_input(component):
+        if one is component:
+            yield one
+        else:
+            yield from _that_see_input(one)
+
+
+def _rows_of(
+    lowered: Lowered, names: list[str] | None, *, unnamed: bool
+) -> Callable[[Any], Array | None]:
+    """A function that prepares frames with these names and, if asked, rows without names."""
+    width, integers = lowered.n_features, lowered.integers
 
     def rows(X: Any) -> Array | None:
-        if isinstance(X, list) and not delegates:
+        if isinstance(X, list) and unnamed:
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
             X = _from_frame(X) if list(X.columns) == names else None
-        elif type(X) is not np.ndarray or delegates:
+        elif type(X) is not np.ndarray or not unnamed:
             return None
         if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
             return None
         if X.dtype.char in _FLOATS:
             return X if X.dtype.isnative else None
-        return X.astype(integers) if X.dtype.kind in "iub" else None
+        return as_floats(X, integers) if X.dtype.kind in "iub" else None
 
-    return Intake(rows, None if first.type.startswith(_SILENT) else names, asked)
-
-
-def _asked_first(view: View) -> View:
-    """The component that sees the input as it comes: the first step of pipelines that is one."""
-    while view.type == _PIPELINE:
-        step = next((step for _, step in view["steps"] if isinstance(step, View)), None)
-        if step is None:
-            break
-        view = step
-    return view
+    return rows
 
 
 def _documents(X: Any) -> list[str] | None:
-    # What can be read only once is left for scikit-learn to read.
+    # An iterator can be read only once: it is left for scikit-learn to read.
     if isinstance(X, str | Iterator) or not hasattr(X, "__iter__"):
         return None
     documents = X if isinstance(X, list) else list(X)

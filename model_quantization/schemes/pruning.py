@@ -26,7 +26,7 @@ def prune(array: Array, threshold: float, slot: Slot, where: str = "") -> Array:
     """
     if not math.isfinite(threshold) or threshold < 0:
         raise SchemeError(
-            "the pruning threshold",
+            "the pruning threshold cannot be used",
             where=where,
             expected="a finite number of at least 0",
             got=str(threshold),
@@ -35,13 +35,17 @@ def prune(array: Array, threshold: float, slot: Slot, where: str = "") -> Array:
         return array
     if slot.role is not Role.WEIGHT:
         raise SchemeError(
-            "only weights are pruned",
+            "something else than weights cannot be pruned",
             where=where,
             got=f"role {slot.role}",
             do="leave the threshold at 0 here",
         )
     if array.dtype.kind != "f":
-        raise SchemeError("pruning needs floating point", where=where, got=str(array.dtype))
+        raise SchemeError(
+            "numbers that are not floating point cannot be pruned",
+            where=where,
+            got=str(array.dtype),
+        )
     return np.where(np.abs(array) < threshold, array.dtype.type(0), array)
 
 

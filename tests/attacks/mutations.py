@@ -145,7 +145,7 @@ def _whole_numbers(node: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[int, 
 def ask(graph: ModelGraph, rows: Any) -> None:
     """Make the estimator and ask it all that it answers; it may refuse in any way but one."""
     try:
-        made = restore(graph.root, graph.arrays, TRUST, residue=graph.residue)
+        made = restore(graph.root, graph.arrays, TRUST, dropped=graph.dropped)
     except Exception:  # noqa: BLE001  whatever is raised is no crash
         return
     for name in _ASKED:

@@ -30,16 +30,16 @@ from model_quantization.estimators.reachable import (
     serving_method,
 )
 from model_quantization.evaluation.rows.heldout import needs_target, read_rows
-from model_quantization.graph.methods import is_estimator, surface_of, task_of
+from model_quantization.graph.methods import is_estimator, public_methods_of, task_of
 from model_quantization.graph.traversal import array_paths
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
+from model_quantization.pipeline.ask import ask_original
+from model_quantization.pipeline.child.handover import Original
+from model_quantization.pipeline.child.messages import RowsRequest
 from model_quantization.pipeline.child.original import (
-    Inspection,
-    InspectionRequest,
     extend_import_path,
     import_path,
-    inspect_file,
     measure_serving,
 )
 from model_quantization.trust import TrustPolicy
@@ -51,13 +51,17 @@ CLASSIFIER = LogisticRegression().fit(X, Y)
 SCALER = StandardScaler().fit(X)
 
 
-def inspected(model: Any, folder: Path, **request: Any) -> Inspection:
+def inspected(
+    model: Any, folder: Path, held_out: Path | None = None, calibration_rows: int = 0
+) -> Original:
     source = folder / "model.pkl"
     source.write_bytes(pickle.dumps(model))
     workspace = Path(tempfile.mkdtemp(dir=folder))
     scanned = scan(source, TrustPolicy(), Limits(), workspace)
-    asked = InspectionRequest(latency_seconds=0, **request)
-    return inspect_file(scanned, TrustPolicy(), Limits(), asked, workspace)
+    rows = None
+    if held_out is not None:
+        rows = RowsRequest(held_out, calibration_rows=calibration_rows, latency_seconds=0)
+    return ask_original(scanned, TrustPolicy(), Limits(), rows, workspace)
 
 
 class Predicting:
@@ -96,8 +100,8 @@ def test_estimators_in_containers_have_paths() -> None:
     }
     assert list(find_estimators(model)) == ["a", "deep/list/0", "deep/tuple/1", "5"]
     surfaces = find_surfaces(model)
-    assert surfaces["a"] == surface_of(CLASSIFIER)
-    assert surfaces["5"]["task"] == "transform" and surfaces["a"]["task"] == "classification"
+    assert surfaces["a"] == public_methods_of(CLASSIFIER)
+    assert surfaces["5"].task == "transform" and surfaces["a"].task == "classification"
 
 
 def test_the_rows_are_for_the_one_model_that_predicts() -> None:
@@ -140,7 +144,7 @@ def test_tasks_and_methods() -> None:
     ]  # fmt: skip
     assert serving_method(("predict", "predict_proba")) == "predict_proba"
     assert serving_method(("transform",)) == "transform" and serving_method(()) is None
-    assert "fit_transform" not in surface_of(SCALER)["methods"]
+    assert "fit_transform" not in public_methods_of(SCALER).methods
     assert measure_serving(CLASSIFIER, ("predict",), X, 0) is None
     assert measure_serving(CLASSIFIER, (), X, 0.01) is None
     found = measure_serving(CLASSIFIER, ("predict",), X, 0.01)
@@ -213,9 +217,9 @@ def test_errors_of_the_child_keep_their_names(tmp_path: Path) -> None:
 
 
 def test_children_find_modules_where_the_caller_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert import_path(TrustPolicy()) == []
+    assert import_path(TrustPolicy()) == ()
     monkeypatch.setattr(sys, "path", ["/one", "two"])
     entries = import_path(TrustPolicy(frozenset({"own:Model"})))
-    assert entries == ["/one", str(Path("two").absolute())]
+    assert entries == ("/one", str(Path("two").absolute()))
     extend_import_path(["/one", "/three"])
     assert sys.path == ["/one", "two", "/three"]

@@ -37,7 +37,7 @@ from model_quantization.evaluation.agreement import same_bits
 from model_quantization.loading.pickles.migrations.held import tree_nodes
 from model_quantization.loading.pickles.migrations.trees import counted_trees_note
 from model_quantization.loading.pickles.original import load_original
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 
 ROWS, LABELS = make_classification(240, 6, n_informative=4, n_classes=3, flip_y=0.3, random_state=0)
 CLASSIFIERS = {

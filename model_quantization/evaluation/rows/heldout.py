@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,9 @@ from numpy.typing import NDArray
 from model_quantization.errors import HeldOutError, PathRefused
 from model_quantization.evaluation.rows.formats import SUFFIXES, parse_rows, read_bytes
 from model_quantization.evaluation.rows.frames import Wanted
+from model_quantization.files.plain_files import present_once
 from model_quantization.limits import Limits
+from model_quantization.names import spellings
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _NAN_BITS = np.float64("nan").view(np.uint64)
@@ -83,7 +84,9 @@ def find_held_out(directory: Path | None, name: str) -> Path | None:
         raise PathRefused(
             "a model name holds control characters", got=repr(name), do="rename the model file"
         )
-    found = [path for s in SUFFIXES if os.path.lexists(path := directory / f"{name}{s}")]
+    found = present_once(
+        directory / f"{spelled}{suffix}" for spelled in spellings(name) for suffix in SUFFIXES
+    )
     for path in found:
         if not path.resolve().is_relative_to(directory.resolve()):
             raise PathRefused(

@@ -12,9 +12,11 @@ from functools import cache, partial
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered, slots_for
+from model_quantization.families.family import Component, Example, Family, slots_for
+from model_quantization.families.forms import LinearMap, LinearScores
 from model_quantization.families.linear.answers import CLASSIFIERS, GENERALIZED, answers_of, named
-from model_quantization.families.shared.scored import LinearMap, Scored
+from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.shared.linear_scores import ScoredModel
 from model_quantization.schemes.scheme import Role, Slot
 
 _REGRESSORS = (
@@ -58,7 +60,7 @@ _SLOTS = {
 } | slots_for(("xbar_", "priors_", "explained_variance_ratio_"), Slot(Role.STATISTIC))
 
 _PATH = "path of the regularisation search; no method reads it"
-_RESIDUE = {
+_DROPPED = {
     "coefs_paths_": _PATH,
     "coef_path_": _PATH,
     "scores_": "scores of the cross-validation; no method reads them",
@@ -82,17 +84,18 @@ _RESIDUE = {
 }
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """The fast predictor of a linear model, or None for the few that answer another way."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor of a linear model; a few answer another way."""
     codes = component.codes("coef_")
     weights = cache(partial(_weights, component, exact))
     if codes is None and weights() is None:
-        return None
+        return NotFast("its weights are a sparse matrix, or larger than 16 million numbers")
     answers = answers_of(component)
     if answers is None:
-        return None
+        return NotFast("its scores become answers in a way that is not known")
     one = LinearMap(weights, codes, component.get("intercept_", 0.0))
-    return Scored((one,), answers, exact, (component.path,)).lowered()
+    scores, classes = LinearScores((one,), answers), component.get("classes_")
+    return ScoredModel(scores, exact, (component.path,), classes=classes).lowered()
 
 
 def _weights(component: Component, exact: bool) -> Array | None:
@@ -141,7 +144,7 @@ FAMILY = Family(
     name="linear",
     types=CLASSIFIERS | _REGRESSORS,
     slots=_SLOTS,
-    residue=_RESIDUE,
+    dropped=_DROPPED,
     lower=lower,
     examples=examples,
 )

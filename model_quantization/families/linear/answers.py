@@ -1,4 +1,4 @@
-"""What each class of linear model makes of its scores, operation for operation as scikit-learn."""
+"""The answers of each class of linear model from its scores, with scikit-learn's operations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
-from model_quantization.families.shared.scored import Answer, Kernel
+from model_quantization.families.forms import Answer, Kernel
 from model_quantization.kernels.linear.linear import (
     flat_scores,
     label_indices,

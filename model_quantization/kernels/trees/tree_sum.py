@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from model_quantization.kernels.trees import quickscorer, traversal
 from model_quantization.kernels.trees.first_row import answer_first
 from model_quantization.kernels.trees.leaf_sums import LeafTable, leaf_table, sum_block
 from model_quantization.kernels.trees.tree_layout import Masks, Nodes, Shape, lay_out, mask_out
+from model_quantization.locks import cached_property
 
 Groups = npt.NDArray[np.float32]
 

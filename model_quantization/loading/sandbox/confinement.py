@@ -1,4 +1,4 @@
-"""What a worker's child is kept from, by every means that this machine has.
+"""Keeps a worker's child from harm, by every means that this machine has.
 
 Three defences, each there or not, and each without the others' help: another user (as root), a
 filter of system calls (seccomp), and directories to write in (Landlock). They are the second line:
@@ -26,21 +26,22 @@ from model_quantization.loading.sandbox.user import (
     is_open_to_others,
     keep_capabilities,
 )
+from model_quantization.records import Record
 
 _NOBODY: Final = 65534
 _NULL: Final = "/dev/null"
 
 
 @dataclass(frozen=True, slots=True)
-class Confinement:
-    """What the children of one worker are kept from.
+class Confinement(Record):
+    """The actions that are denied to the children of one worker.
 
     Attributes
     ----------
     filters : bool
         seccomp and Landlock, where the kernel has them.
     uid, gid : int
-        Whom they run as when the parent is root; -1: nobody else.
+        The user and group of the children when the parent is root; -1: no change.
     """
 
     filters: bool = True
@@ -68,8 +69,8 @@ UNCONFINED: Final = Confinement(filters=False, uid=-1, gid=-1)
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """What one call needs beside reading what everybody can read.
+class Access(Record):
+    """The rights that one call needs, beside reading files that everybody can read.
 
     Attributes
     ----------
@@ -123,11 +124,17 @@ def _use_no_processes() -> None:
 
 
 def _kernel_cache() -> list[str]:
+    from model_quantization import kernels
     from model_quantization.kernels.linear.linear_rows import row_scores
 
     kernel: Any = row_scores
     place: str | None = kernel.stats.cache_path
-    return [place] if place else []
+    if place is None:
+        return []
+    beside = Path(kernels.__file__).parent  # where each room of kernels has its own cache
+    if Path(place).is_relative_to(beside):
+        return [str(path) for path in beside.rglob("__pycache__")]
+    return [str(Path(place).parent)]
 
 
 def _user(name: str) -> tuple[int, int]:

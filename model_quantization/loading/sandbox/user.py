@@ -1,6 +1,6 @@
-"""Whom a worker's child runs as: as root, somebody who owns nothing.
+"""The user that a worker's child runs as; when started as root, an unprivileged one.
 
-What root can do beside reading and writing files is given up in any case. Reading what is closed to
+All rights of root but reading and writing files are given up in any case. Reading what is closed to
 others (a virtual environment below /root, a directory of mode 0700) is kept only when the child
 needs it: it has to import libraries and read its input.
 """

@@ -1,7 +1,7 @@
-"""What a child would otherwise import and set up for itself, once in the server that forks it.
+"""Imports and tables that every child needs, made once in the server that forks it.
 
-Importing this module is all that it is for: every family and kernel, and numba with its tables
-filled. That takes 0.5 s, which each of two calls a model would pay again.
+Importing this module loads every family and kernel, and fills the tables of numba. That takes
+0.5 s, which each of the two calls per model would pay again.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.graph.traversal import join
-from model_quantization.planning.calibration import _WEIGHTS
+from model_quantization.planning.calibration import WEIGHTS
 
 FULL_GRAM_FEATURES = 2048  # more columns than this are taken as uncorrelated
 
@@ -25,12 +25,12 @@ class Located(Protocol):
         """Path -> live object."""
 
 
-def component_grams(held: Located, rows: Any, answered: str) -> dict[str, Array]:
+def component_grams(captured: Located, rows: Any, answered: str) -> dict[str, Array]:
     """Return, for the weights of each linear component, the second moments of its inputs.
 
     Parameters
     ----------
-    held : Capture
+    captured : Capture
         The live objects of the model by path; they are used, and left as they were.
     rows : DataFrame, ndarray or list of str
         Calibration rows.
@@ -45,8 +45,8 @@ def component_grams(held: Located, rows: Any, answered: str) -> dict[str, Array]
     inputs: dict[str, Any] = {}
     watched = {
         path: item
-        for path, item in held.objects.items()
-        if isinstance(getattr(item, _WEIGHTS, None), np.ndarray) and hasattr(item, "__dict__")
+        for path, item in captured.objects.items()
+        if isinstance(getattr(item, WEIGHTS, None), np.ndarray) and hasattr(item, "__dict__")
     }
     for path, item in watched.items():
         for name in _ENTRY:
@@ -54,7 +54,7 @@ def component_grams(held: Located, rows: Any, answered: str) -> dict[str, Array]
             if callable(method):
                 vars(item)[name] = _recording(method, path, inputs)
     try:
-        estimator = held.objects[answered]
+        estimator = captured.objects[answered]
         for name in ("predict", "transform"):
             if hasattr(estimator, name):
                 getattr(estimator, name)(rows)
@@ -68,7 +68,7 @@ def component_grams(held: Located, rows: Any, answered: str) -> dict[str, Array]
         gram = _second_moments(given)
         width = np.asarray(watched[path].coef_).shape[-1]
         if gram is not None and gram.shape[0] == width:
-            grams[join(path, _WEIGHTS)] = gram
+            grams[join(path, WEIGHTS)] = gram
     return grams
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from model_quantization.kernels.trees import binning, single_row, tree_sum
 from model_quantization.kernels.trees.binning import GROUP
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class CodedTrees:
@@ -24,7 +24,7 @@ class CodedTrees:
     decode : callable
         Gives the trees, decoded anew if need be.
     known : mapping of int to ndarray
-        Feature -> the categories that training saw, for each feature that is looked up.
+        Feature that is looked up -> the categories that training saw.
     outputs : int
         Trees of one boosting iteration.
     most_leaves : int
@@ -42,14 +42,14 @@ class CodedTrees:
         self.known = known
         self.outputs = outputs
         self.most_leaves = most_leaves
-        self._held: Leaves | None = None
+        self._decoded: Leaves | None = None
         self.gaps = False  # whether a row with missing values has been seen
 
     @cached_property
     def coding(self) -> Coding:
         """The coding of rows."""
         leaves, coding = self._decode()
-        self._held = leaves
+        self._decoded = leaves
         return coding
 
     @cached_property
@@ -59,8 +59,8 @@ class CodedTrees:
 
     def _leaves(self) -> Leaves:
         """The trees over the coded columns; those that came with the coding only once."""
-        held, self._held = self._held, None
-        return held if held is not None else self._decode()[0]
+        decoded, self._decoded = self._decoded, None
+        return decoded if decoded is not None else self._decode()[0]
 
     def _decode(self) -> tuple[Leaves, Coding]:
         trees = self.decode()

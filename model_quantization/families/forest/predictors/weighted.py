@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Lowered
+from model_quantization.families.family import Component
 from model_quantization.families.forest import kinds
 from model_quantization.families.forest.predictors.losses import softmax
 from model_quantization.families.forest.predictors.packed_forest import (
@@ -17,9 +15,11 @@ from model_quantization.families.forest.predictors.packed_forest import (
     float_rows,
     threads,
 )
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.kernels.trees import tree_sum
 from model_quantization.kernels.trees.tree_layout import Nodes, lay_out
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class VotingTrees:
@@ -143,20 +143,23 @@ class MedianTrees:
         return np.asarray(values[every, order[every, above.argmax(axis=1)]])
 
 
-def lower_weighted(component: Component) -> Lowered | None:
+def lower_weighted(component: Component) -> Lowered | NotFast:
     """The fast predictor of AdaBoost over trees of one output."""
     forest = PackedForest(component)
     weights = component["estimator_weights_"]
     if forest.n_outputs != 1 or len(weights) < forest.n_trees:
-        return None
+        return NotFast("its trees answer several outputs, or some have no weight")
     if forest.owner in kinds.REGRESSOR_TREES:
         median = MedianTrees(component)
         return Lowered(
-            {"predict": median.predict}, n_features=forest.n_features, names=(component.path,)
+            {"predict": median.predict},
+            by="the weighted median of the trees",
+            names=(component.path,),
+            n_features=forest.n_features,
         )
     classes, own = component["classes_"], forest.setting("classes_")
     if len(classes) < 2 or not isinstance(own, np.ndarray) or not np.array_equal(classes, own):
-        return None
+        return NotFast("its trees have other classes than it has")
     votes = _VOTES.get(component.type, VotingTrees)(component)
     return Lowered(
         {
@@ -165,6 +168,8 @@ def lower_weighted(component: Component) -> Lowered | None:
             "predict_proba": votes.predict_proba,
             "predict_log_proba": votes.predict_log_proba,
         },
-        n_features=forest.n_features,
+        by="weighted votes of the trees",
         names=(component.path,),
+        n_features=forest.n_features,
+        classes=classes,
     )
