@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all bad-inputs lint bench fuzz constraints clean distclean
+.PHONY: help demo serve docs test test-all test-versions bad-inputs lint bench fuzz constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -46,6 +46,9 @@ test: $(STAMP) ## Run the tests, without the long proofs (a few minutes).
 
 test-all: $(STAMP) ## Run every test.
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+test-versions: $(STAMP) ## Run the main tests under other versions of scikit-learn (environments of their own, slow).
+	$(RUN) -m tests.versions.environments
 
 bad-inputs: $(STAMP) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q

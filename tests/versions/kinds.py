@@ -319,10 +319,7 @@ def _machines() -> Iterator[Kind]:
         process = made(f"gaussian_process:GaussianProcess{name}", random_state=0)
         yield Kind(f"gp {name} {target}", "numbers", process, target)
     kernel = lambda: (
-        made("gaussian_process.kernels:RBF")()
-        + made(
-            "gaussian_process.kernels:WhiteKernel"
-        )()
+        made("gaussian_process.kernels:RBF")() + made("gaussian_process.kernels:WhiteKernel")()
     )
     kernel.__qualname__ = "made.kernel"
     yield Kind("gp kernel", "numbers",

@@ -11,7 +11,24 @@ from typing import Any
 import numpy as np
 
 COUNT, ASKED, WIDTH = 72, 14, 5
-WORDS = ["cat", "dog", "bird", "tree", "house", "red", "green", "blue", "run", "sit", "fly", "eat", "small", "large", "café", "old"]
+WORDS = [
+    "cat",
+    "dog",
+    "bird",
+    "tree",
+    "house",
+    "red",
+    "green",
+    "blue",
+    "run",
+    "sit",
+    "fly",
+    "eat",
+    "small",
+    "large",
+    "café",
+    "old",
+]
 
 
 def _numbers(seed: int, count: int) -> Any:

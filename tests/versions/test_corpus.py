@@ -12,11 +12,10 @@ import re
 import tarfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from model_quantization import ModelQuantizer, load, quantize_model_file
+from model_quantization import ModelQuantizer, quantize_model_file
 from model_quantization.errors import EnvironmentMismatch
 from model_quantization.estimators.meanings import MEANINGS
 from model_quantization.loading.pickles.migrations.steps import installed, parse_release
@@ -167,9 +166,10 @@ def test_a_meaning_that_is_gone_is_answered_and_not_restored(
 
 
 def test_the_notes_say_which_version_saved_it(tmp_path: Path) -> None:
-    file = saved("1.1.3", "RandomForestClassifier three")
+    file = saved("1.1.3", "forest subsample")
     source = tmp_path / file.file
     source.write_bytes(file.data)
-    made: dict[str, Any] = quantize_model_file(source, tmp_path / "m.qma", bit_depth="exact")
-    notes = load(made["output_path"]).artifact.manifest["notes"]
-    assert "saved by scikit-learn 1.1.3: it answers as it did there" in notes
+    _, stats = ModelQuantizer(bit_depth="exact").quantize_model(source, "pickle")
+    assert "saved by scikit-learn 1.1.3: it answers as it did there" in stats["notes"]
+    made = quantize_model_file(source, tmp_path / "m.qma", bit_depth="exact")
+    assert "saved by scikit-learn 1.1.3: it answers as it did there" in made["notes"]
