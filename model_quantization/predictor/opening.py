@@ -28,8 +28,8 @@ from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.quantized_model import (
     QuantizedModel,
     dropped_below,
-    saved_by,
     quantized_model,
+    saved_by,
 )
 from model_quantization.trust import TrustPolicy
 

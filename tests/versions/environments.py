@@ -42,7 +42,9 @@ def made(name: str) -> Path:
         venv.create(folder, with_pip=True)
         install = [str(python), "-m", "pip", "install", "-q", "--only-binary", ":all:"]
         subprocess.run([*install, *ENVIRONMENTS[name], *SHARED], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-deps", str(ROOT)], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", "--no-deps", str(ROOT)], check=True
+        )
         (folder / "made").touch()
     return python
 

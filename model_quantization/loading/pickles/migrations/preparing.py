@@ -43,9 +43,11 @@ def _valid_mask(state: State) -> None:
 def _empty_features(state: State) -> None:
     imputer = state.get("initial_imputer_")
     if imputer is not None and "_is_empty_feature" not in state:
+        # The statistic of a feature without values is NaN.
         statistics = np.asarray(imputer.statistics_)
-        empty = statistics != statistics if statistics.dtype.kind in "fO" else statistics == 0.5
-        state["_is_empty_feature"] = np.asarray(empty, dtype=bool)
+        is_float = statistics.dtype.kind == "f"
+        empty = np.isnan(statistics) if is_float else np.zeros(statistics.shape, dtype=bool)
+        state["_is_empty_feature"] = empty
 
 
 def _infrequent(state: State) -> None:

@@ -12,8 +12,6 @@ import importlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from model_quantization.trust import is_read_as_data
-
 from model_quantization.loading.pickles.migrations.held import Held, is_held, real, replace_held
 from model_quantization.loading.pickles.migrations.names import PASSTHROUGH_SCORER, current_name
 from model_quantization.loading.pickles.migrations.steps import (
@@ -23,6 +21,7 @@ from model_quantization.loading.pickles.migrations.steps import (
     known_release,
     steps_of,
 )
+from model_quantization.trust import is_read_as_data
 
 _UNPICKLE: Final = "__pyx_unpickle_Cy"
 _RECONSTRUCTORS: Final = ("copyreg:_reconstructor", "copy_reg:_reconstructor")
