@@ -21,7 +21,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.utils.extmath import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from model_quantization.kernels.arrays import Array
+from model_quantization.arrays import Array
 
 
 class _OneVsRestProbabilities:

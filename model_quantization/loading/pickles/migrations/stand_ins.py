@@ -125,7 +125,7 @@ def _gone(name: str) -> type:
 
 
 @functools.cache
-def _changes(cls: type) -> bool:
+def _changes(cls: Any) -> bool:
     """Whether objects of this class may be saved in another form."""
     if issubclass(cls, type) or not hasattr(cls, "__dict__"):
         return False

@@ -177,7 +177,7 @@ def _fill_parameters(cls: type, state: State) -> None:
 
 
 @functools.cache
-def _defaults(cls: type) -> dict[str, Any]:
+def _defaults(cls: Any) -> dict[str, Any]:
     made_by = getattr(cls.__init__, "__module__", None) or ""
     if not hasattr(cls, "get_params") or not made_by.startswith("sklearn."):
         return {}

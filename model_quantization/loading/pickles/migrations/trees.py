@@ -46,9 +46,9 @@ def _tree_owners(model: Any) -> Iterator[Any]:
 
 
 def _leaves(state: State) -> None:
-    tree = state.get("tree_")
-    if _are_counts(getattr(tree, "value", None)):
-        tree.value[...] = divide_counts(tree.value)
+    value: Any = getattr(state.get("tree_"), "value", None)
+    if _are_counts(value):
+        value[...] = divide_counts(value)
 
 
 def _features(state: State) -> None:
