@@ -44,8 +44,7 @@ def _classes_of_ridge(state: State) -> None:
         state["classes_"] = binarizer.classes_
 
 
-def _loss_of_sgd(state: State) -> None:
-    renamed("loss_function_", "_loss_function_")(state)
+def _loss_without_class(state: State) -> None:
     if isinstance(state.get("_loss_function_"), Gone):
         del state["_loss_function_"]  # only fitting asks for it
 
@@ -139,9 +138,14 @@ STEPS: Final = (
     Step(
         (f"{_LINEAR}._stochastic_gradient:BaseSGD",),
         "1.4",
-        "1.4: loss_function_ of SGD models is private; the classes Log, SquaredLoss and Huber went "
-        "in 1.6",
-        _loss_of_sgd,
+        "1.4: loss_function_ of SGD models is private",
+        renamed("loss_function_", "_loss_function_"),
+    ),
+    Step(
+        (f"{_LINEAR}._stochastic_gradient:BaseSGD",),
+        "",
+        "1.6: the classes of losses Log, SquaredLoss and Huber are removed",
+        _loss_without_class,
     ),
     Step(
         (f"{_LINEAR}._bayes:BayesianRidge", f"{_LINEAR}._bayes:ARDRegression"),
