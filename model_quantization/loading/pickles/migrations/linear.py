@@ -45,8 +45,9 @@ def _classes_of_ridge(state: State) -> None:
 
 
 def _loss_without_class(state: State) -> None:
-    if isinstance(state.get("_loss_function_"), Gone):
-        del state["_loss_function_"]  # only fitting asks for it
+    for name in ("_loss_function_", "loss_function_"):
+        if isinstance(state.get(name), Gone):
+            del state[name]  # only fitting asks for it
 
 
 def _base_loss(state: State) -> None:
