@@ -70,7 +70,7 @@ model = load(sys.argv[1])
 marks.append(time.process_time())
 answer = model.predict(row)
 marks.append(time.process_time())
-slow = [one for one in ("sklearn", "scipy", "pandas", "numba") if one in sys.modules]
+slow = [one for one in ("sklearn", "scipy", "pandas") if one in sys.modules]
 print(json.dumps({"marks": marks, "answer": str(answer[0]), "imported": slow}))
 """
 

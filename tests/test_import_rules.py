@@ -193,9 +193,9 @@ def test_families_know_kernels_and_not_each_other() -> None:
     package = f"{LIBRARY}.families"
     wrong = []
     for module in library(package):
-        own = ".".join(module.split(".")[:4])
+        own = ".".join(module.split(".")[:3])
         for name, line in imports(module):
-            other = ".".join(name.split(".")[:4])
+            other = ".".join(name.split(".")[:3])
             if name.startswith(f"{package}.") and other != own and is_a_family(other):
                 wrong.append(at(module, line, name))
             if any(name.startswith(f"{LIBRARY}.{part}") for part in ("codecs", "plan", "artifact")):

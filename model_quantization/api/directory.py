@@ -53,7 +53,6 @@ def batch_quantize_models(
 
     models = Path(model_dir)
     output = Path(output_dir) if output_dir is not None else models / "quantized"
-    gate = {"publish_unverified": True, **options.pop("gate", {})}
     config = load_config(
         given={
             "model_dir": str(models),
@@ -61,7 +60,6 @@ def batch_quantize_models(
             "holdout_dir": str(holdout_dir) if holdout_dir is not None else None,
             "bit_depth": bit_depth_of(bit_depth, recipe),
             "weight_threshold": weight_threshold,
-            "gate": gate,
             **options,
         }
     )

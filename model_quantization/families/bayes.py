@@ -148,6 +148,7 @@ def _discrete(component: Component) -> Lowered | NotFast:
         names=(component.path,),
         n_features=weights.shape[1],
         absorb=absorb,
+        integers="kept",
         classes=component["classes_"],
         decides_by="predict_proba",
     )

@@ -39,7 +39,14 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         "predict_proba": Answer(proba),
     }
     scores = LinearScores((one,), answers)
-    return ScoredModel(scores, exact, (component.path,), by="one answer for all rows").lowered()
+    model = ScoredModel(
+        scores,
+        exact,
+        (component.path,),
+        by="one answer for all rows",
+        integers="kept" if exact else "float64",
+    )
+    return model.lowered()
 
 
 def examples() -> Iterable[Example]:

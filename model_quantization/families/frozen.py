@@ -30,6 +30,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         form=lowered.form,
         absorb=lowered.absorb,
         integers=lowered.integers,
+        takes=lowered.takes,
         classes=lowered.classes,
         decides_by=lowered.decides_by,
     )

@@ -55,6 +55,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         by="a filler of gaps",
         names=names,
         n_features=width,
+        takes="numbers" if component.get("strategy") in ("mean", "median") else "floats",
         n_columns=width,
     )
 

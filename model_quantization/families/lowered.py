@@ -11,7 +11,8 @@ from model_quantization.families.forms import Form
 
 Method: TypeAlias = Callable[..., Any]
 Input: TypeAlias = Literal["rows", "text", "table"]
-Integers: TypeAlias = Literal["float64", "float32", "kept"]
+Integers: TypeAlias = Literal["float64", "float32", "kept", "each"]
+Takes: TypeAlias = Literal["numbers", "plain", "floats"]
 Deciding: TypeAlias = Literal["decision_function", "predict_proba"]
 
 
@@ -56,8 +57,15 @@ class Lowered:
         How the component looks to the step after it.
     absorb : callable or None
         Given the `Lowered` of the step before this one, the fused predictor of both, or None.
-    integers : {"float64", "float32", "kept"}
-        The type that arrays of integers are given; frames of them always become float64.
+    integers : {"float64", "float32", "kept", "each"}
+        The type that arrays of integers are given. `float32` is for the libraries of boosted
+        trees, to which frames of integers are float64. `kept`: the predictor takes them as they
+        are, because the order in memory of a conversion shows in the last bits of a product.
+        `each`: it holds predictors that want different types, and converts for each.
+    takes : {"numbers", "plain", "floats"}
+        Columns of a frame that it takes. `numbers`: all that scikit-learn converts to numbers
+        (booleans, nullable and Arrow columns, objects that are numbers). `plain`: numpy's numbers
+        only. `floats`: numpy's floats only, also as an array.
     classes : ndarray or None
         The labels of a classifier with one target.
     decides_by : {"decision_function", "predict_proba"}
@@ -82,6 +90,7 @@ class Lowered:
         "n_columns",
         "n_features",
         "names",
+        "takes",
     )
 
     methods: Mapping[str, Method]
@@ -93,6 +102,7 @@ class Lowered:
     form: Form | None
     absorb: Callable[[Lowered], Lowered | None] | None
     integers: Integers
+    takes: Takes
     classes: Array | None
     decides_by: Deciding
 
@@ -108,6 +118,7 @@ class Lowered:
         form: Form | None = None,
         absorb: Callable[[Lowered], Lowered | None] | None = None,
         integers: Integers = "float64",
+        takes: Takes = "numbers",
         classes: Array | None = None,
         decides_by: Deciding = "decision_function",
     ) -> None:

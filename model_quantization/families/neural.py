@@ -42,7 +42,9 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         def method(answer: Callable[[Array], Array]) -> Method:
             def call(rows: Array) -> Array | None:
                 # A layer may swallow an infinity: the rows themselves are looked at.
-                if not isfinite(np.add.reduce(rows, axis=None)):
+                with np.errstate(all="ignore"):
+                    total = np.add.reduce(rows, axis=None)
+                if not isfinite(total):
                     return None
                 return answer(forward(rows, layers, shifts, component["activation"], output))
 

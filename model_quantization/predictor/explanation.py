@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from model_quantization.families import Lowered, NotFast
 from model_quantization.records import Record
@@ -104,15 +103,6 @@ class Explanation(Record):
     exact: bool
     methods: tuple[MethodAnswer, ...]
     components: tuple[ComponentAnswer, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values: lists, as a JSON file gives them back."""
-        record = Record.to_json(self)
-        record["methods"] = list(record["methods"])
-        record["components"] = [
-            {**each, "methods": list(each["methods"])} for each in record["components"]
-        ]
-        return record
 
     def __str__(self) -> str:
         name = self.type.rpartition(":")[2]

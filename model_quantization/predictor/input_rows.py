@@ -16,8 +16,10 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families import Component, Lowered, family_named
+from model_quantization.families.lowered import Integers
 from model_quantization.families.shared.children import as_floats
 from model_quantization.predictor.component import ComponentView
+from model_quantization.predictor.frames import numbers_of_frame
 
 _FLOATS = ("f", "d")
 
@@ -90,26 +92,48 @@ def _that_see_input(component: Component) -> Iterator[Component]:
             yield from _that_see_input(one)
 
 
+# Integers up to here are the same number in every type that a predictor converts them to.
+_LARGEST: dict[Integers, int | None] = {
+    "float64": 1 << 53,
+    "kept": 1 << 53,
+    "each": 1 << 24,
+    "float32": None,  # converted once, as the library does it
+}
+
+
 def _rows_of(
     lowered: Lowered, names: list[str] | None, *, unnamed: bool
 ) -> Callable[[Any], Array | None]:
     """A function that prepares frames with these names and, if asked, rows without names."""
-    width, integers = lowered.n_features, lowered.integers
+    width, integers, takes = lowered.n_features, lowered.integers, lowered.takes
+    largest = _LARGEST[integers]
+    kinds = "" if takes == "floats" else "iub"
 
     def rows(X: Any) -> Array | None:
         if isinstance(X, list) and unnamed:
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
-            X = _from_frame(X) if list(X.columns) == names else None
+            X = numbers_of_frame(X, takes) if list(X.columns) == names else None
+            if X is not None and integers == "float32" and X.dtype.kind != "f":
+                X = X.astype(np.float64)
         elif type(X) is not np.ndarray or not unnamed:
             return None
         if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
             return None
         if X.dtype.char in _FLOATS:
             return X if X.dtype.isnative else None
-        return as_floats(X, integers) if X.dtype.kind in "iub" else None
+        if X.dtype.kind not in kinds or not _at_most(X, largest):
+            return None
+        return as_floats(X, integers)
 
     return rows
+
+
+def _at_most(X: Array, largest: int | None) -> bool:
+    """Whether no integer is larger than this; booleans and short integers are not looked at."""
+    if largest is None or X.dtype.kind == "b" or X.dtype.itemsize <= 2:
+        return True
+    return bool(X.max() <= largest and X.min() >= -largest)
 
 
 def _documents(X: Any) -> list[str] | None:
@@ -125,12 +149,6 @@ def _table(X: Any) -> Any:
     if not hasattr(X, "to_numpy") or not hasattr(X, "iloc") or getattr(X, "ndim", 0) != 2:
         return None
     return X if len(X) and X.columns.is_unique else None
-
-
-def _from_frame(X: Any) -> Array:
-    """The values of a frame; integers and booleans as float64, whatever arrays of them become."""
-    values: Array = X.to_numpy()
-    return values.astype(np.float64) if values.dtype.kind in "iub" else values
 
 
 def _from_list(X: list[Any]) -> Array | None:

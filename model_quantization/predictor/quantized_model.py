@@ -27,7 +27,8 @@ from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
 from model_quantization.predictor.component import ComponentView, Context
-from model_quantization.predictor.explanation import RESTORED, Explanation, MethodAnswer
+from model_quantization.predictor.explaining import explain_model
+from model_quantization.predictor.explanation import Explanation
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
@@ -82,6 +83,9 @@ class QuantizedModel:
             for _, node in walk(view.node)
             if isinstance(node, ObjectNode | PackedNode)
         )
+        # Methods whose fast answers were found to differ when the artifact was made.
+        surfaces = artifact.manifest["model"]["surfaces"]
+        self._differing: Mapping[str, str] = surfaces.get(view.path, {}).get("restored", {})
         self._methods, self._properties = self._surface()
         self._set_methods()
 
@@ -96,7 +100,7 @@ class QuantizedModel:
     def fast_methods(self) -> tuple[str, ...]:
         """Methods that are answered without scikit-learn."""
         known = self._lowered.methods if self._lowered else {}
-        hidden = ("transform",) if self._framed else ()
+        hidden = {*self._differing, *(("transform",) if self._framed else ())}
         return tuple(name for name in self._methods if name in known and name not in hidden)
 
     @property
@@ -141,25 +145,14 @@ class QuantizedModel:
         method         answered  by             why
         predict        fast      linear scores
         """
-        own, context = self._view.path, self._view.context
-        below = f"{own}/" if own else ""
-        answers = sorted(
-            (one for path, one in context.answers.items() if path == own or path.startswith(below)),
-            key=lambda one: one.path != own,
+        return explain_model(
+            self._view,
+            self._lowered,
+            self._methods,
+            self.fast_methods,
+            exact=self._is_exact,
+            differing=self._differing,
         )
-        methods = tuple(self._explained(name) for name in self._methods)
-        return Explanation(own, self._view.type, self._is_exact, methods, tuple(answers))
-
-    def _explained(self, name: str) -> MethodAnswer:
-        if self._lowered is None:
-            answer = self._view.context.answers[self._view.path]
-            at = f"{answer.where}: " if answer.where not in ("", self._view.path) else ""
-            return MethodAnswer(name, False, RESTORED, f"{at}{answer.why}")
-        if name in self.fast_methods:
-            return MethodAnswer(name, True, self._lowered.by)
-        if name in self._lowered.methods:
-            return MethodAnswer(name, False, RESTORED, "it gives frames, as `set_output` asked")
-        return MethodAnswer(name, False, RESTORED, "the fast predictor does not answer it")
 
     def save(self, path: Path | str) -> Path:
         """Write the artifact to a file, whole or not at all, and return its path.

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from model_quantization.batch.run import run_batch
 from model_quantization.commands.application import main
 from model_quantization.config.run_config import RunConfig
+from model_quantization.errors import UntrustedTypeError
 from model_quantization.kernels.compiled import instruction_set
 from model_quantization.maintenance import machine_check
 from model_quantization.release.manifest import read_release
@@ -209,12 +210,32 @@ def test_what_an_artifact_holds(models: Path, capsys: pytest.CaptureFixture[str]
     assert f"signed       {key}" in out and "model        LogisticRegression (linear)" in out
     assert "precision    8" in out and "affine8" in out and "predict_proba" in out
     assert "self-test    " in out and '"metric": "accuracy"' in out
+    text = out
     code, out, _ = run(capsys, "inspect", path, "--json")
     record = json.loads(out)
     assert record["size_bytes"] == path.stat().st_size and record["source"]["name"] == "a.pkl"
+    (explained,) = record["predictors"]
+    fast = {row["method"]: row["fast"] for row in explained["methods"]}
+    assert fast["predict"] and fast["predict_proba"] and not fast["score"]
+    for row in explained["methods"]:  # each of its facts is in the text too
+        line = next(line for line in text.splitlines() if line.split()[:1] == [row["method"]])
+        assert line.split()[1] == ("fast" if row["fast"] else "restored")
+        assert row["by"] in line and row["why"] in line
     stored = sum(row["stored_bytes"] for row in record["components"])
     assert 0 < stored < record["size_bytes"]
     assert sum(row["arrays"] for row in record["components"]) == record["arrays"]
+
+
+def test_a_model_of_untrusted_classes_is_described_all_the_same(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise UntrustedTypeError("not trusted", where="model")
+
+    monkeypatch.setattr("model_quantization.maintenance.contents.open_model", refused)
+    code, out, _ = run(capsys, "inspect", artifact_of(models, "a"))
+    assert code == 0 and "predictors   not known: model: not trusted." in out
+    assert "affine8" in out
 
 
 def test_a_file_that_is_no_artifact(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

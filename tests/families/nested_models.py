@@ -152,6 +152,7 @@ def _numbers(rng: np.random.Generator) -> NestedModel:
         "columns in memory": np.asfortranarray(rows),
         "integers": np.rint(rows * 9).astype(int),
         "frame": frame,
+        "frame of integers": frame.mul(9).round().astype(int),
     }
     return NestedModel(model, asked)
 
@@ -300,7 +301,7 @@ class _Maker:
             lambda: GradientBoostingRegressor(n_estimators=3, **state),
             lambda: HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=5, **state),
             lambda: AdaBoostRegressor(n_estimators=3, **state),
-            lambda: MLPRegressor((4,), max_iter=5, **state),
+            lambda: MLPRegressor(hidden_layer_sizes=(4,), max_iter=5, **state),
             lambda: BaggingRegressor(n_estimators=3, max_features=0.7, **state),
         )
 

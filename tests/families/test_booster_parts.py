@@ -73,7 +73,7 @@ def test_leaves_of_more_numbers_than_there_is_room_for(name: str) -> None:
         ("xgboost", {"tree_outputs": 5}, WHOLE),
         ("xgboost", {"booster_parallel": 9}, ITERATIONS),
         ("xgboost", {"booster_parallel": 0}, ITERATIONS),
-        ("xgboost", {"booster_base": np.zeros(2, np.float32)}, "a base for each output"),
+        ("xgboost", {"booster_base": np.zeros(2, np.float32)}, "the bases do not fit the outputs"),
         ("xgboost", {"booster_weights": np.ones(3)}, "weights do not fit the trees"),
         ("catboost", {"booster_bias": np.zeros(2)}, "another number of biases than of outputs"),
         ("catboost", {"booster_bias": np.zeros(40)}, "another number of biases than of outputs"),

@@ -94,8 +94,16 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     if answers is None:
         return NotFast("its scores become answers in a way that is not known")
     one = LinearMap(weights, codes, component.get("intercept_", 0.0))
-    scores, classes = LinearScores((one,), answers), component.get("classes_")
-    return ScoredModel(scores, exact, (component.path,), classes=classes).lowered()
+    # Generalized models convert integers to floats; the others leave that to the product.
+    kept = exact and component.type not in GENERALIZED
+    model = ScoredModel(
+        LinearScores((one,), answers),
+        exact,
+        (component.path,),
+        classes=component.get("classes_"),
+        integers="kept" if kept else "float64",
+    )
+    return model.lowered()
 
 
 def _weights(component: Component, exact: bool) -> Array | None:
@@ -135,7 +143,9 @@ def examples() -> Iterable[Example]:
     yield Example(
         "one-vs-rest", SGDClassifier(loss="log_loss", random_state=0).fit(rows, labels), rows
     )
-    yield Example("sparse", LinearSVC(penalty="l1", C=0.1).fit(rows, names).sparsify(), rows)
+    yield Example(
+        "sparse", LinearSVC(penalty="l1", C=0.1, random_state=0).fit(rows, names).sparsify(), rows
+    )
     yield Example("multi-target", Ridge().fit(rows, targets), rows)
     yield Example("generalized", PoissonRegressor().fit(rows, labels), rows)
 

@@ -10,7 +10,14 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.families.forms import Answer, LinearScores, Scores
-from model_quantization.families.lowered import Deciding, Integers, Lowered, Method, NotFast
+from model_quantization.families.lowered import (
+    Deciding,
+    Integers,
+    Lowered,
+    Method,
+    NotFast,
+    Takes,
+)
 from model_quantization.families.shared.linear_scores import ScoredModel
 
 Ask: TypeAlias = Callable[[int, str], Array]
@@ -69,12 +76,13 @@ def over_children(
         return NotFast("its models take input of different kinds")
     names = (*names, *(name for child in children for name in child.names))
     scored = [child.form for child in children if isinstance(child.form, LinearScores)]
-    if len(scored) == len(children):
+    integers = _integers(children)
+    if len(scored) == len(children) and all(one.integers == integers for one in children):
         together = _together(scored, combine)
         count = len(together.maps)
         by = f"{by}, of {count} linear {'map' if count == 1 else 'maps'} in one pass"
-        return ScoredModel(together, exact, names, by, classes, decides_by).lowered()
-    integers = _integers(children)
+        model = ScoredModel(together, exact, names, by, classes, decides_by, integers)
+        return model.lowered()
     ways = list(dict.fromkeys(child.by for child in children))
     return Lowered(
         {name: _asking(children, answer, integers) for name, answer in combine.items()},
@@ -83,15 +91,21 @@ def over_children(
         input=first.input,
         n_features=first.n_features,
         integers=integers,
+        takes=min((child.takes for child in children), key=_STRICTEST.index),
         classes=classes,
         decides_by=decides_by,
     )
 
 
+_STRICTEST: tuple[Takes, ...] = ("floats", "plain", "numbers")
+
+
 def _integers(children: Sequence[Lowered]) -> Integers:
-    """How the parent wants integers: kept, where its children convert them differently."""
+    """How the parent wants integers: as its children do, or for each of them to convert."""
     wanted = {child.integers for child in children}
-    return wanted.pop() if len(wanted) == 1 else "kept"
+    if len(wanted) == 1:
+        return wanted.pop()
+    return "each" if wanted & {"float32", "each"} else "kept"
 
 
 def _asking(children: Sequence[Lowered], answer: Combine, integers: Integers) -> Method:
@@ -114,7 +128,7 @@ def _asking(children: Sequence[Lowered], answer: Combine, integers: Integers) ->
 
 def as_floats(rows: Array, integers: Integers) -> Array:
     """The rows with integers as this predictor takes them; rows of floats are as they were."""
-    if integers == "kept" or rows.dtype.kind == "f":
+    if integers in ("kept", "each") or rows.dtype.kind == "f":
         return rows
     return rows.astype(np.dtype(integers))
 

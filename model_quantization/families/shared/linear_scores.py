@@ -23,7 +23,7 @@ from model_quantization.families.forms import (
     LinearScores,
     text_step,
 )
-from model_quantization.families.lowered import Deciding, Lowered, Method
+from model_quantization.families.lowered import Deciding, Integers, Lowered, Method
 from model_quantization.kernels.linear.linear import (
     fold_affine,
     is_usable,
@@ -51,7 +51,7 @@ class ScoredModel:
         Paths of the components that this answers for.
     by : str
         How it answers, in a few words.
-    classes, decides_by
+    classes, decides_by, integers
         As in `Lowered`.
     """
 
@@ -61,6 +61,7 @@ class ScoredModel:
     by: str = "linear scores"
     classes: Array | None = None
     decides_by: Deciding = "decision_function"
+    integers: Integers = "float64"
 
     def lowered(self) -> Lowered:
         """The predictor of rows; a scaler or text before it can be taken in."""
@@ -81,6 +82,7 @@ class ScoredModel:
             n_features=scores.n_features,
             form=scores,
             absorb=absorb,
+            integers=self.integers,
             classes=self.classes,
             decides_by=self.decides_by,
         )
@@ -137,10 +139,12 @@ def _by_blas(maps: Sequence[LinearMap], answer: Answer) -> Method:
     """The products that scikit-learn makes, one after the other."""
 
     def call(rows: Array) -> Any:
-        scores = [linear_scores(rows, one.weights(), one.bias) for one in maps]
         # A NaN or infinity in a row reaches every score of the row (also through a zero
-        # weight): the sum of the few scores tells as much as a look at the many inputs.
-        finite = all(isfinite(np.add.reduce(part, axis=None)) for part in scores)
+        # weight): the sum of the few scores tells as much as a look at the many inputs. It is
+        # the restored estimator's to complain of them, so here numpy must not.
+        with np.errstate(all="ignore"):
+            scores = [linear_scores(rows, one.weights(), one.bias) for one in maps]
+            finite = all(isfinite(np.add.reduce(part, axis=None)) for part in scores)
         return answer.of_scores(scores) if finite else None
 
     return call

@@ -147,6 +147,7 @@ def lower_catboost(component: Component) -> Lowered:
         names=(component.path,),
         n_features=trees.forest.n_features,
         integers="float32",
+        takes="plain",
         classes=trees.classes,
         decides_by="predict_proba",
     )

@@ -136,5 +136,6 @@ def lower_lightgbm(component: Component) -> Lowered | NotFast:
         names=(component.path,),
         n_features=trees.forest.n_features,
         integers="float32",
+        takes="plain",
         classes=trees.classes,
     )

@@ -160,6 +160,7 @@ def lower_xgboost(component: Component) -> Lowered | NotFast:
         names=(component.path,),
         n_features=trees.forest.n_features,
         integers="float32",
+        takes="plain",
         classes=component.get("classes_"),
         decides_by="predict_proba",
     )
