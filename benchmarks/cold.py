@@ -77,6 +77,8 @@ print(json.dumps({"marks": marks, "answer": str(answer[0]), "imported": slow}))
 
 @dataclass(frozen=True)
 class Model:
+    """A fitted estimator and one row for it."""
+
     name: str
     estimator: Any
     row: tuple[str, Any]  # its form, and its values for JSON
