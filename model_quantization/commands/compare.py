@@ -58,17 +58,18 @@ def compare(
     originals after a scan. Exits with 1 when a method of the quantized model fails.
     """
     from model_quantization.api import compare_model_performance, open_any
+    from model_quantization.evaluation.rows.expected import ask_model
     from model_quantization.evaluation.rows.heldout import find_held_out, read_held_out
+    from model_quantization.graph.methods import task_of
     from model_quantization.names import model_name
 
     names = tuple(trusted or ())
     model = open_any(original, names)
-    columns = getattr(model, "feature_names_in_", None)
     rows = find_held_out(held_out, model_name(original.name)) if held_out.is_dir() else held_out
     data = read_held_out(
         rows or held_out,
         target=tuple(target or ("target",)),
-        feature_names=None if columns is None else tuple(str(name) for name in columns),
+        expected=ask_model(model, task_of(model)),
         require_target=False,
     )
     figures = compare_model_performance(

@@ -74,13 +74,13 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 def _predictor_lines(explained: dict[str, Any]) -> Iterator[str]:
-    """One line per method, and one per component inside: fast or restored, by what, and why."""
+    """One line per method and per component inside: fast or restored, by what, and why."""
     where = f" of {explained['path']}" if explained["path"] else ""
-    yield f"predictors{where}" + (
-        f"   not known: {explained['error']}" if explained["error"] else ""
-    )
+    error = f"   not known: {explained['error']}" if explained["error"] else ""
+    yield f"predictors{where}{error}"
     rows = [(item["method"], item) for item in explained["methods"]]
-    rows += [(item["path"], item) for item in explained["components"] if item["path"]]
+    if len(explained["components"]) > 1:  # a single one is the model itself
+        rows += [(item["path"] or "(model)", item) for item in explained["components"]]
     for name, item in rows:
         how = "fast" if item["fast"] else "restored"
         yield f"  {name:24} {how:9} {', '.join(filter(None, (item['by'], item['why'])))}"

@@ -63,8 +63,8 @@ def quantize(
 ) -> ExitCode:
     """Quantize a model file or a directory.
 
-    A directory becomes a release with a manifest. A file becomes one artifact. A model without
-    held-out data is written as `unverified`.
+    A directory becomes a release with a manifest. A file becomes one artifact. Without held-out
+    data only artifacts that round nothing are written.
     """
     given: dict[str, Any] = {
         "output_dir": output_dir,
@@ -99,7 +99,7 @@ def quantize_directory(
     Parameters
     ----------
     config : str, optional
-        A YAML configuration. Without one, models without held-out data are published.
+        A YAML configuration.
     **options
         As `batch_run.settings` takes them.
     """
@@ -107,10 +107,7 @@ def quantize_directory(
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
 
-        defaults = {
-            "model_dir": os.environ.get("ML_MODEL_DIR") or MODEL_DIR,
-            "gate": {"publish_unverified": True},
-        }
+        defaults = {"model_dir": os.environ.get("ML_MODEL_DIR") or MODEL_DIR}
         return load_config(config, defaults=None if config else defaults, given=settings(**options))
 
     return run_directory(configure, as_json=as_json, junit=junit)
@@ -146,7 +143,7 @@ def _quantize_file(
         0.001 if weight_threshold is None else weight_threshold,
         held_out=rows,
         target=target or "target",
-        gate=GatePolicy(publish_unverified=True, publish_inconclusive=True, **limits),
+        gate=GatePolicy(**limits),
         trusted=tuple(trusted or ()),
     )
     code = ExitCode.ALL_WELL

@@ -38,7 +38,8 @@ class ModelSettings(Record):
     )
     weight_threshold: float = described(
         0.001,
-        "Weights of smaller magnitude become zero. Never intercepts, thresholds or leaves.",
+        "Weights of smaller magnitude become zero, where that moves no score by more than 1 % of "
+        "its spread. Never intercepts, thresholds or leaves.",
         title="Weight threshold",
         ge=0,
     )
@@ -49,8 +50,9 @@ class ModelSettings(Record):
     )
     overrides: tuple[tuple[str, dict[str, Any]], ...] = ()
     on_gate_failure: Literal["original", "exact"] = described(
-        "original",
-        "What to publish when the rounded model misses the gate.",
+        "exact",
+        "What to publish when the rounded model is not proven: the artifact that rounds nothing, "
+        "or the original.",
         title="On gate failure",
     )
     gate: GatePolicy = field(default_factory=GatePolicy)

@@ -5,7 +5,7 @@ Nothing here asks a model (`pipeline`) or opens an artifact; `rows` reads the he
 
 from model_quantization.evaluation.checks import Check, CheckName, Finding
 from model_quantization.evaluation.evidence import ClassLoss, Evaluation
-from model_quantization.evaluation.gate import decide, decide_on_answers
+from model_quantization.evaluation.gate import decide, decide_on_answers, failed_artifact
 from model_quantization.evaluation.latency import Latency, measure_latency
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.evaluation.predictions import Judgement, judge_predictions
@@ -25,6 +25,7 @@ __all__ = [
     "decide",
     "decide_on_answers",
     "evaluate",
+    "failed_artifact",
     "judge_predictions",
     "measure_latency",
 ]

@@ -35,6 +35,8 @@ def decide(
     size_before: int,
     size_after: int,
     exact_by_construction: bool,
+    probe_rows: int = 0,
+    probe_note: str = "",
 ) -> Verdict:
     """The verdict on a quantized model of `size_after` bytes in place of `size_before`.
 
@@ -49,11 +51,20 @@ def decide(
     exact_by_construction : bool
         The recipe rounds nothing. Such an artifact is `exact` or, if any bit of an answer
         differs, it has failed.
+    probe_rows : int
+        Rows made from the model on which artifact and original were found to agree; 0: none.
+    probe_note : str
+        What was seen on them, as a clause.
     """
     saved = 1.0 - size_after / size_before if size_before else 0.0
     size = held_against(CheckName.SIZE_REDUCTION, policy.min_size_reduction, saved)
     if evaluation is None or evaluation.task == "none":
-        return _unverified(evaluation, policy, size, (size_before, size_after))
+        sizes = (size_before, size_after)
+        if exact_by_construction and probe_rows and size.passed:
+            note = f"rounds nothing; {probe_note}"
+            exact = Guarantee.EXACT
+            return Verdict(Status.PUBLISHED, exact, exact, True, "", note, (size,))
+        return _unverified(evaluation, policy, size, sizes, probe_note)
     return _decide(
         evaluation, policy, (size,), exact_by_construction, sizes=(size_before, size_after)
     )
@@ -124,6 +135,11 @@ def _is_known(value: float | None) -> bool:
     return value is not None and isfinite(value) and value < sys.float_info.max
 
 
+def failed_artifact(reason: Reason, note: str) -> Verdict:
+    """Return the verdict on an artifact that must not be served, whatever its figures."""
+    return _kept(reason, note, (), status=Status.FAILED)
+
+
 def _kept(
     reason: Reason,
     note: str,
@@ -136,7 +152,11 @@ def _kept(
 
 
 def _unverified(
-    evaluation: Evaluation | None, policy: GatePolicy, size: Check, sizes: tuple[int, int]
+    evaluation: Evaluation | None,
+    policy: GatePolicy,
+    size: Check,
+    sizes: tuple[int, int],
+    probe_note: str = "",
 ) -> Verdict:
     unverified = Guarantee.UNVERIFIED
     if not size.passed:
@@ -144,7 +164,7 @@ def _unverified(
         return _kept(Reason.NO_GAIN, note, (size,), unverified, status=Status.NO_GAIN)
     lack = "no held-out data" if evaluation is None else "the model has no method that answers"
     if policy.publish_unverified:
-        note = f"published without proof: {lack}"
+        note = f"published without proof: {lack}{f'; {probe_note}' if probe_note else ''}"
         return Verdict(Status.UNVERIFIED, unverified, unverified, True, "", note, (size,))
     do = "add a held-out file, or set publish_unverified"
     if evaluation is not None:

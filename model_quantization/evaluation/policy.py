@@ -60,7 +60,7 @@ class GatePolicy(Record):
     )
     publish_unverified: bool = described(
         False,
-        "Publish models that have no held-out data to be evaluated on.",
+        "Publish rounded models that have no held-out data to be evaluated on.",
         title="Publish unverified models",
     )
     publish_inconclusive: bool = described(

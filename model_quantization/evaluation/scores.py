@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -194,6 +195,7 @@ def _area(block: ScoreBlock, policy: GatePolicy) -> Check:
     return replace(check, value=seen, finding=Finding.TOO_FEW, rows_needed=None, note=few)
 
 
+@lru_cache(maxsize=256)
 def _rows_for_a_mean(limit: float, alpha: float) -> int | None:
     """Rows with which a mean is bounded within `limit` although one row lost all it could."""
     if limit <= 0:

@@ -14,6 +14,7 @@ import numpy as np
 from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Columns, Dense, Text
 from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.probing import Collect, ProbeValues, merged
 
 _COLUMNS = "sklearn.compose._column_transformer:ColumnTransformer"
 _FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
@@ -85,6 +86,24 @@ def _passes_through(step: object) -> bool:
     if not isinstance(step, Component) or step.type != _FUNCTION:
         return False
     return step.get("func") is None and not step.get("validate")
+
+
+def probe(component: Component, collect: Collect) -> ProbeValues:
+    """Return the values of each transformer, under the column numbers of the whole table."""
+    places = component.get("_transformer_to_input_indices")
+    if not isinstance(places, dict):
+        return ProbeValues()
+    found: list[ProbeValues] = []
+    for name, step, asked in component["transformers_"]:
+        columns = [int(place) for place in places.get(name, ())]
+        if not isinstance(step, Component) or not columns:
+            continue
+        values = collect(step)
+        if isinstance(asked, str | int) and values.documents:
+            found.append(ProbeValues(text_columns={columns[0]: values.documents}))
+        else:
+            found.append(values.moved(dict(enumerate(columns))))
+    return merged(found)
 
 
 def examples() -> Iterable[Example]:
@@ -177,5 +196,6 @@ FAMILY = Family(
     types=frozenset({_COLUMNS}),
     lower=lower,
     parts={_COLUMNS: Parts("transformers_", "name")},
+    probe=probe,
     examples=examples,
 )

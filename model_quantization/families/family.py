@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from model_quantization.arrays import Array
 from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.probing import Collect, ProbeValues
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Slot
 
@@ -181,6 +182,10 @@ class Family:
     sees_input : callable
         The components that look at the input as it comes: a component itself; the first step of
         a pipeline; each model of a vote.
+    probe : callable or None
+        `probe(component, collect) -> ProbeValues | None`: inputs at which the component may change
+        its answer, by column of its own input; `collect(child)` gives those of a child. None, or
+        no function: the generic rule of `probes.values`.
     examples : callable
         Small fitted estimators with rows (scikit-learn is imported inside).
     """
@@ -197,6 +202,7 @@ class Family:
     parts: Mapping[str, Parts] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
     sees_input: Callable[[Component], Sequence[Component]] = _itself
+    probe: Callable[[Component, Collect], ProbeValues | None] | None = None
     examples: Callable[[], Iterable[Example]] = _no_examples
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Columns, matrix_of, text_step
 from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.probing import Collect, ProbeValues, merged
 from model_quantization.families.shared.children import lower_all
 
 _PIPELINE = "sklearn.pipeline:Pipeline"
@@ -73,6 +77,35 @@ def _after(first: Lowered, then: Lowered) -> Lowered | NotFast:
     )
 
 
+def probe(component: Component, collect: Collect) -> ProbeValues:
+    """Return the first step's values, and those of later steps as far as scalers carry them."""
+    found: list[ProbeValues] = []
+    scale: Any = 1.0
+    shift: Any = 0.0
+    for _, step in component["steps"]:
+        if not isinstance(step, Component):
+            continue
+        values = collect(step)
+        found.append(values.unscaled(*np.broadcast_arrays(scale, shift)) if found else values)
+        scaler = _scaling(step)
+        if scaler is None:
+            break
+        scale, shift = scale * scaler[0], shift * scaler[0] + scaler[1]
+    return merged(found)
+
+
+def _scaling(step: Component) -> tuple[Array, Array] | None:
+    """The scale and shift of a step that does no more than that, per column."""
+    scale, mean, least = (step.get(name) for name in ("scale_", "mean_", "min_"))
+    if not isinstance(scale, np.ndarray):
+        return None
+    if isinstance(least, np.ndarray):  # MinMaxScaler: x * scale_ + min_
+        return scale, least
+    if isinstance(mean, np.ndarray):  # StandardScaler: (x - mean_) / scale_
+        return 1.0 / scale, -mean / scale
+    return None
+
+
 def sees_input(component: Component) -> tuple[Component, ...]:
     """The first step that is an estimator; the pipeline itself, where there is none."""
     steps = (step for _, step in component["steps"])
@@ -97,5 +130,6 @@ FAMILY = Family(
     lower=lower,
     parts={_PIPELINE: Parts("steps", "step")},
     sees_input=sees_input,
+    probe=probe,
     examples=examples,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from model_quantization.artifact.reader import Artifact
@@ -84,42 +84,19 @@ def _short(scheme: Any) -> str:
 
 
 def _predictors(artifact: Artifact, trusted: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One record per model of the file: how each of its methods is answered, and by what."""
+    """One record per model of the file: see `Explanation`; `error` when it cannot be opened."""
     try:
         model = open_model(artifact, TrustPolicy(frozenset(trusted)))
     except QuantizationError as error:
-        return [_explanation("", error=str(error))]
-    return [_explained(path, each, artifact) for path, each in _quantized_models(model)]
+        return [{"path": "", "methods": [], "components": [], "error": str(error)}]
+    return [each.explain().to_json() | {"error": ""} for each in _quantized_models(model)]
 
 
-def _quantized_models(model: Any) -> Iterator[tuple[str, QuantizedModel]]:
-    """Every quantized model with its path; a container holds several."""
+def _quantized_models(model: Any) -> Iterator[QuantizedModel]:
+    """Every quantized model; a container holds several."""
     if isinstance(model, QuantizedModel):
-        yield model.path, model
+        yield model
         return
     items = model.values() if isinstance(model, dict) else model
     for item in items if isinstance(model, dict | list | tuple) else ():
         yield from _quantized_models(item)
-
-
-def _explained(path: str, model: QuantizedModel, artifact: Artifact) -> dict[str, Any]:
-    surface = artifact.manifest["model"]["surfaces"].get(path, {})
-    fast = model.fast_methods
-    return _explanation(
-        path,
-        methods=[
-            {
-                "method": method,
-                "fast": method in fast,
-                "by": "fast predictor" if method in fast else "the restored estimator",
-                "why": "",
-            }
-            for method in surface.get("methods", ())
-        ],
-    )
-
-
-def _explanation(
-    path: str, *, methods: Sequence[dict[str, Any]] = (), error: str = ""
-) -> dict[str, Any]:
-    return {"path": path, "methods": list(methods), "components": [], "error": error}

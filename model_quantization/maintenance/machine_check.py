@@ -151,19 +151,23 @@ def _files(directory: Path) -> Iterator[Check]:
 
 
 def _speed() -> Iterator[Check]:
-    from model_quantization.kernels.linear.linear_rows import row_scores
-
-    kernel: Any = row_scores
-    place = kernel.stats.cache_path
-    if place and os.access(place, os.W_OK):
-        yield Check(ACTIVE, "kernel cache", place)
-    else:
-        detail = f"{place or 'nowhere'} cannot be written: kernels are compiled in every process"
-        yield Check(ABSENT, "kernel cache", f"{detail} (NUMBA_CACHE_DIR names another)")
-    named = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    yield _kernels()
+    named = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     shown = ", ".join(f"{name}={os.environ[name]}" for name in named if name in os.environ)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Check(ACTIVE, "threads", f"{cores} cores; {shown or 'no limit set'}; workers use one")
+
+
+def _kernels() -> Check:
+    from model_quantization.kernels import compiled
+
+    try:
+        chosen = compiled.instruction_set()
+    except ImportError as error:
+        return Check(BROKEN, "kernels", str(error))
+    if chosen == compiled.REFERENCE:
+        return Check(ABSENT, "kernels", f"{compiled.VARIABLE} asks for the slow references")
+    return Check(ACTIVE, "kernels", f"{chosen}, of {', '.join(compiled.available_sets())}")
 
 
 def _signing() -> Check:

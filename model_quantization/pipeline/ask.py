@@ -5,6 +5,7 @@ The answers are believed only as data: the child may have been taken over by wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from model_quantization.pipeline.child.messages import (
 )
 from model_quantization.pipeline.child.original import import_path, inspect
 from model_quantization.predictor.explanation import Explanation
+from model_quantization.probes.compare import ProbeReport
 from model_quantization.trust import TrustPolicy
 
 __all__ = ["Candidate", "ask_candidate", "ask_original"]
@@ -35,18 +37,25 @@ class Candidate:
 
     Attributes
     ----------
-    answers : Answers
+    answers : Answers or None
+        To the held-out rows, where there are any.
     latency : Latency or None
     golden : dict or None
         A few rows and answers for the artifact's self-test.
     explanations : tuple of Explanation
         One per model in the artifact: which predictor answers each method.
+    probes : mapping of str to ProbeReport
+        Path of each probed estimator -> what its probe rows showed.
+    unreadable : str
+        Why the artifact does not open; empty when it does.
     """
 
-    answers: Answers
+    answers: Answers | None
     latency: Latency | None
     golden: dict[str, Any] | None
     explanations: tuple[Explanation, ...]
+    probes: Mapping[str, ProbeReport]
+    unreadable: str
 
 
 def ask_original(
@@ -81,7 +90,7 @@ def ask_original(
 
 
 def ask_candidate(request: CandidateRequest) -> Candidate:
-    """Ask a written artifact the held-out rows, in a child process.
+    """Ask a written artifact the held-out rows and the probe rows, in a child process.
 
     Raises
     ------
@@ -91,7 +100,13 @@ def ask_candidate(request: CandidateRequest) -> Candidate:
         The artifact cannot be used, or fails at `predict`.
     """
     workspace = request.workspace
-    access = Access(str(workspace), compiles=True)
+    held_out = (request.rows.held_out,) if request.rows else ()
+    needed = (request.artifact, *held_out, *request.import_path)
+    access = Access(str(workspace), tuple(map(str, needed)))
     reply = ask_child(answer_rows, request, request.limits, access)
-    answers = read_answers(workspace, STEM, request.limits)
-    return Candidate(answers, reply.latency, reply.golden, reply.explanations)
+    answers = None
+    if request.answered is not None and not reply.unreadable:
+        answers = read_answers(workspace, STEM, request.limits)
+    return Candidate(
+        answers, reply.latency, reply.golden, reply.explanations, reply.probes, reply.unreadable
+    )

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.artifact.reader import read_artifact
 from model_quantization.config.model_settings import ModelSettings
-from model_quantization.evaluation import Evaluation, GatePolicy, Verdict, decide, evaluate
+from model_quantization.evaluation import (
+    Evaluation,
+    GatePolicy,
+    Verdict,
+    decide,
+    evaluate,
+    failed_artifact,
+)
 from model_quantization.evaluation.answers import Answers
-from model_quantization.evaluation.latency import Latency
-from model_quantization.evaluation.rows.heldout import HeldOut, needs_target, read_rows
+from model_quantization.evaluation.rows.heldout import HeldOut, read_rows
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.outcome import Outcome, Reason
 from model_quantization.pipeline.ask import Candidate, ask_candidate
+from model_quantization.pipeline.child.handover import read_spreads
 from model_quantization.pipeline.child.messages import CandidateRequest, RowsRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.record import HeldOutAnswers, StageRecord, write_artifact
@@ -22,18 +30,28 @@ from model_quantization.planning.encoding import ComponentCost
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.plan import Plan, make_plan
 from model_quantization.planning.search import search_precision
-from model_quantization.predictor.explanation import Explanation
+from model_quantization.probes.compare import ProbeReport
 
 CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
 # Reasons that more bits would not change.
-_NOT_BY_ROUNDING = (Reason.NO_GAIN, Reason.UNVERIFIED, Reason.ORIGINAL_NAN)
+_NOT_BY_ROUNDING = (Reason.NO_GAIN, Reason.ORIGINAL_NAN)
 _TASKS = ("classification", "regression", "cluster", "outlier")
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One artifact, evaluated and decided on."""
+    """One artifact, evaluated and decided on.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        The artifact's answers, to held-out rows and to probe rows.
+    row_notes, target_notes : tuple of str
+        Remarks on the held-out rows and on their targets.
+    before : Attempt or None
+        The rounded attempt that this exact one stands in for.
+    """
 
     path: Path
     size_bytes: int
@@ -41,9 +59,26 @@ class Attempt:
     bit_depth: str
     components: tuple[ComponentCost, ...]
     evaluation: Evaluation | None
-    latency: Latency | None
-    explanations: tuple[Explanation, ...]
+    candidate: Candidate
     verdict: Verdict
+    row_notes: tuple[str, ...] = ()
+    target_notes: tuple[str, ...] = ()
+    before: Attempt | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """Return the evidence as JSON values, the attempt before it included."""
+        latency = self.candidate.latency
+        found: dict[str, Any] = {
+            "verdict": self.verdict.to_json(),
+            "latency_after": latency.to_json() if latency else None,
+            "answers": [one.to_json() for one in self.candidate.explanations],
+            "probes": {path: one.to_json() for path, one in self.candidate.probes.items()},
+        }
+        if self.evaluation is not None:
+            found |= self.evaluation.figures()
+        if self.before is not None:
+            found["before"] = {"bit_depth": self.before.bit_depth} | self.before.figures()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +111,25 @@ class Evaluator:
         """
         path = self.workspace / file
         artifact = read_artifact(path, self.settings.limits)
-        candidate, evaluation = self._evaluate(artifact, path)
+        rows = _gate_rows(self.record.answers, self.settings) if self.record.answers else None
+        candidate, evaluation = self._evaluate(path, rows)
         sealed = artifact.sealed(
-            evaluation.figures() if evaluation else None, candidate.golden if candidate else None
+            evaluation.figures() if evaluation else None,
+            candidate.golden,
+            {place: found.restored for place, found in candidate.probes.items()},
         )
         target = path.with_suffix(".sealed.qma")
         target.write_bytes(sealed)
         read_back = read_artifact(target, self.settings.limits)
-        verdict = decide(
+        exact = bool(artifact.manifest["model"]["exact"])
+        verdict = _fault(candidate, exact=exact) or decide(
             evaluation,
             self.gate,
             size_before=self.record.source.size_bytes,
             size_after=len(sealed),
-            exact_by_construction=artifact.manifest["model"]["exact"],
+            exact_by_construction=exact,
+            probe_rows=sum(found.rows for found in candidate.probes.values()),
+            probe_note=_probe_note(candidate.probes),
         )
         return Attempt(
             path=target,
@@ -97,41 +138,51 @@ class Evaluator:
             bit_depth=bit_depth,
             components=components,
             evaluation=evaluation,
-            latency=candidate.latency if candidate else None,
-            explanations=candidate.explanations if candidate else (),
+            candidate=candidate,
             verdict=verdict,
+            row_notes=rows.notes if rows else (),
+            target_notes=rows.target_notes if rows else (),
         )
 
     def _evaluate(
-        self, artifact: Artifact, path: Path
-    ) -> tuple[Candidate | None, Evaluation | None]:
-        """The artifact's answers and figures; neither when the original answered no rows."""
+        self, path: Path, gate_rows: HeldOut | None
+    ) -> tuple[Candidate, Evaluation | None]:
+        """The artifact's answers, and figures where the original answered held-out rows."""
         answers, settings = self.record.answers, self.settings
-        if answers is None:
-            artifact.check()
-            return None, None
-        gate_rows = _gate_rows(answers, settings)
-        original = Answers.from_files(self.workspace, limits=settings.limits)
         request = CandidateRequest(
             artifact=path,
-            answered=answers.answered,
-            task=answers.task,
-            methods=original.methods,
-            rows=RowsRequest(
-                gate_rows.path.absolute(),
-                settings.target,
-                settings.calibration_rows,
-                settings.latency_seconds,
-            ),
-            feature_names=answers.feature_names,
+            answered=None,
+            methods=(),
+            rows=None,
+            expected=None,
             trusted=settings.trusted,
             import_path=import_path(settings.trust),
             limits=settings.limits,
             workspace=self.workspace,
+            probed=self.record.probed,
         )
-        candidate = ask_candidate(request)
+        if answers is None or gate_rows is None:
+            return ask_candidate(request), None
+        original = Answers.from_files(self.workspace, limits=settings.limits)
+        candidate = ask_candidate(
+            replace(
+                request,
+                answered=answers.answered,
+                methods=original.methods,
+                rows=RowsRequest(
+                    gate_rows.path.absolute(),
+                    settings.target,
+                    settings.calibration_rows,
+                    settings.latency_seconds,
+                ),
+                expected=answers.expected,
+            )
+        )
+        if candidate.answers is None:
+            return candidate, None
         # A model that answers no method (a clusterer of its training rows) has no task.
-        task: Any = answers.task if answers.task in _TASKS and original.methods else "auto"
+        is_known = answers.expected.task in _TASKS and original.methods
+        task: Any = answers.expected.task if is_known else "auto"
         evaluation = evaluate(
             original,
             candidate.answers,
@@ -154,14 +205,39 @@ def retry_after_failure(evaluator: Evaluator, first: Attempt) -> Attempt:
     `auto` widens component by component. Otherwise the lossless artifact is tried, if asked for.
     """
     record = evaluator.record
-    if record.settings.bit_depth == "auto":
+    if record.settings.bit_depth == "auto" and record.answers is not None:
         found = _widened(evaluator)
         if found is not None:
             return found
     if record.lossless_components is None:
         return first
     exact = evaluator.decide(LOSSLESS, record.lossless_components, "exact")
-    return exact if exact.verdict.publish else first
+    if not exact.verdict.publish:
+        return first
+    why = first.verdict.note.removeprefix("original kept: ").partition(";")[0]
+    note = f"{exact.verdict.note}; exact in place of {first.bit_depth} bits: {why}"
+    return replace(exact, verdict=replace(exact.verdict, note=note), before=first)
+
+
+def _fault(candidate: Candidate, *, exact: bool) -> Verdict | None:
+    """The verdict on an artifact that does not open, or answers otherwise than it may."""
+    if candidate.unreadable:
+        note = f"the artifact does not open ({candidate.unreadable}); report it"
+        return failed_artifact(Reason.UNREADABLE, note)
+    for path, found in candidate.probes.items():
+        if found.differs:
+            where = f"{path}: " if path else ""
+            promise = "rounds nothing and answers otherwise" if exact else "answers in another form"
+            note = f"the artifact {promise} on probe rows: {where}{found.differs}; report it"
+            return failed_artifact(Reason.DIFFERS, note)
+    return None
+
+
+def _probe_note(probes: Mapping[str, ProbeReport]) -> str:
+    """What the probe rows showed, as a clause; that of the first model and the number of others."""
+    notes = [found.note() for found in probes.values() if found.rows]
+    more = f" (and {len(notes) - 1} other models)" if len(notes) > 1 else ""
+    return f"{notes[0]}{more}" if notes else ""
 
 
 def _widened(evaluator: Evaluator) -> Attempt | None:
@@ -175,7 +251,9 @@ def _widened(evaluator: Evaluator) -> Attempt | None:
         components = write_artifact(plan, record.source, record.description, path)
         return evaluator.decide(CANDIDATE, components, plan.precision)
 
-    start = keep_exact_where_smaller(make_plan(graph, record.settings.recipe()))
+    start = keep_exact_where_smaller(
+        make_plan(graph, record.settings.recipe(), spreads=read_spreads(workspace))
+    )
     return search_precision(start, attempt, lambda made: made.verdict.publish)
 
 
@@ -183,22 +261,15 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
     """Return the outcome of a model whose last attempt this is."""
     verdict, evaluation = attempt.verdict, attempt.evaluation
     before = record.answers.latency if record.answers else None
-    after = attempt.latency
-    figures: dict[str, Any] = {
-        "verdict": verdict.to_json(),
-        "latency_before": before.to_json() if before else None,
-        "latency_after": after.to_json() if after else None,
-        "answers": [one.to_json() for one in attempt.explanations],
-    }
-    if evaluation is not None:
-        figures |= evaluation.figures()
+    after = attempt.candidate.latency
+    figures = {"latency_before": before.to_json() if before else None} | attempt.figures()
     return Outcome(
         name=record.name,
         source=record.source.path,
         status=verdict.status,
         guarantee=verdict.guarantee,
         reason=verdict.reason,
-        note=verdict.note,
+        note="; ".join(filter(None, (verdict.note, *attempt.target_notes))),
         source_sha256=record.source.sha256,
         source_size_bytes=record.source.size_bytes,
         family=record.description.family,
@@ -216,7 +287,7 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         latency_us_after=after.one_row_p50_us if after else None,
         components=[cost.to_json() for cost in attempt.components],
         evaluation=figures,
-        notes=[*record.description.notes, *_unused_rows(record)],
+        notes=[*record.description.notes, *attempt.row_notes, *_unused_rows(record)],
     )
 
 
@@ -225,10 +296,9 @@ def _gate_rows(answers: HeldOutAnswers, settings: ModelSettings) -> HeldOut:
     _, gate = read_rows(
         answers.held_out,
         settings.target,
-        answers.feature_names,
+        answers.expected,
         settings.calibration_rows,
         settings.limits,
-        needs_target=needs_target(answers.task),
     )
     return gate
 

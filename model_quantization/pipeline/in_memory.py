@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from model_quantization.arrays import Array
 from model_quantization.errors import ConfigError
 from model_quantization.estimators.capture import Capture, capture_objects
 from model_quantization.estimators.reachable import answered_model, check_fitted, find_surfaces
@@ -18,6 +17,7 @@ from model_quantization.graph.traversal import array_paths
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
 from model_quantization.pipeline.ask import ask_original
+from model_quantization.pipeline.child.component_inputs import Layer, record_layers, spreads_of
 from model_quantization.pipeline.child.second_moments import component_grams
 from model_quantization.pipeline.record import Source, artifact_of, describe
 from model_quantization.planning.calibration import calibrated_ranges
@@ -70,23 +70,23 @@ def quantize_live_model(
 
     captured = capture_objects(model, trust, limits)
     check_fitted(model)
-    grams = _grams(model, captured, calibration_rows) if calibration_rows is not None else {}
+    layers = _layers(model, captured, calibration_rows)
     # The pickle of a live model has no fixed length: the same model must give the same bytes, so
     # that its size is in the figures and not in the artifact.
     size_bytes = len(pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL))
     source = Source("live model", "", 0, sklearn.__version__, find_surfaces(model))
     notes = (*captured.graph.notes, *_old_format_notes(model))
     graph = replace(captured.graph, notes=notes)
-    return _quantized(graph, source, size_bytes, recipe, trust, grams, limits)
+    return _quantized(graph, source, size_bytes, recipe, trust, layers, limits)
 
 
 def _old_format_notes(model: Any) -> tuple[str, ...]:
     """Notes on trees that the caller loaded from an old file and that were put right."""
     if "sklearn.tree._tree" not in sys.modules:
         return ()
-    from model_quantization.loading.pickles.old_trees import old_format_notes
+    from model_quantization.loading.pickles.migrations.trees import counted_trees_note
 
-    return old_format_notes(model)
+    return counted_trees_note(model)
 
 
 def quantize_pickle(
@@ -119,10 +119,10 @@ def quantize_pickle(
     scanned = scan(source, trust, limits, workspace)
     original = ask_original(scanned, trust, limits, None, workspace)
     graph = original.graph
-    grams: dict[str, Array] = {}
+    layers: dict[str, Layer] = {}
     if calibration_rows is not None:
         rebuilt = restore(graph.root, graph.arrays, trust, dropped=graph.dropped)
-        grams = _grams(rebuilt, capture_objects(rebuilt, trust, limits), calibration_rows)
+        layers = _layers(rebuilt, capture_objects(rebuilt, trust, limits), calibration_rows)
     found = Source(
         path=str(source),
         sha256=scanned.sha256,
@@ -130,11 +130,13 @@ def quantize_pickle(
         sklearn_version=original.sklearn_version,
         surfaces=original.surfaces,
     )
-    return _quantized(graph, found, scanned.size_bytes, recipe, trust, grams, limits)
+    return _quantized(graph, found, scanned.size_bytes, recipe, trust, layers, limits)
 
 
-def _grams(model: Any, captured: Capture, calibration_rows: Any) -> dict[str, Array]:
-    """Second moments of the inputs of each linear component."""
+def _layers(model: Any, captured: Capture, calibration_rows: Any) -> dict[str, Layer]:
+    """The linear layers that calibration rows reach; none without such rows."""
+    if calibration_rows is None:
+        return {}
     chosen = answered_model(model)
     if chosen is None:
         raise ConfigError(
@@ -143,7 +145,7 @@ def _grams(model: Any, captured: Capture, calibration_rows: Any) -> dict[str, Ar
             got=f"a {type(model).__name__} that holds several, or none",
             do="quantize its models one by one",
         )
-    return component_grams(captured, calibration_rows, chosen[0])
+    return record_layers(captured, calibration_rows, chosen[0])
 
 
 def _quantized(
@@ -152,12 +154,13 @@ def _quantized(
     original_size_bytes: int,
     recipe: Recipe,
     trust: TrustPolicy,
-    grams: dict[str, Array],
+    layers: dict[str, Layer],
     limits: Limits | None,
 ) -> QuantizedInMemory:
     prepared = prepare_graph(captured)
     graph, description = prepared.graph, describe(prepared)
-    plan = make_plan(graph, recipe, calibrated_ranges(graph, grams, recipe))
+    grams = component_grams(layers)
+    plan = make_plan(graph, recipe, calibrated_ranges(graph, grams, recipe), spreads_of(layers))
     data, costs = artifact_of(keep_exact_where_smaller(plan), source, description)
     known = set(array_paths(graph).values())
     stats = {

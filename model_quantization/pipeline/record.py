@@ -11,6 +11,7 @@ from typing import Any
 from model_quantization.artifact.writer import build_artifact
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.traversal import model_type
 from model_quantization.outcome import Outcome
@@ -91,17 +92,14 @@ class HeldOutAnswers(Record):
         The file of the rows.
     answered : str
         Path of the estimator that answered.
-    task : str
-        The task of that estimator.
-    feature_names : tuple of str or None
-        The columns that it was given.
+    expected : ExpectedRows
+        The task of that estimator, and what it says of its rows.
     latency : Latency or None
     """
 
     held_out: Path
     answered: str
-    task: str
-    feature_names: tuple[str, ...] | None
+    expected: ExpectedRows
     latency: Latency | None
 
 
@@ -125,6 +123,8 @@ class StageRecord(Record):
         The same for the lossless artifact; None when none was written.
     attempts : int
         The most artifacts that `auto` may evaluate before one passes.
+    probed : tuple of str
+        Paths of the estimators whose probe rows and reactions lie in the workspace.
     """
 
     name: str
@@ -136,6 +136,7 @@ class StageRecord(Record):
     components: tuple[ComponentCost, ...]
     lossless_components: tuple[ComponentCost, ...] | None = None
     attempts: int = 1
+    probed: tuple[str, ...] = ()
 
     @property
     def bit_depth(self) -> str:

@@ -26,8 +26,9 @@ from model_quantization.loading.pickles.scan import ScannedFile, scan
 from model_quantization.names import model_name
 from model_quantization.outcome import Outcome, Status, failed_outcome
 from model_quantization.pipeline.ask import ask_original
-from model_quantization.pipeline.child.handover import Original
+from model_quantization.pipeline.child.handover import SPREADS, Original, read_spreads
 from model_quantization.pipeline.child.messages import RowsRequest
+from model_quantization.pipeline.child.probing import PROBES
 from model_quantization.pipeline.evaluator import (
     CANDIDATE,
     LOSSLESS,
@@ -111,7 +112,7 @@ def _write_candidate(staged: Staged, settings: ModelSettings, held_out: Path | N
     prepared = prepare_graph(original.graph)
     graph = prepared.graph
     ranges = calibrated_ranges(graph, original.grams, recipe)
-    plan = keep_exact_where_smaller(make_plan(graph, recipe, ranges))
+    plan = keep_exact_where_smaller(make_plan(graph, recipe, ranges, read_spreads(workspace)))
     if original.error is not None:
         raise original.error
     source, description = _source(scanned, original), describe(prepared)
@@ -130,6 +131,7 @@ def _write_candidate(staged: Staged, settings: ModelSettings, held_out: Path | N
         components=components,
         lossless_components=lossless,
         attempts=attempts_at_most(len(plan.rounded_components())),
+        probed=original.probed,
     )
 
 
@@ -191,8 +193,7 @@ def _answers(rows: RowsRequest | None, original: Original) -> HeldOutAnswers | N
     return HeldOutAnswers(
         held_out=rows.held_out,
         answered=original.answered,
-        task=original.surfaces[original.answered].task,
-        feature_names=original.feature_names,
+        expected=original.expected,
         latency=original.latency,
     )
 
@@ -222,7 +223,7 @@ def _fresh_directory(staging: Path, name: str) -> Path:
 
 def _remove_originals(workspace: Path) -> None:
     """Keep what the evaluation needs; the snapshot and the raw arrays are large."""
-    keep = {CANDIDATE, LOSSLESS, "answers.npz", "answers.json"}
+    keep = {CANDIDATE, LOSSLESS, "answers.npz", "answers.json", SPREADS}
     for path in workspace.iterdir():
-        if path.name not in keep and path.is_file():
+        if path.name not in keep and not path.name.startswith(PROBES) and path.is_file():
             path.unlink()

@@ -9,6 +9,7 @@ from model_quantization.arrays import Array
 from model_quantization.artifact.writer import EncodedModel, StreamPart
 from model_quantization.planning.plan import Choice, Plan
 from model_quantization.records import Record
+from model_quantization.schemes.pruning import count_kept
 from model_quantization.schemes.quantize import quantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
 from model_quantization.schemes.scheme import Exact
@@ -27,6 +28,8 @@ class ComponentCost(Record):
         Of its arrays: as numpy holds them, and in the artifact.
     reason : str
         Why the largest of its arrays got its scheme.
+    weights_kept : int
+        Weights below the threshold that were not pruned, as they move the scores.
     """
 
     path: str
@@ -36,6 +39,7 @@ class ComponentCost(Record):
     bytes_before: int
     bytes_after: int
     reason: str
+    weights_kept: int = 0
 
 
 def encode(plan: Plan) -> EncodedModel:
@@ -58,6 +62,7 @@ def quantized(array: Array, choice: Choice) -> QuantizedArray:
         choice.scheme,
         choice.slot,
         threshold=choice.threshold,
+        spread=choice.spread,
         ranges=choice.ranges,
         either_order=True,
         where=choice.path,
@@ -100,9 +105,17 @@ def component_costs(
                 bytes_before=packed_bytes.get(path, before),
                 bytes_after=round(sum(after[index] for index in indices)),
                 reason=plan.reasons.get(path) or _why(plan.choices[(rounded or largest)[0]]),
+                weights_kept=sum(
+                    _weights_kept(plan.graph.arrays[index], plan.choices[index])
+                    for index in indices
+                ),
             )
         )
     return lines
+
+
+def _weights_kept(array: Array, choice: Choice) -> int:
+    return count_kept(array, choice.threshold, choice.slot, choice.spread)
 
 
 def _why(choice: Choice) -> str:

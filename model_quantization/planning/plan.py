@@ -12,6 +12,7 @@ from model_quantization.errors import SchemeError
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.planning.coarsening import CoarseForms, coarse_bits
 from model_quantization.planning.roles import LocatedArray, locate_arrays
+from model_quantization.schemes.pruning import Spread
 from model_quantization.schemes.recipe import Recipe, widened
 from model_quantization.schemes.scheme import Affine, Codebook, Exact, Role, Scheme, Slot
 
@@ -36,9 +37,11 @@ class Choice:
         The meaning of the array.
     scheme : Scheme
     threshold : float
-        Weights of smaller magnitude become zero; 0: none.
+        Weights of smaller magnitude become zero, where that does not move the scores; 0: none.
     ranges : ndarray or None
         Ranges per channel that calibration found.
+    spread : Spread or None
+        How far the inputs and scores of weights vary, as rows showed it.
     reason : str
         One clause.
     pool : str
@@ -55,6 +58,7 @@ class Choice:
     pool: str
     threshold: float = 0.0
     ranges: Array | None = None
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ class Plan:
 
     def with_bits(self, bits: Mapping[str, int]) -> Plan:
         """The plan with just these components coarsened, and its own choices everywhere else."""
-        plan = _plan(self.forms, self.origin, self.recipe, bits, {})
+        plan = _plan(self.forms, self.origin, self.recipe, bits, {}, {})
         chosen = {choice.path: choice for choice in self.choices}
         return replace(plan, choices=tuple(chosen.get(c.path, c) for c in plan.choices))
 
@@ -150,6 +154,7 @@ def make_plan(
     graph: ModelGraph,
     recipe: Recipe,
     ranges: Mapping[str, Array] | None = None,
+    spreads: Mapping[str, Spread] | None = None,
 ) -> Plan:
     """Return a plan that is total: every array of the graph gets exactly one choice.
 
@@ -160,13 +165,17 @@ def make_plan(
     recipe : Recipe
     ranges : mapping of path to ndarray, optional
         Ranges per channel from calibration.
+    spreads : mapping of path to Spread, optional
+        How far the inputs and scores of each array of weights vary, as rows showed it.
 
     Raises
     ------
     SchemeError
         An override asks for a scheme that the array does not tolerate.
     """
-    return _plan(CoarseForms(graph), graph, recipe, coarse_bits(graph, recipe), ranges or {})
+    return _plan(
+        CoarseForms(graph), graph, recipe, coarse_bits(graph, recipe), ranges or {}, spreads or {}
+    )
 
 
 def _plan(
@@ -175,6 +184,7 @@ def _plan(
     recipe: Recipe,
     bits: Mapping[str, int],
     ranges: Mapping[str, Array],
+    spreads: Mapping[str, Spread],
 ) -> Plan:
     coarse = forms.at(bits)
     arrays = coarse.graph.arrays
@@ -182,7 +192,7 @@ def _plan(
     for located in locate_arrays(coarse.graph.root):
         for index in located.indices:
             if index not in choices:
-                choices[index] = _choose(located, arrays[index], recipe, ranges)
+                choices[index] = _choose(located, arrays[index], recipe, ranges, spreads)
     missing = set(range(len(arrays))) - set(choices)
     if missing:
         raise AssertionError(f"arrays that no node names: {sorted(missing)[:5]}")
@@ -198,7 +208,11 @@ def _plan(
 
 
 def _choose(
-    located: LocatedArray, array: Array, recipe: Recipe, ranges: Mapping[str, Array]
+    located: LocatedArray,
+    array: Array,
+    recipe: Recipe,
+    ranges: Mapping[str, Array],
+    spreads: Mapping[str, Spread],
 ) -> Choice:
     located = replace(located, slot=_fitted_slot(located.slot, array))
     scheme, reason = _scheme(located, array, recipe)
@@ -214,6 +228,7 @@ def _choose(
         pool=located.pool,
         threshold=recipe.weight_threshold if prunes else 0.0,
         ranges=ranges.get(located.path) if isinstance(scheme, Affine) else None,
+        spread=spreads.get(located.path) if prunes else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from model_quantization.families import Lowered
 from model_quantization.predictor.component import ComponentView
@@ -16,6 +16,7 @@ def explain_model(
     fast_methods: Sequence[str],
     *,
     exact: bool,
+    differing: Mapping[str, str],
 ) -> Explanation:
     """The explanation of one model.
 
@@ -29,6 +30,8 @@ def explain_model(
         The public methods, and those that the predictor answers now.
     exact : bool
         Whether the artifact rounds nothing.
+    differing : mapping of str to str
+        Methods whose fast answers were found to differ when the artifact was made -> how.
     """
     own = view.path
     below = f"{own}/" if own else ""
@@ -42,6 +45,9 @@ def explain_model(
     def explained(name: str) -> MethodAnswer:
         if name in fast_methods and lowered is not None:
             return MethodAnswer(name, True, lowered.by)
+        if name in differing:
+            why = f"the fast answer differs: {differing[name]}"
+            return MethodAnswer(name, False, RESTORED, why)
         return MethodAnswer(name, False, RESTORED, _why(view, lowered, name))
 
     return Explanation(own, view.type, exact, tuple(map(explained, methods)), tuple(found))

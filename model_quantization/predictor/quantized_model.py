@@ -38,6 +38,11 @@ from model_quantization.trust import TrustPolicy
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
+def saved_by(artifact: Artifact) -> str:
+    """The version of scikit-learn whose state the artifact holds."""
+    return str(artifact.manifest["libraries"].get("scikit-learn", ""))
+
+
 def dropped_below(notes: Mapping[str, str], path: str) -> dict[str, str]:
     """Notes on dropped attributes at or below `path`, by where they are below it."""
     if not path:
@@ -83,6 +88,9 @@ class QuantizedModel:
             for _, node in walk(view.node)
             if isinstance(node, ObjectNode | PackedNode)
         )
+        # Methods whose fast answers were found to differ when the artifact was made.
+        surfaces = artifact.manifest["model"]["surfaces"]
+        self._differing: Mapping[str, str] = surfaces.get(view.path, {}).get("restored", {})
         self._methods, self._properties = self._surface()
         self._set_methods()
 
@@ -97,7 +105,7 @@ class QuantizedModel:
     def fast_methods(self) -> tuple[str, ...]:
         """Methods that are answered without scikit-learn."""
         known = self._lowered.methods if self._lowered else {}
-        hidden = ("transform",) if self._framed else ()
+        hidden = {*self._differing, *(("transform",) if self._framed else ())}
         return tuple(name for name in self._methods if name in known and name not in hidden)
 
     @property
@@ -143,7 +151,12 @@ class QuantizedModel:
         predict        fast      linear scores
         """
         return explain_model(
-            self._view, self._lowered, self._methods, self.fast_methods, exact=self._is_exact
+            self._view,
+            self._lowered,
+            self._methods,
+            self.fast_methods,
+            exact=self._is_exact,
+            differing=self._differing,
         )
 
     def save(self, path: Path | str) -> Path:
@@ -174,14 +187,21 @@ class QuantizedModel:
         Raises
         ------
         EnvironmentMismatch
-            The installed scikit-learn cannot take the state.
+            The installed scikit-learn cannot take the state, or its class cannot say what the
+            version that saved the model meant; this model itself answers as that version did.
         """
+        return self._made(as_scikit_learn=True)
+
+    def _made(self, *, as_scikit_learn: bool = False) -> Any:
+        """The estimator that answers what no fast predictor does."""
         return restore(
             self._view.node,
             self.artifact,
             self._trust,
             dropped=dropped_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
+            saved_by=saved_by(self.artifact),
+            as_scikit_learn=as_scikit_learn,
         )
 
     def self_test(self) -> bool:
@@ -263,7 +283,7 @@ class QuantizedModel:
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self.restore()
+                    self._restored = self._made()
         return self._restored
 
     def _part_of(self, view: ComponentView) -> QuantizedModel:
@@ -291,7 +311,7 @@ class QuantizedModel:
 
     def _method(self, name: str) -> Callable[..., Any]:
         kind = self._view.type
-        restored = restored_method(kind, name, self._original)
+        restored = restored_method(kind, name, self._original, saved_by(self.artifact))
         if self._lowered is None or name not in self.fast_methods:
             return restored
         adapter = input_adapter(self._view, self._lowered)

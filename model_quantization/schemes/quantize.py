@@ -15,7 +15,7 @@ from model_quantization.errors import SchemeError
 from model_quantization.kernels.linear.stored_codes import StoredCodes
 from model_quantization.schemes import affine
 from model_quantization.schemes.codebook import fit_codebook, look_up, nearest_codes
-from model_quantization.schemes.pruning import prune, sparse_parts
+from model_quantization.schemes.pruning import Spread, prune, sparse_parts
 from model_quantization.schemes.quantized_array import Order, QuantizedArray
 from model_quantization.schemes.rounding import (
     check_allowed,
@@ -43,6 +43,7 @@ def quantize_array(
     slot: Slot,
     *,
     threshold: float = 0.0,
+    spread: Spread | None = None,
     ranges: Array | None = None,
     either_order: bool = False,
     where: str = "",
@@ -54,7 +55,9 @@ def quantize_array(
     array : ndarray
         Any shape and memory order.
     threshold : float
-        Weights of smaller magnitude become 0.0 first.
+        Weights of smaller magnitude become 0.0 first, where that does not move the scores.
+    spread : Spread, optional
+        How far inputs and scores vary; says what a weight can move.
     ranges : ndarray, shape (channels,) or (channels, 2), optional
         Largest magnitude, or lowest and highest value, that affine codes of each channel reach;
         elements beyond get the outermost code. Default: what the channel holds.
@@ -72,7 +75,7 @@ def quantize_array(
     """
     dtype = stream_dtype(array.dtype)
     check_allowed(array, scheme, slot, where)
-    pruned = prune(array.astype(dtype, copy=False), threshold, slot, where)
+    pruned = prune(array.astype(dtype, copy=False), threshold, slot, where, spread)
     order: Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     axis = None
     match scheme:

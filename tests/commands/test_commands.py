@@ -18,6 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from model_quantization.batch.run import run_batch
 from model_quantization.commands.application import main
 from model_quantization.config.run_config import RunConfig
+from model_quantization.errors import UntrustedTypeError
+from model_quantization.kernels.compiled import instruction_set
 from model_quantization.maintenance import machine_check
 from model_quantization.release.manifest import read_release
 
@@ -208,12 +210,32 @@ def test_what_an_artifact_holds(models: Path, capsys: pytest.CaptureFixture[str]
     assert f"signed       {key}" in out and "model        LogisticRegression (linear)" in out
     assert "precision    8" in out and "affine8" in out and "predict_proba" in out
     assert "self-test    " in out and '"metric": "accuracy"' in out
+    text = out
     code, out, _ = run(capsys, "inspect", path, "--json")
     record = json.loads(out)
     assert record["size_bytes"] == path.stat().st_size and record["source"]["name"] == "a.pkl"
+    (explained,) = record["predictors"]
+    fast = {row["method"]: row["fast"] for row in explained["methods"]}
+    assert fast["predict"] and fast["predict_proba"] and not fast["score"]
+    for row in explained["methods"]:  # each of its facts is in the text too
+        line = next(line for line in text.splitlines() if line.split()[:1] == [row["method"]])
+        assert line.split()[1] == ("fast" if row["fast"] else "restored")
+        assert row["by"] in line and row["why"] in line
     stored = sum(row["stored_bytes"] for row in record["components"])
     assert 0 < stored < record["size_bytes"]
     assert sum(row["arrays"] for row in record["components"]) == record["arrays"]
+
+
+def test_a_model_of_untrusted_classes_is_described_all_the_same(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise UntrustedTypeError("not trusted", where="model")
+
+    monkeypatch.setattr("model_quantization.maintenance.contents.open_model", refused)
+    code, out, _ = run(capsys, "inspect", artifact_of(models, "a"))
+    assert code == 0 and "predictors   not known: model: not trusted." in out
+    assert "affine8" in out
 
 
 def test_a_file_that_is_no_artifact(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,7 +277,7 @@ def test_the_doctor_says_what_is_active(tmp_path: Path, capsys: pytest.CaptureFi
     checks = {check["name"]: check for check in json.loads(out)}
     assert code == 0
     assert {"fork server", "resource limits", "another user", "system calls", "directories",
-            "no network", "no process", "no write", "fsync", "hard links", "kernel cache",
+            "no network", "no process", "no write", "fsync", "hard links", "kernels",
             "threads", "signing"} == set(checks)  # fmt: skip
     assert checks["fork server"]["state"] == checks["fsync"]["state"] == "active"
     for name in ("no network", "no process", "no write"):
@@ -265,6 +287,32 @@ def test_the_doctor_says_what_is_active(tmp_path: Path, capsys: pytest.CaptureFi
     assert list(tmp_path.iterdir()) == []
     code, out, _ = run(capsys, "doctor", tmp_path)
     assert code == 0 and len(out.splitlines()) == len(checks)
+
+
+@pytest.mark.parametrize(
+    ("asked", "state", "detail"),
+    [
+        ("baseline", "active", "baseline, of "),
+        ("reference", "absent", "MODEL_QUANTIZATION_KERNELS asks for the slow references"),
+        ("abacus", "broken", "MODEL_QUANTIZATION_KERNELS is abacus; expected one of "),
+    ],
+)
+def test_the_doctor_says_which_kernels_run(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    state: str,
+    detail: str,
+) -> None:
+    monkeypatch.setenv("MODEL_QUANTIZATION_KERNELS", asked)
+    instruction_set.cache_clear()
+    try:
+        _, out, _ = run(capsys, "doctor", tmp_path, "--json")
+    finally:
+        instruction_set.cache_clear()
+    (check,) = (check for check in json.loads(out) if check["name"] == "kernels")
+    assert check["state"] == state and detail in check["detail"]
 
 
 def test_a_machine_where_nothing_can_be_written(

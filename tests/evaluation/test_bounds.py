@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import beta, multinomial
+from scipy.stats import beta, binom, multinomial
 
 from model_quantization.evaluation.bounds import (
     flip_bound,
@@ -109,17 +109,19 @@ def test_the_price_of_confining_the_discordance_is_paid(rows, loss):
 
 
 @pytest.mark.parametrize("limit", [0.005, 0.01])
-@pytest.mark.parametrize("rows", [30, 299, 598, 601, 1000, 2500])
+@pytest.mark.parametrize("rows", [30, 299, 598, 1000])
 def test_the_exact_error_of_publishing(rows, limit):
     """Summed over all outcomes: at a loss of exactly the limit at most 5 % are within the bound."""
-    most = 26
+    most = 16  # more than 15 lost rows pass nowhere here, and so many are hardly ever won
     outcomes = np.array([(b, c) for b in range(most) for c in range(most) if b + c <= rows])
-    bounds = np.array([loss_bound(int(b), int(c), rows) for b, c in outcomes])
-    passed = np.column_stack([outcomes, rows - outcomes.sum(axis=1)])[bounds <= limit]
-    for won in (0.0, 1e-4, 1e-3, 5e-3):
+    within = [loss_p_value(int(b), int(c), rows, limit) <= 0.05 for b, c in outcomes[1:]]
+    within = np.array([loss_bound(0, 0, rows) <= limit, *within])
+    passed = np.column_stack([outcomes, rows - outcomes.sum(axis=1)])[within]
+    for won in (0.0, 1e-4, 1e-3, 3e-3):
         shares = [limit + won, won, 1 - limit - 2 * won]
         error = multinomial.pmf(passed, rows, shares).sum() if len(passed) else 0.0
-        assert error <= 0.05, (won, error)
+        unseen = binom.sf(most - 1, rows, won)  # won more often than was looked at
+        assert error + unseen <= 0.05, (won, error)
 
 
 def test_no_change_is_bounded_by_the_bound_on_flips():

@@ -289,3 +289,11 @@ def test_a_figure_that_is_not_known_passes_nothing_and_raises_nothing(missing):
     found = decide(replace(known, loss=missing), POLICY, **sizes)
     assert found.guarantee is Guarantee.FALLBACK
     json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_label_exact_needs_the_bound_on_flips_as_well():
+    sizes = {"size_before": 10, "size_after": 1, "exact_by_construction": False}
+    known = evaluate(classifier(TRUTH), classifier(TRUTH), TRUTH, POLICY)
+    assert decide(known, POLICY, **sizes).guarantee is Guarantee.LABEL_EXACT
+    loose = replace(known, flip_bound=0.0051)
+    assert decide(loose, POLICY, **sizes).guarantee is Guarantee.NON_INFERIOR

@@ -144,7 +144,7 @@ def test_a_dry_run_says_what_and_why_and_writes_nothing(
     assert "3 unchanged" in capsys.readouterr().out
     after = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
     assert after == before
-    assert main(_no_run, ["--config", str(config), "--dry-run", "--only", "nope"]) == 1
+    assert main(_no_run, ["--config", str(config), "--dry-run", "--only", "nope"]) == 2
     assert "no model matches `nope`" in capsys.readouterr().err
 
 

@@ -25,7 +25,7 @@ HONEST: dict[str, Any] = {
 }
 
 
-ROWS: dict[str, Any] = {"answered": "", "feature_names": None, "latency": None, "grams": []}
+ROWS: dict[str, Any] = {"answered": "", "expected": {}, "latency": None, "grams": []}
 FIELDS = {"what": "w", "where": "", "expected": "", "got": "", "do": ""}
 
 
@@ -84,7 +84,7 @@ def test_an_honest_answer_is_read(workspace: Path) -> None:
         rows(grams=["coef_"]),
         rows(latency={"p50": 1}),
         rows(latency=[1]),
-        rows(feature_names=5),
+        rows(expected=5),
         {"error": "x"},
         {"error": {"name": "HeldOutError", "fields": {"t": ""}}},
         {"error": {"name": 5}},

@@ -29,7 +29,8 @@ from model_quantization.estimators.reachable import (
     find_surfaces,
     serving_method,
 )
-from model_quantization.evaluation.rows.heldout import needs_target, read_rows
+from model_quantization.evaluation.rows.expected import ExpectedRows
+from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.graph.methods import is_estimator, public_methods_of, task_of
 from model_quantization.graph.traversal import array_paths
 from model_quantization.limits import Limits
@@ -139,7 +140,8 @@ def test_tasks_and_methods() -> None:
     assert task_of(Predicting()) == "auto"
     assert task_of(GaussianMixture()) == "density"
     assert task_of(DBSCAN()) == "cluster"
-    assert [needs_target(task) for task in ("classification", "regression", "cluster")] == [
+    tasks = ("classification", "regression", "cluster")
+    assert [ExpectedRows(task).needs_target for task in tasks] == [
         True, True, False
     ]  # fmt: skip
     assert serving_method(("predict", "predict_proba")) == "predict_proba"
@@ -156,7 +158,7 @@ def test_calibration_rows_and_gate_rows(tmp_path: Path) -> None:
     np.savez(path, X=X, target=Y)
 
     def read(count: int) -> Any:
-        return read_rows(path, ("target",), None, count, Limits(), needs_target=True)
+        return read_rows(path, ("target",), ExpectedRows("classification"), count, Limits())
 
     calibration, gate = read(20)
     assert len(calibration) == 20 and len(gate) == 40
@@ -176,7 +178,7 @@ def test_what_comes_back_from_the_child(tmp_path: Path) -> None:
     found = inspected(model, tmp_path, held_out=rows, calibration_rows=10)
     assert found.answered == "" and found.answers is not None and found.error is None
     np.testing.assert_array_equal(found.answers.arrays["predict"], model.predict(X[10:]))
-    assert list(found.surfaces) == [""] and found.feature_names is None
+    assert list(found.surfaces) == [""] and found.expected.feature_names is None
     assert found.load_seconds > 0 and found.latency is None
     (path,) = found.grams
     assert path == "steps/logisticregression/coef_"

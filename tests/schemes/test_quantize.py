@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from model_quantization.arrays import Array
 from model_quantization.errors import SchemeError, UnsupportedComponent
+from model_quantization.schemes.pruning import Spread
 from model_quantization.schemes.quantize import dequantize_array, quantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
 from model_quantization.schemes.scheme import (
@@ -189,7 +190,8 @@ def test_the_input_is_not_changed_and_the_parts_are_always_the_same(scheme: Sche
 def test_pruned_arrays_are_stored_sparse(scheme: Scheme, dtype: str, order: Any) -> None:
     array = np.random.default_rng(1).normal(size=(8, 2500)).astype(dtype) + 0.1
     array = np.asarray(array, order=order)
-    quantized = quantize_array(array, scheme, WEIGHT, threshold=2.0)
+    still = Spread(np.zeros(2500), np.ones(8))  # of features that never change
+    quantized = quantize_array(array, scheme, WEIGHT, threshold=2.0, spread=still)
     assert quantized.layout == "sparse"
     decoded = check_shape(quantized, array)
     kept = np.abs(array) >= 2.0

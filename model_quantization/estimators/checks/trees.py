@@ -16,7 +16,7 @@ def check_links(left: Any, right: Any, feature: Any, n_features: int, path: str)
 
     Leaves have both children -1, splits look at one of `n_features` columns.
     """
-    # A kernel, as a forest has millions of nodes; imported late, as it brings numba along.
+    # A kernel, as a forest has millions of nodes; imported at the first forest.
     from model_quantization.kernels.trees import tree_links
 
     columns = (_integers(left), _integers(right), _integers(feature))

@@ -1,6 +1,6 @@
 """Forests and boosted trees: all trees of a model pooled into a handful of small arrays.
 
-The kernels behind `lower` are imported at the first forest, not with the family: they need numba.
+The kernels behind `lower` are imported at the first forest, not with the family.
 """
 
 from __future__ import annotations

@@ -20,11 +20,9 @@ from model_quantization.loading.sandbox.landlock import confine_writes, open_pla
 from model_quantization.loading.sandbox.seccomp import deny_system_calls
 from model_quantization.loading.sandbox.user import (
     READ_ANYTHING,
-    WRITE_ANYTHING,
     become,
     hand_over,
     is_open_to_others,
-    keep_capabilities,
 )
 from model_quantization.records import Record
 
@@ -78,14 +76,10 @@ class Access(Record):
         The directory that it writes in; empty: none.
     reads : tuple of str
         Files it has to read.
-    compiles : bool
-        It runs this library's own kernels and no model's code. It keeps compiled kernels in their
-        cache, which later processes load as code, so that no other call may write there.
     """
 
     workspace: str = ""
     reads: tuple[str, ...] = ()
-    compiles: bool = False
 
 
 def confine(access: Access, how: Confinement) -> None:
@@ -94,8 +88,7 @@ def confine(access: Access, how: Confinement) -> None:
     if access.workspace:
         tempfile.tempdir = os.environ["TMPDIR"] = access.workspace
     _use_no_processes()
-    kept_kernels = _kernel_cache() if access.compiles and how.filters else []
-    places = open_places([*writable, *kept_kernels, _NULL]) if how.filters else []
+    places = open_places([*writable, _NULL]) if how.filters else []
     if sys.platform == "linux" and os.geteuid() == 0 and how.uid >= 0:
         _give_up_root(access, how)
     if how.filters:
@@ -104,9 +97,6 @@ def confine(access: Access, how: Confinement) -> None:
 
 
 def _give_up_root(access: Access, how: Confinement) -> None:
-    if access.compiles:  # the kernels' cache belongs to whoever runs this
-        keep_capabilities((WRITE_ANYTHING, READ_ANYTHING))
-        return
     known: dict[str, bool] = {}
     above = str(Path(access.workspace).parent) if access.workspace else ""
     needed = [*sys.path, *access.reads, above]
@@ -121,20 +111,6 @@ def _use_no_processes() -> None:
     joblib: Any = sys.modules.get("joblib")
     if joblib is not None:
         joblib.parallel_config(backend="sequential")
-
-
-def _kernel_cache() -> list[str]:
-    from model_quantization import kernels
-    from model_quantization.kernels.linear.linear_rows import row_scores
-
-    kernel: Any = row_scores
-    place: str | None = kernel.stats.cache_path
-    if place is None:
-        return []
-    beside = Path(kernels.__file__).parent  # where each room of kernels has its own cache
-    if Path(place).is_relative_to(beside):
-        return [str(path) for path in beside.rglob("__pycache__")]
-    return [str(Path(place).parent)]
 
 
 def _user(name: str) -> tuple[int, int]:

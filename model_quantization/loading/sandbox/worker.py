@@ -25,14 +25,17 @@ from model_quantization.loading.sandbox.handler import Handler, Reply, Request
 from model_quantization.locks import ForkSafeLock
 
 _ONE_THREAD: Final = {
-    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")},
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")},
     "LOKY_MAX_CPU_COUNT": "1",  # or joblib counts cores by starting a program
 }
 # Variables that Python and the libraries read. Others often hold secrets.
-_KEPT: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
+_KEPT: Final = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV",
+    "MODEL_QUANTIZATION_KERNELS",
+})  # fmt: skip
 _KEPT_PREFIXES: Final = (
-    "CONDA_", "COVERAGE_", "DYLD_", "JOBLIB_", "KMP_", "LC_", "LD_", "LLVM_", "MALLOC_", "MKL_",
-    "NUMBA_", "OMP_", "OPENBLAS_", "PYTHON", "SCIPY_", "SKLEARN_",
+    "CONDA_", "COVERAGE_", "DYLD_", "JOBLIB_", "KMP_", "LC_", "LD_", "MALLOC_", "MKL_",
+    "OMP_", "OPENBLAS_", "PYTHON", "SCIPY_", "SKLEARN_",
 )  # fmt: skip
 _BOOT: Final = (
     "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup.pop('path');"

@@ -1,4 +1,4 @@
-"""Run in the child process: open a written artifact, and ask it the held-out rows.
+"""Run in the child process: open a written artifact, ask it held-out rows and probe rows.
 
 It answers where the original answered, in a child with the same threads and limits, so that
 answers and latencies of the two can be compared. Native code that is given wrong data takes down
@@ -8,35 +8,58 @@ the child, not the run.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from model_quantization.artifact.golden_rows import golden_rows
-from model_quantization.artifact.reader import read_artifact
-from model_quantization.evaluation.answers import answer
-from model_quantization.evaluation.rows.heldout import needs_target, read_rows
+from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.errors import QuantizationError
+from model_quantization.evaluation.answers import MODEL_ERRORS, answer
+from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
 from model_quantization.pipeline.child.original import extend_import_path, measure_serving
+from model_quantization.pipeline.child.probing import probe_artifact
+from model_quantization.predictor.opening import iter_models, model_at, open_model
+from model_quantization.probes.compare import ProbeReport
 from model_quantization.trust import TrustPolicy
 
 STEM = "candidate-answers"  # of the files that hold the answers
+_FAULTS: tuple[type[Exception], ...] = (QuantizationError, *MODEL_ERRORS)
 
 
 @Handler
 def answer_rows(request: CandidateRequest) -> CandidateReply:
     """Run in the child: ask one artifact the rows."""
-    from model_quantization.predictor.opening import iter_models, model_at, open_model
-
     extend_import_path(request.import_path)
-    artifact = read_artifact(request.artifact, request.limits)
-    opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
+    try:
+        artifact = read_artifact(request.artifact, request.limits)
+        artifact.check()
+        opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
+        exact = bool(artifact.manifest["model"]["exact"])
+        probes = probe_artifact(opened, request.probed, request.workspace, exact=exact)
+    except _FAULTS as error:
+        return CandidateReply(unreadable=f"{type(error).__name__}: {error}")
+    slow = {path: found.restored for path, found in probes.items() if found.restored}
+    if slow:  # what is evaluated is the artifact as it will be served
+        artifact = read_artifact(artifact.sealed(None, None, slow), request.limits)
+        opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
+    return _asked(request, artifact, opened, probes)
+
+
+def _asked(
+    request: CandidateRequest, artifact: Artifact, opened: Any, probes: dict[str, ProbeReport]
+) -> CandidateReply:
+    """The reply of an artifact that opens: answers and latency where there are held-out rows."""
+    explanations = tuple(one.explain() for one in iter_models(opened))
+    if request.answered is None or request.rows is None or request.expected is None:
+        return CandidateReply(explanations=explanations, probes=probes)
     model = model_at(opened, request.answered)
     _, gate = read_rows(
         request.rows.held_out,
         request.rows.target,
-        request.feature_names,
+        request.expected,
         request.rows.calibration_rows,
         request.limits,
-        needs_target=needs_target(request.task),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -45,5 +68,4 @@ def answer_rows(request: CandidateRequest) -> CandidateReply:
         golden = None
         if request.answered == "":
             golden = golden_rows(model, gate.rows, len(artifact.data) // 50)
-    explanations = tuple(one.explain() for one in iter_models(opened))
-    return CandidateReply(latency, golden, explanations)
+    return CandidateReply(latency, golden, explanations, probes)

@@ -18,14 +18,17 @@ from model_quantization.artifact.tables import read_dtype
 from model_quantization.errors import FormatError, QuantizationError, WorkerError
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.json_form import node_from_json
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.limits import Limits
 from model_quantization.pipeline.child.messages import OriginalReply, RowsReply, StoredArray
+from model_quantization.schemes.pruning import Spread
 
 ARRAYS = "arrays.bin"
 GRAMS = "grams.npz"
+SPREADS = "spreads.npz"
 # Raised when a file is read that is not the expected one.
 _UNREADABLE = (
     EOFError,
@@ -56,13 +59,16 @@ class Original:
         Path of the estimator that answered the held-out rows; None when the model holds several
         (or none) that could have.
     answers : Answers or None
-    feature_names : tuple of str or None
+    expected : ExpectedRows
+        What that estimator says of its rows.
     latency : Latency or None
         Of the method that serves (`predict_proba` where there is one).
     grams : dict
         Path of each calibrated array -> second moments of its component's inputs.
     error : QuantizationError or None
         Why there are no answers although there was a held-out file.
+    probed : tuple of str
+        Paths of the estimators that were asked probe rows.
     """
 
     graph: ModelGraph
@@ -71,10 +77,11 @@ class Original:
     load_seconds: float
     answered: str | None = None
     answers: Answers | None = None
-    feature_names: tuple[str, ...] | None = None
+    expected: ExpectedRows = field(default_factory=ExpectedRows)
     latency: Latency | None = None
     grams: dict[str, Array] = field(default_factory=dict)
     error: QuantizationError | None = None
+    probed: tuple[str, ...] = ()
 
 
 def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]:
@@ -122,11 +129,48 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         load_seconds=reply.load_seconds,
         answered=rows.answered if rows else None,
         answers=Answers.from_files(workspace, limits=limits) if rows else None,
-        feature_names=rows.feature_names if rows else None,
+        expected=rows.expected if rows else ExpectedRows(),
         latency=rows.latency if rows else None,
         grams=grams,
         error=reply.error.error() if reply.error else None,
+        probed=reply.probed,
     )
+
+
+def write_spreads(spreads: Mapping[str, Spread], workspace: Path) -> None:
+    """Run in the child: leave the spread of each array of weights in the workspace."""
+    parts = [part for spread in spreads.values() for part in (spread.features, spread.scores)]
+    paths = np.array(list(spreads), dtype=np.str_)
+    np.savez(workspace / SPREADS, paths, *parts, allow_pickle=False)
+
+
+def read_spreads(workspace: Path) -> dict[str, Spread]:
+    """Return the spread of each array of weights, by path; empty when no rows were asked.
+
+    Raises
+    ------
+    WorkerError
+        The child left something else.
+    """
+    path = workspace / SPREADS
+    if not path.exists():
+        return {}
+    try:
+        check_plain_files(workspace)
+        with np.load(path, allow_pickle=False) as stored:
+            names = [str(name) for name in stored["arr_0"].tolist()]
+            parts = [stored[f"arr_{i}"] for i in range(1, 2 * len(names) + 1)]
+        if any(part.ndim != 1 or not (part >= 0).all() for part in parts):
+            raise ValueError("a spread is one-dimensional and not negative")
+    except _UNREADABLE as error:
+        raise WorkerError(
+            "the spread of the features cannot be read",
+            where=str(path),
+            got=f"{type(error).__name__}: {error}"[:200],
+            do="quantize the original again",
+        ) from error
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return {name: Spread(*pair) for name, pair in zip(names, pairs, strict=True)}
 
 
 def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.limits import Limits
 from model_quantization.predictor.explanation import Explanation
+from model_quantization.probes.compare import ProbeReport
 from model_quantization.records import ErrorRecord, Record
 
 
@@ -97,14 +99,15 @@ class RowsReply(Record):
     ----------
     answered : str
         Path of the estimator that answered.
-    feature_names : tuple of str or None
+    expected : ExpectedRows
+        What that estimator says of the rows it takes.
     latency : Latency or None
     grams : tuple of str
         Path of each calibrated array; its second moments lie in `grams.npz`, in this order.
     """
 
     answered: str
-    feature_names: tuple[str, ...] | None
+    expected: ExpectedRows
     latency: Latency | None
     grams: tuple[str, ...]
 
@@ -129,6 +132,9 @@ class OriginalReply(Record):
         None when no rows were asked, or when no single model in the file could answer them.
     error : ErrorRecord or None
         Why there are no answers although rows were asked.
+    probed : tuple of str
+        Path of each estimator that was asked probe rows; its rows and reactions lie in the
+        workspace, in this order.
     """
 
     graph: Any
@@ -140,24 +146,26 @@ class OriginalReply(Record):
     load_seconds: float
     rows: RowsReply | None = None
     error: ErrorRecord | None = None
+    probed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateRequest(Record):
-    """Asks one written artifact the held-out rows.
+    """Asks one written artifact the held-out rows and the probe rows.
 
     Attributes
     ----------
     artifact : Path
-    answered : str
-        Path of the model in it that takes the rows.
-    task : str
+    answered : str or None
+        Path of the model in it that takes the held-out rows; None: they are not asked.
     methods : tuple of str
         Those that the original answered.
-    rows : RowsRequest
+    rows : RowsRequest or None
         As the original was asked.
-    feature_names : tuple of str or None
-        The columns that the original was given.
+    expected : ExpectedRows or None
+        What the original says of its rows.
+    probed : tuple of str
+        Paths of the estimators whose probe rows and reactions lie in the workspace.
     trusted : tuple of str
         User classes and functions that the artifact may name.
     import_path : tuple of str
@@ -168,20 +176,20 @@ class CandidateRequest(Record):
     """
 
     artifact: Path
-    answered: str
-    task: str
+    answered: str | None
     methods: tuple[str, ...]
-    rows: RowsRequest
-    feature_names: tuple[str, ...] | None
+    rows: RowsRequest | None
+    expected: ExpectedRows | None
     trusted: tuple[str, ...]
     import_path: tuple[str, ...]
     limits: Limits
     workspace: Path
+    probed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateReply(Record):
-    """How an artifact answered; the answers themselves lie in the workspace.
+    """How an artifact answered; the answers to held-out rows lie in the workspace.
 
     Attributes
     ----------
@@ -190,8 +198,14 @@ class CandidateReply(Record):
         A few rows and answers for the artifact's self-test.
     explanations : tuple of Explanation
         One per model in the artifact: which predictor answers each method.
+    probes : mapping of str to ProbeReport
+        Path of each probed estimator -> what its probe rows showed.
+    unreadable : str
+        Why the artifact does not open or cannot be restored; empty when it does.
     """
 
     latency: Latency | None = None
     golden: dict[str, Any] | None = None
     explanations: tuple[Explanation, ...] = ()
+    probes: Mapping[str, ProbeReport] = field(default_factory=dict)
+    unreadable: str = ""

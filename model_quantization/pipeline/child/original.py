@@ -26,17 +26,20 @@ from model_quantization.estimators.reachable import (
 )
 from model_quantization.evaluation.answers import answer, answerable
 from model_quantization.evaluation.latency import Latency, measure_latency
-from model_quantization.evaluation.rows.heldout import needs_target, read_rows
+from model_quantization.evaluation.rows.expected import ask_model
+from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.loading.pickles.unpickle import unpickle_scanned
 from model_quantization.loading.sandbox.handler import Handler
-from model_quantization.pipeline.child.handover import ARRAYS, GRAMS, write_arrays
+from model_quantization.pipeline.child.component_inputs import layer_spreads, record_layers
+from model_quantization.pipeline.child.handover import ARRAYS, GRAMS, write_arrays, write_spreads
 from model_quantization.pipeline.child.messages import (
     OriginalReply,
     OriginalRequest,
     RowsReply,
     RowsRequest,
 )
+from model_quantization.pipeline.child.probing import PROBE_SHARE, ask_original_probes
 from model_quantization.pipeline.child.second_moments import component_grams
 from model_quantization.records import ErrorRecord
 from model_quantization.trust import TrustPolicy
@@ -62,12 +65,14 @@ def inspect(request: OriginalRequest) -> OriginalReply:
         sklearn_version=sklearn.__version__,
         load_seconds=load_seconds,
     )
-    if request.rows is None:
-        return reply
-    try:
-        return replace(reply, rows=_ask(model, captured, request, request.rows))
-    except QuantizationError as error:  # about the held-out data: a finding, not a failure
-        return replace(reply, error=ErrorRecord.of(error))
+    if request.rows is not None:
+        try:
+            reply = replace(reply, rows=_ask(model, captured, request, request.rows))
+        except QuantizationError as error:  # about the held-out data: a finding, not a failure
+            return replace(reply, error=ErrorRecord.of(error))
+    spent = time.perf_counter() - started
+    probed = ask_original_probes(model, captured.graph, request.workspace, PROBE_SHARE * spent)
+    return replace(reply, probed=probed)
 
 
 def _ask(
@@ -78,24 +83,25 @@ def _ask(
     if chosen is None:
         return None
     path, estimator = chosen
-    names = getattr(estimator, "feature_names_in_", None)
-    feature_names = None if names is None else tuple(str(name) for name in names)
+    expected = ask_model(estimator, find_surfaces(model)[path].task)
     calibration, gate = read_rows(
         rows.held_out,
         rows.target,
-        feature_names,
+        expected,
         rows.calibration_rows,
         request.limits,
-        needs_target=needs_target(find_surfaces(model)[path].task),
     )
     methods = answerable(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer(estimator, gate.rows, methods).to_files(request.workspace)
         latency = measure_serving(estimator, methods, gate.rows, rows.latency_seconds)
-        grams = component_grams(captured, calibration.rows, path) if calibration else {}
+        layers = record_layers(captured, calibration.rows, path) if calibration else {}
+        grams = component_grams(layers)
+        spreads = layer_spreads(captured, (calibration or gate).rows, path)
     np.savez(request.workspace / GRAMS, *grams.values(), allow_pickle=False)
-    return RowsReply(path, feature_names, latency, tuple(grams))
+    write_spreads(spreads, request.workspace)
+    return RowsReply(path, expected, latency, tuple(grams))
 
 
 def import_path(trust: TrustPolicy) -> tuple[str, ...]:

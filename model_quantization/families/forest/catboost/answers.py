@@ -16,7 +16,13 @@ from model_quantization.families.forest.predictors.packed_forest import (
 )
 from model_quantization.families.lowered import Lowered, Method
 from model_quantization.kernels.trees import booster_links, table_exp
-from model_quantization.kernels.trees.symmetric import Levels, levels_of, missing_sides, sum_levels
+from model_quantization.kernels.trees.symmetric import (
+    LANES,
+    Levels,
+    levels_of,
+    missing_sides,
+    sum_levels,
+)
 from model_quantization.kernels.trees.tree_sum import TreeSum, over_rows
 from model_quantization.locks import cached_property
 
@@ -75,7 +81,8 @@ class CatBoostTrees:
     def _by_level(self, laid_out: tuple[Levels, Array, Array], rows: Array, jobs: int) -> Array:
         levels, missing, values = laid_out
         out = np.zeros((len(rows), len(self.bias)))
-        rows = np.ascontiguousarray(rows)
+        kind = rows.dtype if rows.dtype == np.float32 else np.float64
+        rows = np.ascontiguousarray(rows, dtype=kind)
 
         def work(first: int, last: int) -> None:
             sum_levels(
@@ -88,6 +95,8 @@ class CatBoostTrees:
                 out.shape[1],
                 first,
                 last,
+                np.empty((rows.shape[1], LANES), dtype=np.float32),
+                np.empty((out.shape[1], LANES)),
                 out,
             )
 

@@ -10,7 +10,7 @@ from model_quantization.arrays import Array
 from model_quantization.families.forest.predictors.packed_forest import one_row
 from model_quantization.families.forest.predictors.row_codes import Coding, make_coding
 from model_quantization.kernels.trees import binning, single_row, tree_sum
-from model_quantization.kernels.trees.binning import GROUP
+from model_quantization.kernels.trees.grouping import GROUP
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
 from model_quantization.locks import cached_property
@@ -79,7 +79,7 @@ class CodedTrees:
         return self.sums.add(groups, len(rows), out, doubled=doubled, threads=jobs)
 
     def _answer_one(self, rows: Array, out: Array) -> bool:
-        """Add one row's leaves to `out`; False where the trees do not fit."""
+        """Add one row's leaves to `out`; False where trees or row do not fit."""
         sums, coding = self.sums, self.coding
         nodes = sums.gap_nodes if self.gaps else sums.nodes
         if nodes is None:
@@ -102,13 +102,13 @@ class CodedTrees:
             sums.table.values,
             sums.table.width,
             sums.cycle,
-            out.reshape(-1),
+            out,
         )
         if state == single_row.MISSING:
             # Where one row has gaps others will: from now on the nodes that know them are used.
             self.gaps = True
             return self._answer_one(rows, out)
-        return True
+        return state == single_row.ANSWERED
 
     def _code(self, rows: Array, jobs: int) -> tuple[Array, bool] | None:
         """The rows coded, in groups of eight, and whether they are doubled for NaN."""
@@ -116,14 +116,13 @@ class CodedTrees:
         n, n_features = rows.shape
         columns = coding.width * (2 if doubled else 1)
         out = np.zeros((-(-n // GROUP), columns, GROUP), dtype=np.float32)
-        flat, flat_out = rows.reshape(-1), out.reshape(-1)
         missing: list[bool] = []
         good: list[bool] = []
 
         def work(first: int, last: int) -> None:
             missing.append(
                 binning.code_rows(
-                    flat,
+                    rows,
                     n_features,
                     coding.columns,
                     coding.table,
@@ -131,7 +130,7 @@ class CodedTrees:
                     coding.pivots,
                     first,
                     last,
-                    flat_out,
+                    out,
                     coding.width,
                     doubled,
                 )
@@ -139,7 +138,7 @@ class CodedTrees:
             if len(coding.category_columns):
                 good.append(
                     binning.code_categories(
-                        flat,
+                        rows,
                         n_features,
                         coding.category_columns,
                         coding.left,
@@ -147,7 +146,7 @@ class CodedTrees:
                         coding.missing_left,
                         first,
                         last,
-                        flat_out,
+                        out,
                         columns * GROUP,
                         len(coding.columns),
                     )

@@ -193,7 +193,9 @@ def float_rows(
 
 
 def one_row(rows: Array) -> Array:
-    """A single row as a writable float64 array: the one type that the kernels are compiled for."""
+    """A single row as the kernels take it: contiguous float64."""
+    if rows.dtype == np.float64 and rows.flags.c_contiguous and rows.flags.aligned:
+        return rows
     buffer = np.empty(rows.size)
     buffer[:] = rows[0]
     return buffer
@@ -228,7 +230,7 @@ def add_leaves(
     """
     out = np.empty((len(rows), start.shape[1]), dtype=start.dtype)
     out[...] = start
-    if len(rows) == 1 and _answer_one(sums, one_row(rows), divisor, out.reshape(-1)):
+    if len(rows) == 1 and _answer_one(sums, one_row(rows), divisor, out):
         return out
     prepared = float_rows(rows, nan_allowed=nan_allowed, infinity_allowed=infinity_allowed)
     if prepared is None:

@@ -10,9 +10,9 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.kernels.trees import binning
+from model_quantization.kernels.trees.feature_order import by_feature
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_layout import Shape
-from model_quantization.kernels.trees.tree_pack import by_feature
 
 CATEGORIES = 256
 

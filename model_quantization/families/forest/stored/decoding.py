@@ -18,12 +18,12 @@ from model_quantization.families.forest.stored.parts import (
     leaf_trees,
 )
 from model_quantization.kernels.trees.coarsen import decode_leaves as decode_leaf_codes
+from model_quantization.kernels.trees.feature_order import from_feature_order
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.topology import shape, tree_starts
 from model_quantization.kernels.trees.tree_pack import (
     Ranked,
     divide_counts,
-    from_feature_order,
     unpair_siblings,
     unrank_thresholds,
 )

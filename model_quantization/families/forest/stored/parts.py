@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.trees.feature_order import by_feature
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.topology import count_leaves, tree_starts
 from model_quantization.kernels.trees.tree_pack import (
     by_balance,
-    by_feature,
     leaf_counts,
     narrow,
     pair_siblings,

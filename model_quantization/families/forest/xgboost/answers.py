@@ -91,7 +91,7 @@ class XGBoostTrees:
         if self.objective in LOGISTIC:
             booster_links.logistic32(sums.reshape(-1))
         elif self.objective in LOG:
-            booster_links.exponential(sums.reshape(-1))
+            booster_links.exponential32(sums.reshape(-1))
         elif self.objective in SOFTMAX:
             booster_links.normalized_exponentials32(sums)
         return sums if self.outputs > 1 else sums.reshape(-1)
