@@ -92,6 +92,7 @@ def inspect_file(
             "snapshot": str(scanned.snapshot),
             "source": str(scanned.source),
             "format": scanned.format,
+            "names": sorted(scanned.names),
             "trusted": sorted(trust.extra),
             "import_path": import_path(trust),
             "limits": {name: getattr(limits, name) for name in limits.__slots__},
@@ -119,7 +120,7 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
     workspace = Path(request["workspace"])
     started = time.perf_counter()
     model, warned = unpickle_scanned(
-        Path(request["snapshot"]), request["format"], request["source"]
+        Path(request["snapshot"]), request["format"], request["source"], set(request["names"])
     )
     load_seconds = time.perf_counter() - started
     held = capture_objects(model, trust, limits)
