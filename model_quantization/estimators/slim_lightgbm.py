@@ -9,11 +9,13 @@ from typing import Any, NoReturn
 
 from lightgbm.basic import Booster
 
-from model_quantization.estimators.dropped import refuse
+from model_quantization.estimators.dropped import reduced_as, refuse
 
 
 class RestoredLightGBM(Booster):  # type: ignore[misc, unused-ignore]
     """A booster that gives the original's answers, without the counts and gains of its nodes."""
+
+    __reduce_ex__ = reduced_as(Booster)
 
     def predict(self, data: Any, *args: Any, **kwargs: Any) -> Any:
         """What LightGBM predicts; `DroppedAttribute` for leaf numbers and contributions."""

@@ -11,7 +11,7 @@ from sklearn.ensemble._hist_gradient_boosting.binning import _BinMapper
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.tree._tree import Tree
 
-from model_quantization.estimators.dropped import refuse
+from model_quantization.estimators.dropped import reduced_as, refuse
 
 
 def _dropped(name: str) -> property:
@@ -42,8 +42,10 @@ class RestoredTree(Tree):  # type: ignore[misc, unused-ignore]
         refuse("the number of training rows of each node", "tree_")
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # Loadable where this library is not installed: as scikit-learn's own tree, in which what
+        # was dropped is zero and importances are NaN.
         _, args, state = super().__reduce__()
-        return type(self), args, state
+        return Tree, args, state
 
 
 class RestoredLeaves(RestoredTree):
@@ -57,6 +59,8 @@ class RestoredLeaves(RestoredTree):
 class RestoredPredictor(TreePredictor):  # type: ignore[misc, unused-ignore]
     """A histogram tree that answers for rows, but not for binned rows."""
 
+    __reduce_ex__ = reduced_as(TreePredictor)
+
     def predict_binned(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise `DroppedAttribute`: only fitting compares bins."""
         refuse("the bin of each threshold", "TreePredictor")
@@ -68,6 +72,8 @@ class RestoredPredictor(TreePredictor):  # type: ignore[misc, unused-ignore]
 
 class RestoredBinMapper(_BinMapper):  # type: ignore[misc, unused-ignore]
     """A bin mapper that knows categories, but not the bin edges of numerical features."""
+
+    __reduce_ex__ = reduced_as(_BinMapper)
 
     def transform(self, X: Any) -> NoReturn:
         """Raise `DroppedAttribute`: only fitting maps rows to bins."""

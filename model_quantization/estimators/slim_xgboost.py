@@ -9,11 +9,13 @@ from typing import Any, NoReturn
 
 from xgboost.core import Booster
 
-from model_quantization.estimators.dropped import refuse
+from model_quantization.estimators.dropped import reduced_as, refuse
 
 
 class RestoredXGBoost(Booster):  # type: ignore[misc, unused-ignore]
     """A booster that gives the original's answers, without the cover and gain of its nodes."""
+
+    __reduce_ex__ = reduced_as(Booster)
 
     def predict(self, data: Any, **options: Any) -> Any:
         """What XGBoost predicts; `DroppedAttribute` for contributions."""

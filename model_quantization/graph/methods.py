@@ -59,6 +59,10 @@ PUBLIC_METHODS: tuple[str, ...] = (
 _FITTING = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
 
 
+# Tables have methods of these names, and are asked nothing.
+_TABLES = frozenset({"pandas", "polars"})
+
+
 def surface_of(model: Any) -> dict[str, Any]:
     """Return the methods that a model exposes.
 
@@ -73,7 +77,7 @@ def surface_of(model: Any) -> dict[str, Any]:
         `methods`: names, in the order of `PUBLIC_METHODS`; `task`: what it does.
     """
     methods = [
-        name for name in PUBLIC_METHODS if name not in _FITTING and callable(_get(model, name))
+        name for name in PUBLIC_METHODS if name not in _FITTING and callable(method_of(model, name))
     ]
     return {"methods": methods, "task": task_of(model)}
 
@@ -96,21 +100,22 @@ def task_of(model: Any) -> str:
     }
     if kind in names:
         return names[kind]
-    if callable(_get(model, "predict_proba")) and hasattr(model, "classes_"):
+    if callable(method_of(model, "predict_proba")) and hasattr(model, "classes_"):
         return "classification"
-    return "transform" if callable(_get(model, "transform")) else "auto"
+    return "transform" if callable(method_of(model, "transform")) else "auto"
 
 
 def is_estimator(value: Any) -> bool:
     """Whether an object is asked something: a fitted estimator, of scikit-learn or alike."""
-    if isinstance(value, type):
+    if isinstance(value, type) or type(value).__module__.partition(".")[0] in _TABLES:
         return False
-    return any(callable(_get(value, name)) for name in ("predict", "transform", "decode")) or all(
-        callable(_get(value, name)) for name in ("fit", "get_params")
+    return any(callable(method_of(value, name)) for name in ("predict", "transform", "decode")) or all(
+        callable(method_of(value, name)) for name in ("fit", "get_params")
     )
 
 
-def _get(model: Any, name: str) -> Any:
+def method_of(model: Any, name: str) -> Any:
+    """The method of this name; None where the model, as it is fitted, has none."""
     # `available_if` raises AttributeError; a meta-estimator may raise what its inner one does.
     try:
         return getattr(model, name, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from model_quantization.families import Lowered, family_of, known_family
 from model_quantization.families.family import Component
 from model_quantization.graph.nodes import (
     ArrayNode,
+    Atom,
     DictNode,
     NameNode,
     Node,
@@ -25,7 +26,7 @@ from model_quantization.graph.nodes import (
     StringsNode,
     attributes,
 )
-from model_quantization.graph.traversal import children, entry_step, join, walk
+from model_quantization.graph.traversal import children, entry_steps, join, walk
 from model_quantization.graph.values import (
     ArraySource,
     dict_value,
@@ -124,10 +125,24 @@ class View(Component):
             A family that this library lacks, or values that the family cannot use.
         """
         family = known_family(self.family, self.path)
-        if family.lower is None:
+        if family.lower is None or self._holds_lists(family.slots):
             return None
         with fitting(f"values that family {self.family} cannot use", self.path):
             return family.lower(self, exact)
+
+
+    def _holds_lists(self, slots: Iterable[str]) -> bool:
+        """Whether something that is an array after fitting was replaced by a list.
+
+        scikit-learn answers from a list as well, in its own way: so the restored estimator does.
+        """
+        for name in ("classes_", *slots):
+            node = self._attributes.get(name)
+            if name.endswith("_") and isinstance(node, StringsNode | NumbersNode | SequenceNode):
+                items = node.items if isinstance(node, SequenceNode) else ()
+                if all(isinstance(item, Atom | ScalarNode) for item in items):
+                    return True
+        return False
 
 
 def view_value(node: Node, context: Context, path: str) -> Any:
@@ -157,8 +172,8 @@ def view_value(node: Node, context: Context, path: str) -> Any:
             names = view_value(keys, context, path)
             if isinstance(node.values, SequenceNode) and len(node.values.items) == len(names):
                 values = [
-                    view_value(item, context, join(path, entry_step(name)))
-                    for name, item in zip(names, node.values.items, strict=True)
+                    view_value(item, context, join(path, step))
+                    for step, item in zip(entry_steps(names), node.values.items, strict=True)
                 ]
             else:
                 values = view_value(node.values, context, path)

@@ -35,7 +35,7 @@ from model_quantization.graph.nodes import (
     attributes,
     entries,
 )
-from model_quantization.graph.traversal import children, entry_step, join, walk
+from model_quantization.graph.traversal import children, dict_steps, join, walk
 from model_quantization.graph.values import dict_value
 from model_quantization.limits import Limits
 from model_quantization.predictor.component import Context, View, view_value
@@ -125,17 +125,27 @@ class _Opening:
                 return items if kind == "list" else tuple(items)
             case DictNode(values=SequenceNode()):
                 pairs = list(entries(node))
-                keys = [view_value(key, self.context, path) for key, _ in pairs]
-                held = [self.open(value, join(path, entry_step(key))) for key, value in pairs]
+                keys = [self._key(key, path) for key, _ in pairs]
+                steps = zip(dict_steps(node), pairs, strict=True)
+                held = [self.open(value, join(path, step)) for step, (_, value) in steps]
                 return dict_value(keys, held, path)
             case _:
-                return restore(
-                    node,
-                    self.artifact,
-                    self.trust,
-                    residue=_below(self.artifact.manifest["residue"], path),
-                    identified=self.context.identified,
-                )
+                return self._restored(node, path)
+
+    def _key(self, node: Node, path: str) -> Any:
+        """The key of a dict: a plain value, or an object such as a date."""
+        if isinstance(node, ObjectNode | PackedNode | RefNode):
+            return self._restored(node, path)
+        return view_value(node, self.context, path)
+
+    def _restored(self, node: Node, path: str) -> Any:
+        return restore(
+            node,
+            self.artifact,
+            self.trust,
+            residue=_below(self.artifact.manifest["residue"], path),
+            identified=self.context.identified,
+        )
 
 
 def _below(notes: Mapping[str, str], path: str) -> dict[str, str]:
@@ -200,19 +210,26 @@ class QuantizedModel:
         return f"<QuantizedModel {kind}, {depth}{' bit' if depth.isdigit() else ''}>"
 
     def restore(self) -> Any:
-        """Return a new, real estimator of the original's class.
+        """Return a new estimator of the original's own class.
+
+        It can be saved and loaded where this library is not installed. What was dropped as training
+        residue is not there; this quantized model says in a named error what it was.
 
         Raises
         ------
         EnvironmentMismatch
             The installed scikit-learn cannot take the state.
         """
+        return self._make_original(reporting=False)
+
+    def _make_original(self, *, reporting: bool) -> Any:
         return restore(
             self._view.node,
             self.artifact,
             self._trust,
             residue=_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
+            reporting=reporting,
         )
 
     def self_test(self) -> bool:
@@ -290,7 +307,7 @@ class QuantizedModel:
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self.restore()
+                    self._restored = self._make_original(reporting=True)
         return self._restored
 
     def _set_methods(self) -> None:

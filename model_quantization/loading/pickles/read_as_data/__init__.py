@@ -1,4 +1,4 @@
-"""Objects of pandas and scipy.stats, read as data: nothing that a file says of them is run.
+"""Objects of pandas, scipy.stats and joblib, read as data: nothing a file says of them is run.
 
 Their own unpickling trusts the file: scipy's runs source text from the state of a distribution, and
 pandas' and pyarrow's follow positions and buffers without looking. So an unpickler gets stand-ins
@@ -7,6 +7,7 @@ in their place, which keep what the file says and make the object by its public 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from model_quantization.loading.pickles.read_as_data.distributions import distribution_reader
@@ -25,4 +26,21 @@ def reader_of(name: str) -> Any:
     """
     if not is_read_as_data(name):
         return None
+    if name == "joblib.memory:Memory":
+        return _memory_reader()
     return distribution_reader(name) or table_reader(name) or held_class(name)
+
+
+@functools.cache
+def _memory_reader() -> type:
+    """A class that becomes a memory which keeps nothing: the file's own names a directory.
+
+    A later `fit` would unpickle whatever lies there.
+    """
+    from joblib import Memory
+
+    def set_state(self: Any, state: Any) -> None:
+        self.__class__ = Memory
+        vars(self).update(vars(Memory(None, verbose=0)))
+
+    return type("Memory", (Memory,), {"__module__": Memory.__module__, "__setstate__": set_state})
