@@ -73,7 +73,9 @@ def test_the_readmes_examples_run(shop: dict[str, Any], capsys: pytest.CaptureFi
     assert all(line.endswith("%") for line in printed)
     single, agreement, overall, served = (float(line.split()[-1].rstrip("%")) for line in printed)
     assert agreement > 95
-    assert single > overall == served > 20  # at 8 bits; at 16, over three equal models
+    # At 8 bits; at 16 bits over three equal models, whose names differ in length.
+    assert single > overall > 20
+    assert overall == pytest.approx(served, abs=0.1)
     expected = shop["model"].predict(shop["rows"])
     assert np.array_equal(shop["labels"], expected)
     assert np.array_equal(shop["estimator"].predict(shop["rows"]), expected)

@@ -121,7 +121,7 @@ _ALONE = """
 import sys
 library, made, rows, got = sys.argv[1:]
 sys.modules[library] = None
-import numpy as np, ml
+import numpy as np, model_quantization as mq
 model = mq.load(made)
 np.save(got, model.predict_proba(np.load(rows)))
 assert "sklearn" not in sys.modules and "pandas" not in sys.modules

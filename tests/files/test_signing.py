@@ -149,7 +149,7 @@ def test_keys_that_cannot_be_used(keys: tuple[Pair, Pair], tmp_path: Path) -> No
             read_public_keys([bad])
     with pytest.raises(ConfigError, match=r"cannot be read.*No such file"):
         read_signing_key(tmp_path / "missing")
-    with pytest.raises(ConfigError, match=r"required and no key is given.*ml keygen"):
+    with pytest.raises(ConfigError, match=r"required and no key is given.*keygen"):
         read_public_keys([], required=True)
     assert read_public_keys([]) is None
 

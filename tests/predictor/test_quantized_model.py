@@ -333,7 +333,7 @@ def test_serving_imports_neither_scikit_learn_nor_pandas(tmp_path: Path) -> None
                 rows[name] = example.rows
     assert len(asked) > 10
     script = (
-        "import json, sys, numpy as np, ml\n"
+        "import json, sys, numpy as np, model_quantization as mq\n"
         "for name, method in json.loads(sys.argv[1]):\n"
         "    rows = np.load(f'{name}.npy')\n"
         "    rows = rows.tolist() if rows.dtype.kind == 'U' else rows\n"
