@@ -24,6 +24,7 @@ from model_quantization.errors import QuantizationError, ReleaseError, WorkerCra
 from model_quantization.files.atomic import write_json
 from model_quantization.files.signing import read_signing_key
 from model_quantization.outcome import Guarantee, Outcome, Status, falls_short
+from model_quantization.pipeline.child.original import HANDLER as INSPECTION
 from model_quantization.pipeline.stages import evaluate_stage, quantize_stage
 from model_quantization.release.manifest import Release
 from model_quantization.release.objects import store_artifact
@@ -176,7 +177,12 @@ def evaluate_job(job: Job, record: dict[str, Any]) -> Outcome:
 
 
 def failed_outcome(job: Job, error: BaseException) -> Outcome:
-    """The outcome of a model whose stages raised `error`."""
+    """The outcome of a model whose stages raised `error`.
+
+    A file that crashes the child which only loads it and asks it is refused, as one that the scan
+    refuses: the next run does not open it again, and no serving process loads it as the original.
+    """
+    refused = isinstance(error, WorkerCrashed) and error.is_native and error.where == INSPECTION
     if isinstance(error, QuantizationError):
         reason, note = error.code, str(error)
     elif isinstance(error, OSError):
@@ -188,7 +194,7 @@ def failed_outcome(job: Job, error: BaseException) -> Outcome:
     return Outcome(
         name=job.name,
         source=job.source,
-        status=Status.FAILED,
+        status=Status.REFUSED if refused else Status.FAILED,
         guarantee=Guarantee.FALLBACK,
         reason=reason,
         note=note,
@@ -202,7 +208,7 @@ def failed_outcome(job: Job, error: BaseException) -> Outcome:
 def is_transient(error: BaseException | None) -> bool:
     """Whether the same work may succeed a little later: a killed worker, a busy or full system."""
     if isinstance(error, WorkerCrashed):
-        return True
+        return not error.is_native
     if isinstance(error, ReleaseError):
         return is_transient(error.__cause__)
     return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS

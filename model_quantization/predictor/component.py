@@ -10,6 +10,7 @@ from model_quantization.codecs import decode_strings
 from model_quantization.errors import FormatError
 from model_quantization.families import Lowered, family_of, known_family
 from model_quantization.families.family import Component
+from model_quantization.families.shared.contracts import check_shapes
 from model_quantization.graph.nodes import (
     ArrayNode,
     Atom,
@@ -108,6 +109,16 @@ class View(Component):
         node = self._attributes.get(name, _ABSENT)
         return default if node is _ABSENT else self[name]  # None is a value, too
 
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array, without its values; None for what is no array."""
+        node = self._attributes.get(name)
+        if isinstance(node, ObjectArrayNode):
+            return node.shape
+        if not isinstance(node, ArrayNode):
+            return None
+        stored = getattr(self.context.arrays, "quantized", self.context.arrays.__getitem__)
+        return tuple(stored(node.array).shape)
+
     def codes(self, name: str) -> StoredCodes | None:
         """The stored codes of an array and their scales, when it is `scale * code`."""
         node = self._attributes.get(name)
@@ -128,6 +139,7 @@ class View(Component):
         if family.lower is None or self._holds_lists(family.slots):
             return None
         with fitting(f"values that family {self.family} cannot use", self.path):
+            check_shapes(self, self.family)
             return family.lower(self, exact)
 
 

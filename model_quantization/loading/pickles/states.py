@@ -36,6 +36,12 @@ _DICTS: Final = {
 }
 
 
+_TEXT: Final = "sklearn.feature_extraction.text:"
+_VECTORIZERS: Final = {
+    f"{_TEXT}{name}" for name in ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
+}
+
+
 def check_state(target: Instance, state: object, trust: TrustPolicy) -> bool:
     """Check the state that a pickle gives `target`; whether a rule relies on what is in it.
 
@@ -53,6 +59,8 @@ def check_state(target: Instance, state: object, trust: TrustPolicy) -> bool:
     elif target.name != JOBLIB_WRAPPER:  # which is checked where its bytes are read
         if not is_read_as_data(target.name):  # what such an object keeps, it keeps as data
             _check_attributes(target, state, trust)
+        if target.name in _VECTORIZERS and target.name not in trust.extra:
+            _check_vectorizer(state)
         return isinstance(state, tuple)
     return True
 
@@ -90,6 +98,20 @@ def _check_attributes(target: Instance, state: object, trust: TrustPolicy) -> No
     for name in slots[::2] if isinstance(slots, Pairs) else ():
         if not isinstance(name, str) or name.startswith("__"):
             raise _refused("a state sets a special attribute", name)
+
+
+def _check_vectorizer(state: object) -> None:
+    """Refuse a vectorizer that would open the files that its callers name."""
+    if type(state) is not Pairs or not all(type(key) is str for key in state[::2]):
+        raise _refused("a vectorizer's state is not a dict of attributes", state)
+    for key, value in zip(state[::2], state[1::2], strict=True):
+        if key == "input" and value != "content":
+            raise ScanRefused(
+                "a vectorizer takes documents for the names of files and opens them",
+                expected='input="content"',
+                got=describe(value),
+                do='set `input = "content"`, read the files before asking, and save it again',
+            )
 
 
 def _refused(what: str, got: object) -> ScanRefused:

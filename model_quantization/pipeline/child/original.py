@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from model_quantization.errors import QuantizationError
+from model_quantization.errors import QuantizationError, ScanRefused, SemanticError
 from model_quantization.estimators.capture import Capture, capture_objects
 from model_quantization.estimators.reachable import (
     answered_model,
@@ -123,7 +123,10 @@ def inspect(request: dict[str, Any]) -> dict[str, Any]:
         Path(request["snapshot"]), request["format"], request["source"], set(request["names"])
     )
     load_seconds = time.perf_counter() - started
-    held = capture_objects(model, trust, limits)
+    try:
+        held = capture_objects(model, trust, limits)
+    except SemanticError as error:  # state that native code would follow: nobody may ask this model
+        raise ScanRefused(**error.fields() | {"do": "do not use this file"}) from None
     check_fitted(model)
     surfaces = find_surfaces(model)
     import sklearn
