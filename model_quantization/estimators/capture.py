@@ -50,6 +50,7 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import entry_steps, join
 from model_quantization.limits import Limits
+from model_quantization.loading.pickles.read_as_data.held import Held
 from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
 
 BULK = 8  # from this many equal-typed items on, a list is held as one array
@@ -340,6 +341,8 @@ class _Walker:
         if name in _LEFT_OUT:
             self.notes.append(f"{path or 'model'}: left out, {_LEFT_OUT[name]}")
             return None
+        if isinstance(value, Held):
+            self._refuse(value, path, f"{value.name} is understood only as a part of another object")
         if kind.__module__ in ("builtins", "_io", "threading", "_thread"):
             self._refuse(value, path, "it is not data")
         if not self._is_trusted(name, path):

@@ -21,7 +21,7 @@ from typing import Any
 
 from model_quantization.artifact.golden_rows import run_self_test
 from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.errors import ConfigError
+from model_quantization.errors import ConfigError, SemanticError
 from model_quantization.estimators.restore import restore
 from model_quantization.files.signing import PublicKeys
 from model_quantization.graph.methods import PUBLIC_METHODS
@@ -36,7 +36,7 @@ from model_quantization.graph.nodes import (
     entries,
 )
 from model_quantization.graph.traversal import children, dict_steps, join, walk
-from model_quantization.graph.values import dict_value
+from model_quantization.graph.values import MISFITS, dict_value
 from model_quantization.limits import Limits
 from model_quantization.predictor.component import Context, View, view_value
 from model_quantization.predictor.input_rows import intake_of
@@ -316,6 +316,15 @@ class QuantizedModel:
         if "set_output" in self._methods:
             self.__dict__["set_output"] = self._set_output
 
+    def _misfit(self, name: str, error: Exception) -> SemanticError:
+        """A fast predictor raises nothing over rows: its own numbers contradict each other."""
+        return SemanticError(
+            f"{name} cannot be answered: stored values do not fit each other",
+            where=self._view.path or "model",
+            got=f"{type(error).__name__}: {error}"[:200],
+            do="quantize the original again",
+        )
+
     def _set_output(self, *, transform: str | None = None) -> QuantizedModel:
         """Choose the container of `transform`; from then on scikit-learn answers that."""
         self._original().set_output(transform=transform)
@@ -339,7 +348,10 @@ class QuantizedModel:
             if not args and not kwargs and not (frames and frames()):
                 rows = intake.rows(X)
                 if rows is not None:
-                    result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
+                    try:
+                        result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
+                    except MISFITS as error:
+                        raise self._misfit(name, error) from error
                     if result is not None:
                         intake.warn_unnamed(X)
                         return result

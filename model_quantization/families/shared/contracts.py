@@ -8,7 +8,7 @@ written by anybody. Each contract says in letters which lengths must agree: `C` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -17,6 +17,7 @@ from model_quantization.errors import SemanticError
 from model_quantization.families.family import Component
 
 _UNPROVEN: Final = 1 << 20  # columns of an estimator that has no array of one for each
+_LONGEST_NGRAM: Final = 1 << 12
 _CATEGORIES: Final = 256  # of a feature of histogram boosting: one bit each
 
 
@@ -155,6 +156,7 @@ def _check_rotations(component: Component) -> None:
 
 def _check_histogram(component: Component) -> None:
     """Categories are bits of a set: whole numbers from 0 to 255."""
+    _check_boosting(component)
     mapper = component.get("_bin_mapper")
     flags = mapper.get("is_categorical_") if mapper is not None else None
     edges = mapper.get("bin_thresholds_") if mapper is not None else None
@@ -190,6 +192,30 @@ def _check_content(component: Component) -> None:
     source = component.get("input", "content")
     if source != "content":
         _refuse(component, "input", '"content"', repr(source))
+    lengths = component.get("ngram_range", (1, 1))
+    if isinstance(lengths, tuple | list) and any(
+        type(length) is int and length > _LONGEST_NGRAM for length in lengths
+    ):  # memory is taken for each length, before a document is looked at
+        _refuse(component, "ngram_range", f"at most {_LONGEST_NGRAM:,}", repr(lengths))
+
+
+def _check_boosting(component: Component) -> None:
+    """One column of sums decides between two classes, several between as many."""
+    outputs, classes = component.get("tree_outputs"), component.shape("classes_")
+    if type(outputs) is not int:
+        return
+    if classes is not None and classes != ((2,) if outputs == 1 else (outputs,)):
+        _refuse(component, "classes_", f"as many as {outputs} sums decide for", str(classes))
+    start = component.shape("_baseline_prediction")
+    if start is not None and prod(start) != outputs:
+        _refuse(component, "_baseline_prediction", f"{outputs} numbers", str(start))
+
+
+def _check_weighted(component: Component) -> None:
+    """Boosting by votes: a class for each, and at least one tree."""
+    classes, count = component.shape("classes_"), component.get("n_classes_")
+    if classes is not None and type(count) is int and classes != (count,):
+        _refuse(component, "classes_", f"({count},)", str(classes))
 
 
 _TEXT: Final = "sklearn.feature_extraction.text:"
@@ -199,6 +225,8 @@ _OWN_CHECKS: Final[dict[str, Callable[[Any], None]]] = {
     "sklearn.discriminant_analysis:QuadraticDiscriminantAnalysis": _check_rotations,
     f"{_BOOSTING}HistGradientBoostingClassifier": _check_histogram,
     f"{_BOOSTING}HistGradientBoostingRegressor": _check_histogram,
+    "sklearn.ensemble._gb:GradientBoostingClassifier": _check_boosting,
+    "sklearn.ensemble._weight_boosting:AdaBoostClassifier": _check_weighted,
     f"{_MULTICLASS}OneVsRestClassifier": _check_one_vs_rest,
     **{
         f"{_TEXT}{name}": _check_content

@@ -36,6 +36,15 @@ _DICTS: Final = {
 }
 
 
+# Names that are read as data and give pandas' own object at once. All others keep their state as
+# data, in a `__setstate__` of this library.
+COMPLETE: Final = {"StringDtype", "_new_DatetimeIndex", "_new_Index", "_new_TimedeltaIndex"} | {
+    f"{kind}Dtype"
+    for kind in (
+        "Boolean", "Float32", "Float64", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16",
+        "UInt32", "UInt64",
+    )
+}  # fmt: skip
 _TEXT: Final = "sklearn.feature_extraction.text:"
 _VECTORIZERS: Final = {
     f"{_TEXT}{name}" for name in ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
@@ -57,8 +66,10 @@ def check_state(target: Instance, state: object, trust: TrustPolicy) -> bool:
     elif target.name == PARTIAL and PARTIAL not in trust.extra:
         check_partial_state(target, state, trust)
     elif target.name != JOBLIB_WRAPPER:  # which is checked where its bytes are read
-        if not is_read_as_data(target.name):  # what such an object keeps, it keeps as data
+        if not is_read_as_data(target.name):
             _check_attributes(target, state, trust)
+        elif target.name.rpartition(":")[2] in COMPLETE:
+            raise _refused("sets the state of what was complete when it was made", state)
         if target.name in _VECTORIZERS and target.name not in trust.extra:
             _check_vectorizer(state)
         return isinstance(state, tuple)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from model_quantization.errors import ScanMalformed, ScanRefused
+from model_quantization.errors import QuantizationError, ScanMalformed, ScanRefused
 from model_quantization.graph.values import refusals
 from model_quantization.loading.pickles.names import todays_name
 from model_quantization.loading.pickles.read_as_data import reader_of
@@ -50,6 +50,8 @@ def unpickle_scanned(
         try:
             model = _load(snapshot, kind, names)
             notes = _put_right(model)
+        except QuantizationError:
+            raise
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
             raise _unfit("the model does not load", where, error, names) from None
         except refusals(ValueError, TypeError, KeyError, IndexError) as error:

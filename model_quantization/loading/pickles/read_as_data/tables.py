@@ -26,7 +26,7 @@ def table_reader(name: str) -> Any:
     if not name.startswith("pandas"):
         return None
     kind = name.rpartition(":")[2]
-    if kind in ("_new_Index", "_new_DatetimeIndex"):
+    if kind in ("_new_Index", "_new_DatetimeIndex", "_new_TimedeltaIndex"):
         return _index
     if kind in _STATES:
         import pandas as pd
@@ -35,7 +35,7 @@ def table_reader(name: str) -> Any:
     if kind in _DTYPES:
         import pandas as pd
 
-        return _reader(getattr(pd, kind), lambda state: getattr(pd, kind)())
+        return _maker(getattr(pd, kind))
     return _string_dtype if kind == "StringDtype" else None
 
 
@@ -46,9 +46,13 @@ def _reader(cls: type, make: Callable[[Any], Any]) -> type:
         object.__setattr__(self, "__class__", cls)
         vars(self).update(vars(made))
 
-    return type(
-        cls.__name__, (cls,), {"__module__": cls.__module__, "__setstate__": set_state, "_metadata": getattr(cls, "_metadata", [])}
-    )
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "__setstate__": set_state})
+
+
+@functools.cache
+def _maker(cls: type) -> type:
+    """A class whose `__new__` gives an object of `cls`, which has no state."""
+    return type(cls.__name__, (), {"__new__": lambda _: cls()})
 
 
 def _string_dtype(storage: Any = None, na_value: Any = np.nan) -> Any:
