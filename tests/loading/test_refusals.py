@@ -491,7 +491,8 @@ def test_the_bytes_of_these_tests_are_what_picklers_write() -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("state", [
     pickle.NONE + filled(pickle.EMPTY_DICT, "__class__", name(SPLIT, "KFold")) + pickle.TUPLE2,
-    filled(pickle.EMPTY_DICT, "_cache", pickle.NONE),
+    filled(pickle.EMPTY_DICT, "numpy_dtype", pickle.NONE),
+    filled(filled(pickle.EMPTY_DICT, "_cache", pickle.NONE), "_cache", pickle.NONE),
 ])  # fmt: skip
 def test_a_complete_object_takes_no_state(made: bytes, state: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.pkl").write_bytes(program(made))

@@ -211,6 +211,24 @@ def _check_boosting(component: Component) -> None:
         _refuse(component, "_baseline_prediction", f"{outputs} numbers", str(start))
 
 
+def _check_layers(component: Component) -> None:
+    """Each layer takes what the one before it gives; the last decides between the classes."""
+    weights, biases = component.get("coefs_"), component.get("intercepts_")
+    if not isinstance(weights, list) or not isinstance(biases, list):
+        return
+    width = component.get("n_features_in_")
+    for place, weight in enumerate(weights):
+        shape = getattr(weight, "shape", ())
+        bias = getattr(biases[place], "shape", ()) if place < len(biases) else ()
+        if len(shape) != 2 or shape[0] != width or bias != shape[1:]:
+            _refuse(component, f"coefs_/{place}", f"({width}, {bias})", str(shape))
+        width = shape[1]
+    classes = component.shape("classes_")
+    if classes is not None and not _is_multilabel(component.get("_label_binarizer")):
+        if classes != ((2,) if width == 1 else (width,)):
+            _refuse(component, "classes_", f"as many as {width} outputs decide for", str(classes))
+
+
 def _check_weighted(component: Component) -> None:
     """Boosting by votes: a class for each, and at least one tree."""
     classes, count = component.shape("classes_"), component.get("n_classes_")
@@ -227,6 +245,8 @@ _OWN_CHECKS: Final[dict[str, Callable[[Any], None]]] = {
     f"{_BOOSTING}HistGradientBoostingRegressor": _check_histogram,
     "sklearn.ensemble._gb:GradientBoostingClassifier": _check_boosting,
     "sklearn.ensemble._weight_boosting:AdaBoostClassifier": _check_weighted,
+    "sklearn.neural_network._multilayer_perceptron:MLPClassifier": _check_layers,
+    "sklearn.neural_network._multilayer_perceptron:MLPRegressor": _check_layers,
     f"{_MULTICLASS}OneVsRestClassifier": _check_one_vs_rest,
     **{
         f"{_TEXT}{name}": _check_content

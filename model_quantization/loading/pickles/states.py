@@ -68,7 +68,7 @@ def check_state(target: Instance, state: object, trust: TrustPolicy) -> bool:
     elif target.name != JOBLIB_WRAPPER:  # which is checked where its bytes are read
         if not is_read_as_data(target.name):
             _check_attributes(target, state, trust)
-        elif target.name.rpartition(":")[2] in COMPLETE:
+        elif target.name.rpartition(":")[2] in COMPLETE and not _is_cache(state):
             raise _refused("sets the state of what was complete when it was made", state)
         if target.name in _VECTORIZERS and target.name not in trust.extra:
             _check_vectorizer(state)
@@ -109,6 +109,11 @@ def _check_attributes(target: Instance, state: object, trust: TrustPolicy) -> No
     for name in slots[::2] if isinstance(slots, Pairs) else ():
         if not isinstance(name, str) or name.startswith("__"):
             raise _refused("a state sets a special attribute", name)
+
+
+def _is_cache(state: object) -> bool:
+    """Whether this is what pandas' types remember of themselves, and nothing else."""
+    return type(state) is Pairs and state[::2] == ["_cache"]
 
 
 def _check_vectorizer(state: object) -> None:
