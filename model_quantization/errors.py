@@ -41,7 +41,6 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-
 _NATIVE_SIGNALS = tuple(
     f"signal SIG{name}" for name in ("SEGV", "BUS", "ILL", "FPE", "ABRT", "TRAP")
 )

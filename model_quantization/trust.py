@@ -74,7 +74,7 @@ def how_to_trust(*names: str) -> str:
     if any(name.startswith("cloudpickle.") for name in names):
         return (
             "the file was saved by cloudpickle and carries program code: put the function or class "
-            "into a module, import it from there, fit, and save the model again with pickle or joblib"
+            "into a module, import it from there, and save the model again with pickle or joblib"
         )
     main = [name.partition(":")[2] for name in names if name.startswith("__main__:")]
     if main:

@@ -27,7 +27,10 @@ _OTHERS = (
     (b"BZh", "a pickle or joblib file compressed by bz2"),
     (b"\xfd7zXZ\x00", "a pickle or joblib file compressed by xz"),
     (b"\x5d\x00\x00", "a pickle or joblib file compressed by lzma"),
-    *((bytes([0x78, level]), "a joblib file compressed by zlib") for level in (1, 0x5E, 0x9C, 0xDA)),
+    *(
+        (bytes([0x78, level]), "a joblib file compressed by zlib")
+        for level in (1, 0x5E, 0x9C, 0xDA)
+    ),
     *((head, "a pickle") for head in (b"ccopy_reg\n", b"(", b"}", b"]", b"csklearn.")),
     (b"PK\x03\x04", "a zip archive"),
 )

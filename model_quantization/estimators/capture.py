@@ -342,7 +342,9 @@ class _Walker:
             self.notes.append(f"{path or 'model'}: left out, {_LEFT_OUT[name]}")
             return None
         if isinstance(value, Held):
-            self._refuse(value, path, f"{value.name} is understood only as a part of another object")
+            self._refuse(
+                value, path, f"{value.name} is understood only as a part of another object"
+            )
         if kind.__module__ in ("builtins", "_io", "threading", "_thread"):
             self._refuse(value, path, "it is not data")
         if not self._is_trusted(name, path):

@@ -59,7 +59,9 @@ def _answers_unfitted(estimator: Any) -> bool:
 
     A vectorizer with a vocabulary of its own, for one, learns nothing by being fitted.
     """
-    method = serving_method([name for name in PUBLIC_METHODS if callable(method_of(estimator, name))])
+    method = serving_method(
+        [name for name in PUBLIC_METHODS if callable(method_of(estimator, name))]
+    )
     if method is None:
         return False
     try:

@@ -160,7 +160,7 @@ def _made_categories(state: dict[str, Any]) -> Any:
 def _made_text(state: dict[str, Any]) -> Any:
     import pandas as pd
 
-    missing = {"nan": np.nan, "<NA>": pd.NA}[state["missing"]]
+    missing: Any = {"nan": np.nan, "<NA>": pd.NA}[state["missing"]]
     return pd.StringDtype(state["storage"], na_value=missing)
 
 

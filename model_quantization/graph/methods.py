@@ -109,9 +109,9 @@ def is_estimator(value: Any) -> bool:
     """Whether an object is asked something: a fitted estimator, of scikit-learn or alike."""
     if isinstance(value, type) or type(value).__module__.partition(".")[0] in _TABLES:
         return False
-    return any(callable(method_of(value, name)) for name in ("predict", "transform", "decode")) or all(
-        callable(method_of(value, name)) for name in ("fit", "get_params")
-    )
+    return any(
+        callable(method_of(value, name)) for name in ("predict", "transform", "decode")
+    ) or all(callable(method_of(value, name)) for name in ("fit", "get_params"))
 
 
 def method_of(model: Any, name: str) -> Any:

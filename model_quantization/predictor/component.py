@@ -142,7 +142,6 @@ class View(Component):
             check_shapes(self, self.family)
             return family.lower(self, exact)
 
-
     def _holds_lists(self, slots: Iterable[str]) -> bool:
         """Whether something that is an array after fitting was replaced by a list.
 

@@ -166,5 +166,5 @@ def test_a_fast_predictor_that_cannot_answer_says_so(monkeypatch: pytest.MonkeyP
     lowered = loaded._lowered
     loaded._lowered = replace(lowered, methods={**lowered.methods, "predict": broken})
     loaded._set_methods()
-    with pytest.raises(SemanticError, match="predict cannot be answered.*IndexError: index 3"):
+    with pytest.raises(SemanticError, match=r"predict cannot be answered.*IndexError: index 3"):
         loaded.predict(ROWS)

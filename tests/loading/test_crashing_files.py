@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from model_quantization.batch.plan import Job
 from model_quantization.batch.run import failed_outcome, is_transient, run_batch
 from model_quantization.config.file import load_config
 from model_quantization.errors import WorkerCrashed
-from model_quantization.batch.plan import Job
 from model_quantization.outcome import Status
 from model_quantization.pipeline.child.original import HANDLER as INSPECTION
-from tests.model_directory import ModelDirectory
+from tests.chaos.directory import ModelDirectory
 
 
 @pytest.mark.parametrize("signal", ["SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT"])

@@ -1,4 +1,4 @@
-"""What a scan refuses, as kinds: changes after a check, odd states, other names, all names at once."""
+"""What a scan refuses, as kinds: changes after a check, odd states, names that mean two things."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_a_state_that_is_an_object_is_a_kind_of_dict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("first", "second", "passes"), [
-    (0, 1, True), (0, 2, True), (1, 2, True), (1, 3, False), (2, 3, False), (0, 3, False), (1, 4, False),
+    (0, 1, True), (0, 2, True), (1, 2, True), (1, 3, False), (2, 3, False), (0, 3, False),
 ])  # fmt: skip
 def test_the_memo_has_no_gap(first: int, second: int, passes: bool, tmp_path: Path) -> None:
     raw = program(pickle.NONE, put(first), put(second))
@@ -260,9 +260,7 @@ def test_the_scan_and_the_loader_read_one_name(
     said = b"\n".join(part.encode() for part in spelt)
     head = pickle.PROTO + bytes([inner]) if inner >= 2 else b""
     body = head + pickle.GLOBAL + said + b"\n" + pickle.STOP
-    raw = program(
-        wrapper(integer(1) + pickle.TUPLE1, plain_dtype("O8", 63)) + body, protocol=outer
-    )
+    raw = program(wrapper(integer(1) + pickle.TUPLE1, plain_dtype("O8", 63)) + body, protocol=outer)
     if PYTHON_2[spelt] == "copyreg:_reconstructor":
         with pytest.raises(ScanRefused, match="which a pickle may call in its own way only"):
             scan_bytes(raw, tmp_path)
@@ -334,7 +332,7 @@ def test_names_are_named_whatever_else_is_wrong(tmp_path: Path) -> None:
 
 def test_a_thousand_names_are_counted_and_some_shown(tmp_path: Path) -> None:
     full = [f"own:f{number}" for number in range(1000)]
-    with pytest.raises(ScanRefused, match="1,000 names.*and 960 more") as caught:
+    with pytest.raises(ScanRefused, match=r"1,000 names.*and 960 more") as caught:
         scan_bytes(naming(full, called=False), tmp_path)
     assert len(str(caught.value)) < 4000
 
@@ -350,15 +348,17 @@ def test_what_cannot_be_imported_has_one_remedy(module: str, tmp_path: Path) -> 
 
 
 def test_a_file_of_cloudpickle_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ScanRefused, match="saved by cloudpickle.*put the function or class into a"):
+    with pytest.raises(ScanRefused, match=r"saved by cloudpickle.*put the function or class into"):
         scan_bytes(cloudpickle.dumps(lambda rows: rows + 1), tmp_path)
 
 
 def test_a_trusted_class_of_a_script_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "m.pkl"
-    path.write_bytes(program(name("__main__", "NoSuchClassHere"), pickle.EMPTY_TUPLE, pickle.NEWOBJ))
+    path.write_bytes(
+        program(name("__main__", "NoSuchClassHere"), pickle.EMPTY_TUPLE, pickle.NEWOBJ)
+    )
     trust = TrustPolicy(frozenset({"__main__:NoSuchClassHere"}))
-    with pytest.raises(ScanMalformed, match="defined in a notebook or script.*into a module"):
+    with pytest.raises(ScanMalformed, match=r"defined in a notebook or script.*into a module"):
         load_original(path, trust=trust)
 
 
@@ -417,9 +417,7 @@ def held_places() -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.bad_input(61)
 @pytest.mark.parametrize(("place", "raw"), list(held_places()))
-def test_no_model_holds_what_only_a_pickle_may_call(
-    place: str, raw: bytes, tmp_path: Path
-) -> None:
+def test_no_model_holds_what_only_a_pickle_may_call(place: str, raw: bytes, tmp_path: Path) -> None:
     with pytest.raises(ScanRefused, match="the model holds builtins:getattr"):
         scan_bytes(program(raw), tmp_path)
 
@@ -514,7 +512,7 @@ def test_everything_else_that_is_read_as_data_keeps_its_state_to_itself() -> Non
         if full.rpartition(":")[2] in COMPLETE:
             continue
         assert isinstance(reader, type), full
-        own = [each for each in reader.__mro__ if "__setstate__" in vars(each)][0]
+        own = next(each for each in reader.__mro__ if "__setstate__" in vars(each))
         assert "read_as_data" in vars(own)["__setstate__"].__module__, full
         found += 1
     assert found > 100

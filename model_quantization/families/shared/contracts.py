@@ -1,8 +1,8 @@
 """Which shapes the arrays of a component have to each other: checked before it is lowered.
 
 A fast predictor takes the shapes of fitted arrays for granted, and an artifact may have been
-written by anybody. Each contract says in letters which lengths must agree: `C` classes, `F` features,
-`_` any length. The first array that has a letter says what it is.
+written by anybody. Each contract says in letters which lengths must agree: `C` classes, `F`
+features, `_` any length. The first array that has a letter says what it is.
 """
 
 from __future__ import annotations
@@ -51,12 +51,14 @@ def _check(component: Component, contract: Mapping[str, str]) -> None:
         ):
             asked = ", ".join("any" if want < 0 else str(want) for want in expected)
             _refuse(component, name, f"({asked})", str(shape))
-        known |= {letter: have for letter, have in zip(letters, shape, strict=True) if letter != "_"}
+        known |= {
+            letter: have for letter, have in zip(letters, shape, strict=True) if letter != "_"
+        }
         proven |= "F" in letters
-    if "F" in known and not proven and any("F" in letters for letters in contract.values()):
-        # Only a number says how many there are: nothing may be as long as it says.
-        if not 0 <= known["F"] <= _UNPROVEN:
-            _refuse(component, "n_features_in_", f"at most {_UNPROVEN:,}", f"{known['F']:,}")
+    asks = any("F" in letters for letters in contract.values())
+    # Where only a number says how many there are, nothing may be as long as it says.
+    if "F" in known and asks and not proven and not 0 <= known["F"] <= _UNPROVEN:
+        _refuse(component, "n_features_in_", f"at most {_UNPROVEN:,}", f"{known['F']:,}")
 
 
 def _refuse(component: Component, name: str, expected: str, got: str) -> NoReturn:
@@ -135,7 +137,7 @@ def _check_categorical_bayes(component: Component) -> None:
     if not isinstance(tables, list) or (type(width) is int and len(tables) != width):
         _refuse(component, "feature_log_prob_", f"{width} tables", type(tables).__name__)
     for table in tables:
-        shape = getattr(table, "shape", ())
+        shape: tuple[int, ...] = getattr(table, "shape", ())
         if len(shape) != 2 or classes is None or shape[0] != classes[0]:
             _refuse(component, "feature_log_prob_", f"a row for each of {classes}", str(shape))
 
@@ -149,7 +151,7 @@ def _check_rotations(component: Component) -> None:
         if not isinstance(parts, list) or len(parts) != classes[0]:
             _refuse(component, name, f"one for each of {classes[0]} classes", type(parts).__name__)
     for rotation, spread in zip(rotations, spreads, strict=True):
-        shape = getattr(rotation, "shape", ())
+        shape: tuple[int, ...] = getattr(rotation, "shape", ())
         if len(shape) != 2 or (shape[0], *spread.shape) != (means[1], shape[1]):
             _refuse(component, "rotations_", f"({means[1]}, {spread.shape})", str(shape))
 
@@ -218,15 +220,16 @@ def _check_layers(component: Component) -> None:
         return
     width = component.get("n_features_in_")
     for place, weight in enumerate(weights):
-        shape = getattr(weight, "shape", ())
+        shape: tuple[int, ...] = getattr(weight, "shape", ())
         bias = getattr(biases[place], "shape", ()) if place < len(biases) else ()
         if len(shape) != 2 or shape[0] != width or bias != shape[1:]:
             _refuse(component, f"coefs_/{place}", f"({width}, {bias})", str(shape))
         width = shape[1]
     classes = component.shape("classes_")
-    if classes is not None and not _is_multilabel(component.get("_label_binarizer")):
-        if classes != ((2,) if width == 1 else (width,)):
-            _refuse(component, "classes_", f"as many as {width} outputs decide for", str(classes))
+    if classes is None or _is_multilabel(component.get("_label_binarizer")):
+        return
+    if classes != ((2,) if width == 1 else (width,)):
+        _refuse(component, "classes_", f"as many as {width} outputs decide for", str(classes))
 
 
 def _check_weighted(component: Component) -> None:

@@ -213,14 +213,16 @@ def _ordered(call: Call) -> Instance:
     raise _unexpected(call.name, call.args)
 
 
-def _attribute(call: Call) -> Global:
+def _attribute(call: Call) -> object:
     """A method of a builtin type, which pickles as `getattr(str, "split")`: by its listed name."""
     match call.args:
         case (Global(name=owner), str(attribute)) if owner.startswith("builtins:"):
             name = f"{owner}.{attribute}"
             if call.trust.is_value(name):
                 return Global(name)
-        case (Instance(name=owner), "_entropy") if owner.startswith("scipy.stats._discrete_distns:"):
+        case (Instance(name=owner), "_entropy") if owner.startswith(
+            "scipy.stats._discrete_distns:"
+        ):
             return Instance("numpy:vectorize", built=True)  # bound anew when the object is made
     raise ScanRefused(
         f"takes an attribute by its name: {describe(call.args)}",

@@ -35,7 +35,7 @@ def distribution_named(name: object) -> Any:
 
     own = getattr(stats, name, None) if isinstance(name, str) else None
     if not isinstance(own, stats.rv_continuous | stats.rv_discrete):
-        raise ValueError(f"scipy.stats has no distribution {name!r:.80}")
+        raise ValueError(f"scipy.stats has no distribution {name!r:.80}")  # noqa: TRY004
     return type(own)(**own._updated_ctor_param())
 
 

@@ -69,7 +69,7 @@ def _index(cls: Any, parts: dict[str, Any]) -> Any:
     if kind == "RangeIndex":
         return pd.RangeIndex(parts["start"], parts["stop"], parts["step"], name=name)
     if kind == "MultiIndex":
-        codes = [np.asarray(each) for each in parts["codes"]]
+        codes: Any = [np.asarray(each) for each in parts["codes"]]
         return pd.MultiIndex(parts["levels"], codes, names=parts["names"])
     if kind not in ("Index", "CategoricalIndex", "DatetimeIndex", "TimedeltaIndex"):
         raise ValueError(f"an index of the kind {kind!r:.80}")
@@ -95,7 +95,7 @@ def array_of(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value
     if not isinstance(value, Held):
-        raise ValueError(f"an array of the kind {type(value).__name__}")
+        raise ValueError(f"an array of the kind {type(value).__name__}")  # noqa: TRY004  as others
     if value.kind.startswith("ArrowStringArray"):
         dtype = value.state.get("_dtype") or pd.StringDtype("pyarrow", na_value=pd.NA)
         return pd.array(_arrow_texts(value.state["_pa_array"]), dtype=dtype)
@@ -131,7 +131,12 @@ def _arrow_texts(value: Any) -> Array:
     kind, length, _, offset, (valid, ends, data), *_ = value.args[0]
     widths = {"large_string": "<i8", "string": "<i4"}
     width = widths.get(kind.args[0] if isinstance(kind, Held) and kind.args else "")
-    if width is None or type(length) is not int or type(offset) is not int or min(length, offset) < 0:
+    if (
+        width is None
+        or type(length) is not int
+        or type(offset) is not int
+        or min(length, offset) < 0
+    ):
         raise ValueError("texts of an unknown form")
     raw = _bytes(data)
     cuts = np.frombuffer(_bytes(ends), dtype=width)[offset : offset + length + 1]
@@ -154,7 +159,7 @@ def _arrow_texts(value: Any) -> Array:
 def _bytes(buffer: Any) -> bytes:
     held = buffer.args[0] if isinstance(buffer, Held) and buffer.args else b""
     if not isinstance(held, bytes | bytearray):
-        raise ValueError("a buffer that is no bytes")
+        raise ValueError("a buffer that is no bytes")  # noqa: TRY004  as others
     return bytes(held)
 
 
