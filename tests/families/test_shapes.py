@@ -57,7 +57,7 @@ def mutations(graph: ModelGraph) -> Iterator[tuple[str, Callable[[], ModelGraph]
 
 
 # Models that answer from numbers: their contracts leave nothing to chance.
-STRICT = ("bayes", "discriminant", "encoders", "imputer", "linear", "neural", "pipeline", "scaler")
+STRICT = ("bayes", "discriminant", "encoders", "linear", "neural", "pipeline", "scaler")
 TRIED = 250  # changes of each example, evenly chosen
 
 
@@ -84,7 +84,7 @@ def test_what_opens_answers(family: str) -> None:
                 except MISFITS as error:
                     pytest.fail(f"{example.name}, {what}: {type(error).__name__}: {error}")
                 answered += 1
-    assert refused and (answered or family in ("encoders", "imputer"))
+    assert refused and (answered or family == "encoders")
 
 
 CASES: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
@@ -104,7 +104,7 @@ def test_short_arrays_are_refused_when_the_artifact_is_opened(case: str) -> None
     data = file_of(model.fit(ROWS, LABELS))
     mq.load(data)
     _, values = array_at(data, path)
-    with pytest.raises(SemanticError, match=path.rpartition("/")[2]):
+    with pytest.raises(SemanticError, match="does not fit the rest of its estimator"):
         mq.load(with_array(data, path, np.ascontiguousarray(change(values))))
 
 
@@ -115,19 +115,11 @@ def test_categories_of_histogram_boosting_are_bits(value: float) -> None:
     model = HistGradientBoostingClassifier(max_iter=3, categorical_features=[0])
     data = file_of(model.fit(rows, rows[:, 0] % 3 == 0))
     mq.load(data)
-    path = next(p for p in paths_of(data) if p.endswith("bin_thresholds_/0"))
+    path = "_bin_mapper/known_categories/0"  # one array with the thresholds of that column
     _, values = array_at(data, path)
     values[0] = value
     with pytest.raises(SemanticError, match="categories from 0 to 255"):
         mq.load(with_array(data, path, values))
-
-
-def paths_of(data: bytes) -> list[str]:
-    from model_quantization.artifact.reader import read_artifact
-    from model_quantization.graph.traversal import array_paths
-
-    artifact = read_artifact(data)
-    return list(array_paths(ModelGraph(artifact.root, ())).values())
 
 
 @pytest.mark.bad_input(66)
