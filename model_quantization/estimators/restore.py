@@ -43,7 +43,7 @@ from model_quantization.graph.nodes import (
     StringsNode,
     ValueNode,
 )
-from model_quantization.graph.traversal import children, entry_step, join
+from model_quantization.graph.traversal import children, entry_steps, join
 from model_quantization.graph.values import (
     MISFITS,
     ArraySource,
@@ -74,6 +74,7 @@ def restore(
     *,
     dropped: Mapping[str, str] | None = None,
     identified: Mapping[int, Node] | None = None,
+    reporting: bool = True,
 ) -> Any:
     """Return the real object that a graph describes.
 
@@ -88,6 +89,10 @@ def restore(
         Path of each dropped attribute -> what it was. Reading one raises `DroppedAttribute`.
     identified : mapping of int to Node, optional
         Nodes outside `root` that nodes in it may refer to.
+    reporting : bool, optional
+        False: every estimator is of scikit-learn's own class, and a dropped attribute is not there.
+        By default it is of a subclass that says in a named error what was dropped, and that keeps
+        the values of properties which are worked out of what was dropped.
 
     Raises
     ------
@@ -100,7 +105,7 @@ def restore(
     LimitError
         Nested deeper than this interpreter's stack.
     """
-    builder = _Builder(arrays, trust, _by_owner(dropped or {}), dict(identified or {}))
+    builder = _Builder(arrays, trust, _by_owner(dropped or {}), dict(identified or {}), reporting)
     try:
         return builder.build(root, "")
     except RecursionError:
@@ -122,6 +127,7 @@ class _Builder:
     trust: TrustPolicy
     dropped: dict[str, dict[str, str]]
     identified: dict[int, Node]
+    reporting: bool = True
     made: dict[int, Any] = field(default_factory=dict)
     owned: dict[int, Array] = field(default_factory=dict)
 
@@ -199,8 +205,8 @@ class _Builder:
         keys = self.build(node.keys, join(path, "keys"))
         if isinstance(node.values, SequenceNode) and len(node.values.items) == len(keys):
             values = [
-                self.build(value, join(path, entry_step(key)))
-                for key, value in zip(keys, node.values.items, strict=True)
+                self.build(value, join(path, step))
+                for step, value in zip(entry_steps(keys), node.values.items, strict=True)
             ]
         else:
             values = self.build(node.values, join(path, "values"))
@@ -225,8 +231,13 @@ class _Builder:
         args = [self.build(item, path) for item in node.args]
         check_state(node.type, args, state, path)
         made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
+        if not self.reporting and isinstance(state, dict):
+            worked_out = stored_properties(cls, state)
+            state = {key: item for key, item in state.items() if key not in worked_out}
         _set_state(made, state, path)
-        self._report_dropped(made, state, path)
+        if self.reporting:
+            self._report_dropped(made, state, path)
+        own_requests(made, state)
         self._fill(made, node.entries, path)
         return made
 
@@ -267,6 +278,16 @@ _FILLS: tuple[tuple[type, type, Callable[[Any, Any], object]], ...] = (
 def _made_otherwise(cls: type) -> bool:
     """Whether objects of this class are other nodes, and never an `ObjectNode`."""
     return cls.__module__ in ("builtins", "numpy") or issubclass(cls, np.random.BitGenerator)
+
+
+def own_requests(made: Any, state: Any) -> None:
+    """Tell the metadata requests of an estimator whose they are: a graph has no way back up."""
+    requests = state.get("_metadata_request") if isinstance(state, dict) else None
+    if type(requests).__module__ != "sklearn.utils._metadata_requests":
+        return
+    for request in (requests, *vars(requests).values()):
+        if type(request).__module__ == type(requests).__module__ and not hasattr(request, "owner"):
+            request.owner = made
 
 
 @dataclass(slots=True)

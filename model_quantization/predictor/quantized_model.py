@@ -177,19 +177,26 @@ class QuantizedModel:
         return target
 
     def restore(self) -> Any:
-        """Return a new, real estimator of the original's class.
+        """Return a new estimator of the original's own class.
+
+        It can be saved and loaded where this library is not installed. What was dropped as training
+        residue is not there; this quantized model says in a named error what it was.
 
         Raises
         ------
         EnvironmentMismatch
             The installed scikit-learn cannot take the state.
         """
+        return self._make_original(reporting=False)
+
+    def _make_original(self, *, reporting: bool) -> Any:
         return restore(
             self._view.node,
             self.artifact,
             self._trust,
             dropped=dropped_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
+            reporting=reporting,
         )
 
     def self_test(self) -> bool:
@@ -271,7 +278,7 @@ class QuantizedModel:
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self.restore()
+                    self._restored = self._make_original(reporting=True)
         return self._restored
 
     def _part_of(self, view: ComponentView) -> QuantizedModel:
@@ -305,7 +312,7 @@ class QuantizedModel:
         adapter = input_adapter(self._view, self._lowered)
         argument = family_named(self._view.family).argument.get(kind, "X")
         fast = self._lowered.methods[name]
-        return fast_method(kind, name, fast, adapter, restored, argument)
+        return fast_method(kind, name, fast, adapter, restored, argument, self.path)
 
 
 class _IndexedModel(QuantizedModel, Indexed):

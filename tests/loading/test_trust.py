@@ -32,11 +32,10 @@ def test_a_listed_class_is_allowed_and_resolved(policy: TrustPolicy) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "os:system", "posix:system", "builtins:eval", "builtins:getattr", "numpy:load",
+        "os:system", "posix:system", "builtins:eval", "builtins:str.format", "numpy:load",
         "sklearn.linear_model._logistic:logisticregression", LOGISTIC + ".fit",
-        "sklearn.datasets._base:os.system", "joblib.memory:Memory", "numpy:memmap",
-        "operator:methodcaller",
-        "scipy.stats._continuous_distns:norm_gen", "", ":", "os", "copyreg",
+        "sklearn.datasets._base:os.system", "numpy:memmap", "operator:methodcaller",
+        "", ":", "os", "copyreg",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(policy: TrustPolicy, name: str) -> None:
@@ -93,7 +92,8 @@ def test_a_trusted_package_that_is_not_installed_says_so() -> None:
 @pytest.mark.parametrize(
     "name",
     ["copyreg:_reconstructor", "numpy._core.multiarray:_reconstruct", "_codecs:encode",
-     "functools:partial", "joblib.numpy_pickle:NumpyArrayWrapper"],
+     "functools:partial", "joblib.numpy_pickle:NumpyArrayWrapper", "builtins:getattr",
+     "joblib.memory:Memory", "scipy.stats._continuous_distns:norm_gen", "pandas:DataFrame"],
 )  # fmt: skip
 def test_reconstructors_are_names_of_pickles_only(policy: TrustPolicy, name: str) -> None:
     assert policy.allows_in_pickle(name)

@@ -6,15 +6,22 @@ import inspect
 import pickle
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
-from model_quantization.errors import ScanMalformed
+from model_quantization.errors import QuantizationError, ScanMalformed, ScanRefused
 from model_quantization.graph.values import refusals
+from model_quantization.loading.pickles.names import todays_name
+from model_quantization.loading.pickles.read_as_data import reader_of
+from model_quantization.trust import how_to_trust
+
+Replaced: TypeAlias = Callable[[str, str], type | None]
 
 
-def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[str]]:
+def unpickle_scanned(
+    snapshot: Path, kind: str, where: str, names: Collection[str]
+) -> tuple[Any, list[str]]:
     """The model in `snapshot`, and what its loading warned of or put right, one line each.
 
     Trees that older versions of scikit-learn wrote are brought to today's format, which it refuses
@@ -28,46 +35,56 @@ def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[s
         "pickle" or "joblib", as the scan says.
     where : str
         The name of the file in messages.
+    names : collection of str
+        What the scan saw the file name. Nothing else is imported, whatever the file is taken for.
 
     Raises
     ------
+    ScanRefused
+        The file names something that the scan did not see.
     ScanMalformed
         The model does not fit the installed libraries, or its values make no sense to them.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            model = _load(snapshot, kind)
+            model = _load(snapshot, kind, names)
             notes = _put_right(model)
+        except QuantizationError:
+            raise
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
-            raise _unfit("the model does not load", where, error) from None
+            raise _unfit("the model does not load", where, error, names) from None
         except refusals(ValueError, TypeError, KeyError, IndexError) as error:
             what = "the model's state does not fit the installed classes"
-            raise _unfit(what, where, error) from None
+            raise _unfit(what, where, error, names) from None
     return model, sorted({_first_line(warning.message) for warning in caught} | set(notes))
 
 
-def _load(snapshot: Path, kind: str) -> Any:
+def _load(snapshot: Path, kind: str, names: Collection[str]) -> Any:
     try:
-        if kind == "joblib":
-            import joblib
-
-            return joblib.load(snapshot)
-        with snapshot.open("rb") as file:
-            return pickle.load(file)
+        return _read(snapshot, kind, lambda module, name: None, names)
     except ValueError:  # among others: nodes of a tree that scikit-learn 1.2 wrote
         if "sklearn.tree._tree" not in sys.modules:
             raise
-    make = _joblib_rescuer(snapshot) if kind == "joblib" else _Rescuer
+    return _read(snapshot, kind, _tree_or_none, names)
+
+
+def _read(snapshot: Path, kind: str, replaced: Replaced, names: Collection[str]) -> Any:
+    make = _joblib_reader(snapshot) if kind == "joblib" else pickle.Unpickler
+
+    class Reader(make):  # type: ignore[misc, valid-type, unused-ignore]
+        def find_class(self, module: str, name: str) -> Any:
+            module, name = todays_name(module, name)
+            if f"{module}:{name}" not in names:
+                raise ScanRefused(
+                    f"{module}:{name} is asked for, and the scan did not see it",
+                    do="do not open this file",
+                )
+            stand_in = replaced(module, name) or reader_of(f"{module}:{name}")
+            return super().find_class(module, name) if stand_in is None else stand_in
+
     with snapshot.open("rb") as file:
-        return make(file).load()
-
-
-class _Rescuer(pickle.Unpickler):
-    """Unpickles trees of the old format, too."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        return _tree_or_none(module, name) or super().find_class(module, name)
+        return Reader(file).load()
 
 
 def _tree_or_none(module: str, name: str) -> type | None:
@@ -78,17 +95,19 @@ def _tree_or_none(module: str, name: str) -> type | None:
     return rescuing_tree()
 
 
-def _joblib_rescuer(snapshot: Path) -> Callable[[IO[bytes]], Any]:
+def _joblib_reader(snapshot: Path) -> type:
     from joblib.numpy_pickle import NumpyUnpickler
 
-    class Rescuer(NumpyUnpickler):  # type: ignore[misc, unused-ignore]
-        def find_class(self, module: str, name: str) -> Any:
-            return _tree_or_none(module, name) or super().find_class(module, name)
-
-    # Since joblib 1.5 it asks what to do about arrays of another byte order.
+    # Since joblib 1.5 it asks what to do about arrays of another byte order, and has arrays of
+    # objects read with this reader's `find_class`.
     known = inspect.signature(NumpyUnpickler).parameters
     options = {"ensure_native_byte_order": True} if "ensure_native_byte_order" in known else {}
-    return lambda file: Rescuer(str(snapshot), file, **options)
+
+    class JoblibReader(NumpyUnpickler):  # type: ignore[misc, unused-ignore]
+        def __init__(self, file: IO[bytes]) -> None:
+            super().__init__(str(snapshot), file, **options)
+
+    return JoblibReader
 
 
 def _put_right(model: Any) -> list[str]:
@@ -99,12 +118,14 @@ def _put_right(model: Any) -> list[str]:
     return put_right(model)
 
 
-def _unfit(what: str, where: str, error: Exception) -> ScanMalformed:
+def _unfit(what: str, where: str, error: Exception, names: Collection[str]) -> ScanMalformed:
+    do = "load it with the library versions it was saved with, and save it again"
+    scripted = sorted(name for name in names if name.startswith("__main__:"))
     return ScanMalformed(
         what,
         where=where,
         got=f"{type(error).__name__}: {error}",
-        do="load it with the library versions it was saved with, and save it again",
+        do=how_to_trust(*scripted) if scripted else do,
     )
 
 
