@@ -6,9 +6,12 @@ VENV ?= .venv
 PORT ?= 4200
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+KERNELS := model_quantization/kernels/_native.abi3.so
+READY = $(STAMP) $(KERNELS)
+KERNEL_SOURCES := $(wildcard model_quantization/kernels/*/*.[ch] kernel_build/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all bad-inputs lint bench fuzz constraints clean distclean
+.PHONY: help demo serve docs test test-all test-versions bad-inputs lint bench fuzz kernels sanitize wheels constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -25,7 +28,16 @@ $(STAMP): pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## Train 17 real models, run the flow over them, and show what came of each.
+# Compiles what changed since the installation. Without a compiler (exit status 2) pip builds anew,
+# which brings one.
+$(KERNELS): $(KERNEL_SOURCES) | $(STAMP)
+	@if [ ! -e $@ ] || [ -n "$$(find $^ -newer $@)" ]; then \
+	  $(RUN) -m kernel_build || { [ $$? = 2 ] && \
+	    $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -e .; }; fi
+
+kernels: $(KERNELS) ## Build the C kernels of this checkout.
+
+demo: $(READY) ## Train 17 real models, run the flow over them, and show what came of each.
 	$(RUN) examples/train_demo_models.py --output demo
 	PREFECT_HOME="$(CURDIR)/demo/.prefect" $(RUN) -m flows.quantize_models --config configs/demo.yaml
 	@echo
@@ -34,37 +46,48 @@ demo: $(STAMP) ## Train 17 real models, run the flow over them, and show what ca
 	@echo "What is served:       demo/models/quantized/manifest.json"
 	@echo "Serve it:             $(RUN) examples/serve_by_name.py"
 
-serve: $(STAMP) ## Bring up server, worker and deployments on this machine; Ctrl-C stops. PORT=4200
+serve: $(READY) ## Bring up server, worker and deployments on this machine; Ctrl-C stops. PORT=4200
 	@exec $(RUN) -m flows.serve --port $(PORT)
 
-docs: $(STAMP) ## Write the tables and the schema in docs/ anew from the code.
+docs: $(READY) ## Write the tables and the schema in docs/ anew from the code.
 	$(RUN) -m model_quantization.config.schema docs
+	$(RUN) -m model_quantization.commands.reference docs
 
-test: $(STAMP) ## Run the tests, without the long proofs (a few minutes).
+test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-all: $(STAMP) ## Run every test.
+test-all: $(READY) ## Run every test.
 	$(RUN) -m pytest -n 2 --dist loadfile
 
-bad-inputs: $(STAMP) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
+test-versions: $(READY) ## Run the main tests under other versions of scikit-learn (environments of their own, slow).
+	$(RUN) -m tests.versions.environments
+
+bad-inputs: $(READY) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q
 
-lint: $(STAMP) ## Check style, format and types.
+lint: $(READY) ## Check style, format and types.
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-fuzz: $(STAMP) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
+fuzz: $(READY) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	nice -n 19 $(RUN) -m fuzz --seconds $(FUZZ_SECONDS)
 
-bench: $(STAMP) ## Measure sizes and speeds, side by side with what they are compared to.
+sanitize: $(READY) ## Run the tests of kernels with address and undefined-behaviour sanitizers.
+	$(RUN) -m kernel_build.sanitize
+
+wheels: $(READY) ## Build wheels for Linux (x86-64, aarch64) and macOS into dist/, with zig's compiler.
+	$(RUN) -m pip install --quiet --disable-pip-version-check ziglang
+	$(RUN) -m kernel_build.wheels dist
+
+bench: $(READY) ## Measure sizes and speeds, side by side with what they are compared to.
 	@for script in $$(grep -l __main__ benchmarks/*.py); do \
 	  name=$$(basename $$script .py); echo "== $$name"; $(RUN) -m benchmarks.$$name || exit 1; done
 
-constraints: $(STAMP) ## Write constraints.txt anew from what is installed.
+constraints: $(READY) ## Write constraints.txt anew from what is installed.
 	@{ sed -n '/^#/p' constraints.txt; $(RUN) -m pip list --format=freeze --exclude-editable \
-	  --disable-pip-version-check | grep -viE '^(pip|setuptools|wheel)=='; } > constraints.new
+	  --disable-pip-version-check | grep -viE '^(pip|wheel)=='; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what the demo and the tests wrote.

@@ -2,7 +2,7 @@
 
 import sys
 
-from model_quantization.commands.quantize import main
+from model_quantization.commands.demo import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -87,7 +87,7 @@ def measure(root: Path, count: int, workers: int) -> dict[str, float]:
         if not holds:
             sys.exit("a run that is measured did not end well")
 
-    loop(few, few_held_out, root / "warm")  # kernels compiled, worker server started
+    loop(few, few_held_out, root / "warm")  # worker server started
     idle = root / "warm"
     figures = {
         "prefect_start": timed(lambda: flow(few, few_held_out, idle)),

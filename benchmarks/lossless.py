@@ -31,6 +31,7 @@ from rich.table import Table
 import model_quantization as mq
 from model_quantization.api import quantize_model_file
 from model_quantization.batch.discovery import discover
+from model_quantization.evaluation.rows.expected import ask_model
 from model_quantization.evaluation.rows.heldout import find_held_out, read_held_out
 from model_quantization.loading.pickles.original import load_original
 
@@ -86,10 +87,8 @@ def main() -> None:
         held_out = find_held_out(options.holdout, model.name)
         if held_out is None:
             continue
-        names = getattr(load_original(model.path)[0], "feature_names_in_", None)
-        rows = read_held_out(
-            held_out, feature_names=None if names is None else tuple(map(str, names))
-        ).rows
+        expected = ask_model(load_original(model.path)[0], "")
+        rows = read_held_out(held_out, expected=expected).rows
         with tempfile.TemporaryDirectory() as folder:
             results.append(measure(model.path, rows, Path(folder), options.repeats))
     _print(results)

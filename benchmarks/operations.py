@@ -111,7 +111,7 @@ def measure(root: Path, count: int, workers: int, *, loop: bool) -> dict[str, An
     empty = root / "empty"
     empty.mkdir()
     idle = [*flow, "--model-dir", str(empty), "--output-dir", str(root / "idle")]
-    run(idle, environment)  # migrations of the fresh database, compiled kernels
+    run(idle, environment)  # migrations of the fresh database
     figures: dict[str, Any] = {"models": count, "workers": workers}
     figures["idle_seconds"], _, _ = run(idle, environment)
     if loop:

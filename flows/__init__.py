@@ -4,10 +4,17 @@ Importing this package gives Prefect the project's settings, so it comes before 
 """
 
 import logging
+from importlib.util import find_spec
 
 from flows.prefect_settings import use_project_settings
 
+if find_spec("tasks.quantization") is None:
+    raise ImportError(
+        "the package `tasks` that Python finds here belongs to another project; start the flow "
+        "from a checkout of model-quantization, or use `model-quantization run`, which needs "
+        "neither `tasks` nor Prefect"
+    )
+
 use_project_settings()
-logging.getLogger("model_quantization").setLevel(
-    logging.INFO
-)  # what Prefect passes on; its own level is WARNING
+# Prefect passes these lines on to the run's page. Without a level they would start at WARNING.
+logging.getLogger("model_quantization").setLevel(logging.INFO)

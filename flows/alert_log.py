@@ -1,4 +1,4 @@
-"""A webhook on loopback that writes every alert as one line: the log of a server on one machine."""
+"""A webhook on loopback that writes every alert to the log, one line per alert."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger("flows.alerts")
 
 
 def log_alert(alert: dict[str, Any]) -> None:
-    """The alert is a line of the log."""
+    """Write the alert to the log, as one line."""
     _log.warning("%s", " ".join(str(alert.get("text") or json.dumps(alert)).split()))
 
 
@@ -23,10 +23,10 @@ def log_alert(alert: dict[str, Any]) -> None:
 def receive_alerts(
     port: int = 0, receive: Callable[[dict[str, Any]], None] = log_alert
 ) -> Iterator[str]:
-    """The address to send alerts to, until the block ends; `receive` gets each, from a thread."""
+    """Yield an address for alerts; until the block ends, a thread calls `receive` with each."""
 
     class Receiver(BaseHTTPRequestHandler):
-        """Takes JSON objects by POST and nothing else."""
+        """Accepts JSON objects by POST, and nothing else."""
 
         timeout = 10
 
@@ -47,7 +47,7 @@ def receive_alerts(
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing: the alert is the log."""
+            """Print nothing: `receive` handles the alert."""
 
     with ThreadingHTTPServer(("127.0.0.1", port), Receiver) as server:
         thread = threading.Thread(target=server.serve_forever, name="alerts", daemon=True)

@@ -1,9 +1,9 @@
-"""What the server does by itself: tell people of failures and worse verdicts, bury dead runs.
+"""Automations of the server: report failures and worse verdicts, end dead runs.
 
     python -m flows.automations --webhook https://hooks.example.org/quantization
 
-Run it after every deployment: what is there already is brought up to date, and nothing is made
-twice. It speaks to the server of `PREFECT_API_URL`.
+Run it after every deployment: existing automations are updated, and none is made twice. It uses the
+server of `PREFECT_API_URL`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.conclusion import FELL_SHORT, WITH_FAILURES
+from flows.final_state import FELL_SHORT, WITH_FAILURES
 from tasks.events import VERDICT_WORSENED
 
 FLOW = "quantize-models"
@@ -32,13 +32,13 @@ FAILURE, WORSENED, HEARTBEAT = (
     f"{FLOW}: a verdict worsened",
     f"{FLOW}: a run is dead",
 )
-# Three missed heartbeats; how often a run sends one is `flows.heartbeat_frequency`.
+# Three missed heartbeats; `flows.heartbeat_frequency` sets the seconds between two.
 SILENCE_SECONDS = 90
 BLOCK_PREFIX = "quantization-alerts"
 _BAD_ENDS = ("Failed", "Crashed", "TimedOut", FELL_SHORT, WITH_FAILURES)
 _ENDS = (*_BAD_ENDS, "Completed", "Cancelled")
 
-# `text` is what chat services show; the rest is for programs.
+# Chat services show `text`; the other keys are for programs.
 _FAILURE_PAYLOAD = """{
   "text": {{ (flow.name ~ " " ~ flow_run.name ~ ": " ~ flow_run.state.name ~ ". "
               ~ (flow_run.state.message or "") ~ " " ~ (flow_run|ui_url)) | tojson }},
@@ -58,7 +58,7 @@ _WORSENED_PAYLOAD = """{
 
 
 def automations(webhooks: Sequence[UUID], *, silence_seconds: int) -> list[AutomationCore]:
-    """The automations of this project; alerts go to the webhook blocks `webhooks`."""
+    """Return the automations of this project; alerts go to the webhook blocks `webhooks`."""
     of_this_flow = ResourceSpecification(
         {"prefect.resource.role": "flow", "prefect.resource.name": FLOW}
     )
@@ -100,8 +100,8 @@ def automations(webhooks: Sequence[UUID], *, silence_seconds: int) -> list[Autom
         ),
         AutomationCore(
             name=HEARTBEAT,
-            description="Marks a run as crashed when its process has fallen silent, which also "
-            "frees its place for the next one.",
+            description="Marks a run as crashed when its process sends no heartbeat any more. The "
+            "next run can then start.",
             trigger=EventTrigger(
                 match=runs,
                 match_related=of_this_flow,
@@ -118,7 +118,7 @@ def automations(webhooks: Sequence[UUID], *, silence_seconds: int) -> list[Autom
                 ChangeFlowRunState(
                     state=StateType.CRASHED,
                     message=f"no heartbeat for {silence_seconds} s: the process is dead. "
-                    "The next run goes on where this one stopped.",
+                    "The next run continues where this one stopped.",
                 )
             ],
         ),
@@ -131,13 +131,13 @@ def ensure_automations(
     *,
     silence_seconds: int = SILENCE_SECONDS,
 ) -> list[str]:
-    """The names of the automations, which are now on the server as this file has them.
+    """Create or update the automations on the server, and return their names.
 
     Parameters
     ----------
     webhooks : mapping of str to str
-        Addresses by a name of lower-case letters and dashes. Without any, the two automations that
-        tell people are there and switched off.
+        Name (lower-case letters and dashes) -> address. Without any, the two automations that
+        send alerts are created but disabled.
     """
     blocks = [
         Webhook(method="POST", url=url, headers={"Content-Type": "application/json"}).save(
@@ -158,7 +158,7 @@ def ensure_automations(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code; prints the names of the automations."""
+    """Create the automations, print their names, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.automations", description=__doc__.splitlines()[0]
     )

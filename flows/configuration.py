@@ -1,4 +1,4 @@
-"""The configuration of a flow run: a file of this project, and the parameters that were given."""
+"""The configuration of a flow run: a file, and the parameters of the run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from model_quantization.config.run_config import RunConfig
 
 
 def configure(config_path: str, **given: Any) -> RunConfig:
-    """The configuration at `config_path` with what was `given`; None means not given.
+    """Return the configuration at `config_path` with the values `given`; None means not given.
 
-    A relative path counts from the working directory, and where nothing is there, from the
-    project's: `configs/nightly.yaml` is found from anywhere.
+    A relative path starts at the working directory. When there is no such file, it starts at the
+    project's directory, so that `configs/nightly.yaml` is found from anywhere.
 
     Raises
     ------

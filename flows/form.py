@@ -1,7 +1,7 @@
-"""What a person is asked on the run form: the words and limits of the configuration, once.
+"""The run form: titles, help and limits come from the configuration.
 
 Prefect shows a flat parameter's title, help and limits only when they come with its default value
-(`x: float | None = asked("x")`); those in an `Annotated` type are checked and not shown.
+(`x: float | None = form_field("x")`); those in an `Annotated` type are checked and not shown.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from model_quantization.config.run_config import GateConfig, LimitsConfig, RunCo
 AS_CONFIGURED = "as configured"
 
 
-class Plain:
-    """Annotates `X | None`: on the form it is a plain `X`.
+class OptionalField:
+    """Annotates `X | None`, so that the form shows a field of type `X`.
 
-    A choice between `X` and `None` would be drawn as two tabs, with "None" in front.
+    Prefect would show a choice between `X` and `None` as two tabs, with "None" in front.
     """
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """The schema of `X`."""
+        """Return the schema of `X`."""
         described = handler(schema)
         kinds = [kind for kind in described.get("anyOf", ()) if kind != {"type": "null"}]
         return kinds[0] if len(kinds) == 1 else described
 
 
-def asked(
+def form_field(
     name: str,
     *,
     owner: type[BaseModel] = RunConfig,
@@ -43,12 +43,12 @@ def asked(
     title: str = "",
     help: str = "",
 ) -> Any:
-    """The default of a flat parameter: not given, with the title, help and limits of the form.
+    """Return the default of a flat parameter: None, with the title, help and limits of the form.
 
     Parameters
     ----------
     blank : object
-        What the form holds, and sends, when nothing was filled in; an empty value of its type.
+        The empty value of its type that the form sends when a person fills in nothing.
     """
     field = owner.model_fields[name]
     shown = {"title": title or field.title or name}
@@ -62,12 +62,12 @@ def asked(
 def optional(
     owner: type[BaseModel], name: str, *, title: str, leave_out: Collection[str] = (), **nested: Any
 ) -> type[BaseModel]:
-    """A model with the fields of `owner`, none of which has to be given.
+    """Return a model with the fields of `owner`, all of them optional.
 
     Parameters
     ----------
     leave_out : collection of str
-        Fields that are asked for elsewhere, or cannot be asked for on a form.
+        Fields that are elsewhere on the form, or cannot be on a form.
     **nested : type
         Optional models for the fields that are models themselves.
     """
@@ -79,7 +79,7 @@ def optional(
         if key not in nested and field.metadata:
             kind = Annotated[(kind, *field.metadata)]
         fields[key] = (
-            Annotated[kind | None, Plain()],
+            Annotated[kind | None, OptionalField()],
             Field(
                 default=None,
                 json_schema_extra=_no_default,
@@ -91,12 +91,12 @@ def optional(
 
 
 def _no_default(schema: JsonSchemaValue) -> None:
-    """The form sends nothing for what is left blank, where it would send a default of null."""
+    """Remove the default: the form would send null for a blank field."""
     schema.pop("default", None)
 
 
 def _help(text: str, field: FieldInfo) -> str:
-    """`text` without markup, then the limits in words: a form shows them no other way."""
+    """Return `text` without markup, then the limits in words: forms do not show them otherwise."""
     text = text.replace("`", "")
     limits = []
     for limit in sorted(field.metadata, key=lambda item: type(item).__name__):  # lower ones first
@@ -128,31 +128,31 @@ _FLAT = {
     "strict",
     "n_workers",
 }
-# Both hold schemes of any shape by pattern: a YAML file is the place for them.
+# Both map patterns to nested values, for which Prefect's form has no field.
 _WRITTEN = {"schemes", "overrides"}
-MoreSettings = optional(
+SettingsForm = optional(
     RunConfig,
-    "MoreSettings",
+    "SettingsForm",
     title="More settings",
     leave_out=_FLAT | _WRITTEN,
     gate=GateForm,
     limits=LimitsForm,
 )
 
-# The flat parameters; the configuration checks them again, together with what the file says.
-Text = Annotated[str | None, Plain()]
-Texts = Annotated[list[str] | None, Plain()]
-Switch = Annotated[bool | None, Plain()]
+# The flat parameters. The configuration checks them again, together with the file.
+Text = Annotated[str | None, OptionalField()]
+Texts = Annotated[list[str] | None, OptionalField()]
+Switch = Annotated[bool | None, OptionalField()]
 BitDepth = Annotated[
     Literal["as configured", "8", "16", "32", "exact", "auto"] | None,
-    Plain(),
+    OptionalField(),
 ]
 Threshold = Annotated[float, Field(ge=0)] | None
 Share = Annotated[float, Field(ge=0, le=1)] | None
 Workers = Annotated[int, Field(ge=1, le=64)] | None
-More = Annotated[MoreSettings | None, Plain()]
+MoreSettings = Annotated[SettingsForm | None, OptionalField()]
 HELD_OUT = (
-    "One file a model, named after it: .parquet, .csv, .csv.gz or .npz; without it nothing is "
+    "One file per model, with its name: .parquet, .csv, .csv.gz or .npz; without it nothing is "
     "verified."
 )
 MODELS = "Searched recursively for .pkl, .pickle, .joblib and .sav files."
@@ -167,10 +167,10 @@ DROP = (
 PATTERNS = "Such as intent*; other models stay as they are released. None: all models."
 
 
-def filled_in(more: BaseModel | None, **flat: Any) -> dict[str, Any]:
-    """What was filled in, nested as a configuration is; what was left blank is None or not there.
+def form_values(more: BaseModel | None, **flat: Any) -> dict[str, Any]:
+    """Return the values of the form, nested like a configuration; blank fields are None or absent.
 
-    `allowed_drop` is the gate's, wherever it was asked for.
+    `allowed_drop` belongs to the gate, although the form shows it with the flat parameters.
     """
     nested = {} if more is None else more.model_dump(exclude_none=True)
     given = {name: None if _is_blank(value) else value for name, value in flat.items()}

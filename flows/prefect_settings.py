@@ -1,8 +1,8 @@
-"""Prefect's settings for this project, from wherever a flow is started.
+"""Prefect's settings for this project, for flows that are started anywhere.
 
-Prefect reads `[tool.prefect]` of pyproject.toml only when that lies in the working directory. Here
-the same table becomes environment variables, which reach the embedded server as well. A variable
-that is already set stays as it is.
+Prefect reads `[tool.prefect]` of a pyproject.toml in the working directory only. This module sets
+the same values as environment variables, which the embedded server reads too. A variable that is
+already set keeps its value.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def use_project_settings(project: Path = PROJECT) -> None:
-    """Every setting of the project is in the environment, unless the user's own is there.
+    """Set the project's settings in the environment, except those that the user has set.
 
-    Without a Prefect profile of the user's, runs are kept in `.prefect/` of the project instead of
+    Without a Prefect profile of the user, runs are stored in `.prefect/` of the project instead of
     the home directory.
     """
     defaults = {"DO_NOT_TRACK": "1"}
@@ -34,7 +34,7 @@ def use_project_settings(project: Path = PROJECT) -> None:
 
 
 def variables(table: Mapping[str, Any], prefix: str = "PREFECT") -> Iterator[tuple[str, str]]:
-    """The environment variable and its text for every leaf of a settings table."""
+    """Yield name and text of the environment variable for every leaf of a settings table."""
     for key, value in table.items():
         name = f"{prefix}_{key.upper()}"
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Child processes that end when they should, with all that they started."""
+"""Child processes that end with the block that started them, with all their descendants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINES_SHOWN = 15
 
 
 class ProcessFailed(RuntimeError):
-    """A process that did not do what it was started for; says which, and what it wrote last."""
+    """A process failed; the message has its command and its last lines of output."""
 
 
 @contextmanager
@@ -30,10 +30,10 @@ def kept_process(
     env: Mapping[str, str],
     grace_seconds: float = GRACE_SECONDS,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that runs until the block ends, its output in `log`.
+    """Run a process until the block ends; its output goes to `log`.
 
-    At the end it gets SIGTERM, and after `grace_seconds` it and every process that it ever started
-    get SIGKILL: they are known by a variable in their environment, which is handed down.
+    At the end the process gets SIGTERM. After `grace_seconds` it and every process that it started
+    get SIGKILL: a variable in their environment, which children inherit, marks them.
     """
     mark = f"{name}-{uuid.uuid4()}"
     with log.open("ab") as output:
@@ -59,7 +59,7 @@ def kept_process(
 
 
 def kill_marked(mark: str) -> None:
-    """No process with this mark in its environment is left (Linux)."""
+    """Kill every process with this mark in its environment (Linux)."""
     needle = f"{MARK}={mark}".encode()
     while found := [pid for pid in _processes() if needle in _environment(pid)]:
         for pid in found:
@@ -73,7 +73,7 @@ def _processes() -> list[int]:
 
 
 def _environment(pid: int) -> list[bytes]:
-    """Empty for a process that is over or not ours; that of a zombie is empty as well."""
+    """The environment of a process; empty when it has ended or belongs to another user."""
     try:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -83,12 +83,12 @@ def _environment(pid: int) -> list[bytes]:
 def run_to_end(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: float
 ) -> None:
-    """The command has ended well.
+    """Run a command to its end.
 
     Raises
     ------
     ProcessFailed
-        It did not, or not within `seconds`.
+        It ended with another code than 0, or not within `seconds`.
     """
     try:
         done = subprocess.run(
@@ -118,12 +118,12 @@ def wait_until(
     log: Path,
     seconds: float,
 ) -> None:
-    """`ready()` holds.
+    """Wait until `ready()` is true.
 
     Raises
     ------
     ProcessFailed
-        The process ended before, or `seconds` have passed.
+        The process ended first, or `seconds` have passed.
     """
     deadline = time.monotonic() + seconds
     while not ready():

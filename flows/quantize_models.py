@@ -1,6 +1,6 @@
-"""The nightly run: discover, quantize, evaluate, report.
+"""The flow: discovers, quantizes, evaluates and reports.
 
-Scheduled and by hand through the deployments of prefect.yaml; without a server as
+The deployments of prefect.yaml run it on a schedule, by hand and from CI. Without a server:
 
     python -m flows.quantize_models --config configs/nightly.yaml
 """
@@ -19,8 +19,8 @@ from pydantic import Field
 from flows.clusters.dask import dask_cluster
 from flows.clusters.ray import ray_cluster
 from flows.clusters.shards import process_shards
-from flows.conclusion import conclude
 from flows.configuration import configure
+from flows.final_state import final_state
 from flows.form import (
     AS_CONFIGURED,
     DROP,
@@ -29,15 +29,15 @@ from flows.form import (
     PATTERNS,
     THRESHOLD,
     BitDepth,
-    More,
+    MoreSettings,
     Share,
     Switch,
     Text,
     Texts,
     Threshold,
     Workers,
-    asked,
-    filled_in,
+    form_field,
+    form_values,
 )
 from model_quantization.batch.plan import claim
 from model_quantization.config.run_config import GateConfig, RunConfig
@@ -55,30 +55,30 @@ CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster}
 def quantize_models(
     config_path: str = Field(
         "configs/nightly.yaml",
-        description="The YAML file to start from; what is left empty below is as it says.",
+        description="The YAML file to start from; it decides about the fields that stay empty.",
         json_schema_extra={"title": "Configuration"},
     ),
-    model_dir: Text = asked("model_dir", blank="", help=MODELS),
-    bit_depth: BitDepth = asked("bit_depth", blank=AS_CONFIGURED),
-    weight_threshold: Threshold = asked("weight_threshold", help=THRESHOLD),
-    allowed_drop: Share = asked("allowed_drop", owner=GateConfig, help=DROP),
-    only: Texts = asked("only", blank=[], title="Name patterns", help=PATTERNS),
-    force: Switch = asked("force", blank=False),
-    strict: Switch = asked("strict", blank=False),
-    output_dir: Text = asked("output_dir", blank=""),
-    holdout_dir: Text = asked("holdout_dir", blank="", help=HELD_OUT),
-    n_workers: Workers = asked("n_workers"),
-    more: More = Field(
+    model_dir: Text = form_field("model_dir", blank="", help=MODELS),
+    bit_depth: BitDepth = form_field("bit_depth", blank=AS_CONFIGURED),
+    weight_threshold: Threshold = form_field("weight_threshold", help=THRESHOLD),
+    allowed_drop: Share = form_field("allowed_drop", owner=GateConfig, help=DROP),
+    only: Texts = form_field("only", blank=[], title="Name patterns", help=PATTERNS),
+    force: Switch = form_field("force", blank=False),
+    strict: Switch = form_field("strict", blank=False),
+    output_dir: Text = form_field("output_dir", blank=""),
+    holdout_dir: Text = form_field("holdout_dir", blank="", help=HELD_OUT),
+    n_workers: Workers = form_field("n_workers"),
+    more: MoreSettings = Field(
         None,
-        description="Gate, limits and the rest; what is left empty is as the file says.",
+        description="Gate, limits and the rest; the file decides about the fields that stay empty.",
         json_schema_extra={"title": "All other settings", "default": {}},
     ),
 ) -> State[Any]:
     """Quantize the models of a directory, prove that nothing was lost, publish what passed.
 
-    What is not given here is as the configuration file has it.
+    The configuration file decides about every parameter that is not given.
     """
-    given = filled_in(
+    given = form_values(
         more,
         model_dir=model_dir,
         output_dir=output_dir,
@@ -98,11 +98,14 @@ def quantize_models(
         done = process(plan["jobs"], config)
         outcomes = list(show_progress(done, total=len(plan["jobs"])))
         summary = report(quote(options), quote(plan), quote(outcomes))
-    return conclude(summary, strict=config.strict)
+    return final_state(summary, strict=config.strict)
 
 
 def process(jobs: list[dict[str, Any]], config: RunConfig) -> Iterator[dict[str, Any]]:
-    """The outcome of every job: on threads, as the heavy work is in child processes, or afar."""
+    """Yield the outcome of every job, done on threads or on a cluster.
+
+    Threads are enough on one machine: the heavy work is in child processes.
+    """
     if not jobs:
         return
     if config.task_runner == "threads":
@@ -116,11 +119,11 @@ def process(jobs: list[dict[str, Any]], config: RunConfig) -> Iterator[dict[str,
 def process_on_threads(
     jobs: list[dict[str, Any]], runner: TaskRunner[Any]
 ) -> Iterator[dict[str, Any]]:
-    """The outcome of every job, in order; one bad model never stops the rest.
+    """Yield the outcome of every job, in order; one bad model never stops the rest.
 
-    Jobs are queued in waves, so that a killed run has finished what it began long ago. What a task
-    gets is marked as data, in which Prefect need not look for futures: that search took longer
-    than all else it does in this process.
+    Jobs are queued in waves, so that a killed run has finished the models that it began long ago.
+    Parameters of tasks are marked as data, in which Prefect does not search for futures: the search
+    took longer than everything else that Prefect does in this process.
     """
     running = []
     for start in range(0, len(jobs), JOBS_PER_WAVE):

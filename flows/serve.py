@@ -1,10 +1,10 @@
-"""A server, a worker and the deployments, on this machine: what `make serve` brings up.
+"""`make serve`: a Prefect server, a worker and the deployments on this machine.
 
     python -m flows.serve --port 4200
 
-Everything listens on loopback only and keeps its data in one directory (`.prefect` of the project
-by default). Ctrl-C or SIGTERM ends the worker, its runs and the server; a run that was going on
-then is marked as crashed at the next start, and its successor goes on where it stopped.
+Everything listens on loopback only and stores its data in one directory (by default `.prefect` of
+the project). Ctrl-C or SIGTERM ends the worker, its runs and the server. The next start marks an
+unfinished run as crashed; the next run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ _log = logging.getLogger("flows.serve")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the server listens, and the directory that all of it keeps its data in."""
+class LocalServer:
+    """A server on this machine: its port, and the directory of all its data."""
 
     port: int
     home: Path
 
     @property
     def url(self) -> str:
-        """The address of the pages for people."""
+        """The address of the user interface."""
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """The environment of every process here; the project's settings are in it already."""
+        """Return the environment of every process; it holds the project's settings already."""
         path = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
         return os.environ | {
             "PREFECT_HOME": str(self.home),
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_UI_URL": self.url,
-            # Without it the pages of a server on another port ask the one on 4200.
+            # Without it, pages of a server on another port would use the API on port 4200.
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
             "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(self.home / "results"),
             "PYTHONPATH": os.pathsep.join(path),
@@ -74,33 +74,33 @@ class Place:
 
 @contextmanager
 def serving(
-    place: Place, webhooks: Mapping[str, str], *, silence_seconds: int = SILENCE_SECONDS
+    server: LocalServer, webhooks: Mapping[str, str], *, silence_seconds: int = SILENCE_SECONDS
 ) -> Iterator[None]:
-    """Server, work pool, deployments, automations and worker are up until the block ends.
+    """Run server, work pool, deployments, automations and worker until the block ends.
 
     Raises
     ------
     ProcessFailed
-        One of them did not come up; says which, and what it wrote last.
+        One of them did not start; the message has its last lines of output.
     """
-    place.home.mkdir(parents=True, exist_ok=True)
-    environment = place.environment()
+    server.home.mkdir(parents=True, exist_ok=True)
+    environment = server.environment()
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
 
     def run(*words: str) -> None:
         run_to_end([*prefect, *words], cwd=PROJECT, env=environment, seconds=START_SECONDS)
 
-    server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(place.port)]
-    worker = [*prefect, "worker", "start", "--pool", POOL, "--name", f"worker-{os.getpid()}"]
-    server_log, worker_log = place.home / "server.log", place.home / "worker.log"
+    start_server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(server.port)]
+    start_worker = [*prefect, "worker", "start", "--pool", POOL, "--name", f"worker-{os.getpid()}"]
+    server_log, worker_log = server.home / "server.log", server.home / "worker.log"
     with (
         kept_process(
-            "server", server, log=server_log, cwd=PROJECT, env=environment
+            "server", start_server, log=server_log, cwd=PROJECT, env=environment
         ) as server_process,
-        temporary_settings({PREFECT_API_URL: f"{place.url}/api", PREFECT_HOME: place.home}),
+        temporary_settings({PREFECT_API_URL: f"{server.url}/api", PREFECT_HOME: server.home}),
     ):
         wait_until(
-            lambda: _answers(f"{place.url}/api/health"),
+            lambda: _answers(f"{server.url}/api/health"),
             server_process,
             name="server",
             log=server_log,
@@ -111,9 +111,11 @@ def serving(
         with get_client(sync_client=True) as client:
             ensure_automations(client, webhooks, silence_seconds=silence_seconds)
             for name in settle_lost_runs(client):
-                _log.warning("run %s was lost with its server and is marked as crashed", name)
+                _log.warning(
+                    "run %s was unfinished when the server stopped: marked as crashed", name
+                )
             with kept_process(
-                "worker", worker, log=worker_log, cwd=PROJECT, env=environment
+                "worker", start_worker, log=worker_log, cwd=PROJECT, env=environment
             ) as worker_process:
                 wait_until(
                     lambda: _is_online(client, f"worker-{os.getpid()}"),
@@ -126,10 +128,10 @@ def serving(
 
 
 def settle_lost_runs(client: SyncPrefectClient) -> list[str]:
-    """The names of the runs of the pool that a worker had begun, all marked as crashed now.
+    """Mark every unfinished run of the pool as crashed, and return their names.
 
-    Call it on a server that has just started and has no worker yet: what its database calls
-    running was lost with the server before, and would keep its deployment's place for ever.
+    Call it on a server that has just started and has no worker yet. Its database still shows the
+    runs of the previous server as running, and no other run of their deployments could start.
     """
     running = FlowRunFilter(
         state=FlowRunFilterState(
@@ -141,7 +143,7 @@ def settle_lost_runs(client: SyncPrefectClient) -> list[str]:
     pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
     lost = client.read_flow_runs(flow_run_filter=running, work_pool_filter=pool)
     for run in lost:
-        message = "the server was stopped while this run was going on; the next run goes on from it"
+        message = "the server stopped during this run; the next run continues where it stopped"
         client.set_flow_run_state(run.id, Crashed(message=message), force=True)
     return [run.name for run in lost]
 
@@ -162,7 +164,7 @@ def _is_online(client: SyncPrefectClient, name: str) -> bool:
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listens on now."""
+    """Return a port of loopback that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -170,7 +172,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of loopback."""
+    """Whether a server can listen on this port of loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -181,11 +183,11 @@ def is_free(port: int) -> bool:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the command."""
+    """Return the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m flows.serve", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--port", type=int, default=4200, help="0: any that is free (default 4200)")
+    parser.add_argument("--port", type=int, default=4200, help="0: any free port (default 4200)")
     parser.add_argument(
         "--home", type=Path, default=PROJECT / ".prefect", metavar="DIR", help="default: .prefect"
     )
@@ -200,34 +202,34 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         default=SILENCE_SECONDS,
         metavar="N",
-        help=f"a run without a heartbeat for so long is dead (default {SILENCE_SECONDS})",
+        help=f"seconds without a heartbeat after which a run is dead (default {SILENCE_SECONDS})",
     )
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 after Ctrl-C or SIGTERM, 1 when something did not come up."""
+    """Run until Ctrl-C or SIGTERM and return 0; return 1 when something did not start."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(format="%(asctime)s  %(message)s", level=logging.INFO, force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    place = Place(arguments.port or free_port(), arguments.home.absolute())
-    if not is_free(place.port):
-        print(f"error: port {place.port} is taken; choose another with --port", file=sys.stderr)
+    server = LocalServer(arguments.port or free_port(), arguments.home.absolute())
+    if not is_free(server.port):
+        print(f"error: port {server.port} is taken; choose another with --port", file=sys.stderr)
         return 1
     webhooks = {"webhook": arguments.webhook} if arguments.webhook else {}
     stop = threading.Event()
     try:
-        # Also while all of this starts: KeyboardInterrupt unwinds what has come up so far.
+        # Before the start: KeyboardInterrupt then ends whatever has started so far.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        _log.info("starting; this takes half a minute, the first time longer")
+        _log.info("starting; this takes half a minute, and longer the first time")
         with (
             receive_alerts() as log_address,
             serving(
-                place, {"log": log_address} | webhooks, silence_seconds=arguments.silence_seconds
+                server, {"log": log_address} | webhooks, silence_seconds=arguments.silence_seconds
             ),
         ):
-            _log.info("ready: %s  (logs and data in %s; Ctrl-C stops)", place.url, place.home)
+            _log.info("ready: %s  (logs and data in %s; Ctrl-C stops)", server.url, server.home)
             stop.wait()
     except KeyboardInterrupt:
         _log.info("stopped")

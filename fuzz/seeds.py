@@ -218,8 +218,8 @@ def _answer_seeds() -> list[bytes]:
     fields = {"what": "w", "where": "x", "expected": "e", "got": "g", "do": "d"}
     return [
         b'{"answer":{"a":1}}',
-        json.dumps({"error": "ScanRefused", "fields": fields}).encode(),
-        b'{"error":"Nothing","fields":{}}',
+        json.dumps({"error": {"name": "ScanRefused", "fields": fields}}).encode(),
+        b'{"error":{"name":"Nothing","fields":{}}}',
     ]
 
 
@@ -228,16 +228,13 @@ def _inspection_seeds() -> list[bytes]:
     record = {
         "graph": ["o", "sklearn.linear_model._ridge:Ridge", [],
                   ["d", ["l", "coef_"], ["l", ["a", 0]]]],
-        "arrays": [["<f8", [2, 3], "C", 0]],
+        "arrays": [{"dtype": "<f8", "shape": [2, 3], "order": "C", "offset": 0}],
         "notes": ["a note"],
-        "residue": {"x": "y"},
+        "dropped": {"x": "y"},
         "surfaces": {"": {"methods": ["predict"], "task": "regression"}},
         "sklearn_version": "1.9.1",
         "load_seconds": 0.1,
-        "answered": None,
-        "feature_names": ["a", "b"],
-        "latency": None,
-        "grams": [],
+        "rows": None,
         "error": {"name": "HeldOutError", "fields": {"what": "w", "where": "", "expected": "",
                                                      "got": "", "do": ""}},
     }  # fmt: skip

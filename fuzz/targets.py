@@ -29,10 +29,11 @@ from model_quantization.errors import QuantizationError
 from model_quantization.estimators.restore import restore
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
-from model_quantization.loading.sandbox.call import Exchange
+from model_quantization.loading.sandbox.call import Call
 from model_quantization.loading.sandbox.channel import LENGTH, parse_record
-from model_quantization.pipeline.child.handover import read_inspection
-from model_quantization.predictor.quantized_model import iter_models, load
+from model_quantization.pipeline.child.handover import read_original
+from model_quantization.pipeline.child.original import inspect
+from model_quantization.predictor.opening import iter_models, load
 from model_quantization.release.manifest import read_manifest
 from model_quantization.schemes.quantize import dequantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
@@ -94,7 +95,7 @@ def restore_from(data: bytes) -> None:
         warnings.simplefilter("ignore")
         opened = read_artifact(data, LIMITS)
         opened.check()
-        restore(opened.root, opened, TRUST, residue=opened.manifest["residue"])
+        restore(opened.root, opened, TRUST, dropped=opened.manifest["residue"])
 
 
 def model(data: bytes) -> None:
@@ -187,11 +188,11 @@ def release(data: bytes) -> None:
 
 def answer(data: bytes) -> None:
     """What a child process that was taken over sends to its parent."""
-    with suppress(ValueError):  # what the exchange expects of it
+    with suppress(ValueError):  # what the call expects of it
         parse_record(data)
-    with Exchange("fuzz", b"", LIMITS) as exchange, suppress(QuantizationError):
-        exchange._received += LENGTH.pack(len(data)) + data
-        exchange.answer()
+    with Call("fuzz", b"", LIMITS) as call, suppress(QuantizationError):
+        call._received += LENGTH.pack(len(data)) + data
+        call.answer()
 
 
 def inspection(data: bytes) -> None:
@@ -204,7 +205,7 @@ def inspection(data: bytes) -> None:
     (_scratch() / "arrays.bin").unlink(missing_ok=True)  # an earlier one may be mapped
     (_scratch() / "arrays.bin").write_bytes(body)
     with suppress(QuantizationError):
-        for each in read_inspection(found, _scratch(), LIMITS).graph.arrays:
+        for each in read_original(inspect.read_reply(found), _scratch(), LIMITS).graph.arrays:
             each.tobytes()
 
 

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     )
     from model_quantization.errors import QuantizationError
     from model_quantization.evaluation.policy import GatePolicy
+    from model_quantization.evaluation.predictions import Judgement, judge_predictions
     from model_quantization.limits import Limits
-    from model_quantization.predictor.quantized_model import QuantizedModel, load
+    from model_quantization.predictor.opening import load
+    from model_quantization.predictor.quantized_model import QuantizedModel
     from model_quantization.serving.named_loaders import (
         EmailModelLoader,
         IntentModelLoader,
@@ -36,6 +38,7 @@ __all__ = [
     "EmailModelLoader",
     "GatePolicy",
     "IntentModelLoader",
+    "Judgement",
     "Limits",
     "ModelLoader",
     "ModelQuantizer",
@@ -45,6 +48,7 @@ __all__ = [
     "__version__",
     "batch_quantize_models",
     "compare_model_performance",
+    "judge_predictions",
     "load",
     "quantize_model_file",
 ]
@@ -58,8 +62,10 @@ _MODULES = {
     ),
     "errors": ("QuantizationError",),
     "evaluation.policy": ("GatePolicy",),
+    "evaluation.predictions": ("Judgement", "judge_predictions"),
     "limits": ("Limits",),
-    "predictor.quantized_model": ("QuantizedModel", "load"),
+    "predictor.opening": ("load",),
+    "predictor.quantized_model": ("QuantizedModel",),
     "serving.named_loaders": (
         "EmailModelLoader",
         "IntentModelLoader",
@@ -72,9 +78,9 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version
+        from model_quantization.version import installed_version
 
-        return version("model-quantization")
+        return installed_version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
@@ -83,4 +89,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # For completion: the public names, imported or not, and nothing that this file uses itself.
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

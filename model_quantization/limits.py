@@ -4,44 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model_quantization.described import described
+
 MIB = 1 << 20
 GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps on what is read, decoded and run.
+    """Caps on what is read, decoded and run; the metadata of each field says which."""
 
-    Attributes
-    ----------
-    file_bytes : int
-        Largest model file or artifact that is opened.
-    decompressed_bytes : int
-        Largest size of a compressed pickle after decompression.
-    pickle_opcodes, pickle_depth, pickle_memo : int
-        Opcodes, nesting and memo entries of one pickle.
-    worker_memory_bytes : int
-        Memory that loading may add to the child's own.
-    worker_cpu_seconds, worker_wall_seconds : float
-        Time one child may take.
-    manifest_bytes : int
-        Largest manifest of an artifact, decompressed.
-    nodes, depth, arrays : int
-        Nodes, nesting and arrays of one model.
-    decoded_bytes : int
-        Largest size of all arrays of an artifact after decoding.
-    """
-
-    file_bytes: int = 16 * GIB
-    decompressed_bytes: int = 16 * GIB
-    pickle_opcodes: int = 200_000_000
-    pickle_depth: int = 1_000
-    pickle_memo: int = 50_000_000
-    worker_memory_bytes: int = 8 * GIB
-    worker_cpu_seconds: float = 600.0
-    worker_wall_seconds: float = 600.0
-    manifest_bytes: int = 256 * MIB
-    nodes: int = 5_000_000
-    depth: int = 200
-    arrays: int = 1_000_000
-    decoded_bytes: int = 8 * GIB
+    file_bytes: int = described(16 * GIB, "Largest file opened.", ge=1)
+    decompressed_bytes: int = described(16 * GIB, "Largest pickle after decompression.", ge=1)
+    pickle_opcodes: int = described(200_000_000, "Opcodes of one pickle.", ge=1)
+    pickle_depth: int = described(1_000, "Nesting of one pickle.", ge=1)
+    pickle_memo: int = described(50_000_000, "Memo entries of one pickle.", ge=1)
+    worker_memory_bytes: int = described(8 * GIB, "Memory that loading one model may take.", ge=1)
+    worker_cpu_seconds: float = described(600.0, "CPU time of one model's child process.", gt=0)
+    worker_wall_seconds: float = described(600.0, "Wall time of one model's child process.", gt=0)
+    manifest_bytes: int = described(256 * MIB, "Largest manifest of an artifact.", ge=1)
+    nodes: int = described(5_000_000, "Nodes of one model.", ge=1)
+    depth: int = described(200, "Nesting of one model.", ge=1)
+    arrays: int = described(1_000_000, "Arrays of one model.", ge=1)
+    decoded_bytes: int = described(8 * GIB, "All arrays of an artifact after decoding.", ge=1)

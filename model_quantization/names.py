@@ -1,6 +1,14 @@
-"""Names of models and of the files that hold them: what is one, and what may be published."""
+"""Names of models and of the files that hold them: what is one, and what may be published.
+
+One name can be spelled in several ways: "é" is one character (NFC, as keyboards write it) or two
+(NFD, as macOS names files). Every model's name is in NFC, whatever its file or its caller says.
+"""
 
 from __future__ import annotations
+
+import unicodedata
+from fnmatch import fnmatchcase
+from itertools import product
 
 from model_quantization.errors import (
     PathRefused,
@@ -12,8 +20,27 @@ RESERVED = frozenset({"objects", "stats", "releases"})
 NAME_BYTES = 200  # leaves room for suffixes and temporary names within the usual 255
 
 
+def normalized(name: str) -> str:
+    """The one spelling (NFC) of all names that read the same."""
+    return unicodedata.normalize("NFC", name)
+
+
+def spellings(path: str) -> tuple[str, ...]:
+    """The ways in which file systems may spell `path`, each part in NFC or NFD; NFC first."""
+    forms = [
+        dict.fromkeys(unicodedata.normalize(form, part) for form in ("NFC", "NFD"))
+        for part in path.split("/")
+    ]
+    return tuple("/".join(parts) for parts in product(*forms))
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a model's name fits a pattern with `*`, `?` and `[...]`, however both are spelled."""
+    return fnmatchcase(normalized(name), normalized(pattern))
+
+
 def check_name(name: str) -> str:
-    """`name`, when it can safely name files of the output directory.
+    """`name` in its one spelling, when it can safely name files of the output directory.
 
     Raises
     ------
@@ -21,6 +48,7 @@ def check_name(name: str) -> str:
         Empty, `..`, hidden, a control character, a backslash, bytes that are not UTF-8, too long,
         or inside one of the release's own directories.
     """
+    name = normalized(name)
     parts = name.split("/")
     if any(part in ("", ".", "..") or part.startswith(".") for part in parts):
         raise _bad_name(name, "a part that is empty, `..` or hidden")
@@ -59,6 +87,7 @@ _ENDINGS = tuple(suffix + packed for suffix in SUFFIXES for packed in COMPRESSIO
 
 def model_name(relative: str) -> str:
     """`relative` without its model ending: `eu/intent.pkl.gz` gives `eu/intent`."""
+    relative = normalized(relative)
     lowered = relative.lower()
     ending = max((e for e in _ENDINGS if lowered.endswith(e)), key=len, default="")
     return relative[: len(relative) - len(ending)]

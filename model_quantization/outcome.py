@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
+
+from model_quantization.errors import QuantizationError
+from model_quantization.records import Record
 
 
 class Status(StrEnum):
@@ -29,8 +33,33 @@ class Guarantee(StrEnum):
     FALLBACK = "fallback"
 
 
+class Reason(StrEnum):
+    """Why the gate keeps an artifact back; empty in an outcome that is published.
+
+    Errors have codes of their own (`QuantizationError.code`).
+    """
+
+    NO_GAIN = "no_gain"  # not smaller by enough
+    GATE = "gate"  # the score fell by more than is allowed
+    CLASS_RECALL = "class_recall"
+    RANKING = "ranking"
+    PROPER_SCORE = "proper_score"
+    RUINED_ROWS = "ruined_rows"
+    PROBABILITY_SHIFT = "probability_shift"
+    SCORE_ERROR = "score_error"
+    RANK_CORRELATION = "rank_correlation"
+    TIER = "tier"  # weaker than the policy requires
+    INCONCLUSIVE = "inconclusive"
+    UNVERIFIED = "unverified"
+    NAN_ANSWERS = "nan_answers"
+    ORIGINAL_NAN = "original_nan"
+    FAILED_METHOD = "failed_method"
+    DIFFERS = "differs"  # rounds nothing, and answers otherwise all the same
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Record):
     """One model's line in the table, and the evidence behind it.
 
     Attributes
@@ -101,18 +130,40 @@ class Outcome:
             return 0.0
         return 100.0 * (1.0 - self.artifact_size_bytes / self.source_size_bytes)
 
-    def to_json(self) -> dict[str, Any]:
-        """The record as plain JSON values."""
-        return asdict(self)
 
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Outcome:
-        """The outcome that `to_json` wrote; unknown keys are ignored: newer code adds some."""
-        known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in record.items() if key in known}
-        values["status"] = Status(values["status"])
-        values["guarantee"] = Guarantee(values.get("guarantee", Guarantee.UNVERIFIED))
-        return cls(**values)
+def failed_outcome(
+    name: str,
+    source: Path | str,
+    error: BaseException,
+    *,
+    status: Status = Status.FAILED,
+    **known: Any,
+) -> Outcome:
+    """Return the outcome of a model whose treatment `error` ended; the original stays.
+
+    Parameters
+    ----------
+    name, source
+        The model, and its file.
+    error : BaseException
+        Gives the reason code and the note.
+    status : Status
+        `FAILED`, or `REFUSED` for a file that must not be used.
+    **known
+        Other fields of the outcome, as far as they are known; `reason` and `note` replace those
+        of the error.
+    """
+    if isinstance(error, QuantizationError):
+        reason, note = error.code, str(error)
+    elif isinstance(error, OSError):
+        reason, note = "system", f"the system refused ({error}); the next run tries again."
+    else:
+        reason = "unexpected"
+        note = f"unexpected {type(error).__name__}: {error}; please report this with the run's log."
+    fields: dict[str, Any] = {"reason": reason, "note": note, **known}
+    return Outcome(
+        name=name, source=str(source), status=status, guarantee=Guarantee.FALLBACK, **fields
+    )
 
 
 def falls_short(outcome: Outcome, *, strict: bool) -> bool:

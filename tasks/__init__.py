@@ -1,1 +1,4 @@
-"""One Prefect task a file: its name, its retries, and one call into the library."""
+"""Prefect tasks, one per file: a name, retries, and one call into the library.
+
+Nothing here decides about models (`model_quantization`) or orders the tasks (`flows`).
+"""

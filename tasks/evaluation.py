@@ -1,4 +1,4 @@
-"""The second stage of a model: the written file against the original, and the decision."""
+"""The second stage of a model: compares the written file with the original, and decides."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from prefect import get_run_logger, task
 from prefect.futures import PrefectFuture
 
 from model_quantization.batch.plan import Job
-from model_quantization.batch.run import evaluate_job, failed_outcome
+from model_quantization.batch.run import evaluate_job, failed_job
+from model_quantization.pipeline.record import Staged
 from model_quantization.report.summary import describe
 from tasks.retries import STAGE_OPTIONS
 
 
 @task(name="evaluate", task_run_name="evaluate {work[job][name]}", **STAGE_OPTIONS)
 def evaluate(work: dict[str, Any]) -> dict[str, Any]:
-    """The model's outcome (`Outcome.to_json`), its artifact stored if it is to be served.
+    """Return the model's outcome (`Outcome.to_json`); an artifact that passed is stored.
 
-    `work` holds the `job` and the `record` that `quantize` made of it. They come in one parameter
-    for a reason: for a future that is a parameter itself, Prefect asks the server for its state,
-    which takes longer than all else it does for a task.
+    `work` holds the `job`, and the `record` that `quantize` returned. Both are in one parameter
+    because Prefect asks the server for the state of every future that is a parameter itself. That
+    takes longer than everything else that Prefect does for a task.
     """
-    outcome = evaluate_job(Job(**work["job"]), work["record"])
+    outcome = evaluate_job(Job.from_json(work["job"]), Staged.from_json(work["record"]))
     get_run_logger().info("%s", describe(outcome))
     return outcome.to_json()
 
@@ -29,8 +30,8 @@ def evaluate(work: dict[str, Any]) -> dict[str, Any]:
 def outcome_of(
     job: dict[str, Any], quantized: PrefectFuture[Any], evaluated: PrefectFuture[Any]
 ) -> dict[str, Any]:
-    """The model's outcome when both its tasks have ended, whichever way they did."""
-    evaluated.wait()  # the state is not final before
+    """Return the model's outcome after both of its tasks have ended, well or badly."""
+    evaluated.wait()  # before that the state is not final
     if evaluated.state.is_completed():
         return evaluated.result()
     quantized.wait()
@@ -38,4 +39,4 @@ def outcome_of(
     error = broken.state.result(raise_on_failure=False)
     if not isinstance(error, BaseException):
         error = RuntimeError(broken.state.message or broken.state.name)
-    return failed_outcome(Job(**job), error).to_json()
+    return failed_job(Job.from_json(job), error).to_json()

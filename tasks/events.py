@@ -1,4 +1,4 @@
-"""Events for automations: a model whose verdict is worse than it was in the last release."""
+"""Events for automations: a model got a worse verdict than in the last release."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VERDICT_WORSENED = "quantization.verdict.worsened"
 
 
 def announce(changes: Iterable[Worsened]) -> None:
-    """Every change is an event of its model, related to the run that it was found in."""
+    """Emit one event per change; Prefect relates it to the current run."""
     for change in changes:
         emit_event(
             event=VERDICT_WORSENED,

@@ -1,4 +1,4 @@
-"""How far a run is, on its page: an artifact that moves."""
+"""A progress artifact on the page of a run."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TypeVar
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 PROGRESS_KEY = "quantization-progress"
-SECONDS_BETWEEN_UPDATES = 2.0  # each is a call to the server
+SECONDS_BETWEEN_UPDATES = 2.0  # each update is a call to the server
 Done = TypeVar("Done")
 
 
 def show_progress(outcomes: Iterable[Done], total: int) -> Iterator[Done]:
-    """`outcomes`, while the run's page shows how many of `total` models are done.
+    """Yield `outcomes`, and meanwhile show on the run's page how many of `total` are done.
 
-    A run with nothing to do has no such artifact.
+    A run with nothing to do gets no progress artifact.
     """
     if not total:
         yield from outcomes

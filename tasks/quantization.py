@@ -1,4 +1,4 @@
-"""The first stage of a model: a candidate artifact, in its staging directory."""
+"""The first stage of a model: writes a candidate artifact into its staging directory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from tasks.retries import STAGE_OPTIONS
 
 @task(name="quantize", task_run_name="quantize {job[name]}", **STAGE_OPTIONS)
 def quantize(job: dict[str, Any]) -> dict[str, Any]:
-    """The record that evaluation goes on from. A bad model is a record, not an exception."""
+    """Return the record that `evaluate` needs; a bad model gives a record, not an exception."""
     get_run_logger().info("%s: %s", job["name"], job["why"])
-    return quantize_job(Job(**job))
+    return quantize_job(Job.from_json(job)).to_json()

@@ -1,4 +1,4 @@
-"""The last task: the release is published, and the run shows what became of every model."""
+"""The last task: publishes the release, and shows every model's result on the run's page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ARTIFACT_KEY = "quantization-summary"
 def report(
     config: dict[str, Any], plan: dict[str, Any], outcomes: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """What the run came to: `total` (one sentence), `release`, and the names that `fell_short`."""
+    """Return the result of the run: `total` (a sentence), `release`, and names that fell short."""
     settings = RunConfig.model_validate(config)
     before = latest_rows(read_history(settings.output_path))
     done = (Outcome.from_json(outcome) for outcome in outcomes)
@@ -54,11 +54,11 @@ def report(
 
 
 def csv_rows(outcomes: Iterable[Outcome]) -> list[dict[str, str]]:
-    """The lines of `summary.csv`, each with the same keys."""
+    """Return the lines of `summary.csv`, each with the same keys."""
     return list(csv.DictReader(io.StringIO(summary_csv(outcomes))))
 
 
 def run_page(outcomes: Iterable[Outcome], page: Path) -> str:
-    """The verdicts as Markdown, and where the page with the pictures lies, if there is one."""
+    """Return the verdicts as Markdown, and the path of the report page if there is one."""
     text = summary_markdown(outcomes)
     return f"{text}\nPictures and trends: `{page}`\n" if page.is_file() else text

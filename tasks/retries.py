@@ -1,4 +1,4 @@
-"""What the two stages of a model have in common as tasks: which failures are worth another try."""
+"""Options that the two stages of a model share as tasks: transient failures are retried."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from prefect.tasks import Task
 from model_quantization.batch.run import RETRY_DELAYS_SECONDS, is_transient
 
 
-def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether the failure may pass by itself; a bad model stays bad and is not tried again."""
+def is_transient_failure(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether the failure is transient. A bad model stays bad and is not tried again."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, BaseException) and is_transient(error)
 
@@ -21,7 +21,7 @@ STAGE_OPTIONS: Final[dict[str, Any]] = {
     "retries": len(RETRY_DELAYS_SECONDS),
     "retry_delay_seconds": list(RETRY_DELAYS_SECONDS),
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": may_pass,
+    "retry_condition_fn": is_transient_failure,
     "cache_policy": NO_CACHE,
     "result_serializer": "json",
 }

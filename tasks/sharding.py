@@ -1,4 +1,4 @@
-"""Several models in one task, one after the other: for workers on a cluster."""
+"""Several models in one task, one after the other, for workers of a cluster."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from model_quantization.batch.shards import run_shard
 from model_quantization.report.summary import describe
 
 
-# Without retries: what may pass is tried again model by model inside, and a shard whose worker
-# died is sent again by the cluster.
+# Without retries: transient failures are retried inside, model by model. The cluster sends a shard
+# again when its worker died.
 @task(
     name="quantize-shard",
     task_run_name="shard {shard[label]}",
@@ -21,16 +21,16 @@ from model_quantization.report.summary import describe
     result_serializer="json",
 )
 def quantize_shard(shard: dict[str, Any]) -> list[dict[str, Any]]:
-    """The outcomes (`Outcome.to_json`) of the `jobs` of the shard, in their order."""
+    """Return the outcomes (`Outcome.to_json`) of the shard's `jobs`, in their order."""
     log = get_run_logger()
     outcomes = []
-    for outcome in run_shard([Job(**job) for job in shard["jobs"]]):
+    for outcome in run_shard([Job.from_json(job) for job in shard["jobs"]]):
         log.info("%s", describe(outcome))
         outcomes.append(outcome.to_json())
     return outcomes
 
 
 def describe_shard(jobs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The parameter of `quantize_shard` for these jobs."""
+    """Return the parameter of `quantize_shard` for these jobs."""
     more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
     return {"label": f"{jobs[0]['name']}{more}", "jobs": jobs}

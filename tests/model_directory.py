@@ -32,7 +32,7 @@ def write_models(root: Path) -> tuple[Path, Path]:
     (models / "tiny.sav").write_bytes(pickle.dumps(tiny))
     for name, columns in (("linear", 200), ("forest", 20), ("tiny", 2)):
         np.savez(held_out / f"{name}.npz", X=X[500:, :columns], target=y[500:])
-    X, y = make_regression(900, 300, noise=5.0, random_state=0)
+    X, y = make_regression(1500, 300, noise=5.0, random_state=0)
     (models / "eu" / "price.pkl").write_bytes(pickle.dumps(Ridge().fit(X[:500], y[:500])))
     frame = pd.DataFrame(X[500:], columns=[f"x{index}" for index in range(300)])
     frame.assign(target=y[500:]).to_csv(held_out / "eu" / "price.csv", index=False)

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 import demo_texts
 import train_demo_models as demo
 
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.evaluation.rows.heldout import read_held_out
 
 
@@ -84,7 +85,9 @@ def test_held_out_files_are_read_back_as_they_were(tmp_path: Path) -> None:
         stem = Path(trained.file).stem
         path = demo.save_held_out(trained.split, tmp_path / stem)
         names = getattr(trained.split.held_out, "columns", None)
-        rows = read_held_out(path, feature_names=None if names is None else tuple(names))
+        rows = read_held_out(
+            path, expected=ExpectedRows(feature_names=None if names is None else tuple(names))
+        )
         assert len(rows) == len(trained.split.held_out), stem
 
 

@@ -1,4 +1,4 @@
-"""Dask: the cluster at `scheduler_address`, or processes of this machine made for the run."""
+"""Dask: the cluster at `scheduler_address`, or processes on this machine for one run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from model_quantization.config.run_config import RunConfig
 if TYPE_CHECKING:
     from prefect_dask import DaskTaskRunner
 
-# Of the machine; the rest is for this process and for the children that load models.
+# Share of the machine's memory; the rest is for this process and for children that load models.
 WORKERS_MEMORY_SHARE = 0.8
 
 
 @contextmanager
 def dask_cluster(config: RunConfig) -> Iterator[Cluster]:
-    """Dask's workers; those made for the run have ended when the block has.
+    """Yield Dask's workers; workers that were started for the run end with the block.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def dask_cluster(config: RunConfig) -> Iterator[Cluster]:
 
 
 def is_lost(future: PrefectWrappedFuture[Any, Any]) -> bool:
-    """Whether Dask gave the task up: it was seen with too many dying workers."""
+    """Whether Dask gave up the task, because too many of its workers died."""
     return bool(future.wrapped_future.status != "finished")
 
 

@@ -1,4 +1,4 @@
-"""Ray: the cluster at `scheduler_address`, or processes of this machine made for the run."""
+"""Ray: the cluster at `scheduler_address`, or processes on this machine for one run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from flows.clusters.shards import CONNECT_SECONDS, Cluster, not_installed, unans
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError
 
-# Tasks get and give a few kilobytes of JSON; Ray takes no less.
+# Tasks exchange a few kilobytes of JSON; Ray accepts no smaller store.
 STORE_BYTES = 80 * 2**20
-# Ray's own default; the paths of its sockets would be too long in many a TMPDIR.
+# Ray's own default; in a long TMPDIR the paths of its sockets would be too long.
 DIRECTORY = "/tmp"
 
 
 @contextmanager
 def ray_cluster(config: RunConfig) -> Iterator[Cluster]:
-    """Ray's workers; those made for the run have ended when the block has.
+    """Yield Ray's workers; workers that were started for the run end with the block.
 
     Raises
     ------
@@ -62,13 +62,13 @@ def ray_cluster(config: RunConfig) -> Iterator[Cluster]:
             raise not_installed("Ray", error) from None
 
         if address is None:
-            stack.callback(ray.shutdown)  # also of one that came up only in part
+            stack.callback(ray.shutdown)  # also after a start that failed halfway
 
         def is_lost(future: PrefectWrappedFuture[Any, Any]) -> bool:
-            """Whether Ray gave the task up: its workers died, and it was tried often enough."""
+            """Whether Ray gave up the task, because its workers died in every attempt."""
             error = future.state.result(raise_on_failure=False)
-            # Looked up this late, as what `from ray.exceptions import` gives is not always what is
-            # raised: prefect_ray imports Ray lazily, and then that file is loaded twice.
+            # Looked up here: prefect_ray imports Ray lazily, which can load the file twice, and
+            # then a class imported at the top is not the class that is raised.
             known = ray.exceptions
             return isinstance(error, known.RayError) and not isinstance(error, known.RayTaskError)
 
@@ -89,16 +89,14 @@ def _start(runner: TaskRunner[Any], stack: ExitStack, address: str | None) -> No
 
 
 def _own_cluster() -> dict[str, str]:
-    """The environment of a cluster that nobody but this run can reach.
+    """Return the environment of a cluster that only this run can reach.
 
-    Ray reads it when it is imported, which nothing did before, and hands it down to all that it
-    starts.
+    Ray reads it when it is first imported, and passes it to every process that it starts.
     """
     return {
-        # Nodes of a machine that stays alone listen on 127.0.0.1 (as on macOS and Windows), and
-        # not on every address.
+        # With 0, the node listens on 127.0.0.1 (as on macOS and Windows) instead of all addresses.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        # Other users of the machine could have their code run otherwise.
+        # Without a token, other users of the machine could run code in the cluster.
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": _token(),
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -107,17 +105,17 @@ def _own_cluster() -> dict[str, str]:
 
 @cache
 def _token() -> str:
-    """The same for the whole process: Ray keeps the first that it sees."""
+    """Return one token for the whole process: Ray keeps the first that it reads."""
     return secrets.token_hex(32)
 
 
 def _check_port(address: str) -> None:
-    """Somebody listens there; Ray itself would wait for minutes.
+    """Check that something listens at the address; Ray itself would wait for minutes.
 
     Raises
     ------
     ConfigError
-        Nobody does, or the address is not one of Ray's.
+        Nothing listens there, or it is not an address of Ray.
     """
     try:
         parts = urlsplit(address if "://" in address else f"//{address}")
@@ -139,7 +137,7 @@ def _check_port(address: str) -> None:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """The variables are set, but for those that were set already."""
+    """Set the variables that are not set yet, until the block ends."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -151,7 +149,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _kept_signal() -> Iterator[None]:
-    """SIGTERM does what it did before: Ray takes it, and Prefect could not cancel the run."""
+    """Keep the handler of SIGTERM: Ray replaces it, and Prefect could not cancel the run."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     if threading.current_thread() is threading.main_thread():

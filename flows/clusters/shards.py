@@ -1,6 +1,6 @@
-"""Where models are done when not on this process's threads: on a cluster, in shards.
+"""Models on a cluster, in shards: one task quantizes several models.
 
-What Dask and Ray have of their own is in `dask_cluster.py` and `ray_cluster.py`.
+`dask.py` and `ray.py` hold the parts that differ between the two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
 
 from model_quantization.batch.plan import Job
-from model_quantization.batch.run import failed_outcome
+from model_quantization.batch.run import failed_job
 from model_quantization.batch.shards import cut_shards, forget_finished
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, WorkerCrashed
@@ -30,15 +30,15 @@ CONNECT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Workers in processes of their own.
+    """The workers of a cluster.
 
     Parameters
     ----------
     runner : TaskRunner
-        What sends tasks to them; it has been started.
+        Sends tasks to the workers; it has been started.
     is_lost : callable
-        Whether the workers that had the task of a future died, so that nobody is left to say how
-        it ended. The future has been waited for.
+        Whether the workers of a future's task died, so that its result is unknown. Called after
+        the future has been waited for.
     """
 
     runner: TaskRunner[Any]
@@ -46,7 +46,7 @@ class Cluster:
 
 
 def not_installed(name: str, error: ImportError) -> ConfigError:
-    """What a run says that asks for the task runner `name` without having it."""
+    """Return the error of a run whose task runner `name` is not installed."""
     runner = name.lower()
     return ConfigError(
         f"{name} is not installed ({error})",
@@ -56,7 +56,7 @@ def not_installed(name: str, error: ImportError) -> ConfigError:
 
 
 def unanswered(what: str, address: str, error: Exception) -> ConfigError:
-    """What a run says that finds nobody at its `scheduler_address`."""
+    """Return the error of a run whose `scheduler_address` does not answer."""
     return ConfigError(
         f"no {what} answers ({error})",
         where="scheduler_address",
@@ -68,14 +68,14 @@ def unanswered(what: str, address: str, error: Exception) -> ConfigError:
 def process_shards(
     jobs: list[dict[str, Any]], cluster: Cluster, config: RunConfig
 ) -> Iterator[dict[str, Any]]:
-    """The outcome of every job; neither a bad model nor a dead worker stops the rest.
+    """Yield the outcome of every job; neither a bad model nor a dead worker stops the rest.
 
-    A cluster sends the tasks of a dead worker elsewhere, and gives up those that it saw with
-    several dead workers, be they the cause or only near it. Their jobs are done again one at a
-    time: what was finished is not, the innocent ones succeed, and the cause fails by name.
+    A cluster sends the task of a dead worker to another one, and gives up after several dead
+    workers. The jobs of such a task are then run one at a time, except those that were finished.
+    The job that kills workers fails by name; the others succeed.
     """
     by_name = {job["name"]: job for job in jobs}
-    planned = [Job(**job) for job in jobs]
+    planned = [Job.from_json(job) for job in jobs]
     forget_finished(planned)
     shards = [
         [by_name[job.name] for job in shard]
@@ -96,12 +96,14 @@ def process_shards(
             yield from ended
     if lost:
         get_run_logger().warning(
-            "Workers died; %d models are done again one at a time: %s", len(lost), _names(lost)
+            "Workers died; %d models are quantized again, one at a time: %s",
+            len(lost),
+            _names(lost),
         )
     for job in lost:
         ended = _ended(_submit([job], cluster), cluster)
         if isinstance(ended, BaseException):
-            yield failed_outcome(Job(**job), ended).to_json()
+            yield failed_job(Job.from_json(job), ended).to_json()
         else:
             yield from ended
 
@@ -113,7 +115,7 @@ def _submit(shard: list[dict[str, Any]], cluster: Cluster) -> PrefectWrappedFutu
 
 @contextmanager
 def _shared_server() -> Iterator[None]:
-    """Tasks report to the server of this run; else each worker would start an embedded one."""
+    """Let tasks report to this run's server; each worker would start an embedded one otherwise."""
     with get_client(sync_client=True) as client:
         address = str(client.api_url)
     with temporary_settings({PREFECT_API_URL: address}):
@@ -123,12 +125,12 @@ def _shared_server() -> Iterator[None]:
 def _ended(
     future: PrefectWrappedFuture[Any, Any], cluster: Cluster
 ) -> list[dict[str, Any]] | BaseException:
-    """The outcomes of a shard when it has ended, or why there are none."""
+    """Wait for a shard, and return its outcomes or the error."""
     future.wait()
     if cluster.is_lost(future):
         _mark_crashed(future)
         return WorkerCrashed(
-            "the cluster's workers die while they do this model",
+            "the cluster's workers die while they quantize this model",
             do="look at their memory limit and their logs, or try it with task_runner: threads",
         )
     if future.state.is_completed():
@@ -138,7 +140,7 @@ def _ended(
 
 
 def _mark_crashed(future: PrefectWrappedFuture[Any, Any]) -> None:
-    """Show the task run as crashed, if the server has heard of it; else it would run for ever."""
+    """Mark the task run as crashed if the server knows it; it would stay running otherwise."""
     state = Crashed(message="The workers that ran this task died.")
     with suppress(ObjectNotFound, PrefectHTTPStatusError), get_client(sync_client=True) as client:
         client.set_task_run_state(future.task_run_id, state, force=True)

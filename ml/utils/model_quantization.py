@@ -6,10 +6,12 @@ from model_quantization.api import (
     compare_model_performance,
     quantize_model_file,
 )
+from model_quantization.evaluation.predictions import judge_predictions
 
 __all__ = [
     "ModelQuantizer",
     "batch_quantize_models",
     "compare_model_performance",
+    "judge_predictions",
     "quantize_model_file",
 ]

@@ -180,10 +180,12 @@ def _is_object_or_null(value: Any) -> bool:
 def _is_surfaces(value: Any) -> bool:
     return isinstance(value, dict) and all(
         isinstance(surface, dict)
-        and set(surface) == {"methods", "task"}
+        and {"methods", "task"} <= set(surface) <= {"methods", "task", "restored"}
         and _is_texts(surface["methods"])
         and set(surface["methods"]) <= set(PUBLIC_METHODS)
         and _is_text(surface["task"])
+        and _is_table_of_texts(surface.get("restored", {}))
+        and set(surface.get("restored", {})) <= set(surface["methods"])
         for surface in value.values()
     )
 

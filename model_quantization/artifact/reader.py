@@ -9,7 +9,7 @@ against its declared size first. What the values mean is checked when an object 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -182,13 +182,31 @@ class Artifact(Sequence[Array]):
             dequantize_array(self.quantized(index))
         self.release()
 
-    def sealed(self, evaluation: dict[str, Any] | None, golden: dict[str, Any] | None) -> bytes:
-        """The same file with the evaluation and golden rows in its manifest.
+    def sealed(
+        self,
+        evaluation: dict[str, Any] | None,
+        golden: dict[str, Any] | None,
+        restored: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> bytes:
+        """Return the same file with the results of its evaluation in its manifest.
 
-        Segments are the same bytes, so what was evaluated is what is served.
+        Segments keep their bytes, so that the evaluated arrays are the served ones.
+
+        Parameters
+        ----------
+        evaluation, golden : dict or None
+            Figures, and rows for the self-test.
+        restored : mapping of str to mapping, optional
+            Path of a model in the file -> methods that the restored estimator must answer, with
+            the reason for each.
         """
         manifest = {key: value for key, value in self.manifest.items() if key != "segments"}
         manifest |= {"evaluation": evaluation, "golden": golden}
+        slow = {path: dict(reasons) for path, reasons in (restored or {}).items() if reasons}
+        if slow:
+            surfaces = manifest["model"]["surfaces"]
+            changed = {path: surfaces[path] | {"restored": slow[path]} for path in slow}
+            manifest["model"] = manifest["model"] | {"surfaces": surfaces | changed}
         return assemble(manifest, {name: bytes(data) for name, data in self._segments.items()})
 
 

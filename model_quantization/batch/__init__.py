@@ -1,4 +1,4 @@
-"""Many models: which there are, what is unchanged, what is done again, and what becomes of errors.
+"""Many models: the files of a directory, unchanged ones, jobs, retries and failures.
 
 Nothing here knows Prefect, and nothing here knows how one model is treated (`pipeline`).
 """

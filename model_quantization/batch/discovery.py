@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from pathlib import Path
 from model_quantization.errors import FormatError, PathRefused, QuantizationError
 from model_quantization.files.atomic import read_json_object
 from model_quantization.limits import Limits
-from model_quantization.names import check_name, looks_like_model, model_name, printable
-from model_quantization.outcome import Guarantee, Outcome, Status
+from model_quantization.names import check_name, looks_like_model, model_name, normalized, printable
+from model_quantization.outcome import Outcome, Status, failed_outcome
 from model_quantization.release.manifest import FORMAT, MANIFEST
 
 
@@ -34,7 +33,7 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What a directory holds, in the order of names.
+    """The models of a directory, in the order of names.
 
     Attributes
     ----------
@@ -73,14 +72,7 @@ def discover(model_dir: Path, output_dir: Path) -> Discovery:
 
 def refusal(relative: str, path: Path, error: QuantizationError) -> Outcome:
     """The outcome of a file that was not opened; its name is made safe to show."""
-    return Outcome(
-        name=printable(relative),
-        source=printable(str(path)),
-        status=Status.REFUSED,
-        guarantee=Guarantee.FALLBACK,
-        reason=error.code,
-        note=str(error),
-    )
+    return failed_outcome(printable(relative), printable(str(path)), error, status=Status.REFUSED)
 
 
 def _candidates(root: Path, output_dir: Path) -> Iterator[Path]:
@@ -131,7 +123,7 @@ def _check_plain(path: Path) -> None:
 
 def _alike(name: str) -> str:
     """Equal for names that some file systems cannot hold side by side."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return normalized(name).casefold()
 
 
 def _ambiguous(model: ModelFile, group: list[ModelFile], root: Path) -> Outcome:

@@ -25,9 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_quantization.config.run_config import RunConfig
-from model_quantization.errors import ConfigError, FormatError, PathRefused, ReleaseError
+from model_quantization.errors import ConfigError, FormatError, ReleaseError
 from model_quantization.evaluation.rows.formats import SUFFIXES as HELD_OUT_SUFFIXES
 from model_quantization.files.atomic import hash_file, read_json_object, write_json
+from model_quantization.files.kept_copies import clear_the_way, is_whole
 from model_quantization.files.lease import LOCK, held
 from model_quantization.files.object_store import Location, StoredFile, is_plain_part
 from model_quantization.limits import Limits
@@ -74,6 +75,7 @@ def mirrored(config: RunConfig, *, all_objects: bool = False, push: bool = True)
     StorageError
         The store cannot be reached.
     """
+    index: Index = {}
     with ExitStack() as stack:
         output = Location(config.output_url) if config.output_url else None
         if output is not None:
@@ -84,10 +86,10 @@ def mirrored(config: RunConfig, *, all_objects: bool = False, push: bool = True)
         if config.holdout_url is not None and config.holdout_path is not None:
             _pull_inputs(config.holdout_url, config.holdout_path, _looks_held_out, None)
         if output is not None:
-            _pull_release(output, config.output_path, all_objects=all_objects)
+            index = _pull_release(output, config.output_path, all_objects=all_objects)
         yield
         if output is not None and push:
-            _push_release(output, config.output_path)
+            _push_release(output, config.output_path, index)
 
 
 def _looks_held_out(name: str) -> bool:
@@ -139,14 +141,19 @@ def _mappable(location: Location, files: Mapping[str, StoredFile]) -> dict[str, 
     return kept
 
 
-def _pull_release(location: Location, mirror: Path, *, all_objects: bool) -> None:
-    """The release there is the one here, with what later runs need of it."""
+def _pull_release(location: Location, mirror: Path, *, all_objects: bool) -> Index:
+    """What is known of the mirror once the release there is the one here.
+
+    With it comes what later runs need of the release.
+    """
     found = _mappable(location, location.list())
+    for name in found:
+        clear_the_way(mirror, name)
     index = {name: seen for name, seen in _read_index(mirror).items() if name in found}
     last = index.get(MANIFEST)
     if last is not None and _is_same(found.get(MANIFEST), last) and _is_ahead(mirror, last):
         _log.info("%s: a release that a killed run made here is still to be pushed", location.url)
-        return
+        return index
     small = {name: file for name, file in found.items() if _is_record(name)}
     for path in [mirror / MANIFEST, *release_files(mirror).values(), *_local(mirror, "stats")]:
         if path.relative_to(mirror).as_posix() not in small:
@@ -159,6 +166,7 @@ def _pull_release(location: Location, mirror: Path, *, all_objects: bool) -> Non
     _fetch(
         location, mirror, {name: found[name] for name in needed & found.keys()}, index, _is_object
     )
+    return index
 
 
 def _is_record(name: str) -> bool:
@@ -189,7 +197,8 @@ def _fetch(
 
     `index` is brought up to date, in memory and on the disk.
     """
-    _clear_the_way(mirror, files)
+    for name in files:
+        clear_the_way(mirror, name)
     incoming = mirror / ".incoming"
     shutil.rmtree(incoming, ignore_errors=True)
 
@@ -207,7 +216,7 @@ def _fetch(
     missing = [
         name
         for name, file in files.items()
-        if not (_is_same(file, index.get(name)) and _has_size(mirror / name, file.size_bytes))
+        if not (_is_same(file, index.get(name)) and is_whole(mirror / name, index[name].sha256))
     ]
     try:
         with ThreadPoolExecutor(TRANSFERS, thread_name_prefix="pull") as pool:
@@ -217,23 +226,12 @@ def _fetch(
         _write_index(mirror, index)
 
 
-def _clear_the_way(mirror: Path, files: Mapping[str, StoredFile]) -> None:
-    """No file of an earlier state lies where a directory is needed now, nor the other way round."""
-    for name in files:
-        if (mirror / name).is_dir():
-            shutil.rmtree(mirror / name)
-        for folder in Path(name).parents:
-            if (mirror / folder).is_file():
-                (mirror / folder).unlink()
-
-
-def _push_release(location: Location, mirror: Path) -> None:
+def _push_release(location: Location, mirror: Path, index: Index) -> None:
     """The release here is the one there, switched in one request."""
     release = find_release(mirror)
     if release is None:
         return
     found = location.list()
-    index = _read_index(mirror)
 
     def upload(name: str) -> None:
         location.upload(mirror / name, name)
@@ -339,16 +337,12 @@ def _is_same(file: StoredFile | None, seen: _Seen | None) -> bool:
     )
 
 
-def _has_size(path: Path, size_bytes: int) -> bool:
-    return path.is_file() and path.stat().st_size == size_bytes
-
-
 def _read_index(mirror: Path) -> Index:
     """What is known of the mirror; nothing when it cannot be read, which only costs time."""
     try:
         record = read_json_object(mirror / INDEX, Limits().manifest_bytes)
         return {name: _Seen(**seen) for name, seen in record.items()}
-    except (OSError, FormatError, PathRefused, TypeError):
+    except (OSError, FormatError, TypeError):
         return {}
 
 
@@ -357,4 +351,8 @@ def _write_index(mirror: Path, index: Index) -> None:
         name: {"size_bytes": s.size_bytes, "version": s.version, "sha256": s.sha256}
         for name, s in index.items()
     }
-    write_json(mirror / INDEX, record, flush=False)
+    try:
+        clear_the_way(mirror, INDEX)
+        write_json(mirror / INDEX, record, flush=False)
+    except (ReleaseError, OSError) as error:  # the next run fetches everything again
+        _log.warning("%s", error)

@@ -1,7 +1,7 @@
-"""What a run has to do: every model of the directory, compared with what is already released.
+"""The work of a run: every model of the directory, compared with the current release.
 
 A model is done again when the fingerprint of everything its outcome depends on has changed, or
-when what it left behind is missing or damaged. All of it is read from our own files: an
+when its artifact or statistics are missing or damaged. All of it is read from our own files: an
 orchestrator's cache cannot know that an artifact was deleted.
 """
 
@@ -11,39 +11,39 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from model_quantization.batch.discovery import Discovery, ModelFile, discover
 from model_quantization.batch.mirror import mirrored
-from model_quantization.batch.unchanged import Past, fingerprint
+from model_quantization.batch.unchanged import PreviousRuns, fingerprint
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, QuantizationError, ReleaseError
 from model_quantization.evaluation.rows.heldout import find_held_out
 from model_quantization.files.atomic import exclusive, hash_file
-from model_quantization.names import model_name
-from model_quantization.outcome import Guarantee, Outcome, Status
+from model_quantization.names import matches, model_name
+from model_quantization.outcome import Outcome, failed_outcome
+from model_quantization.records import Record
 from model_quantization.release.manifest import Release
 from model_quantization.release.signer import check_whole_run, last_release, read_signer
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One model to quantize: all that its stages need, as plain values.
+class Job(Record):
+    """One model to quantize: everything that its stages need.
 
     Attributes
     ----------
     name, source, source_sha256, source_size_bytes
         The model, and the bytes it had when the run was planned.
-    output_dir, staging : str
+    output_dir, staging : Path
         The release directory, and this job's own directory below its `.work`.
-    held_out : str or None
+    held_out : Path or None
         Its held-out file.
-    settings : dict
-        `ModelSettings.to_json()`.
+    settings : ModelSettings
     fingerprint : str
         Digest of everything the outcome depends on.
     why : str
@@ -53,25 +53,21 @@ class Job:
     """
 
     name: str
-    source: str
+    source: Path
     source_sha256: str
     source_size_bytes: int
-    output_dir: str
-    staging: str
-    held_out: str | None
-    settings: dict[str, Any]
+    output_dir: Path
+    staging: Path
+    held_out: Path | None
+    settings: ModelSettings
     fingerprint: str
     why: str
     signing_key: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """The job as JSON values; `Job(**record)` reads it back."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class BatchPlan:
-    """What is to be done, and what is settled already.
+class BatchPlan(Record):
+    """The jobs of a run, and the outcomes that are known without work.
 
     Attributes
     ----------
@@ -89,25 +85,6 @@ class BatchPlan:
     settled: tuple[Outcome, ...]
     fingerprints: dict[str, str]
     present: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan as JSON values."""
-        return {
-            "jobs": [job.to_json() for job in self.jobs],
-            "settled": [outcome.to_json() for outcome in self.settled],
-            "fingerprints": self.fingerprints,
-            "present": list(self.present),
-        }
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> BatchPlan:
-        """The plan that `to_json` wrote."""
-        return cls(
-            jobs=tuple(Job(**job) for job in record["jobs"]),
-            settled=tuple(Outcome.from_json(outcome) for outcome in record["settled"]),
-            fingerprints=dict(record["fingerprints"]),
-            present=tuple(record["present"]),
-        )
 
 
 @contextmanager
@@ -144,7 +121,7 @@ def check_directories(config: RunConfig) -> None:
 
 
 def plan_batch(config: RunConfig) -> BatchPlan:
-    """What a run with `config` has to do now. Nothing is written, so it also serves a dry run.
+    """Return the work of a run with `config`. Nothing is written, so it also serves a dry run.
 
     Raises
     ------
@@ -159,15 +136,16 @@ def plan_batch(config: RunConfig) -> BatchPlan:
     """
     check_directories(config)
     signer = read_signer(config.signing_key, config.public_keys)
-    past = Past(config.output_path, last_release(config.output_path, signer), config.force, signer)
-    check_whole_run(config.only, past.release, signer)
+    release = last_release(config.output_path, signer)
+    previous = PreviousRuns(config.output_path, release, config.force, signer)
+    check_whole_run(config.only, release, signer)
     found = discover(config.model_path, config.output_path)
-    present = _present(found, past.release)
-    _check_not_emptied(config, present, past.release)
+    present = _present(found, release)
+    _check_not_emptied(config, present, release)
     wanted = _wanted(config.only, [*(m.name for m in found.models), *_meant(found.refused)])
     with ThreadPoolExecutor(config.n_workers) as pool:
         models = [model for model in found.models if model.name in wanted]
-        seen = list(pool.map(lambda model: _examine(model, config, past), models))
+        seen = list(pool.map(lambda model: _examine(model, config, previous), models))
     refused = [
         outcome
         for outcome, name in zip(found.refused, _meant(found.refused), strict=True)
@@ -191,7 +169,7 @@ class _Settled:
     fingerprint: str
 
 
-def _examine(model: ModelFile, config: RunConfig, past: Past) -> Job | _Settled:
+def _examine(model: ModelFile, config: RunConfig, previous: PreviousRuns) -> Job | _Settled:
     settings = config.settings_for(model.name)
     try:
         sha256, size_bytes = hash_file(model.path)
@@ -199,20 +177,20 @@ def _examine(model: ModelFile, config: RunConfig, past: Past) -> Job | _Settled:
         held_out_sha256 = hash_file(held_out)[0] if held_out else ""
     except (QuantizationError, OSError) as error:
         return _Settled(_unreadable(model, settings, error), "")
-    mark = fingerprint(sha256, settings, held_out_sha256, past.key_id)
-    outcome, why = past.look_up(model.name, sha256, mark)
+    mark = fingerprint(sha256, settings, held_out_sha256, previous.key_id)
+    outcome, why = previous.look_up(model.name, sha256, mark)
     if outcome is not None:
         return _Settled(outcome, mark)
     work = hashlib.sha256(model.name.encode()).hexdigest()[:16]
     return Job(
         name=model.name,
-        source=str(model.path),
+        source=model.path,
         source_sha256=sha256,
         source_size_bytes=size_bytes,
-        output_dir=str(config.output_path),
-        staging=str(config.output_path / ".work" / "staging" / work),
-        held_out=str(held_out) if held_out else None,
-        settings=settings.to_json(),
+        output_dir=config.output_path,
+        staging=config.output_path / ".work" / "staging" / work,
+        held_out=held_out,
+        settings=settings,
         fingerprint=mark,
         why=why,
         signing_key=config.signing_key or "",
@@ -222,17 +200,14 @@ def _examine(model: ModelFile, config: RunConfig, past: Past) -> Job | _Settled:
 def _unreadable(
     model: ModelFile, settings: ModelSettings, error: QuantizationError | OSError
 ) -> Outcome:
-    known = isinstance(error, QuantizationError)
-    return Outcome(
-        name=model.name,
-        source=str(model.path),
-        status=Status.FAILED,
-        guarantee=Guarantee.FALLBACK,
-        reason=error.code if isinstance(error, QuantizationError) else "unreadable",
-        note=str(error) if known else f"the file cannot be read ({error}); the original stays.",
-        bit_depth=settings.bit_depth,
-        weight_threshold=settings.weight_threshold,
-    )
+    known: dict[str, Any] = {
+        "bit_depth": settings.bit_depth,
+        "weight_threshold": settings.weight_threshold,
+    }
+    if isinstance(error, OSError) and not isinstance(error, QuantizationError):
+        known["reason"] = "unreadable"
+        known["note"] = f"the file cannot be read ({error}); the original stays."
+    return failed_outcome(model.name, model.path, error, **known)
 
 
 def _check_not_emptied(config: RunConfig, present: Sequence[str], release: Release | None) -> None:
@@ -261,7 +236,7 @@ def _meant(refused: Sequence[Outcome]) -> list[str]:
 def _wanted(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
     """Those of `names` that some pattern asks for; all when there is no pattern."""
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(matches(name, pattern) for name in names):
             close = get_close_matches(pattern, names, n=1)
             listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
             raise ConfigError(
@@ -270,4 +245,4 @@ def _wanted(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
                 expected=f"one of {listed}" if names else "a model in the directory",
                 do=f"did you mean `{close[0]}`?" if close else "",
             )
-    return {name for name in names if not patterns or any(fnmatchcase(name, p) for p in patterns)}
+    return {name for name in names if not patterns or any(matches(name, p) for p in patterns)}

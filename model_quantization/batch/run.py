@@ -14,17 +14,16 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from model_quantization.batch.plan import BatchPlan, Job, claim, plan_batch
 from model_quantization.batch.unchanged import discard_gone, finished_path
-from model_quantization.config.model_settings import ModelSettings
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import QuantizationError, ReleaseError, WorkerCrashed
 from model_quantization.files.atomic import write_json
 from model_quantization.files.signing import read_signing_key
-from model_quantization.outcome import Guarantee, Outcome, Status, falls_short
-from model_quantization.pipeline.child.original import HANDLER as INSPECTION
+from model_quantization.outcome import Outcome, Status, failed_outcome, falls_short
+from model_quantization.pipeline.child.original import inspect
+from model_quantization.pipeline.record import Staged
 from model_quantization.pipeline.stages import evaluate_stage, quantize_stage
 from model_quantization.release.manifest import Release
 from model_quantization.release.objects import store_artifact
@@ -52,12 +51,12 @@ Progress = Callable[[Outcome, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What a run did.
+    """The result of a run.
 
     Attributes
     ----------
     release : Release
-        What is served now.
+        The release that is served now.
     outcomes : tuple of Outcome
         Every model that was asked for, in the order of names.
     seconds : float
@@ -74,7 +73,7 @@ class BatchResult:
 
 
 def run_batch(config: RunConfig, *, progress: Progress | None = None) -> BatchResult:
-    """What a run over `config.model_dir` did; one bad model never stops the rest.
+    """Run over `config.model_dir` and return the result; one bad model never stops the rest.
 
     Parameters
     ----------
@@ -114,11 +113,11 @@ def _work_off(plan: BatchPlan, n_workers: int, progress: Progress | None) -> lis
 
 def _outcome_of(future: Future[Outcome], job: Job) -> Outcome:
     error = future.exception()
-    return future.result() if error is None else failed_outcome(job, error)
+    return future.result() if error is None else failed_job(job, error)
 
 
 def run_job(job: Job) -> Outcome:
-    """What became of one model: both stages, with another try after what may pass."""
+    """Return the outcome of one model: both stages, retried after transient failures."""
     for delay in (*RETRY_DELAYS_SECONDS, None):
         try:
             return evaluate_job(job, quantize_job(job))
@@ -130,78 +129,67 @@ def run_job(job: Job) -> Outcome:
     raise AssertionError("the last try returns or raises")
 
 
-def quantize_job(job: Job) -> dict[str, Any]:
-    """The record of the first stage: a candidate artifact in the job's staging directory.
+def quantize_job(job: Job) -> Staged:
+    """Run the first stage; the candidate artifact is in the job's staging directory.
 
     Raises
     ------
     WorkerCrashed, OSError
-        What may pass: worth another try.
+        Transient failures; worth retrying.
     """
-    staging = Path(job.staging)
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    shutil.rmtree(job.staging, ignore_errors=True)
+    job.staging.mkdir(parents=True)
     _log.info(
         "%s: %s at %s bits, held-out data: %s",
         job.name,
         human_bytes(job.source_size_bytes),
-        job.settings.get("bit_depth"),
+        job.settings.bit_depth,
         job.held_out or "none",
     )
-    return quantize_stage(Path(job.source), staging, _settings(job), _path(job.held_out))
+    return quantize_stage(job.source, job.staging, job.settings, job.held_out)
 
 
-def evaluate_job(job: Job, record: dict[str, Any]) -> Outcome:
-    """The outcome of a model: its candidate read back, evaluated, and kept if it is to be served.
+def evaluate_job(job: Job, staged: Staged) -> Outcome:
+    """Return the outcome of a model: the candidate read back, evaluated, stored if served.
 
     From here on a killed run need not do the model again.
     """
-    outcome = replace(evaluate_stage(record), name=job.name, source=job.source)
+    outcome = replace(evaluate_stage(staged), name=job.name, source=str(job.source))
     if not outcome.source_sha256:  # it was never read far enough
         outcome = replace(outcome, source_sha256=job.source_sha256)
-    output_dir = Path(job.output_dir)
     if outcome.published and outcome.artifact is not None:
         if job.signing_key:
-            outcome = sign_outcome(
-                outcome, read_signing_key(job.signing_key), _settings(job).limits
-            )
-        stored = store_artifact(output_dir, Path(str(outcome.artifact)), outcome.artifact_sha256)
+            outcome = sign_outcome(outcome, read_signing_key(job.signing_key), job.settings.limits)
+        written = Path(str(outcome.artifact))
+        stored = store_artifact(job.output_dir, written, outcome.artifact_sha256)
         outcome = replace(outcome, artifact=stored)
     else:
         outcome = replace(outcome, artifact=None)
     if outcome.status is not Status.FAILED and _same_source(job, outcome):
         finished = outcome.to_json() | {"fingerprint": job.fingerprint}
-        write_json(finished_path(output_dir, job.name), finished, flush=False)
+        write_json(finished_path(job.output_dir, job.name), finished, flush=False)
     shutil.rmtree(job.staging, ignore_errors=True)
     return outcome
 
 
-def failed_outcome(job: Job, error: BaseException) -> Outcome:
-    """The outcome of a model whose stages raised `error`.
+def failed_job(job: Job, error: BaseException) -> Outcome:
+    """Return the outcome of a model whose stages raised `error`; an unexpected one is logged.
 
     A file that crashes the child which only loads it and asks it is refused, as one that the scan
     refuses: the next run does not open it again, and no serving process loads it as the original.
     """
-    refused = isinstance(error, WorkerCrashed) and error.is_native and error.where == INSPECTION
-    if isinstance(error, QuantizationError):
-        reason, note = error.code, str(error)
-    elif isinstance(error, OSError):
-        reason, note = "system", f"the system refused ({error}); the next run tries again."
-    else:
-        reason = "unexpected"
-        note = f"unexpected {type(error).__name__}: {error}; please report this with the run's log."
+    if not isinstance(error, QuantizationError | OSError):
         _log.error("%s: unexpected error", job.name, exc_info=error)
-    return Outcome(
-        name=job.name,
-        source=job.source,
-        status=Status.REFUSED if refused else Status.FAILED,
-        guarantee=Guarantee.FALLBACK,
-        reason=reason,
-        note=note,
+    by_file = isinstance(error, WorkerCrashed) and error.is_native and error.where == inspect.name
+    return failed_outcome(
+        job.name,
+        job.source,
+        error,
+        status=Status.REFUSED if by_file else Status.FAILED,
         source_sha256=job.source_sha256,
         source_size_bytes=job.source_size_bytes,
-        bit_depth=str(job.settings.get("bit_depth", "")),
-        weight_threshold=float(job.settings.get("weight_threshold", 0.0)),
+        bit_depth=job.settings.bit_depth,
+        weight_threshold=job.settings.weight_threshold,
     )
 
 
@@ -221,7 +209,7 @@ def finish_batch(
     *,
     started: float | None = None,
 ) -> BatchResult:
-    """The run's result, published: call it inside `claim(config)`.
+    """Publish a run and return its result; call it inside `claim(config)`.
 
     Parameters
     ----------
@@ -256,14 +244,6 @@ def finish_batch(
     write_reports(config.output_path, release, everything)
     seconds = 0.0 if started is None else time.perf_counter() - started
     return BatchResult(release, tuple(everything), seconds)
-
-
-def _settings(job: Job) -> ModelSettings:
-    return ModelSettings.from_json(job.settings)
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 def _same_source(job: Job, outcome: Outcome) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_quantization.batch.plan import Job
-from model_quantization.batch.run import failed_outcome, run_job
+from model_quantization.batch.run import failed_job, run_job
 from model_quantization.batch.unchanged import finished_path
 from model_quantization.outcome import Outcome
 from model_quantization.release.known import read_outcome, read_stats
@@ -27,8 +27,8 @@ LEAST_SHARDS_PER_WORKER = 4
 
 
 def expected_seconds(job: Job) -> float:
-    """How long the model took last time; a guess from its size when it was never done."""
-    recorded = read_stats(Path(job.output_dir), job.name)
+    """Return the seconds that the model took last time; a guess from its size for a new one."""
+    recorded = read_stats(job.output_dir, job.name)
     if recorded is not None and recorded[0].seconds > 0:
         return recorded[0].seconds
     return GUESSED_SECONDS + job.source_size_bytes / GUESSED_BYTES_PER_SECOND
@@ -73,22 +73,22 @@ def run_shard(jobs: Sequence[Job]) -> Iterator[Outcome]:
             outcome = finished_outcome(job)
             if outcome is None:
                 # A worker that was given up may still be running: not in its directory.
-                mine = replace(job, staging=f"{job.staging}-{secrets.token_hex(4)}")
+                mine = replace(job, staging=Path(f"{job.staging}-{secrets.token_hex(4)}"))
                 future = pool.submit(run_job, mine)
                 error = future.exception()
-                outcome = future.result() if error is None else failed_outcome(job, error)
+                outcome = future.result() if error is None else failed_job(job, error)
             yield outcome
 
 
 def finished_outcome(job: Job) -> Outcome | None:
-    """What another worker of this run already made of the job, if it did."""
-    finished = read_outcome(finished_path(Path(job.output_dir), job.name))
+    """Return the outcome that another worker of this run already found for the job, if any."""
+    finished = read_outcome(finished_path(job.output_dir, job.name))
     if finished is None or finished[1] != job.fingerprint:
         return None
-    return finished[0] if object_is_whole(Path(job.output_dir), finished[0]) else None
+    return finished[0] if object_is_whole(job.output_dir, finished[0]) else None
 
 
 def forget_finished(jobs: Sequence[Job]) -> None:
     """No job of a run that begins counts as finished: forced ones must not be."""
     for job in jobs:
-        finished_path(Path(job.output_dir), job.name).unlink(missing_ok=True)
+        finished_path(job.output_dir, job.name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What earlier runs left: which model need not be done again, and why another must be.
+"""Which models are unchanged since an earlier run, and why another has to be done again.
 
 An outcome depends on the model's bytes, its settings, the libraries, its held-out data and the key
 that signs it; the digest of all that is its fingerprint.
@@ -23,8 +23,8 @@ from model_quantization.release.signer import Signer
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What earlier runs left in the output directory.
+class PreviousRuns:
+    """The results of earlier runs in the output directory.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Past:
     release : Release or None
         The current one, as far as this run may build on it.
     force : bool
-        Nothing that was done counts.
+        Every model is done again.
     signer : Signer or None
-        What it did not sign does not count.
+        Results that this signer did not sign do not count.
     """
 
     output_dir: Path
@@ -48,7 +48,7 @@ class Past:
         return self.signer.key.key_id if self.signer else ""
 
     def look_up(self, name: str, sha256: str, mark: str) -> tuple[Outcome | None, str]:
-        """(the outcome that still holds, or None; why none does)."""
+        """Return (the outcome that still holds, or None; the reason why none does)."""
         if self.force:
             return None, "forced"
         finished = read_outcome(finished_path(self.output_dir, name))
@@ -81,7 +81,7 @@ class Past:
 def fingerprint(
     source_sha256: str, settings: ModelSettings, held_out_sha256: str, key_id: str = ""
 ) -> str:
-    """Digest of all that decides a model's outcome: content, settings, versions, data, key."""
+    """Return the digest of all that decides an outcome: content, settings, versions, data, key."""
     parts: dict[str, Any] = {
         "source": source_sha256,
         "settings": settings.digest(),
@@ -96,12 +96,12 @@ def fingerprint(
 
 
 def finished_path(output_dir: Path, name: str) -> Path:
-    """Where the outcome of a model lies between its end and the release."""
+    """Return the path of a finished outcome that is not yet in a release."""
     return output_dir / ".work" / "outcomes" / f"{name}.json"
 
 
 def discard_gone(output_dir: Path, present: Collection[str]) -> None:
-    """Remove what killed runs finished of models that are not there any more.
+    """Remove the finished outcomes of models that no longer exist.
 
     A model that is present and was not asked for keeps its finished outcome for a later run.
     """

@@ -41,7 +41,9 @@ def integer(params: Params, key: str, low: int, high: int) -> int:
     value = params.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise FormatError(
-            f"parameter {key}", expected=f"an integer in [{low}, {high}]", got=repr(value)[:80]
+            f"parameter {key} cannot be used",
+            expected=f"an integer in [{low}, {high}]",
+            got=repr(value)[:80],
         )
     return value
 
@@ -57,7 +59,7 @@ def dtype_of(params: Params, key: str, allowed: Collection[str]) -> np.dtype[Any
     value = params.get(key)
     if not isinstance(value, str) or value not in allowed:
         raise FormatError(
-            f"parameter {key}",
+            f"parameter {key} cannot be used",
             expected=f"one of {', '.join(sorted(allowed))}",
             got=repr(value)[:80],
         )

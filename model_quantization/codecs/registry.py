@@ -1,22 +1,14 @@
-"""Names of codecs to codecs."""
+"""Names of codecs to codecs: every file of `filters` and `coders` is one."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterable, Iterator
+from types import ModuleType
 
+from model_quantization.codecs import coders, filters
 from model_quantization.codecs.abc import Coder, Filter
-from model_quantization.codecs.bitpack import Bitpack
-from model_quantization.codecs.constant import Constant
-from model_quantization.codecs.delta import Delta
-from model_quantization.codecs.demote import Demote
-from model_quantization.codecs.narrow import Narrow
-from model_quantization.codecs.palette import Palette
-from model_quantization.codecs.pco import Pcodec
-from model_quantization.codecs.raw import Raw
-from model_quantization.codecs.shuffle import Shuffle
-from model_quantization.codecs.sparse import Sparse
-from model_quantization.codecs.xz import Xz
-from model_quantization.codecs.zstd import Zstd
 from model_quantization.errors import CodecError
 
 
@@ -40,6 +32,17 @@ class Registry:
             raise ValueError(f"codec {codec.id!r} is already registered")
         self._codecs[codec.id] = codec
 
+    def filters(self) -> list[Filter]:
+        """Return the filters in the order in which their chains are tried."""
+        found = [codec for codec in self._codecs.values() if isinstance(codec, Filter)]
+        return sorted(found, key=lambda codec: codec.order)
+
+    def coders(self) -> list[Coder]:
+        """Return the coders that are tried on every array, in their order."""
+        found = [codec for codec in self._codecs.values() if not isinstance(codec, Filter)]
+        ordered = [(codec.order, codec) for codec in found if codec.order is not None]
+        return [codec for _, codec in sorted(ordered, key=lambda pair: pair[0])]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._codecs)
 
@@ -61,19 +64,10 @@ class Registry:
         )
 
 
-REGISTRY = Registry(
-    (
-        Narrow(),
-        Delta(),
-        Demote(),
-        Palette(),
-        Sparse(),
-        Shuffle(),
-        Bitpack(),
-        Raw(),
-        Constant(),
-        Zstd(),
-        Pcodec(),
-        Xz(),
-    )
-)
+def codecs_in(package: ModuleType) -> Iterator[Filter | Coder]:
+    """Yield the codec of every file of a package, by the names of the files."""
+    for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        yield importlib.import_module(f"{package.__name__}.{found.name}").CODEC
+
+
+REGISTRY = Registry((*codecs_in(filters), *codecs_in(coders)))

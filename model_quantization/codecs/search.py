@@ -19,11 +19,11 @@ from typing import Any, cast
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.abc import JSON, Coder, Effort, Spec
-from model_quantization.codecs.chains import Chain, candidate_chains
-from model_quantization.codecs.constant import Constant, is_constant
+from model_quantization.codecs.abc import JSON, Chain, Coder, Effort, Spec
+from model_quantization.codecs.chains import candidate_chains
+from model_quantization.codecs.coders import constant, raw, xz, zstd
+from model_quantization.codecs.coders.xz import LARGEST_RESULT, MUST_GAIN
 from model_quantization.codecs.registry import REGISTRY
-from model_quantization.codecs.xz import LARGEST_RESULT, MUST_GAIN, Xz
 
 SAMPLE_ABOVE = 256 << 10
 SAMPLE_BYTES = 128 << 10
@@ -54,31 +54,31 @@ class Candidate:
 
     chain: Chain
     sides: bytes
-    coder: str
+    coder: Coder
 
     def encode(self, effort: Effort) -> Encoded:
         """The whole array, encoded."""
-        params, data = _coder(self.coder).encode(self.chain.main, effort)
-        steps = (*self.chain.steps, {"id": self.coder, **params})
+        params, data = self.coder.encode(self.chain.main, effort)
+        steps = (*self.chain.steps, {"id": self.coder.id, **params})
         return Encoded(steps, self.sides + data)
 
     def estimate(self, sample: Array, effort: Effort) -> float:
         """The cost to expect, from a sample of what is left after the filters."""
         steps = _count_steps(self.chain.steps) + 1
         fixed = len(self.sides) + STEP_BYTES * steps
-        if self.coder == "raw":
+        if self.coder is raw.CODEC:
             return float(fixed + self.chain.main.nbytes)
-        size = len(_coder(self.coder).encode(sample, effort)[1])
+        size = len(self.coder.encode(sample, effort)[1])
         return fixed + size * self.chain.main.nbytes / sample.nbytes
 
 
 def encode_smallest(values: Array, effort: Effort, *, nested: bool = False) -> Encoded:
     """The smallest encoding of `values` (words) that was tried; ties go to the first."""
     if not values.size:
-        return Encoded(({"id": "raw"},), b"")
-    if is_constant(values):
-        params, data = Constant().encode(values, effort)
-        return Encoded(({"id": Constant.id, **params},), data)
+        return Encoded(({"id": raw.CODEC.id},), b"")
+    if constant.is_constant(values):
+        params, data = constant.CODEC.encode(values, effort)
+        return Encoded(({"id": constant.CODEC.id, **params},), data)
     candidates = list(_candidates(values, effort, nested=nested))
     ranked = _ranked(candidates, "fast")
     if effort == "fast":
@@ -88,8 +88,8 @@ def encode_smallest(values: Array, effort: Effort, *, nested: bool = False) -> E
         shortlist, finalists = _ranked(shortlist, effort), FINALISTS
     encoded = [candidate.encode(effort) for candidate in shortlist[:finalists]]
     best = min(encoded, key=lambda result: result.cost)
-    suited = next(item for item in (*shortlist, *ranked) if item.coder == "zstd")
-    return _with_lzma(replace(suited, coder=Xz.id), best)
+    suited = next(item for item in (*shortlist, *ranked) if item.coder is zstd.CODEC)
+    return _with_lzma(replace(suited, coder=xz.CODEC), best)
 
 
 def _ranked(candidates: list[Candidate], effort: Effort) -> list[Candidate]:
@@ -101,8 +101,8 @@ def _candidates(values: Array, effort: Effort, *, nested: bool) -> Iterable[Cand
     for chain in candidate_chains(values, effort, nested=nested):
         filled, sides = _encode_sides(chain, effort)
         spec = Spec(chain.main.dtype, chain.main.size)
-        for coder in chain.coders:
-            if _coder(coder).accepts(spec):
+        for coder in chain.coders or REGISTRY.coders():
+            if coder.accepts(spec):
                 yield Candidate(filled, sides, coder)
 
 
@@ -125,7 +125,7 @@ def _with_lzma(candidate: Candidate, best: Encoded) -> Encoded:
     main = candidate.chain.main
     if best.cost > LZMA_HOPELESS_ABOVE:
         return best
-    if not Xz().accepts(Spec(main.dtype, main.size)):
+    if not xz.CODEC.accepts(Spec(main.dtype, main.size)):
         return best
     encoded = candidate.encode("best")
     pays = encoded.cost < (1.0 - MUST_GAIN) * best.cost
@@ -139,10 +139,6 @@ def _sample(values: Array) -> Array:
     length = SAMPLE_BYTES // SAMPLE_BLOCKS // values.dtype.itemsize
     starts = np.linspace(0, values.size - length, SAMPLE_BLOCKS).astype(np.int64)
     return np.concatenate([values[start : start + length] for start in starts.tolist()])
-
-
-def _coder(name: str) -> Coder:
-    return cast("Coder", REGISTRY[name])
 
 
 def _count_steps(steps: tuple[dict[str, Any], ...]) -> int:

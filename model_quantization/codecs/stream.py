@@ -104,10 +104,10 @@ def decode_stream(
 
 def _check_pipeline(pipeline: object) -> Sequence[Params]:
     if not isinstance(pipeline, list | tuple) or not 1 <= len(pipeline) <= LONGEST_PIPELINE:
-        raise FormatError("a pipeline", expected=f"a list of 1 to {LONGEST_PIPELINE} steps")
+        raise FormatError("not a pipeline", expected=f"a list of 1 to {LONGEST_PIPELINE} steps")
     for step in pipeline:
         if not isinstance(step, dict) or "id" not in step:
-            raise FormatError("a step of a pipeline", expected="an object with an id")
+            raise FormatError("not a step of a pipeline", expected="an object with an id")
     return pipeline
 
 

@@ -95,14 +95,18 @@ def front_decode(parts: Mapping[str, Array], *, max_bytes: int = MAX_BYTES) -> l
         More than `max_bytes` of text: a prefix is one byte that stands for up to 255.
     """
     if set(parts) != set(FRONT_PARTS):
-        raise FormatError("front-coded strings", expected=", ".join(FRONT_PARTS))
+        raise FormatError(
+            "front-coded strings with other parts than they should have",
+            expected=", ".join(FRONT_PARTS),
+            got=", ".join(sorted(map(str, parts)))[:200],
+        )
     prefix, lengths, blob = (parts[name] for name in FRONT_PARTS)
     _check_bytes(prefix, "prefix")
     _check_unsigned(lengths, "suffix_lengths")
     _check_bytes(blob, "suffix_bytes")
     if prefix.size != lengths.size:
         raise FormatError(
-            "front-coded strings have as many prefixes as suffixes",
+            "front-coded strings with another number of prefixes than of suffixes",
             expected=str(lengths.size),
             got=str(prefix.size),
         )
@@ -112,7 +116,9 @@ def front_decode(parts: Mapping[str, Array], *, max_bytes: int = MAX_BYTES) -> l
         raise SemanticError("a prefix is longer than the string before it")
     total = int(whole.sum())
     if total > max_bytes:
-        raise LimitError("front-coded text", expected=f"at most {max_bytes} bytes", got=str(total))
+        raise LimitError(
+            "front-coded text is too long", expected=f"at most {max_bytes} bytes", got=str(total)
+        )
     raw = blob.tobytes()
     if raw.isascii():
         return _unfold(raw.decode("ascii"), prefix, ends, "")

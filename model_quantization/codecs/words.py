@@ -85,7 +85,7 @@ def word_spec(dtype: np.dtype[Any], count: object, max_bytes: int) -> Spec:
         They take more than `max_bytes`.
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise FormatError("count", expected="an integer of at least 0", got=repr(count)[:80])
+        raise FormatError("not a count", expected="an integer of at least 0", got=repr(count)[:80])
     if count * dtype.itemsize > max_bytes:
         raise LimitError(
             "a stream larger than the limit allows",
@@ -118,7 +118,7 @@ def to_words(values: Array) -> Array:
     """
     if values.ndim != 1:
         raise CodecError(
-            "a stream is one-dimensional", got=f"{values.ndim} dimensions", do="ravel it first"
+            "not a one-dimensional array", got=f"{values.ndim} dimensions", do="ravel it first"
         )
     dtype = stream_dtype(values.dtype)
     little = np.ascontiguousarray(values.astype(dtype, copy=False))

@@ -1,186 +1,42 @@
-"""Says which defences are active on this machine, and what the fast path will find here.
-
-Nothing is concluded from versions or names: a worker's child tries what it should not be able to
-do, and files are written where releases go.
-"""
+"""`model-quantization doctor`: shows which defences are active on this machine."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from model_quantization.errors import QuantizationError
-from model_quantization.files.atomic import sync_directory
-from model_quantization.limits import Limits
-from model_quantization.loading.sandbox.confinement import Access, Confinement
-from model_quantization.loading.sandbox.landlock import landlock_version
-from model_quantization.loading.sandbox.probe import HANDLER
-from model_quantization.pipeline.child.handlers import call_worker
+import typer
 
-ACTIVE, ABSENT, BROKEN = "active", "absent", "broken"
+from model_quantization.commands.exit_codes import ExitCode
+from model_quantization.commands.options import AsJson
+from model_quantization.commands.output import print_json
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One defence, or one thing that speed depends on.
+def doctor(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIRECTORY",
+            help="The output directory to test (default: a temporary directory).",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Show which defences are active here.
 
-    Attributes
-    ----------
-    state : {"active", "absent", "broken"}
-        Absent: this machine has no such thing. Broken: models cannot be quantized here.
-    name, detail : str
+    Prints one line per check. Exits with 1 when models cannot be quantized here.
     """
+    from dataclasses import asdict
 
-    state: str
-    name: str
-    detail: str
+    from model_quantization.maintenance.machine_check import BROKEN, examine
 
-
-def run(directory: Path | None = None, *, as_json: bool = False) -> int:
-    """Print one line for each check; 1 when models cannot be quantized here, else 0."""
     checks = list(examine(directory))
     if as_json:
-        print(json.dumps([asdict(check) for check in checks], indent=1))
+        print_json([asdict(check) for check in checks])
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
             print(f"{check.state:6}  {check.name:{width}}  {check.detail}")
-    return int(any(check.state == BROKEN for check in checks))
-
-
-def examine(directory: Path | None = None) -> Iterator[Check]:
-    """Every check, made now.
-
-    Parameters
-    ----------
-    directory : Path, optional
-        Where releases go, which must exist; a temporary directory by default.
-    """
-    with tempfile.TemporaryDirectory(prefix="doctor-") as scratch:
-        yield from _worker(Path(scratch))
-        yield from _files(directory or Path(scratch))
-    yield from _speed()
-    yield _signing()
-
-
-def _worker(scratch: Path) -> Iterator[Check]:
-    workspace, outside = scratch / "workspace", scratch / "outside"
-    workspace.mkdir()
-    outside.mkdir(mode=0o777)
-    confinement = Confinement.from_environment()
-    access = Access(str(workspace))
-    try:
-        started = time.perf_counter()
-        call_worker(HANDLER, {"outside": str(outside)}, Limits(), access)
-        first = time.perf_counter() - started
-        started = time.perf_counter()
-        found = call_worker(HANDLER, {"outside": str(outside)}, Limits(), access)
-        again = time.perf_counter() - started
-    except QuantizationError as error:
-        yield Check(BROKEN, "fork server", " ".join(str(error).split()))
-        return
-    took = f"first call {first:.1f} s, then {again * 1000:.0f} ms"
-    yield Check(ACTIVE, "fork server", took)
-    limits = found["limits"]
-    yield Check(
-        ACTIVE,
-        "resource limits",
-        f"memory {limits['AS']:,} bytes, CPU {limits['CPU']} s, {limits['NOFILE']} files, "
-        f"largest file {limits['FSIZE']:,} bytes, core {limits['CORE']}",
-    )
-    yield _user(found)
-    yield _filter(found, confinement)
-    yield _landlock(confinement)
-    for name, key in (("no network", "network"), ("no process", "process"), ("no write", "write")):
-        refused = found[key]
-        yield Check(
-            ACTIVE if refused else ABSENT,
-            name,
-            f"a worker that tries is told: {refused}"
-            if refused
-            else "a worker that tries succeeds",
-        )
-    if found["own_write"]:
-        yield Check(BROKEN, "own files", f"a worker cannot write its results: {found['own_write']}")
-
-
-def _user(found: dict[str, Any]) -> Check:
-    if os.geteuid() != 0:
-        detail = f"the worker is user {found['uid']}, as this process is: only root can change it"
-        return Check(ABSENT, "another user", detail)
-    if found["uid"] == 0:
-        return Check(ABSENT, "another user", "the worker is root (ML_WORKER_USER names another)")
-    powers = found["capabilities"]
-    detail = f"the worker is user {found['uid']}, "
-    detail += "reads what is closed to others" if powers else "without any of root's powers"
-    return Check(ACTIVE, "another user", detail)
-
-
-def _filter(found: dict[str, Any], confinement: Confinement) -> Check:
-    if found["seccomp"]:
-        return Check(ACTIVE, "system calls", "seccomp filter, no new privileges")
-    why = f"no filter for {platform.system()} {platform.machine()}, or the kernel refuses it"
-    return Check(ABSENT, "system calls", why if confinement.filters else "ML_WORKER_FILTERS is off")
-
-
-def _landlock(confinement: Confinement) -> Check:
-    found = landlock_version()
-    if found and confinement.filters:
-        return Check(ACTIVE, "directories", f"Landlock version {found}")
-    why = "the kernel has no Landlock" if confinement.filters else "ML_WORKER_FILTERS is off"
-    return Check(ABSENT, "directories", why)
-
-
-def _files(directory: Path) -> Iterator[Check]:
-    probe = directory / f".doctor-{os.getpid()}"
-    link = probe.with_suffix(".link")
-    try:
-        started = time.perf_counter()
-        with probe.open("wb") as file:
-            file.write(b"x" * 4096)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_directory(directory)
-        took = (time.perf_counter() - started) * 1000
-        yield Check(ACTIVE, "fsync", f"{took:.1f} ms for a file and its directory in {directory}")
-        try:
-            link.hardlink_to(probe)
-            yield Check(ACTIVE, "hard links", "names cost no second copy")
-        except OSError as error:
-            yield Check(ABSENT, "hard links", f"{error.strerror}: names are copies")
-    except OSError as error:
-        yield Check(BROKEN, "output", f"{directory} cannot be written ({error.strerror})")
-    finally:
-        link.unlink(missing_ok=True)
-        probe.unlink(missing_ok=True)
-
-
-def _speed() -> Iterator[Check]:
-    from model_quantization.kernels.linear.linear_rows import row_scores
-
-    kernel: Any = row_scores
-    place = kernel.stats.cache_path
-    if place and os.access(place, os.W_OK):
-        yield Check(ACTIVE, "kernel cache", place)
-    else:
-        detail = f"{place or 'nowhere'} cannot be written: kernels are compiled in every process"
-        yield Check(ABSENT, "kernel cache", f"{detail} (NUMBA_CACHE_DIR names another)")
-    named = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    shown = ", ".join(f"{name}={os.environ[name]}" for name in named if name in os.environ)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Check(ACTIVE, "threads", f"{cores} cores; {shown or 'no limit set'}; workers use one")
-
-
-def _signing() -> Check:
-    try:
-        return Check(ACTIVE, "signing", f"cryptography {version('cryptography')}")
-    except PackageNotFoundError:
-        return Check(ABSENT, "signing", "pip install 'model-quantization[signing]'")
+    broken = any(check.state == BROKEN for check in checks)
+    return ExitCode.FOUND_SOMETHING if broken else ExitCode.ALL_WELL

@@ -1,223 +1,50 @@
-"""Checks a whole release against its manifest: nothing is believed that can be looked at."""
+"""`model-quantization verify`: checks a whole release against its manifest."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.errors import QuantizationError
-from model_quantization.files.atomic import hash_file
-from model_quantization.files.signing import PublicKeys, read_public_keys
-from model_quantization.outcome import Status
-from model_quantization.release.manifest import (
-    MANIFEST,
-    Release,
-    ReleasedModel,
-    read_manifest,
-    read_release,
-    release_files,
-)
-from model_quantization.release.objects import kept_releases
-from model_quantization.trust import TrustPolicy
+import typer
 
-BROKEN, NOTE = "broken", "note"
+from model_quantization.commands.exit_codes import ExitCode
+from model_quantization.commands.options import AsJson, PublicKey, Trusted
+from model_quantization.commands.output import print_json
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as the manifest says.
+def verify(
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIRECTORY", help="The output directory.", exists=True, show_default=False
+        ),
+    ],
+    public_key: PublicKey = None,
+    answers: Annotated[
+        bool,
+        typer.Option("--answers", help="Also let each artifact answer its golden rows."),
+    ] = False,
+    trusted: Trusted = None,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Check a release, file by file.
 
-    Attributes
-    ----------
-    level : {"broken", "note"}
-        Broken: what is served is not what was published. Note: worth knowing.
-    where, what : str
+    Prints one line per finding. Without --public-key the keys that ML_PUBLIC_KEYS names are used,
+    separated by colons. Exits with 1 when a file is not as it was published; notes do not count.
     """
+    from model_quantization.maintenance.release_check import check_release
 
-    level: str
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.level:6}  {self.where}: {self.what}"
-
-
-def run(
-    directory: Path,
-    *,
-    public_keys: tuple[str, ...] = (),
-    trusted: tuple[str, ...] = (),
-    answers: bool = False,
-    as_json: bool = False,
-) -> int:
-    """Print what is found, one line each; 1 when anything is broken, else 0."""
-    if not public_keys:
-        public_keys = tuple(filter(None, os.environ.get("ML_PUBLIC_KEYS", "").split(os.pathsep)))
-    keys = read_public_keys(public_keys)
-    findings = list(verify_release(directory, keys, trusted=trusted, answers=answers))
-    broken = sum(finding.level == BROKEN for finding in findings)
-    if as_json:
-        record = {"broken": broken, "findings": [asdict(finding) for finding in findings]}
-        print(json.dumps(record, indent=1))
-    else:
-        for finding in findings:
-            print(finding)
-        if not broken:
-            print(_summary(directory, keys))
-    return 1 if broken else 0
-
-
-def verify_release(
-    directory: Path,
-    keys: PublicKeys | None = None,
-    *,
-    trusted: tuple[str, ...] = (),
-    answers: bool = False,
-) -> Iterator[Finding]:
-    """What is wrong with the release in `directory`, in the order in which it is looked at.
-
-    Parameters
-    ----------
-    keys : PublicKeys, optional
-        Whose signatures count; without, signatures are not looked at.
-    trusted : tuple of str
-        User classes that models may hold; for `answers`.
-    answers : bool
-        Whether each artifact answers its golden rows.
-    """
-    try:
-        release = read_release(directory, keys)
-    except (QuantizationError, OSError) as error:
-        yield Finding(BROKEN, MANIFEST, _told(error))
-        return
-    for name, model in sorted(release.models.items()):
-        if model.artifact is not None:
-            yield from _check_artifact(release, model, keys, trusted, answers)
-        yield from _check_original(release, name)
-    yield from _check_history(release)
-    yield from _check_leftovers(release)
-
-
-def _check_artifact(
-    release: Release,
-    model: ReleasedModel,
-    keys: PublicKeys | None,
-    trusted: tuple[str, ...],
-    answers: bool,
-) -> Iterator[Finding]:
-    path = release.directory / str(model.artifact)
-    try:
-        artifact = read_artifact(path, sha256=model.artifact_sha256, keys=keys)
-        artifact.check()
-        if answers:
-            _ask(artifact, trusted)
-    except (QuantizationError, OSError) as error:
-        yield Finding(BROKEN, model.name, _told(error))
-        return
-    source = artifact.manifest["source"]["sha256"]
-    if source != model.source_sha256:
-        yield Finding(BROKEN, model.name, f"its artifact was made from another file ({source})")
-    if len(artifact.data) != model.artifact_size_bytes:
-        yield Finding(BROKEN, model.name, f"its size is {len(artifact.data):,} bytes")
-    yield from _check_named(release, model)
-
-
-def _check_named(release: Release, model: ReleasedModel) -> Iterator[Finding]:
-    """The artifact under the model's name: no loader asks for it, people and scripts do."""
-    where = f"{model.name}.qma"
-    try:
-        found, _ = hash_file(release.directory / where)
-    except OSError as error:
-        yield Finding(NOTE, where, _told(error))
-        return
-    if found == model.artifact_sha256:
-        return
-    for number, old in sorted(kept_releases(release.directory).items(), reverse=True):
-        if old and model.name in old.models and old.models[model.name].artifact_sha256 == found:
-            what = (
-                f"is still that of release {number}: a run was ended here, the next makes it good"
-            )
-            yield Finding(NOTE, where, what)
-            return
-    yield Finding(BROKEN, where, "is not the released artifact")
-
-
-def _ask(artifact: Artifact, trusted: tuple[str, ...]) -> None:
-    from model_quantization.predictor.quantized_model import QuantizedModel, open_model
-
-    model = open_model(artifact, TrustPolicy(frozenset(trusted)))
-    if isinstance(model, QuantizedModel):
-        model.self_test()
-
-
-def _check_original(release: Release, name: str) -> Iterator[Finding]:
-    model = release.models[name]
-    try:
-        found, _ = hash_file(release.source_path(name))
-    except FileNotFoundError:
-        yield Finding(NOTE, name, f"its original is not there ({model.source}): no fallback")
-        return
-    except OSError as error:
-        yield Finding(BROKEN, name, _told(error))
-        return
-    if model.source_sha256 and found != model.source_sha256:
-        yield Finding(BROKEN, name, "its original was replaced after the release")
-    elif not model.source_sha256 and model.status is not Status.REFUSED:
-        yield Finding(NOTE, name, "its original is not pinned: no fallback")
-
-
-def _check_history(release: Release) -> Iterator[Finding]:
-    kept = release_files(release.directory)
-    if release.number not in kept:
-        yield Finding(NOTE, f"releases/{release.number}.json", "the current release is not kept")
-    for number, path in sorted(kept.items()):
-        try:
-            old = read_manifest(path, release.directory)
-        except (QuantizationError, OSError) as error:
-            yield Finding(NOTE, f"releases/{number}.json", _told(error))
-            continue
-        if number == release.number and old != release:
-            yield Finding(NOTE, f"releases/{number}.json", "is not the manifest of that release")
-        for model in old.models.values():
-            if model.artifact and not (release.directory / model.artifact).is_file():
-                what = f"the artifact of {model.name} is gone: no rollback to this release"
-                yield Finding(NOTE, f"releases/{number}.json", what)
-
-
-def _check_leftovers(release: Release) -> Iterator[Finding]:
-    directory = release.directory
-    used = {model.artifact for model in release.models.values()}
-    for path in release_files(directory).values():
-        try:
-            used |= {model.artifact for model in read_manifest(path, directory).models.values()}
-        except (QuantizationError, OSError):  # reported above
-            continue
-    for path in sorted((directory / "objects").glob("*")):
-        if f"objects/{path.name}" not in used:
-            yield Finding(NOTE, f"objects/{path.name}", "no release refers to it")
-    for path in sorted(directory.rglob("*.qma")):
-        name = path.relative_to(directory).as_posix()
-        if name.startswith(("objects/", ".work/")):
-            continue
-        model = release.models.get(name.removesuffix(".qma"))
-        if model is None or model.artifact is None:
-            yield Finding(NOTE, name, "the release has no artifact of this name")
-
-
-def _told(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _summary(directory: Path, keys: PublicKeys | None) -> str:
-    release = read_release(directory, keys)
-    artifacts = sum(model.artifact is not None for model in release.models.values())
-    signed = f", signed by key {release.key_id}" if release.key_id else ", not signed"
-    looked = "" if keys or not release.key_id else " (not checked: no public key given)"
-    return (
-        f"release {release.number} is whole: {len(release.models)} models, "
-        f"{artifacts} artifacts{signed}{looked}"
+    result = check_release(
+        directory,
+        public_keys=tuple(public_key or ()),
+        trusted=tuple(trusted or ()),
+        answers=answers,
     )
+    if as_json:
+        print_json(result.to_json())
+    else:
+        for finding in result.findings:
+            print(finding)
+        if result.summary:
+            print(result.summary)
+    return ExitCode.FOUND_SOMETHING if result.broken else ExitCode.ALL_WELL

@@ -6,9 +6,10 @@ title, a description and limits, so that a form or a schema can be made from it.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -16,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -24,6 +26,7 @@ from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.files.object_store import is_url, join_url, mirror_path
 from model_quantization.limits import Limits
+from model_quantization.names import matches
 from model_quantization.release.objects import KEEP_RELEASES
 from model_quantization.schemes.scheme import scheme_from_json
 
@@ -46,20 +49,12 @@ def _as_scheme(value: object) -> object:
 Number = Annotated[float, Field(strict=False)]  # YAML 1.1 reads `1e-3` as text
 BitDepth = Annotated[Literal["8", "16", "32", "exact", "auto"], BeforeValidator(_as_text)]
 Names = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_as_list)]
+Targets = Annotated[tuple[str, ...], Field(strict=False, min_length=1), BeforeValidator(_as_list)]
 Dotted = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
 TrustedTypes = Annotated[tuple[Dotted, ...], Field(strict=False), BeforeValidator(_as_list)]
 SchemeRecord = Annotated[dict[str, Any], BeforeValidator(_as_scheme)]
-WholeNumber = Annotated[int, Field(ge=1)]
 Threshold = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 
-# One wording for a run and for the exceptions to it.
-_BIT_DEPTH = "8, 16 or 32 bits; `exact` rounds nothing; `auto` takes the smallest that passes."
-_THRESHOLD = "Weights of smaller magnitude become zero. Never intercepts, thresholds or leaves."
-_DYNAMIC = "One range per channel, from the weights themselves; off: one range per array."
-_ON_FAILURE = "What to publish when the rounded model misses the gate."
-_TARGET = "Target columns of the held-out data; several for multi-output models."
-_CALIBRATION = "Held-out rows set aside to choose ranges on; the gate never sees them."
-_TRUSTED = "Types of your own that model files may hold, as `module:qualname`."
 _SCHEMES = "Scheme by path pattern inside a model, first match wins: {'*/coef_': exact}."
 
 
@@ -77,69 +72,57 @@ class Checked(BaseModel):
         return value
 
 
-class GateConfig(Checked):
-    """What is demanded of a model before it is published."""
+# What may be written in YAML is wider than the type for these.
+_KINDS: dict[str, Any] = {"bit_depth": BitDepth, "target": Targets, "trusted": TrustedTypes}
 
-    allowed_drop: Threshold = Field(
-        0.005,
-        le=1,
-        title="Allowed drop",
-        description="Largest loss of the score: absolute; for errors in the target's unit, as a "
-        "share of its standard deviation.",
+
+def _keys_of(
+    owner: type, *, optional: bool = False, leave_out: Collection[str] = ()
+) -> dict[str, Any]:
+    """The fields of a described dataclass as those of a pydantic model: types, words and ranges.
+
+    Fields without words are left out: they have another form in a file. Optional keys need not be
+    given, and are then None.
+    """
+    hints = get_type_hints(owner) | (_KINDS if owner is ModelSettings else {})
+    keys: dict[str, Any] = {}
+    for item in fields(owner):
+        words = dict(item.metadata)
+        if not words or item.name in leave_out:
+            continue
+        kind = hints[item.name]
+        if kind is float:  # YAML 1.1 reads `1e-3` as text
+            words |= {"strict": False, "allow_inf_nan": False}
+        if optional:
+            shown = {key: words.pop(key) for key in ("title", "description") if key in words}
+            keys[item.name] = (Annotated[kind, Field(**words)] | None, Field(None, **shown))
+        else:
+            keys[item.name] = (kind, Field(item.default, **words))
+    return keys
+
+
+if TYPE_CHECKING:  # the fields are the dataclasses' own, which a type checker cannot follow
+
+    class _ModelKeys(Checked):
+        def __getattr__(self, name: str) -> Any: ...
+
+    class _OverrideKeys(Checked): ...
+
+    _GateKeys = Checked
+    _LimitsKeys = Checked
+else:
+    _GateKeys = create_model("_GateKeys", __base__=Checked, **_keys_of(GatePolicy))
+    _LimitsKeys = create_model("_LimitsKeys", __base__=Checked, **_keys_of(Limits))
+    _ModelKeys = create_model("_ModelKeys", __base__=Checked, **_keys_of(ModelSettings))
+    _OverrideKeys = create_model(
+        "_OverrideKeys",
+        __base__=Checked,
+        **_keys_of(ModelSettings, optional=True, leave_out={"latency_seconds"}),
     )
-    alpha: Number = Field(
-        0.05, gt=0, lt=0.5, title="Alpha", description="One-sided error probability of each proof."
-    )
-    min_size_reduction: Number = Field(
-        0.02,
-        ge=-10,
-        lt=1,
-        title="Least size reduction",
-        description="Share by which the artifact must be smaller than the original.",
-    )
-    metric: str = Field(
-        "auto", title="Metric", description="`auto`: accuracy for classes, R2 for numbers."
-    )
-    publish_unverified: bool = Field(
-        False,
-        title="Publish unverified models",
-        description="Publish models that have no held-out data to be evaluated on.",
-    )
-    publish_inconclusive: bool = Field(
-        False,
-        title="Publish inconclusive models",
-        description="Publish when no loss was seen but too few rows were there to prove it.",
-    )
-    require: Literal["non_inferior", "label_exact", "exact"] = Field(
-        "non_inferior", title="Require", description="The weakest guarantee that is published."
-    )
-    bootstrap_repeats: int = Field(
-        2000, ge=100, le=1_000_000, title="Repeats", description="Of the paired bootstrap."
-    )
-    seed: int = Field(0, ge=0, title="Seed", description="The same seed gives the same verdict.")
-    min_rows: int = Field(
-        30,
-        ge=0,
-        title="Least rows",
-        description="With fewer held-out rows nothing but `exact` is conclusive.",
-    )
-    allowed_class_drop: Threshold = Field(
-        0.05,
-        le=1,
-        title="Allowed drop of a class",
-        description="Loss of recall that no single class may exceed.",
-    )
-    allowed_probability_shift: Threshold = Field(
-        0.05,
-        le=1,
-        title="Allowed shift of probabilities",
-        description="Largest mean absolute change of a column of predict_proba.",
-    )
-    allowed_transform_error: Threshold = Field(
-        0.01,
-        title="Allowed transform error",
-        description="Largest relative error of an output column of a transformer.",
-    )
+
+
+class GateConfig(_GateKeys):
+    """What is demanded of a model before it is published."""
 
     @model_validator(mode="after")
     def _check(self) -> GateConfig:
@@ -151,69 +134,31 @@ class GateConfig(Checked):
         return GatePolicy(**self.model_dump())
 
 
-class LimitsConfig(Checked):
+class LimitsConfig(_LimitsKeys):
     """How large, deep and long anything may be."""
-
-    file_bytes: WholeNumber = Field(Limits().file_bytes, description="Largest file opened.")
-    decompressed_bytes: WholeNumber = Field(
-        Limits().decompressed_bytes, description="Largest pickle after decompression."
-    )
-    pickle_opcodes: WholeNumber = Field(
-        Limits().pickle_opcodes, description="Opcodes of one pickle."
-    )
-    pickle_depth: WholeNumber = Field(Limits().pickle_depth, description="Nesting of one pickle.")
-    pickle_memo: WholeNumber = Field(
-        Limits().pickle_memo, description="Memo entries of one pickle."
-    )
-    worker_memory_bytes: WholeNumber = Field(
-        Limits().worker_memory_bytes, description="Memory that loading one model may take."
-    )
-    worker_cpu_seconds: Number = Field(
-        Limits().worker_cpu_seconds, gt=0, description="CPU time of one model's child process."
-    )
-    worker_wall_seconds: Number = Field(
-        Limits().worker_wall_seconds, gt=0, description="Wall time of one model's child process."
-    )
-    manifest_bytes: WholeNumber = Field(
-        Limits().manifest_bytes, description="Largest manifest of an artifact."
-    )
-    nodes: WholeNumber = Field(Limits().nodes, description="Nodes of one model.")
-    depth: WholeNumber = Field(Limits().depth, description="Nesting of one model.")
-    arrays: WholeNumber = Field(Limits().arrays, description="Arrays of one model.")
-    decoded_bytes: WholeNumber = Field(
-        Limits().decoded_bytes, description="All arrays of an artifact after decoding."
-    )
 
     def limits(self) -> Limits:
         """The value that readers and workers use."""
         return Limits(**self.model_dump())
 
 
-class ModelOverride(Checked):
-    """Settings for the models whose names match; what is not given stays as the run has it."""
+class _NamePattern(Checked):
+    """The models of an override."""
 
     match: str = Field(min_length=1, title="Names", description="Pattern, as in `intent*`.")
-    bit_depth: BitDepth | None = Field(None, title="Bit depth", description=_BIT_DEPTH)
-    weight_threshold: Threshold | None = Field(
-        None, title="Weight threshold", description=_THRESHOLD
-    )
-    dynamic: bool | None = Field(None, title="Dynamic ranges", description=_DYNAMIC)
-    on_gate_failure: Literal["original", "exact"] | None = Field(
-        None, title="On gate failure", description=_ON_FAILURE
-    )
+
+
+class ModelOverride(_OverrideKeys, _NamePattern):
+    """Settings for the models whose names match; what is not given stays as the run has it."""
+
     gate: GateConfig = Field(
         GateConfig(), title="Gate", description="Only the limits given here differ."
     )
     schemes: dict[str, SchemeRecord] | None = Field(None, title="Schemes", description=_SCHEMES)
-    target: Names | None = Field(None, title="Target columns", description=_TARGET)
-    calibration_rows: int | None = Field(
-        None, ge=0, title="Calibration rows", description=_CALIBRATION
-    )
-    trusted: TrustedTypes | None = Field(None, title="Trusted types", description=_TRUSTED)
 
 
-class RunConfig(Checked):
-    """Everything that a run over a directory of models can be told."""
+class _Directories(Checked):
+    """Where a run reads and writes; the first keys of a configuration."""
 
     model_dir: str = Field(
         "ml/models", min_length=1, title="Model directory", description="Searched recursively."
@@ -230,26 +175,16 @@ class RunConfig(Checked):
         title="Held-out directory",
         description="Holds <model>.parquet, .csv, .csv.gz or .npz; without it nothing is verified.",
     )
-    bit_depth: BitDepth = Field("8", title="Bit depth", description=_BIT_DEPTH)
-    weight_threshold: Threshold = Field(0.001, title="Weight threshold", description=_THRESHOLD)
-    dynamic: bool = Field(True, title="Dynamic ranges", description=_DYNAMIC)
-    on_gate_failure: Literal["original", "exact"] = Field(
-        "original", title="On gate failure", description=_ON_FAILURE
-    )
+
+
+# The settings of each model are fields of `ModelSettings`; a new one is added there alone.
+class RunConfig(_ModelKeys, _Directories):
+    """Everything that a run over a directory of models can be told."""
+
     gate: GateConfig = Field(GateConfig(), title="Gate")
-    target: Names = Field(("target",), min_length=1, title="Target columns", description=_TARGET)
-    calibration_rows: int = Field(0, ge=0, title="Calibration rows", description=_CALIBRATION)
-    latency_seconds: Number = Field(
-        0.2,
-        ge=0,
-        le=60,
-        title="Latency budget (s)",
-        description="Time for each latency figure; 0: latency is not measured.",
-    )
     schemes: dict[str, SchemeRecord] = Field(
         default_factory=dict, title="Schemes", description=_SCHEMES
     )
-    trusted: TrustedTypes = Field((), title="Trusted types", description=_TRUSTED)
     limits: LimitsConfig = Field(LimitsConfig(), title="Limits")
     only: Names = Field(
         (), title="Only", description="Name patterns; other models stay as they are released."
@@ -372,22 +307,11 @@ class RunConfig(Checked):
 
     def settings_for(self, name: str) -> ModelSettings:
         """The settings for model `name`: the run's, then each matching override in turn."""
-        values = self.model_dump(
-            include={
-                "bit_depth",
-                "weight_threshold",
-                "dynamic",
-                "on_gate_failure",
-                "target",
-                "calibration_rows",
-                "trusted",
-                "latency_seconds",
-            }
-        )
+        values = self.model_dump(include=set(_ModelKeys.model_fields))
         gate = self.gate.model_dump()
         schemes = dict(self.schemes)
         for override in self.overrides:
-            if fnmatchcase(name, override.match):
+            if matches(name, override.match):
                 given = override.model_dump(exclude_none=True, exclude={"match", "gate", "schemes"})
                 values |= given
                 gate |= override.gate.model_dump(exclude_unset=True)

@@ -54,11 +54,11 @@ def _generator(state: Any, path: str) -> Any:
 
 def _check_positions(state: Any, path: str) -> None:
     """Refuse a position that numpy would read at without looking whether a word is there."""
-    for held, key, words in (
+    for part, key, words in (
         (state["state"], "pos", MERSENNE_WORDS),
         (state, "buffer_pos", PHILOX_WORDS),
     ):
-        position = held.get(key, 0)
+        position = part.get(key, 0)
         if type(position) is not int or not 0 <= position <= words:
             raise SemanticError(
                 "a random generator's position is out of range",

@@ -1,4 +1,4 @@
-"""A live model to a `ModelGraph`: what pickling would write, as data.
+"""A live model to a `ModelGraph`: the state that pickling would write, as data.
 
 The walk follows the pickle protocol (`__reduce_ex__`), so that whatever scikit-learn considers
 the state of an object is what is kept. It runs in the loading child, or on an object that the
@@ -50,10 +50,16 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import entry_steps, join
 from model_quantization.limits import Limits
+from model_quantization.loading.pickles.migrations.names import COLUMN_LIST, current_name
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.loading.pickles.read_as_data.held import Held
 from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
 
-BULK = 8  # from this many equal-typed items on, a list is held as one array
+_LOGISTIC = (
+    "sklearn.linear_model._logistic:LogisticRegression",
+    "sklearn.linear_model._logistic:LogisticRegressionCV",
+)
+BULK = 8  # from this many equal-typed items on, a list becomes one array
 _INT64 = 1 << 63
 _FUNCTIONS = (
     types.FunctionType,
@@ -101,7 +107,7 @@ def capture_objects(model: Any, trust: TrustPolicy, limits: Limits | None = None
     walker = _Walker(trust, limits or Limits())
     root = walker.node(model, "")
     walker.check_names()
-    graph = ModelGraph(root, tuple(walker.arrays), tuple(walker.notes), walker.residue)
+    graph = ModelGraph(root, tuple(walker.arrays), tuple(walker.notes), walker.dropped)
     return Capture(graph, walker.objects)
 
 
@@ -115,7 +121,7 @@ class _Walker:
     alive: list[Any] = field(default_factory=list)  # id() is only unique while an object lives
     open: set[int] = field(default_factory=set)
     objects: dict[str, Any] = field(default_factory=dict)
-    residue: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
     untrusted: dict[str, str] = field(default_factory=dict)  # name -> the first place that has it
     references: int = 0
     depth: int = 0
@@ -330,8 +336,10 @@ class _Walker:
 
     def _object(self, value: Any, path: str) -> Node:
         kind = type(value)
-        name = f"{kind.__module__}:{kind.__qualname__}"
+        name = current_name(f"{kind.__module__}:{kind.__qualname__}")
         self.objects[path] = value
+        if name == COLUMN_LIST:  # a list that warned while scikit-learn changed what it holds
+            return self.node(list(value.data), path)
         if name == PARTIAL:
             return self._partial(value, path)
         special = _special(value, name)
@@ -369,11 +377,11 @@ class _Walker:
         if isinstance(state, dict):
             if name in _ROUTED:  # the estimator that holds the requests: restored as that
                 state = {key: item for key, item in state.items() if not _is_owner(key, item)}
-            held: Node = self._mapping(self._kept(name, state, path), path)
+            captured: Node = self._mapping(self._kept(name, state, path), path)
         else:
-            held = self.node(state, path)
+            captured = self.node(state, path)
         # Below `args` the path is the component's own: they are its shape, not its children.
-        return ObjectNode(name, tuple(self.node(a, path) for a in args), held, entries)
+        return ObjectNode(name, tuple(self.node(a, path) for a in args), captured, entries)
 
     def _partial(self, value: functools.partial[Any], path: str) -> ObjectNode:
         if value.args or vars(value):
@@ -395,13 +403,13 @@ class _Walker:
 
     def _kept(self, name: str, state: dict[Any, Any], path: str) -> dict[Any, Any]:
         """The attributes that a method of the fitted object needs; the others are noted."""
-        notes = family_of(name).residue
+        notes = family_of(name).dropped
         kept = {}
         for key, item in state.items():
-            note = _residue_note(notes, key)
+            note = _note_of(notes, key)
             if note is not None:
-                self.residue[join(path, str(key))] = note
-            elif key != "_sklearn_version":  # the artifact names the version once
+                self.dropped[join(path, str(key))] = note
+            elif not _is_stale(name, key):
                 kept[key] = item
         return kept
 
@@ -468,7 +476,14 @@ def _native(array: Array) -> Array:
     return plain
 
 
-def _residue_note(notes: Mapping[str, str], key: Any) -> str | None:
+def _is_stale(name: str, key: Any) -> bool:
+    """Whether the installed version reads this attribute no more, though an older one left it."""
+    if key == "_sklearn_version":  # the artifact names the version once
+        return True
+    return key == "multi_class" and name in _LOGISTIC and installed("sklearn") >= (1, 8)
+
+
+def _note_of(notes: Mapping[str, str], key: Any) -> str | None:
     if isinstance(key, str):
         for pattern, note in notes.items():
             if fnmatchcase(key, pattern):

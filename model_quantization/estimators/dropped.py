@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+from collections.abc import Callable
 from inspect import getattr_static
 from typing import Any, NoReturn
 
@@ -11,13 +12,33 @@ from model_quantization.errors import DroppedAttribute
 _MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str]], type] = {}
 
 
-def refuse(name: str, where: str) -> NoReturn:
+def raise_dropped(name: str, where: str, got: str = "") -> NoReturn:
     """Raise the error that says a value was training residue."""
     raise DroppedAttribute(
         f"{name} was training residue and is not stored",
         where=where,
+        got=got,
         do="read it from the original model",
     )
+
+
+def dropped_property(name: str, where: str) -> property:
+    """Return a property whose value is not stored: reading it raises `DroppedAttribute`."""
+
+    def read(self: object) -> NoReturn:
+        raise_dropped(name, where)
+
+    return property(read, doc=f"Raises `DroppedAttribute`: {name} is not stored.")
+
+
+def dropped_method(name: str, where: str) -> Callable[..., NoReturn]:
+    """Return a method that needs a value which is not stored: it raises `DroppedAttribute`."""
+
+    def method(self: object, *args: object, **kwargs: object) -> NoReturn:
+        raise_dropped(name, where)
+
+    method.__doc__ = f"Raise `DroppedAttribute`: {name} is not stored."
+    return method
 
 
 def stored_properties(cls: type, state: dict[str, Any]) -> frozenset[str]:
@@ -69,12 +90,7 @@ def reporting_class(
 
         def missing(self: Any, name: str) -> Any:
             if name in notes:
-                raise DroppedAttribute(
-                    f"{name} was training residue and is not stored",
-                    where=cls.__name__,
-                    got=notes[name],
-                    do="read it from the original model",
-                )
+                raise_dropped(name, cls.__name__, notes[name])
             own = getattr_static(cls, name, None)
             if hasattr(own, "__get__"):  # a property that failed: its own error says why
                 return own.__get__(self, type(self))

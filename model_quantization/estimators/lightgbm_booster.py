@@ -1,4 +1,4 @@
-"""Boosters of other libraries, held in their own format and rebuilt from it alone.
+"""Boosters of other libraries, kept in their own format and rebuilt from it alone.
 
 XGBoost's and CatBoost's estimators keep their models as bytes in their state, so what holds for any
 estimator is enough for them. LightGBM keeps a text of megabytes; here it becomes bytes, which are

@@ -1,7 +1,7 @@
 """An artifact's graph to the real estimator: `cls.__new__` and state, nothing else.
 
 No node can call a function. The handful of classes that are not made by `__new__` and state have
-their way back in `special` or in `_CONSTRUCTED`, keyed by exact class name.
+their way back in `builders` or in `_CONSTRUCTED`, keyed by exact class name.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from model_quantization.errors import (
 from model_quantization.estimators.builders import SPECIAL, make_partial
 from model_quantization.estimators.checks import check_state
 from model_quantization.estimators.dropped import reporting_class, stored_properties
+from model_quantization.estimators.meanings import inexpressible
 from model_quantization.families import known_family
 from model_quantization.graph.nodes import (
     ArrayNode,
@@ -57,6 +58,12 @@ from model_quantization.graph.values import (
     scalar_value,
     small_value,
 )
+from model_quantization.loading.pickles.migrations.steps import (
+    AS_SAVED,
+    in_todays_form,
+    installed_version,
+    steps_of,
+)
 from model_quantization.trust import PARTIAL, TrustPolicy
 
 _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
@@ -72,9 +79,10 @@ def restore(
     arrays: ArraySource,
     trust: TrustPolicy,
     *,
-    residue: Mapping[str, str] | None = None,
+    dropped: Mapping[str, str] | None = None,
     identified: Mapping[int, Node] | None = None,
-    reporting: bool = True,
+    saved_by: str = "",
+    as_scikit_learn: bool = False,
 ) -> Any:
     """Return the real object that a graph describes.
 
@@ -82,17 +90,20 @@ def restore(
     ----------
     root : Node
     arrays : sequence of ndarray
-        What `ArrayNode`s name; every array is copied, so that the object owns its data.
+        The arrays that nodes name; each is copied, so that the object owns its data.
     trust : TrustPolicy
         Classes and functions that may appear.
-    residue : mapping of str to str, optional
+    dropped : mapping of str to str, optional
         Path of each dropped attribute -> what it was. Reading one raises `DroppedAttribute`.
     identified : mapping of int to Node, optional
         Nodes outside `root` that nodes in it may refer to.
-    reporting : bool, optional
-        False: every estimator is of scikit-learn's own class, and a dropped attribute is not there.
-        By default it is of a subclass that says in a named error what was dropped, and that keeps
-        the values of properties which are worked out of what was dropped.
+    saved_by : str, optional
+        The version of scikit-learn that the graph's state is of; default: the installed one.
+    as_scikit_learn : bool, optional
+        Every estimator is of scikit-learn's own class, and a dropped attribute is not there; what
+        only `estimators.as_saved` can answer is refused. By default it is of a subclass that says
+        in a named error what was dropped, and that keeps the values of properties which are worked
+        out of what was dropped.
 
     Raises
     ------
@@ -101,21 +112,22 @@ def restore(
     FormatError, SemanticError
         Values that make no sense, state that would make native code misbehave.
     EnvironmentMismatch
-        The installed library cannot take the state.
+        The installed library cannot take the state, or cannot say what it means.
     LimitError
         Nested deeper than this interpreter's stack.
     """
-    builder = _Builder(arrays, trust, _by_owner(residue or {}), dict(identified or {}), reporting)
+    owners = _by_owner(dropped or {})
+    builder = _Builder(arrays, trust, owners, dict(identified or {}), saved_by, as_scikit_learn)
     try:
         return builder.build(root, "")
     except RecursionError:
         raise LimitError("nested too deep to be made", where="model") from None
 
 
-def _by_owner(residue: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def _by_owner(dropped: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Path of an object -> its dropped attributes and what they were."""
     found: dict[str, dict[str, str]] = {}
-    for path, note in residue.items():
+    for path, note in dropped.items():
         owner, _, attribute = path.rpartition("/")
         found.setdefault(owner, {})[attribute] = note
     return found
@@ -125,9 +137,10 @@ def _by_owner(residue: Mapping[str, str]) -> dict[str, dict[str, str]]:
 class _Builder:
     arrays: ArraySource
     trust: TrustPolicy
-    residue: dict[str, dict[str, str]]
+    dropped: dict[str, dict[str, str]]
     identified: dict[int, Node]
-    reporting: bool = True
+    saved_by: str
+    as_scikit_learn: bool
     made: dict[int, Any] = field(default_factory=dict)
     owned: dict[int, Array] = field(default_factory=dict)
 
@@ -183,7 +196,7 @@ class _Builder:
         return self.owned[index]
 
     def stored(self, index: int) -> Array:
-        """The array as it is held: the artifact's, or one that `unpack` added."""
+        """The array as it is stored: the artifact's, or one that `unpack` added."""
         return self.owned[index] if index < 0 else self.arrays[index]
 
     def _referred(self, target: int, path: str) -> Any:
@@ -229,31 +242,47 @@ class _Builder:
             )
         state = self.build_state(node.state, path)
         args = [self.build(item, path) for item in node.args]
+        cls, state = self._in_todays_form(cls, state, path)
+        if self.as_scikit_learn and cls.__module__ == AS_SAVED:
+            raise inexpressible(cls.__name__, path)
         check_state(node.type, args, state, path)
         made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
-        if not self.reporting and isinstance(state, dict):
+        if self.as_scikit_learn and isinstance(state, dict):
             worked_out = stored_properties(cls, state)
             state = {key: item for key, item in state.items() if key not in worked_out}
         _set_state(made, state, path)
-        if self.reporting:
-            self._report_residue(made, state, path)
+        if not self.as_scikit_learn:
+            self._report_dropped(made, state, path)
         own_requests(made, state)
         self._fill(made, node.entries, path)
         return made
+
+    def _in_todays_form(self, cls: type, state: Any, path: str) -> tuple[type, Any]:
+        """The class and state of an object, where another version made the artifact."""
+        if not isinstance(state, dict):
+            return cls, state
+        saved_by = self.saved_by or installed_version()
+        if saved_by == installed_version() and not steps_of(cls):
+            return cls, state
+        with fitting(f"state of {cls.__qualname__} that no version has", path):
+            upgrade = in_todays_form(cls, state, saved_by)
+        if upgrade.as_saved:
+            cls = self.trust.resolve_class(f"{AS_SAVED}:{upgrade.as_saved}", path)
+        return cls, upgrade.state
 
     def build_state(self, state: Node, path: str) -> Any:
         """The state of an object: the path of an attribute is `object/attribute`."""
         return self._dict(state, path) if isinstance(state, DictNode) else self.build(state, path)
 
-    def _report_residue(self, made: Any, state: Any, path: str) -> None:
+    def _report_dropped(self, made: Any, state: Any, path: str) -> None:
         """Let reading a dropped attribute say that it was dropped."""
         if not isinstance(state, dict):
             return
-        names, stored = self.residue.get(path), stored_properties(type(made), state)
+        names, stored = self.dropped.get(path), stored_properties(type(made), state)
         if names or stored:
-            with fitting(f"residue of a {type(made).__qualname__}", path):
-                dropped = tuple(sorted((names or {}).items()))
-                made.__class__ = reporting_class(type(made), dropped, stored)
+            with fitting(f"dropped attributes that do not fit a {type(made).__qualname__}", path):
+                notes = tuple(sorted((names or {}).items()))
+                made.__class__ = reporting_class(type(made), notes, stored)
 
     def _fill(self, made: Any, entries: Node, path: str) -> None:
         if entries is None:

@@ -5,28 +5,26 @@ Imported only to restore estimators: it needs its library.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from xgboost.core import Booster
 
-from model_quantization.estimators.dropped import reduced_as, refuse
+from model_quantization.estimators.dropped import dropped_method, raise_dropped, reduced_as
 
 
 class RestoredXGBoost(Booster):  # type: ignore[misc, unused-ignore]
-    """A booster that gives the original's answers, without the cover and gain of its nodes."""
+    """A booster that gives the original's answers, without the cover and gain of its nodes.
+
+    The estimator keeps its own feature importances.
+    """
 
     __reduce_ex__ = reduced_as(Booster)
 
     def predict(self, data: Any, **options: Any) -> Any:
-        """What XGBoost predicts; `DroppedAttribute` for contributions."""
+        """Return XGBoost's predictions; `DroppedAttribute` for contributions."""
         if options.get("pred_contribs") or options.get("pred_interactions"):
-            refuse("the cover of each node", "booster")
+            raise_dropped("the cover of each node", "booster")
         return super().predict(data, **options)
 
-    def get_score(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `DroppedAttribute`: the estimator keeps its own importances."""
-        refuse("the gain of each split", "booster")
-
-    def get_dump(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise `DroppedAttribute`."""
-        refuse("what is said of each node", "booster")
+    get_score = dropped_method("the gain of each split", "booster")
+    get_dump = dropped_method("what is said of each node", "booster")

@@ -85,6 +85,12 @@ def relative_error(original: Any, candidate: Any) -> float:
 
     Frobenius norms, on the scale that `column_scale` gives the columns.
     """
+    errors = relative_errors(original, candidate)
+    return float(errors.max(initial=0.0))
+
+
+def relative_errors(original: Any, candidate: Any) -> NDArray[np.float64]:
+    """The relative error of each output column (k,): see `relative_error`."""
     if hasattr(original, "tocsr"):
         gap, old = abs(original - candidate), original
         missed = np.asarray(gap.multiply(gap).sum(axis=0)).ravel()
@@ -95,12 +101,30 @@ def relative_error(original: Any, candidate: Any) -> float:
         missed = (_gap(old, np.asarray(candidate, dtype=np.float64).reshape(old.shape)) ** 2).sum(0)
         known = np.where(np.isfinite(old), old, 0.0)
         spread = ((known - known.mean(axis=0)) ** 2).sum(axis=0)
-    if not missed.any():
-        return 0.0
     scale = column_scale(np.sqrt(np.maximum(spread, 0)))
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.where(missed > 0, np.sqrt(missed) / scale, 0.0)
-    return float(min(errors.max(), sys.float_info.max))
+    return np.asarray(np.minimum(errors, sys.float_info.max))
+
+
+def gaps(original: Any, candidate: Any) -> tuple[NDArray[np.float64], float]:
+    """How far each row (n,) of an output moved, and the spread of the original's rows.
+
+    Euclidean distances over the columns; the spread is the root mean square distance of the
+    original's rows from their mean.
+    """
+    if hasattr(original, "tocsr"):
+        gap = abs(original - candidate)
+        moved = np.sqrt(np.asarray(gap.multiply(gap).sum(axis=1)).ravel())
+        mean = np.asarray(original.mean(axis=0)).ravel()
+        square = float(original.multiply(original).sum()) / original.shape[0]
+        return moved, float(np.sqrt(max(square - float(mean @ mean), 0.0)))
+    old = np.asarray(original, dtype=np.float64).reshape(len(original), -1)
+    gap = _gap(old, np.asarray(candidate, dtype=np.float64).reshape(old.shape))
+    known = np.where(np.isfinite(old), old, 0.0)
+    centred = known - known.mean(axis=0)
+    spread = np.sqrt((centred**2).sum() / max(len(old), 1))
+    return np.sqrt((gap**2).sum(axis=1)), float(spread)
 
 
 def column_scale(spread: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,15 +12,16 @@ from model_quantization.evaluation.answers import Answers, answer, answerable, p
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.latency import Latency, measure_latency
 from model_quantization.evaluation.metrics import METRICS, score_of
+from model_quantization.evaluation.pairs import Pair
 from model_quantization.evaluation.policy import RELATIVE_ERROR, GatePolicy
 from model_quantization.evaluation.proof import Task, evaluate
-from model_quantization.evaluation.scoring import Pair
+from model_quantization.records import Record
 
 _AGAINST_ORIGINAL = ("agreement", RELATIVE_ERROR)
 
 
 @dataclass(frozen=True, slots=True)
-class LoadCost:
+class LoadCost(Record):
     """What loading a model costs: seconds, and bytes that stay resident (None: not measured)."""
 
     seconds: float

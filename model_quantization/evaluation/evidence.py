@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from model_quantization.evaluation.agreement import MethodAgreement
+from model_quantization.evaluation.checks import Check
+from model_quantization.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,8 @@ class ClassLoss:
         Held-out rows of this class.
     recall_before, recall_after : float
     p_value : float
-        Of "its recall fell by no more than the limit", exact, and corrected for the number of
-        classes (Bonferroni).
+        Of "its recall fell by no more than the limit", exact. It is not corrected for the number
+        of classes, and decides nothing: what was seen to be lost blocks by itself.
     """
 
     label: str
@@ -37,20 +39,21 @@ class ClassLoss:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Record):
     """The quantized model's answers against the original's, on the same held-out rows.
 
     Attributes
     ----------
     rows : int
+        Distinct rows: equal ones count once.
     task : str
         classification, regression, cluster, outlier, transform, or none (nothing was answered).
     metric : str
         Name of the score; `agreement` (labels against the original's) and `relative_error`
         (numbers against the original's) when there is no target.
     method : str
-        How the bound was found: "exact paired binomial", "exact binomial", "paired bootstrap",
-        "observed error", or "none".
+        How the bound was found: "exact paired binomial", "exact binomial", "exact bound on the
+        mean", "paired bootstrap", "observed error", or "none".
     score_before, score_after, change : float or None
         Greater is better, errors are negated; `change` is after - before.
     loss, loss_bound : float or None
@@ -75,10 +78,14 @@ class Evaluation:
         NaN for an answer.
     worst_class : ClassLoss or None
         None when no class lost more recall than allowed.
+    checks : tuple of Check
+        Every limit that applies to these answers; the gate decides on them.
+    repeated_rows : int
+        Held-out rows that equal an earlier one and were not counted.
     probability_shift : float
         Mean absolute change of the `predict_proba` column that moved most.
     rows_needed : int or None
-        Rows that would prove a loss within the limit four times in five, when these did not.
+        Rows in all that every open check would need; None where none is open, or none would do.
     notes : tuple of str
         What was unusual about the data.
     """
@@ -107,22 +114,17 @@ class Evaluation:
     probability_shift: float = 0.0
     rows_needed: int | None = None
     notes: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    repeated_rows: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The figures as plain JSON values; every number is finite."""
-        record = asdict(self)
-        for name in ("agreement", "nan_methods", "original_nan", "notes"):
-            record[name] = list(record[name])
+        record = Record.to_json(self)
+        record["checks"] = [check.to_json() for check in self.checks]
         return record
 
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Evaluation:
-        """The evaluation that `to_json` wrote; unknown keys are ignored: newer code adds some."""
-        known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in record.items() if key in known}
-        values["agreement"] = tuple(MethodAgreement(**item) for item in values["agreement"])
-        for name in ("nan_methods", "original_nan", "notes"):
-            values[name] = tuple(values[name])
-        if values["worst_class"] is not None:
-            values["worst_class"] = ClassLoss(**values["worst_class"])
-        return cls(**values)
+    def figures(self) -> dict[str, Any]:
+        """The same without the checks, which a verdict has: for the artifact and the report."""
+        record = self.to_json()
+        del record["checks"]
+        return record

@@ -1,75 +1,31 @@
-"""The decision: figures against limits -> a verdict. Never an exception."""
+"""The decision: checks -> a verdict. Never an exception."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
 from math import isfinite
-from typing import Any
 
+from model_quantization.evaluation.checks import Check, CheckName, Finding, held_against
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.policy import RELATIVE_ERROR, GatePolicy
-from model_quantization.outcome import Guarantee, Status
+from model_quantization.evaluation.verdict import Verdict
+from model_quantization.evaluation.words import TRY, inconclusive_note, lost_note, score_text
+from model_quantization.outcome import Guarantee, Reason, Status
 
 _STRENGTH = (Guarantee.EXACT, Guarantee.LABEL_EXACT, Guarantee.NON_INFERIOR)
-_TRY = "try more bits, a lower weight threshold or the exact recipe"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One limit of the gate, the value held against it, and whether it passed."""
-
-    name: str
-    limit: float
-    value: float
-    passed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of a quantized model.
-
-    Attributes
-    ----------
-    status : Status
-    guarantee : Guarantee
-        The tier of what is served: `fallback` wherever the original stays because something was
-        lost, failed or not gained.
-    attained : Guarantee
-        What the evaluation alone showed, whatever the size and the policy.
-    publish : bool
-    reason : str
-        Empty when published; else `no_gain`, `gate`, `class_recall`, `probability_shift`,
-        `tier`, `inconclusive`, `unverified`, `nan_answers`, `original_nan` or `failed_method`.
-    note : str
-        One sentence for a person: the limit, the value, and what to do.
-    checks : tuple of Check
-        Every limit that was looked at.
-    """
-
-    status: Status
-    guarantee: Guarantee
-    attained: Guarantee
-    publish: bool
-    reason: str
-    note: str
-    checks: tuple[Check, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The verdict as plain JSON values."""
-        record = asdict(self)
-        record["checks"] = list(record["checks"])
-        return record
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Verdict:
-        """The verdict that `to_json` wrote."""
-        values = dict(record)
-        values["status"] = Status(values["status"])
-        values["guarantee"] = Guarantee(values["guarantee"])
-        values["attained"] = Guarantee(values["attained"])
-        values["checks"] = tuple(Check(**check) for check in values["checks"])
-        return cls(**values)
+_REASONS = {
+    CheckName.LOSS: Reason.GATE,
+    CheckName.SCORE: Reason.GATE,
+    CheckName.AGREEMENT: Reason.GATE,
+    CheckName.TRANSFORM_ERROR: Reason.GATE,
+    CheckName.CLASS_RECALL: Reason.CLASS_RECALL,
+    CheckName.RANKING: Reason.RANKING,
+    CheckName.PROPER_SCORE: Reason.PROPER_SCORE,
+    CheckName.PROBABILITY_SHIFT: Reason.PROBABILITY_SHIFT,
+    CheckName.RUINED_ROWS: Reason.RUINED_ROWS,
+    CheckName.SCORE_ERROR: Reason.SCORE_ERROR,
+    CheckName.RANK_CORRELATION: Reason.RANK_CORRELATION,
+}
 
 
 def decide(
@@ -79,89 +35,113 @@ def decide(
     size_before: int,
     size_after: int,
     exact_by_construction: bool,
+    probe_rows: int = 0,
+    probe_note: str = "",
 ) -> Verdict:
     """The verdict on a quantized model of `size_after` bytes in place of `size_before`.
 
-    In this order: answers that cannot be used, a loss beyond a limit, no gain in size, nothing
-    to evaluate on, too few rows to tell, a tier weaker than the policy requires; else published.
+    In this order: answers that cannot be used, an artifact that rounds nothing and differs, a loss
+    beyond a limit, no gain in size, nothing to evaluate on, too few rows to tell, a tier weaker
+    than the policy requires; else published.
 
     Parameters
     ----------
     evaluation : Evaluation or None
         None when there was no held-out data.
     exact_by_construction : bool
-        The recipe rounds nothing. `exact` takes this and bit-identical answers.
+        The recipe rounds nothing. Such an artifact is `exact` or, if any bit of an answer
+        differs, it has failed.
+    probe_rows : int
+        Rows made from the model on which artifact and original were found to agree; 0: none.
+    probe_note : str
+        What was seen on them, as a clause.
     """
     saved = 1.0 - size_after / size_before if size_before else 0.0
-    size = Check("size_reduction", policy.min_size_reduction, saved, _at_least(saved, policy))
+    size = held_against(CheckName.SIZE_REDUCTION, policy.min_size_reduction, saved)
     if evaluation is None or evaluation.task == "none":
-        return _unverified(evaluation, policy, size, (size_before, size_after))
-    if (
-        not evaluation.rows
-        or evaluation.failed
-        or evaluation.nan_methods
-        or evaluation.original_nan
-    ):
-        return _unusable(evaluation, size)
-    checks = (*_checks(evaluation, policy), size)
-    attained = _attained(evaluation, policy, exact_by_construction)
-    if attained is Guarantee.FALLBACK:
-        return _lost(evaluation, policy, checks)
-    if not size.passed:
-        note = _no_gain_note(size, size_before, size_after)
-        return _kept("no_gain", note, checks, attained, status=Status.NO_GAIN)
-    if attained is Guarantee.INCONCLUSIVE:
-        return _inconclusive(evaluation, policy, checks)
-    required = Guarantee(policy.require)
-    if _STRENGTH.index(attained) > _STRENGTH.index(required):
-        note = (
-            f"{attained} was shown ({_tier_note(evaluation, attained)}) where the policy requires "
-            f"{required}; {_TRY}, or require less"
-        )
-        return _kept("tier", note, checks, attained)
-    note = _tier_note(evaluation, attained)
-    return Verdict(Status.PUBLISHED, attained, attained, True, "", note, checks)
-
-
-def _at_least(saved: float, policy: GatePolicy) -> bool:
-    return saved >= policy.min_size_reduction
-
-
-def _checks(evaluation: Evaluation, policy: GatePolicy) -> tuple[Check, ...]:
-    allowed = policy.allowed(evaluation.metric, evaluation.unit)
-    loss, bound = _known(evaluation.loss), _known(evaluation.loss_bound)
-    worst = evaluation.worst_class
-    drop = worst.loss if worst and worst.p_value <= policy.alpha else 0.0
-    shift, most = evaluation.probability_shift, policy.allowed_probability_shift
-    return (
-        Check("loss", allowed, loss, loss <= allowed),
-        Check("loss_bound", allowed, bound, bound <= allowed),
-        Check("rows", policy.min_rows, evaluation.rows, evaluation.rows >= policy.min_rows),
-        Check("class_recall", policy.allowed_class_drop, drop, drop <= policy.allowed_class_drop),
-        Check("probability_shift", most, shift, shift <= most),
+        sizes = (size_before, size_after)
+        if exact_by_construction and probe_rows and size.passed:
+            note = f"rounds nothing; {probe_note}"
+            exact = Guarantee.EXACT
+            return Verdict(Status.PUBLISHED, exact, exact, True, "", note, (size,))
+        return _unverified(evaluation, policy, size, sizes, probe_note)
+    return _decide(
+        evaluation, policy, (size,), exact_by_construction, sizes=(size_before, size_after)
     )
 
 
-def _known(value: float | None) -> float:
-    """The value; one that is not known passes no limit."""
-    return value if value is not None and isfinite(value) else sys.float_info.max
+def decide_on_answers(evaluation: Evaluation, policy: GatePolicy) -> Verdict:
+    """The verdict on answers alone, of models whose sizes and making are not known."""
+    return _decide(evaluation, policy, (), exact=False, sizes=(0, 0))
+
+
+def _decide(
+    evaluation: Evaluation,
+    policy: GatePolicy,
+    sized: tuple[Check, ...],
+    exact: bool,
+    sizes: tuple[int, int],
+) -> Verdict:
+    unusable = _unusable(evaluation, sized)
+    if unusable is not None:
+        return unusable
+    checks = (*evaluation.checks, _rows(evaluation, policy), *sized)
+    if exact and not evaluation.bit_identical:
+        return _differs(evaluation, checks)
+    attained = _attained(evaluation, policy, exact)
+    if attained is Guarantee.FALLBACK:
+        return _lost(evaluation, checks)
+    for size in sized:
+        if not size.passed:
+            note = _no_gain_note(size, *sizes)
+            return _kept(Reason.NO_GAIN, note, checks, attained, status=Status.NO_GAIN)
+    if attained is Guarantee.INCONCLUSIVE:
+        return _inconclusive(evaluation, policy, checks)
+    required = Guarantee(policy.require)
+    note = _tier_note(evaluation, attained)
+    if _STRENGTH.index(attained) > _STRENGTH.index(required):
+        note = (
+            f"{attained} was shown ({note}) where the policy requires {required}; {TRY}, or "
+            "require less"
+        )
+        return _kept(Reason.TIER, note, checks, attained)
+    return Verdict(Status.PUBLISHED, attained, attained, True, "", note, checks)
+
+
+def _rows(evaluation: Evaluation, policy: GatePolicy) -> Check:
+    """The check of the number of rows: with too few, nothing is lost and nothing is shown."""
+    rows, least = evaluation.rows, policy.min_rows
+    finding = Finding.HELD if rows >= least else Finding.OPEN
+    needed = None if rows >= least else least
+    return Check(CheckName.ROWS, least, rows, finding, rows_needed=needed)
 
 
 def _attained(evaluation: Evaluation, policy: GatePolicy, exact: bool) -> Guarantee:
     if evaluation.bit_identical and exact:
         return Guarantee.EXACT
-    loss, bound, rows, recall, shift = _checks(evaluation, policy)
-    if not (loss.passed and recall.passed and shift.passed):
+    found = {check.finding for check in evaluation.checks}
+    # What was not measured passes no limit.
+    if Finding.LOST in found or not evaluation.checks or not _is_known(evaluation.loss):
         return Guarantee.FALLBACK
-    if not rows.passed:
+    rows = _rows(evaluation, policy)
+    if Finding.OPEN in found or not rows.passed or not _is_known(evaluation.loss_bound):
         return Guarantee.INCONCLUSIVE
-    if evaluation.labels_changed == 0:
+    if evaluation.labels_changed == 0 and evaluation.flip_bound <= policy.allowed_drop:
         return Guarantee.LABEL_EXACT
-    return Guarantee.NON_INFERIOR if bound.passed else Guarantee.INCONCLUSIVE
+    return Guarantee.NON_INFERIOR
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and isfinite(value) and value < sys.float_info.max
+
+
+def failed_artifact(reason: Reason, note: str) -> Verdict:
+    """Return the verdict on an artifact that must not be served, whatever its figures."""
+    return _kept(reason, note, (), status=Status.FAILED)
 
 
 def _kept(
-    reason: str,
+    reason: Reason,
     note: str,
     checks: tuple[Check, ...],
     attained: Guarantee = Guarantee.FALLBACK,
@@ -172,81 +152,77 @@ def _kept(
 
 
 def _unverified(
-    evaluation: Evaluation | None, policy: GatePolicy, size: Check, sizes: tuple[int, int]
+    evaluation: Evaluation | None,
+    policy: GatePolicy,
+    size: Check,
+    sizes: tuple[int, int],
+    probe_note: str = "",
 ) -> Verdict:
     unverified = Guarantee.UNVERIFIED
     if not size.passed:
         note = _no_gain_note(size, *sizes)
-        return _kept("no_gain", note, (size,), unverified, status=Status.NO_GAIN)
+        return _kept(Reason.NO_GAIN, note, (size,), unverified, status=Status.NO_GAIN)
     lack = "no held-out data" if evaluation is None else "the model has no method that answers"
     if policy.publish_unverified:
-        note = f"published without proof: {lack}"
+        note = f"published without proof: {lack}{f'; {probe_note}' if probe_note else ''}"
         return Verdict(Status.UNVERIFIED, unverified, unverified, True, "", note, (size,))
     do = "add a held-out file, or set publish_unverified"
     if evaluation is not None:
         do = "set publish_unverified to use it unproven"
     note = f"original kept: {lack}; {do}"
-    return Verdict(Status.UNVERIFIED, unverified, unverified, False, "unverified", note, (size,))
+    reason = Reason.UNVERIFIED
+    return Verdict(Status.UNVERIFIED, unverified, unverified, False, reason, note, (size,))
 
 
-def _unusable(evaluation: Evaluation, size: Check) -> Verdict:
+def _unusable(evaluation: Evaluation, sized: tuple[Check, ...]) -> Verdict | None:
     if evaluation.original_nan:
         names = ", ".join(evaluation.original_nan)
         note = f"the original itself answers NaN or infinity to {names}: retrain or repair it"
-        return _kept("original_nan", note, (size,))
+        return _kept(Reason.ORIGINAL_NAN, note, sized)
     if evaluation.failed:
         method, why = next(iter(evaluation.failed.items()))
         note = f"the quantized model fails at {method} ({why}); report it, and use exact until then"
-        return _kept("failed_method", note, (size,))
+        return _kept(Reason.FAILED_METHOD, note, sized)
     if not evaluation.rows:
-        return _kept("inconclusive", "no row was answered; add held-out rows", (size,))
-    names = ", ".join(evaluation.nan_methods)
-    note = f"the quantized model answers NaN or infinity to {names} where the original does not"
-    return _kept("nan_answers", f"{note}; {_TRY}", (size,))
+        return _kept(Reason.INCONCLUSIVE, "no row was answered; add held-out rows", sized)
+    if evaluation.nan_methods:
+        names = ", ".join(evaluation.nan_methods)
+        note = f"the quantized model answers NaN or infinity to {names} where the original does not"
+        return _kept(Reason.NAN_ANSWERS, f"{note}; {TRY}", sized)
+    return None
 
 
-def _lost(evaluation: Evaluation, policy: GatePolicy, checks: tuple[Check, ...]) -> Verdict:
-    failed = {check.name: check for check in checks if not check.passed}
-    worst = evaluation.worst_class
-    if "loss" in failed:
-        loss = failed["loss"]
-        note = (
-            f"{_score(evaluation)} on {evaluation.rows:,} rows, a loss of {loss.value:.4g} "
-            f"where {loss.limit:.4g} is allowed; {_TRY}"
+def _differs(evaluation: Evaluation, checks: tuple[Check, ...]) -> Verdict:
+    """An artifact that rounds nothing has no excuse: something is broken, and no tier applies."""
+    differing = [each for each in evaluation.agreement if not each.identical]
+    if differing:
+        seen = ", ".join(
+            f"{each.method} by up to {each.largest_difference:.3g} ({each.rows_changed:,} rows "
+            "changed)"
+            for each in differing
         )
-        return _kept("gate", note, checks)
-    if "class_recall" in failed and worst is not None:
-        note = (
-            f"recall of class {worst.label} fell from {worst.recall_before:.4g} to "
-            f"{worst.recall_after:.4g} on {worst.rows:,} rows, more than the "
-            f"{policy.allowed_class_drop:.4g} that is allowed; {_TRY}"
-        )
-        return _kept("class_recall", note, checks)
-    note = (
-        f"probabilities moved by {evaluation.probability_shift:.4g} on average where "
-        f"{policy.allowed_probability_shift:.4g} is allowed; {_TRY}"
-    )
-    return _kept("probability_shift", note, checks)
+    else:
+        seen = "the classes"
+    note = f"the artifact rounds nothing, yet its answers differ: {seen}; report this"
+    return _kept(Reason.DIFFERS, note, checks, status=Status.FAILED)
+
+
+def _lost(evaluation: Evaluation, checks: tuple[Check, ...]) -> Verdict:
+    lost = [check for check in checks if check.finding is Finding.LOST]
+    if not lost:
+        note = f"the loss could not be measured on {evaluation.rows:,} rows; report this"
+        return _kept(Reason.GATE, note, checks)
+    return _kept(_REASONS[lost[0].name], f"{lost_note(lost[0], evaluation)}; {TRY}", checks)
 
 
 def _inconclusive(evaluation: Evaluation, policy: GatePolicy, checks: tuple[Check, ...]) -> Verdict:
     tier = Guarantee.INCONCLUSIVE
-    if evaluation.rows < policy.min_rows:
-        what = (
-            f"{evaluation.rows} held-out rows show nothing; at least {policy.min_rows} are needed"
-        )
-    else:
-        bound = next(check for check in checks if check.name == "loss_bound")
-        what = (
-            f"{_score(evaluation)}, but on {evaluation.rows:,} rows a loss of up to "
-            f"{bound.value:.4g} cannot be ruled out where {bound.limit:.4g} is allowed"
-        )
-        if evaluation.rows_needed:
-            what += f"; about {evaluation.rows_needed:,} rows would tell"
+    note = inconclusive_note(evaluation, policy)
     if policy.publish_inconclusive and policy.require == "non_inferior":
-        return Verdict(Status.PUBLISHED, tier, tier, True, "", what, checks)
+        return Verdict(Status.PUBLISHED, tier, tier, True, "", note, checks)
     do = "add rows, allow a larger drop, or set publish_inconclusive"
-    return Verdict(Status.FALLBACK, tier, tier, False, "inconclusive", f"{what}; {do}", checks)
+    reason = Reason.INCONCLUSIVE
+    return Verdict(Status.FALLBACK, tier, tier, False, reason, f"{note}; {do}", checks)
 
 
 def _no_gain_note(size: Check, before: int, after: int) -> str:
@@ -256,23 +232,20 @@ def _no_gain_note(size: Check, before: int, after: int) -> str:
     )
 
 
-def _score(evaluation: Evaluation) -> str:
-    if evaluation.score_before is None or evaluation.score_after is None:
-        return f"{evaluation.metric.replace('_', ' ')} {_known(evaluation.loss):.4g}"
-    return f"{evaluation.metric} {evaluation.score_before:.4f} -> {evaluation.score_after:.4f}"
-
-
 def _tier_note(evaluation: Evaluation, tier: Guarantee) -> str:
     rows, sure = f"{evaluation.rows:,} rows", f"{1 - evaluation.alpha:.0%} sure"
     if tier is Guarantee.EXACT:
         return f"every bit of every answer is the same on {rows}"
+    few = [check.note for check in evaluation.checks if check.finding is Finding.TOO_FEW]
+    more = f"; {few[0]}" if few else ""
     if tier is Guarantee.LABEL_EXACT:
         return (
             f"no prediction changed on {rows}: at most {evaluation.flip_bound:.2%} of new ones "
-            f"do ({sure})"
+            f"do ({sure}){more}"
         )
     if evaluation.metric == RELATIVE_ERROR:
         return f"outputs are off by at most {evaluation.loss:.2%} of their spread on {rows}"
     return (
-        f"{_score(evaluation)} on {rows}: the loss is at most {evaluation.loss_bound:.4f} ({sure})"
+        f"{score_text(evaluation)} on {rows}: the loss is at most {evaluation.loss_bound:.4f} "
+        f"({sure}){more}"
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+
+from model_quantization.records import Record
 
 BATCH_ROWS = 10_000
 _WARM_UP = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Record):
     """Microseconds per row, as medians (p50) and 99th percentiles (p99) over calls.
 
     Attributes
@@ -34,15 +36,6 @@ class Latency:
     batch_p99_us: float
     batch_calls: int
     batch_rows: int
-
-    def to_json(self) -> dict[str, float]:
-        """The figures as plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Latency:
-        """The figures that `to_json` wrote."""
-        return cls(**record)
 
 
 def measure_latency(

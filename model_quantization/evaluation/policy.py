@@ -1,98 +1,158 @@
-"""What a run demands of a quantized model before it is published."""
+"""What a run demands of a quantized model before it is published: each limit, defined once.
+
+The configuration model, its JSON schema, the run form and the table in docs/configuration.md are
+all made from the fields below: default, title, description and range stand nowhere else.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from model_quantization.described import described, unusable_fields
 from model_quantization.errors import ConfigError
 from model_quantization.evaluation.metrics import METRICS
+from model_quantization.records import Record
 
 RELATIVE_ERROR = "relative_error"
-TIERS = ("exact", "label_exact", "non_inferior")
 
 
 @dataclass(frozen=True, slots=True)
-class GatePolicy:
-    """The limits of the gate. Losses are signed and absolute; scores grow when better.
+class GatePolicy(Record):
+    """The limits of the gate. Losses are signed; scores grow when they get better.
 
-    Attributes
-    ----------
-    allowed_drop : float
-        Largest loss of the score: in the score's own unit (accuracy, AUC, R2, nats of log loss),
-        for `neg_mae`, `neg_rmse` and other errors in the target's unit as a share of the target's
-        standard deviation.
-    alpha : float
-        One-sided error probability of each proof.
-    min_size_reduction : float
-        Least share by which the artifact must be smaller than the original.
-    metric : str
-        `auto` (accuracy, R2) or a name of `METRICS`. One that does not apply to a model's task
-        gives way to `auto` for it, and the evaluation notes so.
-    publish_unverified : bool
-        Publish what could not be evaluated for want of held-out data.
-    publish_inconclusive : bool
-        Publish when no loss beyond the limit was seen but too few rows were there to prove it.
-        False by default: a gate that lets through what it could not measure decides on noise,
-        and the original is always there to serve meanwhile.
-    require : {"non_inferior", "label_exact", "exact"}
-        The weakest tier that is published.
-    bootstrap_repeats, seed : int
-        Of the paired bootstrap; the same seed gives the same verdict.
-    min_rows : int
-        With fewer held-out rows nothing but `exact` is conclusive: no flip in five rows shows
-        nothing.
-    allowed_class_drop : float
-        Loss of recall that no single class may be proven to exceed: a rare class can be lost
-        entirely within a small drop of accuracy.
-    allowed_probability_shift : float
-        Largest mean absolute change of a column of `predict_proba`: labels can all stay while
-        the probabilities behind them become useless.
-    allowed_transform_error : float
-        Largest relative error of an output column, for transformers and for models without
-        targets that answer numbers.
+    The metadata of each field says what it limits. Each bound is one-sided at level 1 - `alpha`,
+    and all of them must hold: an intersection-union test (Berger, Technometrics 24, 1982, 295-300)
+    whose error stays at `alpha` without correction.
+
+    Examples
+    --------
+    >>> GatePolicy(allowed_drop=0.01).allowed_drop
+    0.01
     """
 
-    allowed_drop: float = 0.005
-    alpha: float = 0.05
-    min_size_reduction: float = 0.02
-    metric: str = "auto"
-    publish_unverified: bool = False
-    publish_inconclusive: bool = False
-    require: str = "non_inferior"
-    bootstrap_repeats: int = 2000
-    seed: int = 0
-    min_rows: int = 30
-    allowed_class_drop: float = 0.05
-    allowed_probability_shift: float = 0.05
-    allowed_transform_error: float = 0.01
+    allowed_drop: float = described(
+        0.005,
+        "Largest loss of the score, and largest share of rows that may be ruined: absolute;"
+        " for errors in the target's unit, as a share of its standard deviation.",
+        title="Allowed drop",
+        ge=0,
+        le=1,
+    )
+    alpha: float = described(
+        0.05,
+        "One-sided error probability of each proof.",
+        title="Alpha",
+        gt=0,
+        lt=0.5,
+    )
+    min_size_reduction: float = described(
+        0.02,
+        "Share by which the artifact must be smaller than the original.",
+        title="Least size reduction",
+        ge=-1000,
+        lt=1,
+    )
+    metric: str = described(
+        "auto",
+        "`auto`: accuracy for classes, R2 for numbers.",
+        title="Metric",
+    )
+    publish_unverified: bool = described(
+        False,
+        "Publish rounded models that have no held-out data to be evaluated on.",
+        title="Publish unverified models",
+    )
+    publish_inconclusive: bool = described(
+        False,
+        "Publish when no loss was seen but too few rows were there to prove it.",
+        title="Publish inconclusive models",
+    )
+    require: Literal["non_inferior", "label_exact", "exact"] = described(
+        "non_inferior",
+        "The weakest guarantee that is published.",
+        title="Require",
+    )
+    bootstrap_repeats: int = described(
+        2000,
+        "Of the paired bootstrap, which bounds metrics other than the task's own.",
+        title="Repeats",
+        ge=100,
+        le=1_000_000,
+    )
+    seed: int = described(
+        0,
+        "The same seed gives the same verdict.",
+        title="Seed",
+        ge=0,
+    )
+    min_rows: int = described(
+        30,
+        "With fewer held-out rows nothing but `exact` is conclusive.",
+        title="Least rows",
+        ge=0,
+    )
+    allowed_class_drop: float = described(
+        0.05,
+        "Loss of recall that no single class may exceed.",
+        title="Allowed drop of a class",
+        ge=0,
+        le=1,
+    )
+    allowed_ranking_drop: float = described(
+        0.01,
+        "Largest loss of AUC (two classes) or of the mean reciprocal rank of the true class"
+        " (more classes), of each method that gives scores.",
+        title="Allowed drop of the ranking",
+        ge=0,
+        le=1,
+    )
+    allowed_score_loss: float = described(
+        0.05,
+        "Largest rise of the Brier score of `predict_proba`, as a share of the original's.",
+        title="Allowed loss of the Brier score",
+        ge=0,
+    )
+    allowed_probability_shift: float = described(
+        0.05,
+        "Largest mean absolute change of a column of `predict_proba`.",
+        title="Allowed shift of probabilities",
+        ge=0,
+        le=1,
+    )
+    moved_part: float = described(
+        0.1,
+        "A row counts as ruined when its answer moves by more than this part of the spread "
+        "of the original's answers (of the target, for regression).",
+        title="Part of the spread",
+        gt=0,
+    )
+    allowed_score_error: float = described(
+        0.2,
+        "Largest relative error of a column of `decision_function` or `score_samples`.",
+        title="Allowed error of scores",
+        ge=0,
+    )
+    min_rank_correlation: float = described(
+        0.99,
+        "Of each column of `decision_function` and `score_samples` with the original's.",
+        title="Least rank correlation",
+        ge=-1,
+        le=1,
+    )
+    allowed_transform_error: float = described(
+        0.01,
+        "Largest relative error of an output column of a transformer, or of a model that "
+        "predicts numbers when there is no target.",
+        title="Allowed transform error",
+        ge=0,
+    )
 
     def __post_init__(self) -> None:
-        for name in (
-            "allowed_drop",
-            "allowed_class_drop",
-            "allowed_probability_shift",
-            "allowed_transform_error",
-        ):
-            _check(getattr(self, name) >= 0, name, "a number of at least 0", getattr(self, name))
-        _check(0 < self.alpha < 0.5, "alpha", "between 0 and 0.5", self.alpha)
-        _check(
-            self.min_size_reduction < 1, "min_size_reduction", "below 1", self.min_size_reduction
-        )
-        _check(
-            self.bootstrap_repeats >= 100,
-            "bootstrap_repeats",
-            "100 or more",
-            self.bootstrap_repeats,
-        )
-        _check(self.min_rows >= 0, "min_rows", "0 or more", self.min_rows)
-        _check(self.require in TIERS, "require", " or ".join(TIERS), self.require)
-        _check(
-            self.metric == "auto" or self.metric in METRICS,
-            "metric",
-            f"auto or one of {', '.join(METRICS)}",
-            self.metric,
-        )
+        for name, expected, got in unusable_fields(self):
+            raise _unusable(name, expected, got)
+        if self.metric != "auto" and self.metric not in METRICS:
+            raise _unusable("metric", f"auto or one of {', '.join(METRICS)}", self.metric)
 
     def allowed(self, metric: str, unit: float) -> float:
         """The largest loss of `metric`, in its own unit, when `allowed_drop` counts in `unit`."""
@@ -100,17 +160,20 @@ class GatePolicy:
             return self.allowed_transform_error
         return self.allowed_drop * unit
 
-    def to_json(self) -> dict[str, Any]:
-        """The policy as plain JSON values."""
-        return asdict(self)
+    def for_attempts(self, count: int) -> GatePolicy:
+        """The policy for each of `count` artifacts, of which the first that passes is published.
+
+        Each is judged at alpha / count (Bonferroni): one of many artifacts passes by luck more
+        easily than a single one.
+        """
+        return replace(self, alpha=self.alpha / max(count, 1))
 
 
-def _check(holds: bool, name: str, expected: str, got: object) -> None:
-    if not holds:
-        raise ConfigError(
-            "a limit of the gate cannot be used",
-            where=f"gate/{name}",
-            expected=expected,
-            got=repr(got),
-            do="correct the configuration",
-        )
+def _unusable(name: str, expected: str, got: object) -> ConfigError:
+    return ConfigError(
+        "a limit of the gate cannot be used",
+        where=f"gate/{name}",
+        expected=expected,
+        got=repr(got),
+        do="correct the configuration",
+    )

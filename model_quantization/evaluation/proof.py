@@ -10,10 +10,18 @@ from numpy.typing import NDArray
 
 from model_quantization.evaluation.agreement import compare_method, not_finite, same_bits
 from model_quantization.evaluation.answers import Answers
+from model_quantization.evaluation.distinct import first_of_equals, rows_first, take_rows
 from model_quantization.evaluation.evidence import Evaluation
+from model_quantization.evaluation.pairs import Pair
 from model_quantization.evaluation.policy import GatePolicy
-from model_quantization.evaluation.readings import labels_of, rows_of
-from model_quantization.evaluation.scoring import Pair, agreed, classified, regressed, transformed
+from model_quantization.evaluation.readings import (
+    labels_of,
+    numeric_target,
+    right,
+    rows_of,
+    values_of,
+)
+from model_quantization.evaluation.scoring import agreed, classified, regressed, transformed
 
 Task: TypeAlias = Literal["auto", "classification", "regression", "transform", "cluster", "outlier"]
 # In these NaN is no answer; a transformer may well hand on the NaN it was given.
@@ -27,6 +35,7 @@ def evaluate(
     policy: GatePolicy,
     *,
     task: Task = "auto",
+    rows: NDArray[Any] | None = None,
 ) -> Evaluation:
     """The figures of `candidate` against `original`, paired row by row.
 
@@ -42,6 +51,8 @@ def evaluate(
     task : str
         `auto` goes by the answers: a model with `classes_` classifies, one that predicts floats
         is a regressor, one that does not predict is a transformer.
+    rows : ndarray (n,), optional
+        What identifies each row; equal ones count once. Without it every row counts.
 
     Raises
     ------
@@ -73,12 +84,19 @@ def evaluate(
     )
     if failed or evaluation.nan_methods or evaluation.original_nan:
         return evaluation
+    original, candidate = (rows_first(each, evaluation.rows) for each in (original, candidate))
+    if rows is not None:
+        kept = first_of_equals(rows, _harm(original, candidate, target, kind))
+        evaluation = replace(evaluation, rows=len(kept), repeated_rows=evaluation.rows - len(kept))
+        if evaluation.repeated_rows:
+            original, candidate = take_rows(original, kept), take_rows(candidate, kept)
+            target = None if target is None else target[kept]
     pair = Pair(original, candidate, policy)
     if kind == "transform":
-        return transformed(evaluation, pair, "transform")
+        return transformed(evaluation, pair)
     if kind == "regression":
         if target is None:
-            return transformed(evaluation, pair, "predict")
+            return transformed(evaluation, pair)
         return regressed(evaluation, pair, target)
     if kind == "outlier" and target is not None and not np.isin(target, (-1, 1)).all():
         target = None
@@ -87,6 +105,23 @@ def evaluate(
     if target is None or kind == "cluster":
         return agreed(evaluation, pair)
     return classified(evaluation, pair, target)
+
+
+def _harm(
+    original: Answers, candidate: Answers, target: NDArray[Any] | None, kind: str
+) -> NDArray[np.float64]:
+    """How much worse the candidate predicts each row: (n,); zeros where that has no meaning."""
+    if "predict" not in original.methods or (target is None and kind == "regression"):
+        return np.zeros(rows_of(original))
+    if target is None or kind == "cluster":
+        changed = labels_of(original) != labels_of(candidate)
+        return np.asarray(changed.reshape(len(changed), -1).any(axis=1), dtype=np.float64)
+    if kind == "regression":
+        before, after = values_of(original), values_of(candidate)
+        truth = numeric_target(target, before)
+        return np.asarray((np.abs(after - truth) - np.abs(before - truth)).max(axis=1))
+    lost = right(original, target).astype(np.int8) - right(candidate, target)
+    return np.asarray(lost.reshape(len(lost), -1).max(axis=1), dtype=np.float64)
 
 
 def task_of(answers: Answers, target: NDArray[Any] | None) -> str:

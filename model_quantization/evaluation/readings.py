@@ -76,7 +76,7 @@ def numeric_target(target: NDArray[Any], values: NDArray[np.float64]) -> NDArray
         numbers = np.asarray(target, dtype=np.float64).reshape(len(target), -1)
     except ValueError as error:
         raise HeldOutError(
-            "the target of a regressor must be numbers",
+            "the target of a regressor does not hold numbers alone",
             got=str(error),
             do="correct the target column",
         ) from error

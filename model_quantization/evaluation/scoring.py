@@ -1,187 +1,251 @@
-"""The score of one pair of models and the bound on what was lost, for each kind of task."""
+"""The figures and checks of one pair of models, for each kind of task."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_quantization.evaluation.agreement import ROUNDED, column_scale, relative_error
+from model_quantization.evaluation.agreement import ROUNDED, relative_error
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.bootstrap import bootstrap_loss_bound
-from model_quantization.evaluation.bounds import (
-    flip_bound,
-    loss_bound,
-    loss_p_value,
-    rows_needed_counts,
-    rows_needed_interval,
-)
-from model_quantization.evaluation.evidence import ClassLoss, Evaluation
+from model_quantization.evaluation.bounds import flip_bound, rows_needed_interval
+from model_quantization.evaluation.checks import Check, CheckName, Finding, held_against
+from model_quantization.evaluation.evidence import Evaluation
+from model_quantization.evaluation.labels import class_check, flip_check, label_checks
 from model_quantization.evaluation.metrics import METRICS, score_of
-from model_quantization.evaluation.policy import RELATIVE_ERROR, GatePolicy
-from model_quantization.evaluation.readings import (
-    against,
-    as_text_like,
-    class_scores,
-    labels_of,
-    numeric_target,
-    right,
-    values_of,
+from model_quantization.evaluation.numbers import (
+    correlation_check,
+    error_check,
+    regression_checks,
+    ruined_rows_check,
+    scale_of,
 )
+from model_quantization.evaluation.pairs import Pair
+from model_quantization.evaluation.policy import RELATIVE_ERROR
+from model_quantization.evaluation.readings import as_text_like, numeric_target, right, values_of
+from model_quantization.evaluation.scores import score_blocks, score_checks
 
-# Fewer changed rows than this, and a bootstrap cannot see what might as well have happened.
-_FEW_FLIPS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Comparable answers of two models to the same rows, and the policy that judges them."""
-
-    original: Answers
-    candidate: Answers
-    policy: GatePolicy
-
-    def changed_rows(self) -> int:
-        """Rows with any label that differs."""
-        before, after = against(labels_of(self.original), labels_of(self.candidate))
-        return int((before != after).reshape(len(before), -1).any(axis=1).sum())
-
-    def metric(self, task: str, target: NDArray[Any]) -> tuple[str, tuple[str, ...]]:
-        """The metric asked for, or the task's own where that cannot be computed, and why."""
-        own = "accuracy" if task == "classification" else "r2"
-        name = self.policy.metric
-        if name == "auto":
-            return own, ()
-        metric = METRICS[name]
-        one_output = target.ndim == 1 or target.shape[1] == 1
-        if metric.task != task:
-            return own, (f"{name} is for {metric.task}: {own} is used",)
-        if task == "classification" and not one_output:
-            return own, (f"{name} is for one output: {own} is used",)
-        if not metric.needs_scores:
-            return name, ()
-        scores, others = class_scores(self.original), class_scores(self.candidate)
-        if scores is None or others is None:
-            return own, (f"{name} needs class scores: {own} is used",)
-        if name == "log_loss" and "predict_proba" not in self.original.methods:
-            return own, (f"log_loss needs predict_proba: {own} is used",)
-        if name == "roc_auc" and np.isin(scores[0], as_text_like(target, scores[0])).sum() < 2:
-            return own, (f"roc_auc needs two classes among the targets: {own} is used",)
-        return name, ()
+_SCORES = ("predict_proba", "decision_function", "score_samples")
+_EXACT_MEAN = "exact bound on the mean"
 
 
-def agreed(evaluation: Evaluation, pair: Pair, flips: int | None = None) -> Evaluation:
+def agreed(evaluation: Evaluation, pair: Pair) -> Evaluation:
     """Labels held against the original's: each one changed is a loss."""
-    rows, alpha = evaluation.rows, pair.policy.alpha
-    allowed = pair.policy.allowed("agreement", 1.0)
-    flips = pair.changed_rows() if flips is None else flips
-    bound = flip_bound(flips, rows, alpha)
-    proven = bound <= allowed
+    flips = pair.changed_rows()
+    check = flip_check(CheckName.AGREEMENT, flips, evaluation.rows, pair.policy)
+    share = flips / evaluation.rows
     return replace(
-        evaluation,
+        with_checks(evaluation, [check, *score_methods(pair, None)]),
         metric="agreement",
         method="exact binomial",
         score_before=1.0,
-        score_after=1.0 - flips / rows,
-        change=-flips / rows,
-        loss=flips / rows,
-        loss_bound=bound,
+        score_after=1.0 - share,
+        change=-share,
+        loss=share,
+        loss_bound=check.value,
         b=flips,
         c=0,
         labels_changed=flips,
-        flip_bound=bound,
-        rows_needed=None if proven else rows_needed_counts(flips, 0, rows, allowed, alpha),
+        flip_bound=check.value,
     )
 
 
 def classified(evaluation: Evaluation, pair: Pair, target: NDArray[Any]) -> Evaluation:
-    """Labels held against the target: paired and exact for accuracy, else by bootstrap."""
-    rows, alpha = evaluation.rows, pair.policy.alpha
+    """Labels held against the target, class by class, and every score behind them."""
     before, after = right(pair.original, target), right(pair.candidate, target)
     name, notes = pair.metric("classification", target)
     flips = pair.changed_rows()
+    loss = label_checks(before, after, pair.policy)
+    recall, lost = class_check(before, after, _as_labels(target, before), pair.policy)
+    checks = [loss, recall, *score_methods(pair, target)]
+    one = before.ndim == 1
     evaluation = replace(
         evaluation,
-        labels_changed=flips,
-        flip_bound=flip_bound(flips, rows, alpha),
-        notes=(*evaluation.notes, *_label_notes(pair.original, target), *notes),
-    )
-    if before.ndim > 1:  # several labels a row: the share of them that is right has no counts
-        return _resampled(evaluation, pair, target, name)
-    b, c = int((before & ~after).sum()), int((after & ~before).sum())
-    worst = _worst_class(before, after, target, pair.policy)
-    evaluation = replace(evaluation, b=b, c=c, worst_class=worst)
-    if name != "accuracy":
-        return _resampled(evaluation, pair, target, name)
-    allowed = pair.policy.allowed(name, 1.0)
-    bound = loss_bound(b, c, rows, alpha)
-    proven = bound <= allowed
-    return replace(
-        evaluation,
-        metric=name,
+        metric="accuracy",
         method="exact paired binomial",
         score_before=float(before.mean()),
         score_after=float(after.mean()),
-        change=(c - b) / rows,
-        loss=(b - c) / rows,
-        loss_bound=bound,
-        rows_needed=None if proven else rows_needed_counts(b, c, rows, allowed, alpha),
+        change=float(after.mean() - before.mean()),
+        loss=float(before.mean() - after.mean()),
+        loss_bound=loss.value,
+        b=int((before & ~after).sum()) if one else None,
+        c=int((after & ~before).sum()) if one else None,
+        labels_changed=flips,
+        flip_bound=flip_bound(flips, evaluation.rows, pair.policy.alpha),
+        worst_class=lost,
+        notes=(*evaluation.notes, *_label_notes(pair.original, target), *notes),
     )
+    if name != "accuracy":
+        evaluation, check = _resampled(evaluation, pair, target, name)
+        checks.append(check)
+    return with_checks(evaluation, checks)
 
 
 def regressed(evaluation: Evaluation, pair: Pair, target: NDArray[Any]) -> Evaluation:
-    """Numbers held against the target, by paired bootstrap."""
+    """Numbers held against the target, each output by itself."""
     before, after = values_of(pair.original), values_of(pair.candidate)
     truth = numeric_target(target, before)
     deviation = truth.std(axis=0)
-    # A millionth of the spread is the last digit anyone reads; without spread, of the size.
-    scale = column_scale(np.where(deviation > 0, deviation, np.abs(truth).max(axis=0)))
-    flips = int((np.abs(before - after) > ROUNDED * scale).any(axis=1).sum())
+    # A millionth of the spread is the last digit anyone reads.
+    flips = int((np.abs(before - after) > ROUNDED * scale_of(truth)).any(axis=1).sum())
     name, notes = pair.metric("regression", target)
     if not deviation.any():
         notes = (*notes, "the target is constant")
+    metric, rows = METRICS[name], evaluation.rows
+    checks = regression_checks(before, after, truth, name, pair.policy)
+    loss = next((check for check in checks if check.name is CheckName.LOSS), None)
+    evaluation = replace(
+        evaluation,
+        labels_changed=flips,
+        flip_bound=flip_bound(flips, rows, pair.policy.alpha),
+        unit=float(deviation.mean()) if metric.in_target_units else 1.0,
+        notes=(*evaluation.notes, *notes),
+    )
+    if loss is None:
+        evaluation, check = _resampled(evaluation, pair, target, name)
+        checks.append(check)
+    else:
+        scores = [
+            score_of(metric.build(each, target), rows) for each in (pair.original, pair.candidate)
+        ]
+        evaluation = replace(
+            evaluation,
+            metric=name,
+            method=_EXACT_MEAN,
+            score_before=scores[0],
+            score_after=scores[1],
+            change=scores[1] - scores[0],
+            loss=scores[0] - scores[1],
+            loss_bound=loss.value * evaluation.unit,
+        )
+    return with_checks(evaluation, [*checks, *score_methods(pair, None)])
+
+
+def transformed(evaluation: Evaluation, pair: Pair) -> Evaluation:
+    """Numbers held against the original's, where there is no target: every method answered.
+
+    Outputs that are not floats (codes, neighbours) are labels: they must agree.
+    """
+    checks, errors = [], [0.0]
+    changed = {each.method: each.rows_changed for each in evaluation.agreement}
+    for method in pair.original.methods:
+        if method in _SCORES:
+            continue
+        for key, old in pair.original.outputs(method).items():
+            new = pair.candidate.outputs(method)[key]
+            if old.dtype.kind in "fc":
+                checks += _number_checks(key, old, new, pair)
+                errors.append(relative_error(old, new))
+            else:
+                flips = _rows_changed(old, new)
+                checks.append(
+                    flip_check(CheckName.AGREEMENT, flips, evaluation.rows, pair.policy, key)
+                )
+    for method in _SCORES:
+        errors += [
+            relative_error(old, pair.candidate.outputs(method)[key])
+            for key, old in pair.original.outputs(method).items()
+        ]
+    checks += score_methods(pair, None, transforms=False)
+    flips = max(changed.values(), default=0)
+    labels = next((check for check in checks if check.name is CheckName.AGREEMENT), None)
+    figures: dict[str, Any] = {
+        "metric": RELATIVE_ERROR,
+        "method": "observed error",
+        "change": -max(errors),
+        "loss": max(errors),
+        "loss_bound": max(errors),
+    }
+    if labels is not None:
+        share = labels.observed or 0.0
+        figures = {
+            "metric": "agreement",
+            "method": "exact binomial",
+            "score_before": 1.0,
+            "score_after": 1.0 - share,
+            "change": -share,
+            "loss": share,
+            "loss_bound": labels.value,
+        }
     evaluation = replace(
         evaluation,
         labels_changed=flips,
         flip_bound=flip_bound(flips, evaluation.rows, pair.policy.alpha),
-        unit=float(deviation.mean()) if METRICS[name].in_target_units else 1.0,
-        notes=(*evaluation.notes, *notes),
+        **figures,
     )
-    return _resampled(evaluation, pair, target, name)
+    return with_checks(evaluation, checks)
 
 
-def transformed(evaluation: Evaluation, pair: Pair, method: str) -> Evaluation:
-    """Numbers of `method` held against the original's: the error of the worst output column.
+def score_methods(
+    pair: Pair, target: NDArray[Any] | None, *, transforms: bool = True
+) -> list[Check]:
+    """The checks of every method besides `predict`.
 
-    A model that lacks the method is judged by all it answers. Outputs that are not floats (codes,
-    neighbours) are labels: they must agree.
+    With a target, scores of classes are held against it; all else against the original's own.
     """
-    asked = (method,) if method in pair.original.methods else pair.original.methods
-    outputs = [
-        (old, pair.candidate.outputs(each)[key])
-        for each in asked
-        for key, old in pair.original.outputs(each).items()
+    checks: list[Check] = []
+    for method in pair.original.methods:
+        if method == "transform" and transforms:
+            for key, old in pair.original.outputs(method).items():
+                checks += _number_checks(key, old, pair.candidate.outputs(method)[key], pair)
+        if method in _SCORES:
+            checks += _score_method(pair, method, target)
+    return checks
+
+
+def _score_method(pair: Pair, method: str, target: NDArray[Any] | None) -> list[Check]:
+    checks: list[Check] = []
+    judged: list[Check] = []
+    if target is not None:
+        for block in score_blocks(pair.original, pair.candidate, method, target):
+            judged += score_checks(block, pair.policy)
+    checks += judged
+    ranked = any(check.name is CheckName.RANKING for check in judged)
+    for key, old in pair.original.outputs(method).items():
+        new = pair.candidate.outputs(method)[key]
+        if method == "predict_proba":
+            shift = float(np.abs(np.asarray(old) - np.asarray(new)).mean(axis=0).max())
+            limit = pair.policy.allowed_probability_shift
+            checks.append(held_against(CheckName.PROBABILITY_SHIFT, limit, shift, where=key))
+        if not judged:
+            checks.append(ruined_rows_check(old, new, key, pair.policy))
+        if method != "predict_proba" or not judged:
+            limit = pair.policy.allowed_score_error
+            checks.append(error_check(CheckName.SCORE_ERROR, limit, old, new, key))
+        if method != "predict_proba" or not ranked:
+            found = correlation_check(old, new, key, pair.policy)
+            checks += [] if found is None else [found]
+    return checks
+
+
+def _number_checks(key: str, old: Any, new: Any, pair: Pair) -> list[Check]:
+    if old.dtype.kind not in "fc":
+        flips = _rows_changed(old, new)
+        return [flip_check(CheckName.AGREEMENT, flips, old.shape[0], pair.policy, key)]
+    limit = pair.policy.allowed_transform_error
+    return [
+        error_check(CheckName.TRANSFORM_ERROR, limit, old, new, key),
+        ruined_rows_check(old, new, key, pair.policy),
     ]
-    flips = max(each.rows_changed for each in evaluation.agreement if each.method in asked)
-    if any(old.dtype.kind not in "fc" for old, _ in outputs):
-        return agreed(evaluation, pair, flips)
-    error = max(relative_error(old, new) for old, new in outputs)
-    return replace(
-        evaluation,
-        metric=RELATIVE_ERROR,
-        method="observed error",
-        change=-error,
-        loss=error,
-        loss_bound=error,
-        labels_changed=flips,
-        flip_bound=flip_bound(flips, evaluation.rows, pair.policy.alpha),
-    )
 
 
-def _resampled(evaluation: Evaluation, pair: Pair, target: NDArray[Any], name: str) -> Evaluation:
-    """Scores of any metric, the bound by paired bootstrap."""
+def _rows_changed(old: Any, new: Any) -> int:
+    if hasattr(old, "tocsr"):
+        return int((np.asarray((old != new).sum(axis=1)).ravel() > 0).sum())
+    return int(np.asarray(old != new).reshape(len(old), -1).any(axis=1).sum())
+
+
+def _resampled(
+    evaluation: Evaluation, pair: Pair, target: NDArray[Any], name: str
+) -> tuple[Evaluation, Check]:
+    """Scores of any metric, the bound by paired bootstrap.
+
+    A bootstrap cannot see what did not happen among few rows: it is never the only proof, and for
+    labels its bound is at least the exact one of accuracy.
+    """
     metric, rows, policy = METRICS[name], evaluation.rows, pair.policy
     before, after = metric.build(pair.original, target), metric.build(pair.candidate, target)
     scores = score_of(before, rows), score_of(after, rows)
@@ -196,12 +260,18 @@ def _resampled(evaluation: Evaluation, pair: Pair, target: NDArray[Any], name: s
             seed=policy.seed,
             alpha=policy.alpha,
         )
-    if metric.task == "classification" and not metric.needs_scores:
-        few = evaluation.labels_changed < _FEW_FLIPS
-        bound = max(bound, evaluation.flip_bound) if few else bound
+    if metric.task == "classification" and evaluation.loss_bound is not None:
+        bound = max(bound, evaluation.loss_bound)
     allowed = policy.allowed(name, evaluation.unit)
-    proven = bound <= allowed
-    return replace(
+    check = held_against(
+        CheckName.SCORE if metric.task == "classification" else CheckName.LOSS,
+        allowed,
+        bound,
+        observed=loss,
+        where=name,
+        rows_needed=rows_needed_interval(loss, bound, rows, allowed, policy.alpha),
+    )
+    found = replace(
         evaluation,
         metric=name,
         method="paired bootstrap",
@@ -210,10 +280,20 @@ def _resampled(evaluation: Evaluation, pair: Pair, target: NDArray[Any], name: s
         change=-loss,
         loss=loss,
         loss_bound=bound,
-        rows_needed=None
-        if proven
-        else rows_needed_interval(loss, bound, rows, allowed, policy.alpha),
     )
+    return found, check
+
+
+def with_checks(evaluation: Evaluation, checks: list[Check]) -> Evaluation:
+    """The evaluation with its checks, and the rows that those left open would need."""
+    open_ = [check.rows_needed for check in checks if check.finding is Finding.OPEN]
+    known = [rows for rows in open_ if rows is not None]
+    needed = max(known) if open_ and len(known) == len(open_) else None
+    return replace(evaluation, checks=tuple(checks), rows_needed=needed)
+
+
+def _as_labels(target: NDArray[Any], before: NDArray[np.bool_]) -> NDArray[Any]:
+    return target.reshape(before.shape)
 
 
 def _label_notes(original: Answers, target: NDArray[Any]) -> list[str]:
@@ -230,25 +310,3 @@ def _label_notes(original: Answers, target: NDArray[Any]) -> list[str]:
                 f"{int(unseen.sum())} held-out targets are labels that the model never saw"
             )
     return notes
-
-
-def _worst_class(
-    before: NDArray[np.bool_], after: NDArray[np.bool_], target: NDArray[Any], policy: GatePolicy
-) -> ClassLoss | None:
-    """The class with the least p-value among those that lost more recall than allowed."""
-    limit = policy.allowed_class_drop
-    known, codes = np.unique(target, return_inverse=True)
-    codes = codes.ravel()
-    totals = np.bincount(codes, minlength=len(known))
-    b = np.bincount(codes[before & ~after], minlength=len(known))
-    c = np.bincount(codes[after & ~before], minlength=len(known))
-    worst: ClassLoss | None = None
-    for k in np.flatnonzero((b - c) / totals > limit):
-        # The roles are swapped: the hypothesis is that recall fell by no more than the limit.
-        p_value = loss_p_value(int(c[k]), int(b[k]), int(totals[k]), -limit, policy.alpha)
-        p_value = min(1.0, p_value * len(known))
-        if worst is None or p_value < worst.p_value:
-            mine = codes == k
-            recalls = float(before[mine].mean()), float(after[mine].mean())
-            worst = ClassLoss(str(known[k]), int(totals[k]), *recalls, p_value)
-    return worst

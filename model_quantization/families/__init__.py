@@ -1,4 +1,4 @@
-"""What the arrays of a kind of model mean; one file per family, found by itself.
+"""The meaning of the arrays of each kind of model; one file per family, found by itself.
 
 Adding a family is adding one file here that defines `FAMILY`. A class that no family names is
 treated by `generic`.
@@ -13,7 +13,8 @@ import pkgutil
 from functools import cache
 
 from model_quantization.errors import FormatError
-from model_quantization.families.family import Component, Example, Family, LeftAsIs, Lowered
+from model_quantization.families.family import Component, Example, Family, LeftAsIs, Parts
+from model_quantization.families.lowered import Lowered, NotFast
 
 __all__ = [
     "Component",
@@ -21,6 +22,8 @@ __all__ = [
     "Family",
     "LeftAsIs",
     "Lowered",
+    "NotFast",
+    "Parts",
     "all_families",
     "family_named",
     "family_of",

@@ -12,10 +12,10 @@ from model_quantization.families.family import (
     Component,
     Example,
     Family,
-    Lowered,
-    Method,
     slots_for,
 )
+from model_quantization.families.forms import text_step
+from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.linear.bayes import (
     bernoulli_terms,
     gaussian_likelihood,
@@ -42,13 +42,15 @@ _SLOTS = {
 } | slots_for(("class_prior_", "class_log_prior_", "epsilon_"), Slot(Role.STATISTIC))
 
 _COUNTS = "counts of the training rows; only partial_fit reads them"
-_RESIDUE = {"feature_count_": _COUNTS, "feature_all_": _COUNTS, "category_count_": _COUNTS}
+_DROPPED = {"feature_count_": _COUNTS, "feature_all_": _COUNTS, "category_count_": _COUNTS}
+
+_BY = "sums of log-probabilities"
 
 # Rows or documents, and in how many threads (only documents are worth several).
 Joint = Callable[[Any, int | None], Array | None]
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The fast predictor; joint log-likelihoods are equal bit for bit to scikit-learn's."""
     if component.type == _GAUSSIAN:
         prior, mean, variance = (component[n] for n in ("class_prior_", "theta_", "var_"))
@@ -65,7 +67,12 @@ def lower(component: Component, exact: bool) -> Lowered | None:
 
 def _lowered(component: Component, joint: Joint, width: int) -> Lowered:
     return Lowered(
-        methods=_methods(component["classes_"], joint), n_features=width, names=(component.path,)
+        _methods(component["classes_"], joint),
+        by=_BY,
+        names=(component.path,),
+        n_features=width,
+        classes=component["classes_"],
+        decides_by="predict_proba",
     )
 
 
@@ -89,7 +96,7 @@ def _methods(classes: Array, joint: Joint) -> dict[str, Method]:
     }
 
 
-def _discrete(component: Component) -> Lowered | None:
+def _discrete(component: Component) -> Lowered | NotFast:
     """Multinomial, complement and Bernoulli models: a product with the weights, plus a bias."""
     weights = component["feature_log_prob_"]
     bias: Array | None = component["class_log_prior_"]
@@ -101,20 +108,20 @@ def _discrete(component: Component) -> Lowered | None:
             weights, bias = bernoulli_terms(weights, component["class_log_prior_"])
         threshold = component["binarize"]
         if threshold is not None and (not isinstance(threshold, int | float) or threshold < 0):
-            return None  # absent values would count as present
+            return NotFast("absent values count as present, below a negative threshold")
     transposed = weights.T
 
     def joint(rows: Array, n_jobs: int | None) -> Array | None:
         if not np.isfinite(rows).all():
             return None
-        held = rows if threshold is None else (rows > threshold).astype(rows.dtype)
-        likelihood: Array = held @ transposed
+        counted = rows if threshold is None else (rows > threshold).astype(rows.dtype)
+        likelihood: Array = counted @ transposed
         return likelihood if bias is None else likelihood + bias
 
     def absorb(previous: Lowered) -> Lowered | None:
         from model_quantization.kernels.text.term_weights import hold_weights
 
-        step = previous.text
+        step = text_step(previous.form)
         if step is None or step.n_columns != weights.shape[1]:
             return None
         limit = None if threshold is None else float(threshold)
@@ -127,20 +134,27 @@ def _discrete(component: Component) -> Lowered | None:
             return likelihood if bias is None or likelihood is None else likelihood + bias
 
         return Lowered(
-            methods=_methods(component["classes_"], from_text),
-            input=previous.input,
+            _methods(component["classes_"], from_text),
+            by=f"{previous.by}, straight to {_BY}",
             names=(*previous.names, component.path),
+            input=previous.input,
+            classes=component["classes_"],
+            decides_by="predict_proba",
         )
 
     return Lowered(
-        methods=_methods(component["classes_"], joint),
+        _methods(component["classes_"], joint),
+        by=_BY,
+        names=(component.path,),
         n_features=weights.shape[1],
         absorb=absorb,
-        names=(component.path,),
+        integers="kept",
+        classes=component["classes_"],
+        decides_by="predict_proba",
     )
 
 
-def _categorical(component: Component) -> Lowered | None:
+def _categorical(component: Component) -> Lowered:
     tables = list(component["feature_log_prob_"])
     prior = component["class_log_prior_"]
     limits = np.array([table.shape[1] for table in tables])
@@ -185,7 +199,7 @@ FAMILY = Family(
     name="bayes",
     types=frozenset({_GAUSSIAN, _MULTINOMIAL, _COMPLEMENT, _BERNOULLI, _CATEGORICAL}),
     slots=_SLOTS,
-    residue=_RESIDUE,
+    dropped=_DROPPED,
     lower=lower,
     examples=examples,
 )

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered, slots_for
+from model_quantization.families.family import Component, Example, Family, slots_for
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.children import (
     Ask,
     Unanswered,
-    classes_of,
-    deciding_method,
+    estimators_in,
     lower_all,
     over_children,
 )
@@ -38,19 +38,20 @@ _ISOTONIC = "sklearn.isotonic:IsotonicRegression"
 Calibrate = Callable[[Array], Array]
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The mean of the folds' calibrated probabilities; the calibrators alone have no fast way."""
     folds = component.get("calibrated_classifiers_")
     if component.type != _CLASSIFIER or not isinstance(folds, list):
-        return None
+        return NotFast("a calibrator alone has no fast predictor")
     children = lower_all([fold.get("estimator") for fold in folds], exact)
-    if children is None:
-        return None
-    pairs = zip(folds, children, strict=True)
-    found = [_fold(fold, lowered, index) for index, (fold, lowered) in enumerate(pairs)]
-    parts = [part for part in found if part is not None]
-    if len(parts) != len(found):
-        return None
+    if isinstance(children, NotFast):
+        return children
+    parts: list[Callable[[Ask], Array]] = []
+    for index, (fold, lowered) in enumerate(zip(folds, children, strict=True)):
+        part = _fold(fold, lowered, index)
+        if isinstance(part, NotFast):
+            return part
+        parts.append(part)
     classes = component["classes_"]
 
     def predict_proba(ask: Ask) -> Array:
@@ -64,16 +65,33 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         "predict_proba": predict_proba,
         "predict": lambda ask: classes[predict_proba(ask).argmax(axis=1)],
     }
-    return over_children(children, combine, exact, component.path)
+    return over_children(
+        children,
+        combine,
+        exact=exact,
+        names=(component.path,),
+        by=f"the mean of {len(parts)} calibrated classifiers",
+        classes=classes,
+        decides_by="predict_proba",
+    )
 
 
-def _fold(fold: Component, lowered: Lowered, index: int) -> Callable[[Ask], Array] | None:
-    """One classifier and its calibrators: what asks it and gives (n, n_classes) probabilities."""
-    method = deciding_method(fold["estimator"], lowered)
-    own, classes, kind = classes_of(fold["estimator"]), fold["classes"], fold["method"]
+def sees_input(component: Component) -> list[Component]:
+    """Every calibrated classifier looks at the rows itself."""
+    folds = estimators_in(component, "calibrated_classifiers_")
+    inside = [fold.get("estimator") for fold in folds]
+    return [one for one in inside if isinstance(one, Component)] or [component]
+
+
+def _fold(fold: Component, lowered: Lowered, index: int) -> Callable[[Ask], Array] | NotFast:
+    """One classifier and its calibrators: a function of `ask` to (n, n_classes) probabilities."""
+    method = lowered.deciding_method
+    own, classes, kind = lowered.classes, fold["classes"], fold["method"]
     curves = [_curve(one) for one in fold["calibrators"]]
-    if method is None or own is None or None in curves:
-        return None
+    if method is None or own is None:
+        return NotFast("the scores of the calibrated classifier have no fast predictor")
+    if None in curves:
+        return NotFast("a calibrator is of a kind that is not known")
     calibrators = [curve for curve in curves if curve is not None]
     binary = len(own) == 2
 
@@ -95,7 +113,7 @@ def _fold(fold: Component, lowered: Lowered, index: int) -> Callable[[Ask], Arra
 
         return by_temperature
     if not np.isin(own, classes).all():
-        return None
+        return NotFast("a calibrated classifier has classes of its own")
     places = np.searchsorted(classes, own).tolist()
     return lambda ask: _each(scores(ask), calibrators, places, len(classes))
 
@@ -164,5 +182,6 @@ FAMILY = Family(
     slots=slots_for(("classes_", "classes"), Slot(Role.LABEL))
     | slots_for(("X_thresholds_", "y_thresholds_", "a_", "b_", "beta_"), _CURVE),
     lower=lower,
+    sees_input=sees_input,
     examples=examples,
 )

@@ -34,7 +34,7 @@ FAMILY = Family(
         }
     ),
     slots=slots_for(_CENTRES, Slot(Role.CENTER, channel_axis=1)),
-    residue={
+    dropped={
         "root_": "the tree that training grows; prediction uses the subcluster centres",
         "dummy_leaf_": "a link into the tree that training grows",
         "affinity_matrix_": "similarities of the training rows; prediction uses the exemplars",

@@ -1,8 +1,7 @@
 """Column transformers: text, categories and numbers of one table, side by side, before a model.
 
 The fast predictor is for tables whose text columns go to vectorizers, whose categories are encoded
-and whose columns of numbers are filled, scaled or left as they are; anything else is answered by
-the restored estimator.
+and whose columns of numbers are filled, scaled or unchanged. The restored estimator answers others.
 """
 
 from __future__ import annotations
@@ -12,24 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from model_quantization.families.family import Component, Example, Family, Lowered
+from model_quantization.families.family import Component, Example, Family, Parts
+from model_quantization.families.forms import Columns, Dense, Text
+from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.probing import Collect, ProbeValues, merged
 
 _COLUMNS = "sklearn.compose._column_transformer:ColumnTransformer"
 _FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """One step out of all columns; None when a part has no fast form."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """One step out of all columns, or the part that has no fast form."""
     from model_quantization.kernels.tables.frame_columns import FrameStep, TextColumn
 
     names = component.get("feature_names_in_")
     places = component.get("_transformer_to_input_indices")
     sparse = component.get("sparse_output_")
     if names is None or not isinstance(places, dict) or not isinstance(sparse, bool):
-        return None
+        return NotFast("it was fitted without the names of columns")
     if component.get("transformer_weights") is not None or _OUTPUT_CONFIG in component:
-        return None
+        return NotFast("its parts have weights, or it gives frames")
     parts: list[Any] = []
     paths = [component.path]
     for name, step, asked in component["transformers_"]:
@@ -37,20 +39,22 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         if step == "drop" or not columns:
             continue
         part = _part(step, columns, isinstance(asked, str | int), exact)
-        if part is None:
-            return None
+        if isinstance(part, NotFast):
+            return part
         parts.append(part)
         paths.append(f"{component.path}/{name}")
     table = FrameStep(tuple(parts))
     if sparse:
-        return Lowered({"transform": table.matrix}, input="table", names=tuple(paths), text=table)
-    if not parts or any(isinstance(part, TextColumn) for part in parts):
-        return None
-    return Lowered({}, input="table", names=tuple(paths), feeds=table.rows)
+        form: Text | Dense = Text(table)
+    elif not parts or any(isinstance(part, TextColumn) for part in parts):
+        return NotFast("it makes a dense matrix of text, or of nothing")
+    else:
+        form = Dense(table.rows)
+    return Lowered({}, by="columns of a table", names=tuple(paths), input="table", form=form)
 
 
 def _part(step: object, columns: list[str], is_single: bool, exact: bool) -> Any:
-    """One transformer's columns: a column of text, of categories, of numbers, or None."""
+    """One transformer's columns, of text, categories or numbers; or why they have no fast form."""
     from model_quantization.kernels.tables.frame_columns import (
         CategoryColumns,
         NumberColumns,
@@ -59,20 +63,22 @@ def _part(step: object, columns: list[str], is_single: bool, exact: bool) -> Any
 
     if step == "passthrough" or _passes_through(step):
         return NumberColumns(tuple(columns), None)
-    lowered = step.lower(exact) if isinstance(step, Component) else None
-    if lowered is None:
-        return None
-    if lowered.text is not None and lowered.input == "text":
-        return TextColumn(columns[0], lowered.text) if is_single and len(columns) == 1 else None
-    if is_single:
-        return None
-    if lowered.columns is not None:
-        return CategoryColumns(tuple(columns), lowered.filler, lowered.columns)
+    if not isinstance(step, Component):
+        return NotFast("a transformer is no estimator")
+    lowered = step.lower(exact)
+    if isinstance(lowered, NotFast):
+        return lowered
+    one_text = is_single and len(columns) == 1
+    match lowered.form:
+        case Text(step=text) if lowered.input == "text" and one_text:
+            return TextColumn(columns[0], text)
+        case Columns(encoder=encoder, filler=filler) if encoder is not None and not is_single:
+            return CategoryColumns(tuple(columns), filler, encoder)
     transform = lowered.methods.get("transform")
-    if transform is None or lowered.input != "rows":
-        return None
+    if transform is None or lowered.input != "rows" or is_single:
+        return NotFast("a transformer gives no columns of numbers", where=step.path)
     if not lowered.n_features == lowered.n_columns == len(columns):
-        return None  # how many columns it gives is not known
+        return NotFast("the number of columns that it gives is not known", where=step.path)
     return NumberColumns(tuple(columns), transform)
 
 
@@ -80,6 +86,24 @@ def _passes_through(step: object) -> bool:
     if not isinstance(step, Component) or step.type != _FUNCTION:
         return False
     return step.get("func") is None and not step.get("validate")
+
+
+def probe(component: Component, collect: Collect) -> ProbeValues:
+    """Return the values of each transformer, under the column numbers of the whole table."""
+    places = component.get("_transformer_to_input_indices")
+    if not isinstance(places, dict):
+        return ProbeValues()
+    found: list[ProbeValues] = []
+    for name, step, asked in component["transformers_"]:
+        columns = [int(place) for place in places.get(name, ())]
+        if not isinstance(step, Component) or not columns:
+            continue
+        values = collect(step)
+        if isinstance(asked, str | int) and values.documents:
+            found.append(ProbeValues(text_columns={columns[0]: values.documents}))
+        else:
+            found.append(values.moved(dict(enumerate(columns))))
+    return merged(found)
 
 
 def examples() -> Iterable[Example]:
@@ -167,4 +191,11 @@ def _mixed(rng: np.random.Generator) -> tuple[Any, Any]:
     return model.fit(table, table["income"] > 20), table
 
 
-FAMILY = Family(name="columns", types=frozenset({_COLUMNS}), lower=lower, examples=examples)
+FAMILY = Family(
+    name="columns",
+    types=frozenset({_COLUMNS}),
+    lower=lower,
+    parts={_COLUMNS: Parts("transformers_", "name")},
+    probe=probe,
+    examples=examples,
+)

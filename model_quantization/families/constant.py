@@ -7,24 +7,26 @@ from collections.abc import Iterable
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered
-from model_quantization.families.shared.scored import Answer, LinearMap, Scored, Scores
+from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.forms import Answer, LinearMap, LinearScores, Scores
+from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.shared.linear_scores import ScoredModel
 from model_quantization.kernels.linear.stored_codes import StoredCodes
 from model_quantization.schemes.scheme import Role, Slot
 
 _CONSTANT = "sklearn.multiclass:_ConstantPredictor"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The one answer, as a linear map without scores: it joins those of its neighbours."""
-    held, width = component.get("y_"), component.get("n_features_in_")
-    if not isinstance(held, np.ndarray) or held.shape != (1,) or not isinstance(width, int):
-        return None
-    value = held.astype(np.float64)
+    answer, width = component.get("y_"), component.get("n_features_in_")
+    if not isinstance(answer, np.ndarray) or answer.shape != (1,) or not isinstance(width, int):
+        return NotFast("it has not one answer for rows of a known width")
+    value = answer.astype(np.float64)
     pair = np.hstack([1 - value, value])
 
     def label(scores: Scores) -> Array:
-        return np.repeat(held, len(scores[0]))
+        return np.repeat(answer, len(scores[0]))
 
     def proba(scores: Scores) -> Array:
         return np.repeat([pair], len(scores[0]), axis=0)
@@ -36,7 +38,15 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         "decision_function": Answer(label),
         "predict_proba": Answer(proba),
     }
-    return Scored((one,), answers, exact, (component.path,)).lowered()
+    scores = LinearScores((one,), answers)
+    model = ScoredModel(
+        scores,
+        exact,
+        (component.path,),
+        by="one answer for all rows",
+        integers="kept" if exact else "float64",
+    )
+    return model.lowered()
 
 
 def examples() -> Iterable[Example]:

@@ -42,7 +42,7 @@ FAMILY = Family(
         ("mean_", "noise_variance_", "explained_variance_*", "singular_values_", "random_offset_"),
         Slot(Role.STATISTIC),
     ),
-    residue={
+    dropped={
         "_inner_stats": "running sums of training; only further training reads them",
         "error_": "the error at each step of training",
     },

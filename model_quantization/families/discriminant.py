@@ -14,10 +14,9 @@ from model_quantization.families.family import (
     Component,
     Example,
     Family,
-    Lowered,
-    Method,
     slots_for,
 )
+from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.linear.discriminant import log_posterior, log_softmax
 from model_quantization.schemes.scheme import Role, Slot
 
@@ -30,11 +29,11 @@ _DIRECTIONS = Slot(
 )
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The fast predictor, equal bit for bit to the restored estimator's answers."""
     rotations, variances = component.get("rotations_"), component.get("scalings_")
     if not isinstance(rotations, list) or not isinstance(variances, list):
-        return None
+        return NotFast("its directions are not a list")
     classes, means = component["classes_"], component["means_"]
     directions = [r * (v ** (-0.5)) for r, v in zip(rotations, variances, strict=True)]
     spreads = np.asarray([np.sum(np.log(variance)) for variance in variances])
@@ -57,7 +56,13 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         "predict_log_proba": method(log_softmax),
         "predict_proba": method(lambda scores: np.exp(log_softmax(scores))),
     }
-    return Lowered(methods, n_features=means.shape[1], names=(component.path,))
+    return Lowered(
+        methods,
+        by="distances from each class",
+        names=(component.path,),
+        n_features=means.shape[1],
+        classes=classes,
+    )
 
 
 def examples() -> Iterable[Example]:

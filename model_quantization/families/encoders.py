@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
-from model_quantization.families.family import Component, Example, Family, Lowered, slots_for
+from model_quantization.families.family import Component, Example, Family, slots_for
+from model_quantization.families.forms import Columns, Dense, Text
+from model_quantization.families.lowered import Input, Lowered, NotFast
 from model_quantization.families.shared.category_packing import (
-    HELD,
+    CATEGORIES,
     REST,
     SIZES,
     STREAMS,
@@ -54,53 +55,62 @@ _DTYPES = {"builtins:float": "d", "numpy:float64": "d", "numpy:float32": "f"}
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """The encoder as tables, for what stands before and after it; alone it is scikit-learn's."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The encoder as tables, for the steps before and after it; alone it is scikit-learn's."""
     make = _MAKERS.get(component.type)
     if make is None or _OUTPUT_CONFIG in component:
-        return None
-    held = _categories(component)
-    lookups = [lookup_of(categories) for categories in held]
+        return NotFast("encoders of this class, and those that give frames, have no fast form")
+    categories = _categories(component)
+    lookups = [lookup_of(each) for each in categories]
     known = tuple(lookup for lookup in lookups if lookup is not None)
-    encoder = make(component, known) if len(known) == len(held) else None
+    encoder = make(component, known) if len(known) == len(categories) else None
     if encoder is None:
-        return None
-    names = component.get("feature_names_in_")
-    own = _standing(encoder, None, names, component, (component.path,))
+        return NotFast("its categories, or the type of its columns, have no fast form")
 
     def absorb(previous: Lowered) -> Lowered | None:
-        if previous.filler is None or len(previous.filler.values) != len(known):
+        if not isinstance(previous.form, Columns) or previous.form.encoder is not None:
             return None
-        paths = (*previous.names, component.path)
-        return _standing(encoder, previous.filler, previous.filler.names, component, paths)
+        filler = previous.form.filler
+        if filler is None or len(filler.values) != len(known):
+            return None
+        form = _form(component, encoder, filler, filler.names)
+        by = f"{previous.by}, then {_BY}"
+        return _lowered(form, by, (*previous.names, component.path), None)
 
-    return replace(own, absorb=absorb)
+    form = _form(component, encoder, None, component.get("feature_names_in_"))
+    return _lowered(form, _BY, (component.path,), absorb)
 
 
-def _standing(
-    encoder: Encoder,
-    filler: Filler | None,
-    names: Any,
-    component: Component,
-    paths: tuple[str, ...],
+_BY = "an encoder of categories"
+
+
+def _lowered(
+    form: Columns,
+    by: str,
+    names: tuple[str, ...],
+    absorb: Callable[[Lowered], Lowered | None] | None,
 ) -> Lowered:
+    """A predictor that answers no method itself."""
+    takes: Input = "rows" if form.whole is None else "table"
+    return Lowered({}, by=by, names=names, input=takes, form=form, absorb=absorb)
+
+
+def _form(component: Component, encoder: Encoder, filler: Filler | None, names: Any) -> Columns:
     """The encoder and its filler, for columns of a table or, if it knows names, for a whole one."""
     from model_quantization.kernels.tables.frame_columns import CategoryColumns, FrameStep
 
-    own = Lowered(methods={}, columns=encoder, filler=filler, names=paths)
     if names is None:
-        return own
+        return Columns(encoder, filler)
     columns = tuple(str(name) for name in names)
     table = FrameStep((CategoryColumns(columns, filler, encoder),), exactly=columns)
-    if component.get("sparse_output") is True:
-        return replace(own, input="table", text=table)
-    return replace(own, input="table", feeds=table.rows)
+    is_sparse = component.get("sparse_output") is True
+    return Columns(encoder, filler, Text(table) if is_sparse else Dense(table.rows))
 
 
 def _categories(component: Component) -> list[Array]:
     """The categories of each column, as they are or unpacked."""
-    if HELD in component:
-        return list(component[HELD])
+    if CATEGORIES in component:
+        return list(component[CATEGORIES])
     rest = component[REST]
     names = decode_names(component.__getitem__, len(rest))
     return [
@@ -138,7 +148,7 @@ def _one_hot(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | Non
 def _columns_of_ones(component: Component, feature: int, size: int, start: int) -> Array:
     """The column that each category of a feature makes one; last: what is unknown.
 
-    The steps are those of scikit-learn's `transform`, taken by one row for each category.
+    The steps are those of scikit-learn's `transform`, taken by one row per category.
     """
     handling, drop = component["handle_unknown"], component.get("drop")
     places = np.arange(size + 1)

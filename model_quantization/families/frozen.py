@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
-from model_quantization.families.family import Component, Example, Family, Lowered
+from model_quantization.families.family import Component, Example, Family, Parts
+from model_quantization.families.lowered import Lowered, NotFast
+
+_FROZEN = "sklearn.frozen._frozen:FrozenEstimator"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """The fast predictor of the estimator inside."""
-    held = component.get("estimator")
-    lowered = held.lower(exact) if isinstance(held, Component) else None
-    return None if lowered is None else replace(lowered, names=(component.path, *lowered.names))
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor of the estimator inside, under the frozen one's name."""
+    inside = component.get("estimator")
+    if not isinstance(inside, Component):
+        return NotFast("there is no estimator inside")
+    lowered = inside.lower(exact)
+    if isinstance(lowered, NotFast):
+        return lowered
+    return Lowered(
+        lowered.methods,
+        by=lowered.by,
+        names=(component.path, *lowered.names),
+        input=lowered.input,
+        n_features=lowered.n_features,
+        n_columns=lowered.n_columns,
+        form=lowered.form,
+        absorb=lowered.absorb,
+        integers=lowered.integers,
+        takes=lowered.takes,
+        classes=lowered.classes,
+        decides_by=lowered.decides_by,
+    )
+
+
+def sees_input(component: Component) -> tuple[Component, ...]:
+    """The estimator inside."""
+    inside = component.get("estimator")
+    return (inside,) if isinstance(inside, Component) else (component,)
 
 
 def examples() -> Iterable[Example]:
@@ -28,7 +53,9 @@ def examples() -> Iterable[Example]:
 
 FAMILY = Family(
     name="frozen",
-    types=frozenset({"sklearn.frozen._frozen:FrozenEstimator"}),
+    types=frozenset({_FROZEN}),
     lower=lower,
+    parts={_FROZEN: Parts("estimator", "name")},
+    sees_input=sees_input,
     examples=examples,
 )

@@ -1,4 +1,4 @@
-"""Imputers: one value for what is missing, a column at a time."""
+"""Imputers: one value per column, for the gaps in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered
+from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.forms import Columns
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import ValueNode
 from model_quantization.kernels.tables.categories import Filler
 from model_quantization.schemes.scheme import Role, Slot
@@ -16,27 +18,28 @@ from model_quantization.schemes.scheme import Role, Slot
 _SIMPLE = "sklearn.impute._base:SimpleImputer"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """Numbers filled as rows, names as columns; None for markers, indicators and empty columns."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """Numbers filled as rows, names as columns."""
     missing, values = component.get("missing_values"), component.get("statistics_")
     if not isinstance(missing, float) or not math.isnan(missing):
-        return None
+        return NotFast("it takes another value than NaN for missing")
     if component.get("add_indicator") or not isinstance(values, np.ndarray) or values.ndim != 1:
-        return None
+        return NotFast("it adds columns that say what was missing")
     if component.get("keep_empty_features") or component.get("_sklearn_output_config") is not None:
-        return None
+        return NotFast("it keeps empty columns, or gives frames")
     names = (component.path,)
     if values.dtype == object:
         fill = tuple(values.tolist())
         if not all(type(value) in (str, int, bool) for value in fill):
-            return None
-        held = component.get("feature_names_in_")
-        known = None if held is None else tuple(str(name) for name in held)
-        return Lowered(methods={}, filler=Filler(fill, known), names=names)
+            return NotFast("it fills in something else than text and whole numbers")
+        columns = component.get("feature_names_in_")
+        known = None if columns is None else tuple(str(name) for name in columns)
+        form = Columns(None, Filler(fill, known))
+        return Lowered({}, by="a filler of names", names=names, form=form)
     kind = component.get("_fill_dtype")
     is_double = isinstance(kind, ValueNode) and kind.items == ("<f8",)
     if values.dtype.char != "d" or not np.isfinite(values).all() or not is_double:
-        return None
+        return NotFast("it fills numbers of another type than float64, or a column has no value")
 
     def transform(rows: Array) -> Array | None:
         if np.isinf(rows).any():
@@ -47,7 +50,14 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         return filled
 
     width = len(values)
-    return Lowered(methods={"transform": transform}, n_features=width, n_columns=width, names=names)
+    return Lowered(
+        {"transform": transform},
+        by="a filler of gaps",
+        names=names,
+        n_features=width,
+        takes="numbers" if component.get("strategy") in ("mean", "median") else "floats",
+        n_columns=width,
+    )
 
 
 def examples() -> Iterable[Example]:

@@ -1,19 +1,21 @@
-"""Classifiers made of binary ones: one for each class, for each pair, or for each bit of a code."""
+"""Classifiers made of binary ones: one per class, per pair of classes, or per bit of a code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered
+from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.children import (
     Ask,
     Combine,
     Unanswered,
     answered,
-    deciding_method,
+    estimators_in,
     lower_all,
     over_children,
 )
@@ -21,33 +23,51 @@ from model_quantization.kernels.linear.multiclass import nearest_codes, pairwise
 from model_quantization.schemes.scheme import Role, Slot
 
 _ONE_VS_REST = "sklearn.multiclass:OneVsRestClassifier"
+# As scikit-learn before 1.8: of equal scores the last class wins.
+_LAST_OF_TIES = "model_quantization.estimators.as_saved:LastOfTiesOneVsRest"
 _ONE_VS_ONE = "sklearn.multiclass:OneVsOneClassifier"
 _OUTPUT_CODE = "sklearn.multiclass:OutputCodeClassifier"
+_CONSTANT = "sklearn.multiclass:_ConstantPredictor"
+
+_Made: TypeAlias = tuple[dict[str, Combine], Array | None]  # the answers, and the classes
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """The fast predictor over all binary classifiers, or None when one of them has none."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor over all binary classifiers, or why there is none."""
     children = lower_all(component.get("estimators_"), exact)
-    if children is None:
-        return None
-    pairs = zip(component["estimators_"], children, strict=True)
-    deciding = {deciding_method(one, lowered) for one, lowered in pairs}
-    method = deciding.pop()
-    if deciding or method is None:
-        return None
-    binary = _Binary(children, method)
-    combine = _COMBINE[component.type](component, binary)
-    return None if combine is None else over_children(children, combine, exact, component.path)
+    if isinstance(children, NotFast):
+        return children
+    methods = {one.deciding_method for one in children}
+    method = methods.pop()
+    if methods or method is None:
+        return NotFast("its binary classifiers have no fast scores of one kind")
+    first: Component = component["estimators_"][0]
+    binary = _Binary(children, method, is_constant=first.type == _CONSTANT)
+    made = _COMBINE[component.type](component, binary)
+    if isinstance(made, NotFast):
+        return made
+    combine, classes = made
+    return over_children(
+        children,
+        combine,
+        exact=exact,
+        names=(component.path,),
+        by=f"decisions of {len(children)} binary classifiers",
+        classes=classes,
+        decides_by="decision_function" if component.type == _ONE_VS_ONE else method,
+    )
 
 
 class _Binary:
     """The binary classifiers: how each decides, and where the border is."""
 
-    def __init__(self, children: list[Lowered], method: str) -> None:
+    def __init__(self, children: list[Lowered], method: str, *, is_constant: bool) -> None:
         self.children = children
         self.n = len(children)
         self.method = method
-        self.border = 0.0 if method == "decision_function" else 0.5
+        # scikit-learn asks the first one alone where the border is, and a constant is no
+        # classifier to it: then scores are compared as probabilities are.
+        self.border = 0.0 if method == "decision_function" and not is_constant else 0.5
 
     def decision(self, ask: Ask, index: int) -> Array:
         """The score of one of them, shape (n_rows,)."""
@@ -59,16 +79,25 @@ class _Binary:
         return [self.decision(ask, index) for index in range(self.n)]
 
 
-def _one_vs_rest(component: Component, binary: _Binary) -> dict[str, Combine] | None:
+def sees_input(component: Component) -> list[Component]:
+    """Every classifier looks at the rows itself, but for those of one against one."""
+    if component.type == _ONE_VS_ONE:
+        return [component]
+    return estimators_in(component, "estimators_")
+
+
+def _one_vs_rest(component: Component, binary: _Binary) -> _Made | NotFast:
     binarizer = component.get("label_binarizer_")
     if not isinstance(binarizer, Component) or binarizer.get("sparse_input_"):
-        return None
+        return NotFast("its labels are a sparse matrix")
     kind, classes = binarizer.get("y_type_"), binarizer["classes_"]
     if kind not in ("multiclass", "binary", "multilabel-indicator"):
-        return None
+        return NotFast(f"labels of type {kind} are not known")
 
     def predict(ask: Ask) -> Array:
         scores = np.array(binary.decisions(ask))
+        if kind == "multiclass" and component.type == _LAST_OF_TIES:
+            return np.asarray(classes[binary.n - 1 - scores[::-1].argmax(axis=0)])
         if kind == "multiclass":
             return np.asarray(classes[scores.argmax(axis=0)])
         above = (scores > binary.border).astype(np.int64)
@@ -93,16 +122,16 @@ def _one_vs_rest(component: Component, binary: _Binary) -> dict[str, Combine] | 
         known["predict_proba"] = predict_proba
     if answered(binary.children, "decision_function"):
         known["decision_function"] = decision_function
-    return known
+    return known, None if kind == "multilabel-indicator" else classes
 
 
-def _one_vs_one(component: Component, binary: _Binary) -> dict[str, Combine] | None:
+def _one_vs_one(component: Component, binary: _Binary) -> _Made | NotFast:
     classes = component["classes_"]
     n_classes = len(classes)
     if component.get("pairwise_indices_") is not None or not answered(binary.children, "predict"):
-        return None
+        return NotFast("its classifiers are asked about distances between rows")
     if binary.n != n_classes * (n_classes - 1) // 2:
-        return None
+        return NotFast("it has not one classifier per pair of classes")
 
     def decision_function(ask: Ask) -> Array:
         labels = np.vstack([ask(index, "predict") for index in range(binary.n)]).T
@@ -114,13 +143,13 @@ def _one_vs_one(component: Component, binary: _Binary) -> dict[str, Combine] | N
         winners = (votes > binary.border).astype(int) if n_classes == 2 else votes.argmax(axis=1)
         return np.asarray(classes[winners])
 
-    return {"predict": predict, "decision_function": decision_function}
+    return {"predict": predict, "decision_function": decision_function}, classes
 
 
-def _output_code(component: Component, binary: _Binary) -> dict[str, Combine] | None:
+def _output_code(component: Component, binary: _Binary) -> _Made | NotFast:
     classes, codes = component["classes_"], component["code_book_"]
     if codes.shape != (len(classes), binary.n):
-        return None
+        return NotFast("its codes do not fit its classifiers")
 
     def predict(ask: Ask) -> Array:
         nearest = nearest_codes(np.array(binary.decisions(ask), dtype=np.float64).T, codes)
@@ -128,10 +157,15 @@ def _output_code(component: Component, binary: _Binary) -> dict[str, Combine] | 
             raise Unanswered
         return np.asarray(classes[nearest])
 
-    return {"predict": predict}
+    return {"predict": predict}, classes
 
 
-_COMBINE = {_ONE_VS_REST: _one_vs_rest, _ONE_VS_ONE: _one_vs_one, _OUTPUT_CODE: _output_code}
+_COMBINE = {
+    _ONE_VS_REST: _one_vs_rest,
+    _LAST_OF_TIES: _one_vs_rest,
+    _ONE_VS_ONE: _one_vs_one,
+    _OUTPUT_CODE: _output_code,
+}
 
 
 def examples() -> Iterable[Example]:
@@ -171,5 +205,6 @@ FAMILY = Family(
         "code_book_": Slot(Role.LABEL, note="the nearest code decides"),
     },
     lower=lower,
+    sees_input=sees_input,
     examples=examples,
 )

@@ -1,4 +1,4 @@
-"""Several targets: one model for each, side by side or in a chain where each sees those before."""
+"""Several targets: one model per target, side by side or in a chain of models."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered, Method
-from model_quantization.families.shared.chained import AskChained, chained_behind
+from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.forms import LinearScores, text_step
+from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.shared.chained_scores import AskChained, chained_behind
 from model_quantization.families.shared.children import (
     Combine,
     answered,
-    classes_of,
+    estimators_in,
     lower_all,
     over_children,
 )
@@ -25,11 +27,13 @@ _CLASSIFIER_CHAIN = f"{_MODULE}:ClassifierChain"
 _REGRESSOR_CHAIN = f"{_MODULE}:RegressorChain"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """The fast predictor over the targets' models, or None when one of them has none."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor over the targets' models, or why there is none."""
     children = lower_all(component.get("estimators_"), exact)
-    if children is None or not answered(children, "predict"):
-        return None
+    if isinstance(children, NotFast):
+        return children
+    if not answered(children, "predict"):
+        return NotFast("the model of a target has no fast `predict`")
     if component.type not in _SIDE_BY_SIDE:
         return _chain(component, children)
     indices = range(len(children))
@@ -38,21 +42,36 @@ def lower(component: Component, exact: bool) -> Lowered | None:
     }
     if answered(children, "predict_proba"):
         combine["predict_proba"] = lambda ask: [ask(i, "predict_proba") for i in indices]
-    return over_children(children, combine, exact, component.path)
+    return over_children(
+        children,
+        combine,
+        exact=exact,
+        names=(component.path,),
+        by=f"{len(children)} models side by side",
+        decides_by="predict_proba",
+    )
 
 
-def _chain(component: Component, children: list[Lowered]) -> Lowered | None:
-    """Each model sees the rows and what those before it answered."""
+def sees_input(component: Component) -> list[Component]:
+    """Every model looks at the rows itself, but for those of a chain."""
+    if component.type not in _SIDE_BY_SIDE:
+        return [component]
+    return estimators_in(component, "estimators_")
+
+
+def _chain(component: Component, children: list[Lowered]) -> Lowered | NotFast:
+    """Each model sees the rows and the answers of those before it."""
     n, width = len(children), children[0].n_features
     if any(child.input != "rows" or child.n_features is None for child in children):
-        return None
+        return NotFast("a model of the chain takes something else than rows of numbers")
     if width is None or [child.n_features for child in children] != list(range(width, width + n)):
-        return None
+        return NotFast("its models do not see the answers of those before them")
     feeding = component.get("chain_method_", "predict")
     order = np.asarray(component["order_"])
     inverse = np.empty(n, dtype=np.int64)
     inverse[order] = np.arange(n)
-    binary = [_is_binary(one) for one in component["estimators_"]]
+    binary = all(one.classes is not None and len(one.classes) == 2 for one in children)
+    by = f"a chain of {n} models"
     names = (component.path, *(name for child in children for name in child.names))
 
     def answer(ask: AskChained, n_rows: int, name: str) -> Array | None:
@@ -76,10 +95,11 @@ def _chain(component: Component, children: list[Lowered]) -> Lowered | None:
         return call
 
     def absorb(previous: Lowered) -> Lowered | None:
-        scored = [child.scored for child in children if child.scored is not None]
-        if previous.text is None or len(scored) != n:
+        scored = [child.form for child in children if isinstance(child.form, LinearScores)]
+        step = text_step(previous.form)
+        if step is None or len(scored) != n:
             return None
-        asker = chained_behind(previous.text, scored, width)
+        asker = chained_behind(step, scored, width)
         if asker is None:
             return None
 
@@ -91,13 +111,16 @@ def _chain(component: Component, children: list[Lowered]) -> Lowered | None:
             return call
 
         return Lowered(
-            _chain_methods(of_documents, feeding, children, all(binary)),
-            input=previous.input,
+            _chain_methods(of_documents, feeding, children, binary),
+            by=f"{previous.by}, straight to {by}",
             names=(*previous.names, *names),
+            input=previous.input,
         )
 
-    methods = _chain_methods(of_rows, feeding, children, all(binary))
-    return Lowered(methods, n_features=width, names=names, absorb=absorb) if methods else None
+    methods = _chain_methods(of_rows, feeding, children, binary)
+    if not methods:
+        return NotFast(f"`{feeding}`, which feeds the chain, has no fast predictor in each model")
+    return Lowered(methods, by=by, names=names, n_features=width, absorb=absorb)
 
 
 def _chain_methods(
@@ -114,11 +137,6 @@ def _chain_methods(
     if "predict_proba" in methods:
         methods["predict_log_proba"] = _logarithm(methods["predict_proba"])
     return methods
-
-
-def _is_binary(component: Any) -> bool:
-    classes = classes_of(component)
-    return classes is not None and len(classes) == 2
 
 
 def _logarithm(proba: Method) -> Method:
@@ -160,5 +178,6 @@ FAMILY = Family(
         "order_": Slot(Role.INDEX),
     },
     lower=lower,
+    sees_input=sees_input,
     examples=examples,
 )

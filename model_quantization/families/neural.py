@@ -8,7 +8,9 @@ from math import isfinite
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered, Method
+from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.forms import Affine
+from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.linear.layers import ACTIVATIONS, forward
 from model_quantization.kernels.linear.linear import fold_affine
 from model_quantization.schemes.scheme import Role, Slot
@@ -20,41 +22,52 @@ _REGRESSOR = f"{_MODULE}:MLPRegressor"
 _TRAINING = "state of training; only further training reads it"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The network as one function of the rows; a scaler before it goes into the first layer."""
     weights, biases = list(component["coefs_"]), list(component["intercepts_"])
     output = component["out_activation_"]
     if component["activation"] not in ACTIVATIONS or output not in ACTIVATIONS:
-        return None
+        return NotFast("its activation is not known")
     answers = (
         _classifier_answers(component)
         if component.type == _CLASSIFIER
         else {"predict": lambda y: y.ravel() if y.shape[1] == 1 else y}
     )
     if answers is None:
-        return None
+        return NotFast("it answers several labels at once")
 
-    def lowered(first: Array, bias: Array, names: tuple[str, ...]) -> Lowered:
+    def lowered(first: Array, bias: Array, names: tuple[str, ...], by: str) -> Lowered:
         layers, shifts = [first, *weights[1:]], [bias, *biases[1:]]
 
         def method(answer: Callable[[Array], Array]) -> Method:
             def call(rows: Array) -> Array | None:
                 # A layer may swallow an infinity: the rows themselves are looked at.
-                if not isfinite(np.add.reduce(rows, axis=None)):
+                with np.errstate(all="ignore"):
+                    total = np.add.reduce(rows, axis=None)
+                if not isfinite(total):
                     return None
                 return answer(forward(rows, layers, shifts, component["activation"], output))
 
             return call
 
         def absorb(previous: Lowered) -> Lowered | None:
-            if exact or previous.affine is None:
+            if exact or not isinstance(previous.form, Affine):
                 return None
-            return lowered(*fold_affine(first, bias, *previous.affine), previous.names + names)
+            folded = fold_affine(first, bias, previous.form.scale, previous.form.shift)
+            return lowered(*folded, previous.names + names, f"{by}, a scaler folded in")
 
         methods = {name: method(answer) for name, answer in answers.items()}
-        return Lowered(methods, n_features=len(first), absorb=absorb, names=names)
+        return Lowered(
+            methods,
+            by=by,
+            names=names,
+            n_features=len(first),
+            absorb=absorb,
+            classes=component.get("classes_"),
+            decides_by="predict_proba",
+        )
 
-    return lowered(weights[0], biases[0], (component.path,))
+    return lowered(weights[0], biases[0], (component.path,), f"a network of {len(weights)} layers")
 
 
 def _classifier_answers(component: Component) -> dict[str, Callable[[Array], Array]] | None:
@@ -117,7 +130,7 @@ FAMILY = Family(
         "intercepts_/*": Slot(Role.BIAS),
         "classes_": Slot(Role.LABEL),
     },
-    residue={
+    dropped={
         "_optimizer": "moments of the optimizer; only further training reads them",
         "_best_coefs": "the best weights so far; training put them in place",
         "_best_intercepts": "the best intercepts so far; training put them in place",

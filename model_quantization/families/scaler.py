@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered
+from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.forms import Affine
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.schemes.scheme import Role, Slot
 
 _STANDARD = "sklearn.preprocessing._data:StandardScaler"
@@ -16,12 +18,12 @@ _MAXABS = "sklearn.preprocessing._data:MaxAbsScaler"
 _ROBUST = "sklearn.preprocessing._data:RobustScaler"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The scaler as one pass over a copy of the rows, and as (scale, shift) to be folded in."""
     steps = _STEPS[component.type](component)
     width = component.get("n_features_in_")
     if steps is None or not isinstance(width, int):
-        return None
+        return NotFast("it cuts off values outside the range of the training rows")
 
     # Whether the mean is rounded to float32 before it is taken from float32 rows depends on
     # scikit-learn's version: where every bit counts, it answers for itself.
@@ -37,19 +39,20 @@ def lower(component: Component, exact: bool) -> Lowered | None:
         return result
 
     return Lowered(
-        methods={"transform": transform},
-        n_features=width,
-        affine=_affine(steps, width),
-        n_columns=width,
+        {"transform": transform},
+        by="a scaler",
         names=(component.path,),
+        n_features=width,
+        n_columns=width,
+        form=_affine(steps, width),
     )
 
 
 Step = tuple[Callable[..., Array], Array]
 
 
-def _affine(steps: list[Step], width: int) -> tuple[Array, Array]:
-    """The steps as one (scale, shift) per column."""
+def _affine(steps: list[Step], width: int) -> Affine:
+    """The steps as one scale and one shift per column."""
     scale, shift = np.ones(width), np.zeros(width)
     for operation, operand in steps:
         if operation is np.multiply:
@@ -58,7 +61,7 @@ def _affine(steps: list[Step], width: int) -> tuple[Array, Array]:
             scale, shift = scale / operand, shift / operand
         else:
             shift = operation(shift, operand)
-    return scale, shift
+    return Affine(scale, shift)
 
 
 def _standard(component: Component) -> list[Step] | None:

@@ -1,4 +1,4 @@
-"""Support vector machines: training rows they keep, and one coefficient for each."""
+"""Support vector machines: training rows that they keep, and one coefficient per row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from model_quantization.families.family import Example, Family, slots_for
 from model_quantization.schemes.scheme import Role, Slot
 
-# Ranges per feature: rows of training data have one scale a column, not one a row.
+# Ranges per feature: rows of training data have one scale per column, not one per row.
 _VECTORS = Slot(Role.SUPPORT, channel_axis=1)
 _COEFFICIENTS = Slot(Role.PARAMETER, channel_axis=0)
 

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from model_quantization.families.family import Component, Example, Family, Lowered
+from model_quantization.families.family import Component, Example, Family, Parts
+from model_quantization.families.forms import Text, text_step
+from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.shared.children import lower_all
 
-if TYPE_CHECKING:
-    from model_quantization.kernels.text.steps import Step
+_UNION = "sklearn.pipeline:FeatureUnion"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """One text step out of several; None when a part is no text or has a weight."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """One text step out of several."""
     if component.get("transformer_weights"):
-        return None
-    steps: list[Step] = []
-    names = [component.path]
-    for _, part in component["transformer_list"]:
-        lowered = part.lower(exact) if isinstance(part, Component) else None
-        if lowered is None or lowered.text is None:
-            return None
-        steps.append(lowered.text)
-        names.extend(lowered.names)
-    if not steps:
-        return None
+        return NotFast("its parts have weights")
+    parts = lower_all([part for _, part in component["transformer_list"]], exact)
+    if isinstance(parts, NotFast):
+        return parts
+    steps = [step for part in parts if (step := text_step(part.form)) is not None]
+    if len(steps) != len(parts) or len({part.input for part in parts}) != 1:
+        return NotFast("a part is no text, or the parts take different input")
     from model_quantization.kernels.text.steps import TextUnion
 
     union = TextUnion(tuple(steps))
     return Lowered(
-        methods={"transform": union.matrix}, input="text", names=tuple(names), text=union
+        {"transform": union.matrix},
+        by=f"{len(steps)} text steps side by side",
+        names=(component.path, *(name for part in parts for name in part.names)),
+        input=parts[0].input,
+        form=Text(union),
     )
 
 
@@ -45,7 +46,8 @@ def examples() -> Iterable[Example]:
 
 FAMILY = Family(
     name="union",
-    types=frozenset({"sklearn.pipeline:FeatureUnion"}),
+    types=frozenset({_UNION}),
     lower=lower,
+    parts={_UNION: Parts("transformer_list", "name")},
     examples=examples,
 )

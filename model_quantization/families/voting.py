@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered, slots_for
+from model_quantization.families.family import Component, Example, Family, slots_for
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.children import (
     Ask,
     Combine,
     Unanswered,
     answered,
+    estimators_in,
     lower_all,
     over_children,
 )
@@ -29,15 +30,30 @@ _STACKING_REGRESSOR = f"{_STACKING}:StackingRegressor"
 _DROPPED = "drop"
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """The fast predictor over all models, or None when one of them has none."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor over all models, or why there is none."""
     children = lower_all(component.get("estimators_"), exact)
-    if children is None:
-        return None
+    if isinstance(children, NotFast):
+        return children
     if component.type in (_STACKING_CLASSIFIER, _STACKING_REGRESSOR):
         return _stacking(component, children, exact)
     combine = _COMBINE[component.type](component, children)
-    return over_children(children, combine, exact, component.path) if combine else None
+    if isinstance(combine, NotFast):
+        return combine
+    return over_children(
+        children,
+        combine,
+        exact=exact,
+        names=(component.path,),
+        by=f"votes of {len(children)} models",
+        classes=component.get("classes_"),
+        decides_by="predict_proba",
+    )
+
+
+def sees_input(component: Component) -> list[Component]:
+    """Every model looks at the rows itself."""
+    return estimators_in(component, "estimators_")
 
 
 def _weights(component: Component) -> Any:
@@ -53,9 +69,9 @@ def _is_dropped(model: object) -> bool:
     return isinstance(model, str) and model == _DROPPED
 
 
-def _numbers(component: Component, children: list[Lowered]) -> dict[str, Combine] | None:
+def _numbers(component: Component, children: list[Lowered]) -> dict[str, Combine] | NotFast:
     if not answered(children, "predict"):
-        return None
+        return NotFast("a model that votes has no fast `predict`")
     weights, indices = _weights(component), range(len(children))
 
     # Kept as scikit-learn lays it out in memory: the order of a sum follows from that.
@@ -68,10 +84,11 @@ def _numbers(component: Component, children: list[Lowered]) -> dict[str, Combine
     }
 
 
-def _labels(component: Component, children: list[Lowered]) -> dict[str, Combine] | None:
+def _labels(component: Component, children: list[Lowered]) -> dict[str, Combine] | NotFast:
     soft = component.get("voting") == "soft"
-    if not answered(children, "predict_proba" if soft else "predict"):
-        return None
+    asked = "predict_proba" if soft else "predict"
+    if not answered(children, asked):
+        return NotFast(f"a model that votes has no fast `{asked}`")
     weights, indices = _weights(component), range(len(children))
     classes, flat = component["classes_"], component.get("flatten_transform", True)
 
@@ -109,19 +126,23 @@ def _labels(component: Component, children: list[Lowered]) -> dict[str, Combine]
 _COMBINE = {_VOTING_CLASSIFIER: _labels, _VOTING_REGRESSOR: _numbers}
 
 
-def _stacking(component: Component, children: list[Lowered], exact: bool) -> Lowered | None:
-    """The last model over what the others answered; it must not want to see the rows, too."""
+def _stacking(component: Component, children: list[Lowered], exact: bool) -> Lowered | NotFast:
+    """The last model over the others' answers; it must not want to see the rows, too."""
     last, methods = component.get("final_estimator_"), component.get("stack_method_")
-    final = last.lower(exact) if isinstance(last, Component) else None
-    if final is None or final.input != "rows" or component.get("passthrough"):
-        return None
+    if not isinstance(last, Component):
+        return NotFast("the last model is no estimator")
+    final = last.lower(exact)
+    if isinstance(final, NotFast):
+        return final
+    if final.input != "rows" or component.get("passthrough"):
+        return NotFast("the last model sees the rows, too")
     if not isinstance(methods, list) or len(methods) != len(children):
-        return None
+        return NotFast("it does not say which method of each model it stacks")
     if any(name not in child.methods for name, child in zip(methods, children, strict=True)):
-        return None
+        return NotFast("a model is stacked by a method that has no fast predictor")
     encoder = component.get("_label_encoder")
-    if isinstance(encoder, list):  # several labels at once: each has its own classes
-        return None
+    if isinstance(encoder, list):
+        return NotFast("several labels at once have classes of their own")
     classes = encoder["classes_"] if isinstance(encoder, Component) else None
     binary = classes is not None and len(classes) == 2
 
@@ -154,8 +175,15 @@ def _stacking(component: Component, children: list[Lowered], exact: bool) -> Low
             combine[name] = finally_(name)
     if classes is not None and "predict" in combine:
         combine["predict"] = _named(combine["predict"], classes)
-    whole = over_children(children, combine, exact, component.path)
-    return None if whole is None else replace(whole, names=(*whole.names, *final.names))
+    return over_children(
+        children,
+        combine,
+        exact=exact,
+        names=(component.path, *final.names),
+        by=f"{len(children)} models stacked under {final.by}",
+        classes=classes,
+        decides_by=final.decides_by,
+    )
 
 
 def _named(predict: Combine, classes: Array) -> Callable[[Ask], Array]:
@@ -218,5 +246,6 @@ FAMILY = Family(
     slots=slots_for(("classes_",), Slot(Role.LABEL))
     | slots_for(("weights",), Slot(Role.PARAMETER, note="decides how much each model counts")),
     lower=lower,
+    sees_input=sees_input,
     examples=examples,
 )

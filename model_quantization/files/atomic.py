@@ -177,14 +177,19 @@ def read_json_object(path: Path, limit_bytes: int) -> dict[str, Any]:
     """
     with open_regular(path) as stream:
         data = stream.read(limit_bytes + 1)
+    return parse_json_object(data, str(path), limit_bytes)
+
+
+def parse_json_object(data: bytes, where: str, limit_bytes: int) -> dict[str, Any]:
+    """As `read_json_object`, of bytes that came from `where`."""
     if len(data) > limit_bytes:
-        raise FormatError("too large", where=str(path), expected=f"at most {limit_bytes:,} bytes")
+        raise FormatError("too large", where=where, expected=f"at most {limit_bytes:,} bytes")
     try:
         value = json.loads(data, object_pairs_hook=_distinct, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"not strict JSON ({error})", where=str(path)) from None
+        raise FormatError(f"not strict JSON ({error})", where=where) from None
     if not isinstance(value, dict):
-        raise FormatError("not a JSON object", where=str(path), got=type(value).__name__)
+        raise FormatError("not a JSON object", where=where, got=type(value).__name__)
     return value
 
 

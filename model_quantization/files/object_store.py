@@ -11,15 +11,15 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from model_quantization.errors import ConfigError, LimitError, StorageError
 from model_quantization.files.atomic import CHUNK_BYTES, writing
+from model_quantization.locks import cached_property
 
 CACHE_VARIABLE = "ML_CACHE_DIR"
 # One request: s3fs splits larger ones, and the parts of a split one are not conditional.
@@ -182,14 +182,16 @@ class Location:
             with (
                 self._reached(relative),
                 self._opened[0].open(self._path(relative), "rb") as stream,
-                temporary.open("xb") as copy,
+                _written(temporary, target) as write,
             ):
                 while chunk := stream.read(CHUNK_BYTES):
                     digest.update(chunk)
-                    copy.write(chunk)
-            temporary.replace(target)
+                    write(chunk)
+            with writing(target):
+                temporary.replace(target)
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return digest.hexdigest()
 
     def upload(self, source: Path, relative: str) -> None:
@@ -256,6 +258,21 @@ class Location:
                 where=join_url(self.url, relative),
                 do="check the address, the credentials and the network, and run again",
             ) from error
+
+
+@contextmanager
+def _written(temporary: Path, target: Path) -> Iterator[Callable[[bytes], None]]:
+    """Writes a new file; a full disk here is a `ReleaseError`, and no fault of the store."""
+    with writing(target):
+        stream = temporary.open("xb")
+
+    def write(data: bytes) -> None:
+        with writing(target):
+            stream.write(data)
+            stream.flush()
+
+    with stream:
+        yield write
 
 
 def _failures() -> tuple[type[Exception], ...]:

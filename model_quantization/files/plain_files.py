@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from model_quantization.errors import LimitError
@@ -32,3 +34,16 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
                 do="raise limits.file_bytes if this file is meant to be that large",
             )
         return file.read(size)
+
+
+def present_once(paths: Iterable[Path]) -> list[Path]:
+    """Those of `paths` that exist, links included; one of them for each file or directory.
+
+    Two spellings of a name are two files on some file systems and one on others.
+    """
+    found: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        with suppress(OSError):
+            status = path.lstat()
+            found.setdefault((status.st_dev, status.st_ino), path)
+    return list(found.values())

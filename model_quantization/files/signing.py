@@ -2,7 +2,7 @@
 
 A signature covers a digest, with a word in front that says what was signed: that of an artifact is
 never one of a release. Keys are PEM files (PKCS #8 private, SubjectPublicKeyInfo public), as
-`openssl genpkey -algorithm ed25519` and `python -m model_quantization keygen` make them. A key is
+`openssl genpkey -algorithm ed25519` and `model-quantization keygen` make them. A key is
 named by the first 16 hex digits of the SHA-256 of its 32 public bytes.
 
 Needs the package `cryptography` (the extra `signing`), which is imported when a key is read.
@@ -173,7 +173,7 @@ def read_public_keys(
                 "a signature is required and no key is given",
                 where="public_keys",
                 expected="at least one public key",
-                do="make a pair with `python -m model_quantization keygen`",
+                do="make a pair with `model-quantization keygen`",
             )
         return None
     return PublicKeys(
@@ -278,7 +278,7 @@ def _unusable(key: str, source: str | Path, expected: str) -> ConfigError:
         "not a key that can be used",
         where=f"{key}: {source}",
         expected=expected,
-        do="make a pair with `python -m model_quantization keygen`",
+        do="make a pair with `model-quantization keygen`",
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+from model_quantization.records import Record
 
 PUBLIC_METHODS: tuple[str, ...] = (
     "predict",
@@ -56,30 +59,39 @@ PUBLIC_METHODS: tuple[str, ...] = (
     "set_output",
 )
 # Refitting is not what an artifact is for: these are the original's business.
-_FITTING = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
+FITTING_METHODS = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
 
 
 # Tables have methods of these names, and are asked nothing.
 _TABLES = frozenset({"pandas", "polars"})
 
 
-def surface_of(model: Any) -> dict[str, Any]:
-    """Return the methods that a model exposes.
+@dataclass(frozen=True, slots=True)
+class PublicMethods(Record):
+    """How a caller can ask one estimator.
 
-    Parameters
+    Attributes
     ----------
-    model : object
-        A fitted estimator.
-
-    Returns
-    -------
-    dict
-        `methods`: names, in the order of `PUBLIC_METHODS`; `task`: what it does.
+    methods : tuple of str
+        Names, in the order of `PUBLIC_METHODS`.
+    task : str
+        What the estimator does: see `task_of`.
     """
-    methods = [
-        name for name in PUBLIC_METHODS if name not in _FITTING and callable(method_of(model, name))
-    ]
-    return {"methods": methods, "task": task_of(model)}
+
+    methods: tuple[str, ...]
+    task: str
+
+
+def public_methods_of(model: Any) -> PublicMethods:
+    """Return the methods that a fitted estimator exposes, and its task."""
+    return PublicMethods(
+        tuple(
+            name
+            for name in PUBLIC_METHODS
+            if name not in FITTING_METHODS and callable(method_of(model, name))
+        ),
+        task_of(model),
+    )
 
 
 def task_of(model: Any) -> str:

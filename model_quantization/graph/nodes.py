@@ -191,14 +191,14 @@ class ModelGraph:
         Contiguous arrays in native byte order; an array that was Fortran-ordered is F-contiguous.
     notes : tuple of str
         What was changed while the model was captured (a rescued old format).
-    residue : mapping of str to str
+    dropped : mapping of str to str
         Path of each attribute that was left out -> what it was.
     """
 
     root: Node
     arrays: tuple[Array, ...]
     notes: tuple[str, ...] = ()
-    residue: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, str] = field(default_factory=dict)
 
     def nbytes(self) -> int:
         """Bytes of all arrays together."""

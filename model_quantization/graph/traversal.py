@@ -10,6 +10,7 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.errors import FormatError
+from model_quantization.graph.growing import GrowingArrays
 from model_quantization.graph.nodes import (
     ArrayNode,
     Atom,
@@ -185,14 +186,6 @@ def array_indices(node: Node) -> tuple[int, ...]:
             return ()
 
 
-def type_counts(graph: ModelGraph) -> Mapping[str, int]:
-    """How many objects of each class the model holds."""
-    counts: dict[str, int] = {}
-    for _, node in components(graph):
-        counts[node.type] = counts.get(node.type, 0) + 1
-    return counts
-
-
 def model_type(graph: ModelGraph) -> str:
     """What the model is, in a word a person knows: `Pipeline(TfidfVectorizer, LinearSVC)`."""
     return _describe(graph.root)
@@ -272,7 +265,7 @@ def with_children_at(node: Node, path: str, change: Callable[[Node, str], Node])
             return with_children(node, lambda child: change(child, path))
 
 
-def compact(graph: ModelGraph, root: Node, arrays: Sequence[Array]) -> ModelGraph:
+def compact(graph: ModelGraph, root: Node, arrays: Sequence[Array] | GrowingArrays) -> ModelGraph:
     """The graph with another root, and of `arrays` just those that its nodes name, in order."""
     used = list(dict.fromkeys(index for _, node in walk(root) for index in array_indices(node)))
     number = {old: new for new, old in enumerate(used)}

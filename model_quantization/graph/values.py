@@ -98,7 +98,9 @@ def numbers_value(kind: str, item: str, array: Array, path: str) -> Any:
 def bytes_value(kind: str, array: Array, path: str) -> bytes | bytearray:
     """The bytes of a `BytesNode`; SemanticError unless its array is uint8."""
     if array.ndim != 1 or array.dtype != np.uint8:
-        raise SemanticError("bytes are an array of uint8", where=path, got=str(array.dtype))
+        raise SemanticError(
+            "bytes in something else than an array of uint8", where=path, got=str(array.dtype)
+        )
     raw = array.tobytes()
     return raw if kind == "bytes" else bytearray(raw)
 

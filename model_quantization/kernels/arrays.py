@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 
 from model_quantization.arrays import Array
-
-Index: TypeAlias = Any  # an int to Python, a machine integer to a compiled function
 
 
 def narrowed(values: Array) -> Array:
@@ -18,10 +14,7 @@ def narrowed(values: Array) -> Array:
 
 
 def read_only(values: Array) -> Array:
-    """A view that cannot be written to, as all arrays of an artifact are.
-
-    A kernel is compiled anew for arrays that can be: what it only reads is given to it like this.
-    """
+    """A view that cannot be written to, as all arrays of an artifact are."""
     view = values.view()
     view.flags.writeable = False
     return view
@@ -30,7 +23,7 @@ def read_only(values: Array) -> Array:
 def narrowed_in_two(values: Array) -> Array:
     """The same non-negative integers as uint16, or else as uint32, read-only.
 
-    Two types, not more: every type of an array is another compilation of the kernels.
+    Two types, not more: the kernels that take these are compiled for each.
     """
     if values.dtype.itemsize <= 2:
         return read_only(values.astype(np.uint16, copy=False))

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from model_quantization.arrays import Array
-from model_quantization.artifact.writer import build_artifact
 from model_quantization.errors import ConfigError
 from model_quantization.estimators.capture import Capture, capture_objects
 from model_quantization.estimators.reachable import answered_model, check_fitted, find_surfaces
@@ -18,40 +16,26 @@ from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.traversal import array_paths
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
-from model_quantization.pipeline.child.original import InspectionRequest, inspect_file
+from model_quantization.pipeline.ask import ask_original
+from model_quantization.pipeline.child.component_inputs import Layer, record_layers, spreads_of
 from model_quantization.pipeline.child.second_moments import component_grams
-from model_quantization.pipeline.record import artifact_header, describe_graph
+from model_quantization.pipeline.record import Source, artifact_of, describe
 from model_quantization.planning.calibration import calibrated_ranges
-from model_quantization.planning.encoding import component_costs, encode, settle
+from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from model_quantization.schemes.recipe import Recipe
 from model_quantization.trust import TrustPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizedInMemory:
-    """A quantized model that was never written, and what is known of it."""
+    """A quantized model that was never written, its bytes, and the figures of it."""
 
     model: Any
     data: bytes
     stats: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """Where a graph came from.
-
-    `size_bytes` is what figures are held against. Only a file's goes into the artifact: a live
-    model's pickle is now longer and now shorter, and the same model must give the same bytes.
-    """
-
-    source: str
-    sha256: str
-    size_bytes: int
-    sklearn_version: str
-    surfaces: dict[str, dict[str, Any]]
 
 
 def quantize_live_model(
@@ -78,33 +62,31 @@ def quantize_live_model(
     Raises
     ------
     UnfittedModel, UnsupportedComponent, UntrustedTypeError, SchemeError
-        What is wrong with the model, with the path inside it.
+        The model cannot be treated; the message names the fault and the path inside the model.
     ConfigError
         Calibration rows for a container of several models.
     """
     import sklearn
 
-    held = capture_objects(model, trust, limits)
+    captured = capture_objects(model, trust, limits)
     check_fitted(model)
-    grams = _grams(model, held, calibration_rows) if calibration_rows is not None else {}
-    origin = _Origin(
-        source="live model",
-        sha256="",
-        size_bytes=len(pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL)),
-        sklearn_version=sklearn.__version__,
-        surfaces=find_surfaces(model),
-    )
-    notes = (*held.graph.notes, *_old_format_notes(model))
-    return _quantized(replace(held.graph, notes=notes), origin, recipe, trust, grams, limits)
+    layers = _layers(model, captured, calibration_rows)
+    # The pickle of a live model has no fixed length: the same model must give the same bytes, so
+    # that its size is in the figures and not in the artifact.
+    size_bytes = len(pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL))
+    source = Source("live model", "", 0, sklearn.__version__, find_surfaces(model))
+    notes = (*captured.graph.notes, *_old_format_notes(model))
+    graph = replace(captured.graph, notes=notes)
+    return _quantized(graph, source, size_bytes, recipe, trust, layers, limits)
 
 
 def _old_format_notes(model: Any) -> tuple[str, ...]:
-    """What is put right in trees that the caller loaded from an old file."""
+    """Notes on trees that the caller loaded from an old file and that were put right."""
     if "sklearn.tree._tree" not in sys.modules:
         return ()
-    from model_quantization.loading.pickles.old_trees import old_format_notes
+    from model_quantization.loading.pickles.migrations.trees import counted_trees_note
 
-    return old_format_notes(model)
+    return counted_trees_note(model)
 
 
 def quantize_pickle(
@@ -135,24 +117,26 @@ def quantize_pickle(
     """
     limits = limits or Limits()
     scanned = scan(source, trust, limits, workspace)
-    found = inspect_file(scanned, trust, limits, InspectionRequest(), workspace)
-    grams: dict[str, Array] = {}
+    original = ask_original(scanned, trust, limits, None, workspace)
+    graph = original.graph
+    layers: dict[str, Layer] = {}
     if calibration_rows is not None:
-        graph = found.graph
-        rebuilt = restore(graph.root, graph.arrays, trust, residue=graph.residue)
-        grams = _grams(rebuilt, capture_objects(rebuilt, trust, limits), calibration_rows)
-    origin = _Origin(
-        source=str(source),
+        rebuilt = restore(graph.root, graph.arrays, trust, dropped=graph.dropped)
+        layers = _layers(rebuilt, capture_objects(rebuilt, trust, limits), calibration_rows)
+    found = Source(
+        path=str(source),
         sha256=scanned.sha256,
         size_bytes=scanned.size_bytes,
-        sklearn_version=found.sklearn_version,
-        surfaces=found.surfaces,
+        sklearn_version=original.sklearn_version,
+        surfaces=original.surfaces,
     )
-    return _quantized(found.graph, origin, recipe, trust, grams, limits)
+    return _quantized(graph, found, scanned.size_bytes, recipe, trust, layers, limits)
 
 
-def _grams(model: Any, held: Capture, calibration_rows: Any) -> dict[str, Array]:
-    """Second moments of what each linear component of the model is given."""
+def _layers(model: Any, captured: Capture, calibration_rows: Any) -> dict[str, Layer]:
+    """The linear layers that calibration rows reach; none without such rows."""
+    if calibration_rows is None:
+        return {}
     chosen = answered_model(model)
     if chosen is None:
         raise ConfigError(
@@ -161,44 +145,36 @@ def _grams(model: Any, held: Capture, calibration_rows: Any) -> dict[str, Array]
             got=f"a {type(model).__name__} that holds several, or none",
             do="quantize its models one by one",
         )
-    return component_grams(held, calibration_rows, chosen[0])
+    return record_layers(captured, calibration_rows, chosen[0])
 
 
 def _quantized(
     captured: ModelGraph,
-    origin: _Origin,
+    source: Source,
+    original_size_bytes: int,
     recipe: Recipe,
     trust: TrustPolicy,
-    grams: dict[str, Array],
+    layers: dict[str, Layer],
     limits: Limits | None,
 ) -> QuantizedInMemory:
     prepared = prepare_graph(captured)
-    graph = prepared.graph
-    paths = {path: index for index, path in array_paths(graph).items()}
-    plan = settle(make_plan(graph, recipe, calibrated_ranges(graph, paths, grams, recipe)))
-    record = {
-        "source": origin.source,
-        "source_sha256": origin.sha256,
-        "source_size_bytes": origin.size_bytes if origin.sha256 else 0,
-        "sklearn_version": origin.sklearn_version,
-        "surfaces": origin.surfaces,
-        **describe_graph(prepared),
-    }
-    data, parts = build_artifact(encode(plan), artifact_header(plan, record))
+    graph, description = prepared.graph, describe(prepared)
+    grams = component_grams(layers)
+    plan = make_plan(graph, recipe, calibrated_ranges(graph, grams, recipe), spreads_of(layers))
+    data, costs = artifact_of(keep_exact_where_smaller(plan), source, description)
+    known = set(array_paths(graph).values())
     stats = {
-        "model_type": record["model_type"],
-        "family": record["family"],
+        "model_type": description.model_type,
+        "family": description.family,
         "bit_depth": recipe.bit_depth,
         "weight_threshold": recipe.weight_threshold,
-        "original_size_bytes": origin.size_bytes,
+        "original_size_bytes": original_size_bytes,
         "quantized_size_bytes": len(data),
-        "size_reduction_percent": 100.0 * (1.0 - len(data) / origin.size_bytes),
+        "size_reduction_percent": 100.0 * (1.0 - len(data) / original_size_bytes),
         "guarantee": "unverified",
-        "calibrated": sorted(path for path in grams if path in paths),
-        "components": [
-            cost.to_json() for cost in component_costs(plan, parts, record["packed_bytes"])
-        ],
-        "residue": record["residue"],
-        "notes": record["notes"],
+        "calibrated": sorted(path for path in grams if path in known),
+        "components": [cost.to_json() for cost in costs],
+        "residue": dict(description.dropped),
+        "notes": list(description.notes),
     }
     return QuantizedInMemory(load(data, trusted=tuple(trust.extra), limits=limits), data, stats)

@@ -1,113 +1,217 @@
-"""What one stage hands the next about a model: plain JSON, and the outcome made of it."""
+"""The record that the first stage of a model hands to the second, and the artifact made of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from model_quantization.artifact.writer import build_artifact
 from model_quantization.config.model_settings import ModelSettings
-from model_quantization.errors import InputRefused, QuantizationError
+from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
+from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.traversal import model_type
-from model_quantization.loading.pickles.scan import ScannedFile
-from model_quantization.outcome import Guarantee, Outcome, Status
-from model_quantization.pipeline.child.handover import Inspection
-from model_quantization.planning.encoding import component_costs, encode
+from model_quantization.outcome import Outcome
+from model_quantization.planning.encoding import ComponentCost, component_costs, encode
 from model_quantization.planning.packing import PreparedGraph
 from model_quantization.planning.plan import Plan
 from model_quantization.planning.roles import family_summary
+from model_quantization.records import Record
 
 
-def model_record(
-    name: str,
-    scanned: ScannedFile,
-    inspection: Inspection,
-    prepared: PreparedGraph,
-    settings: ModelSettings,
-    held_out: Path | None,
-) -> dict[str, Any]:
-    """Return everything `evaluate_stage` needs to know of a model.
+@dataclass(frozen=True, slots=True)
+class Source(Record):
+    """Where a model came from.
 
-    Raises
-    ------
-    QuantizationError
-        What was wrong with the held-out data when the original was asked.
+    Attributes
+    ----------
+    path : str
+        The file; `live model` for an object of the caller.
+    sha256 : str
+    size_bytes : int
+        As the artifact names it: 0 for a live model, whose pickle has no fixed length.
+    sklearn_version : str
+        The version that loaded it.
+    surfaces : mapping of str to PublicMethods
+        Path of each estimator that a caller can reach -> its methods and task.
     """
-    if inspection.error is not None:
-        raise inspection.error
-    return {
-        "name": name,
-        "source": str(scanned.source),
-        "source_sha256": scanned.sha256,
-        "source_size_bytes": scanned.size_bytes,
-        "bit_depth": "8" if settings.bit_depth == "auto" else settings.bit_depth,
-        "settings": settings.to_json(),
-        "held_out": str(held_out) if held_out else None,
-        "answered": inspection.answered,
-        "feature_names": inspection.feature_names,
-        "surfaces": inspection.surfaces,
-        "sklearn_version": inspection.sklearn_version,
-        "latency": inspection.latency.to_json() if inspection.latency else None,
-        **describe_graph(prepared),
-    }
+
+    path: str
+    sha256: str
+    size_bytes: int
+    sklearn_version: str
+    surfaces: Mapping[str, PublicMethods]
 
 
-def artifact_header(plan: Plan, record: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Description(Record):
+    """A model in a few words, as its prepared graph shows it.
+
+    Attributes
+    ----------
+    family : str
+        The one that speaks for the most bytes.
+    model_type : str
+        For people: `Pipeline(TfidfVectorizer, LinearSVC)`.
+    packed_bytes : mapping of str to int
+        Path of each packed component -> bytes of its arrays before.
+    dropped : mapping of str to str
+        Path of each attribute that is not kept -> what it was.
+    notes : tuple of str
+    """
+
+    family: str
+    model_type: str
+    packed_bytes: Mapping[str, int]
+    dropped: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def describe(prepared: PreparedGraph) -> Description:
+    """Return what a prepared graph says of its model."""
+    graph = prepared.graph
+    return Description(
+        family=family_summary(graph),
+        model_type=model_type(graph),
+        packed_bytes=prepared.packed_bytes,
+        dropped=dict(graph.dropped),
+        notes=graph.notes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutAnswers(Record):
+    """How the original was asked the held-out rows; its answers lie in the workspace.
+
+    Attributes
+    ----------
+    held_out : Path
+        The file of the rows.
+    answered : str
+        Path of the estimator that answered.
+    expected : ExpectedRows
+        The task of that estimator, and what it says of its rows.
+    latency : Latency or None
+    """
+
+    held_out: Path
+    answered: str
+    expected: ExpectedRows
+    latency: Latency | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord(Record):
+    """The facts of a model that the second stage needs.
+
+    Attributes
+    ----------
+    name : str
+    source : Source
+    description : Description
+    settings : ModelSettings
+    held_out : Path or None
+        The held-out file, whether or not a model answered its rows.
+    answers : HeldOutAnswers or None
+        None without rows, and when the file holds no single model that could answer them.
+    components : tuple of ComponentCost
+        Where the bytes of the candidate went.
+    lossless_components : tuple of ComponentCost or None
+        The same for the lossless artifact; None when none was written.
+    attempts : int
+        The most artifacts that `auto` may evaluate before one passes.
+    probed : tuple of str
+        Paths of the estimators whose probe rows and reactions lie in the workspace.
+    """
+
+    name: str
+    source: Source
+    description: Description
+    settings: ModelSettings
+    held_out: Path | None
+    answers: HeldOutAnswers | None
+    components: tuple[ComponentCost, ...]
+    lossless_components: tuple[ComponentCost, ...] | None = None
+    attempts: int = 1
+    probed: tuple[str, ...] = ()
+
+    @property
+    def bit_depth(self) -> str:
+        """The bit depth of the candidate: `auto` starts at 8."""
+        return "8" if self.settings.bit_depth == "auto" else self.settings.bit_depth
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStage(Record):
+    """The end of the first stage: a record to go on with, or the outcome of a model that failed.
+
+    Attributes
+    ----------
+    record : StageRecord or None
+    failure : Outcome or None
+    seconds : float
+        Wall time of the stage.
+    """
+
+    record: StageRecord | None
+    failure: Outcome | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Staged(Record):
+    """A model between its stages: the little that crosses a task.
+
+    Attributes
+    ----------
+    name : str
+    source : Path
+    workspace : Path
+        Holds the candidate, the original's answers and the `FirstStage` as JSON.
+    """
+
+    name: str
+    source: Path
+    workspace: Path
+
+
+def artifact_header(plan: Plan, source: Source, description: Description) -> dict[str, Any]:
     """Return the manifest's fixed part: nothing in it differs between two runs on one input."""
     return {
         "producer": {"name": "model-quantization", "version": version("model-quantization")},
-        "libraries": {"scikit-learn": record["sklearn_version"], "numpy": version("numpy")},
+        "libraries": {"scikit-learn": source.sklearn_version, "numpy": version("numpy")},
         "source": {
-            "name": Path(record["source"]).name,
-            "sha256": record["source_sha256"],
-            "size_bytes": record["source_size_bytes"],
+            "name": Path(source.path).name,
+            "sha256": source.sha256,
+            "size_bytes": source.size_bytes,
         },
         "model": {
-            "type": record["model_type"],
-            "family": record["family"],
-            "surfaces": record["surfaces"],
+            "type": description.model_type,
+            "family": description.family,
+            "surfaces": {path: found.to_json() for path, found in source.surfaces.items()},
             "exact": plan.exact,
         },
         "recipe": plan.recipe.to_json(),
-        "residue": dict(record["residue"]),
-        "notes": list(record["notes"]),
+        "residue": dict(description.dropped),
+        "notes": list(description.notes),
     }
 
 
-def describe_graph(prepared: PreparedGraph) -> dict[str, Any]:
-    """Return the parts of a record that follow from the graph."""
-    graph = prepared.graph
-    return {
-        "packed_bytes": prepared.packed_bytes,
-        "family": family_summary(graph),
-        "model_type": model_type(graph),
-        "residue": dict(graph.residue),
-        "notes": list(graph.notes),
-    }
+def artifact_of(
+    plan: Plan, source: Source, description: Description
+) -> tuple[bytes, tuple[ComponentCost, ...]]:
+    """Return the bytes of the plan's artifact, and where they went by component."""
+    data, parts = build_artifact(encode(plan), artifact_header(plan, source, description))
+    return data, tuple(component_costs(plan, parts, description.packed_bytes))
 
 
-def write_plan(plan: Plan, record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+def write_artifact(
+    plan: Plan, source: Source, description: Description, path: Path
+) -> tuple[ComponentCost, ...]:
     """Write the plan's artifact to `path`; return where its bytes went, by component."""
-    data, parts = build_artifact(encode(plan), artifact_header(plan, record))
+    data, costs = artifact_of(plan, source, description)
     path.write_bytes(data)
-    return [cost.to_json() for cost in component_costs(plan, parts, record["packed_bytes"])]
-
-
-def failed_outcome(
-    name: str, source: Path, settings: ModelSettings, error: QuantizationError
-) -> Outcome:
-    """Return the outcome of a model that something is wrong with; the original stays."""
-    refused = isinstance(error, InputRefused)
-    return Outcome(
-        name=name,
-        source=str(source),
-        status=Status.REFUSED if refused else Status.FAILED,
-        guarantee=Guarantee.FALLBACK,
-        reason=error.code,
-        note=str(error),
-        source_size_bytes=source.lstat().st_size if source.exists() else 0,
-        bit_depth=settings.bit_depth,
-        weight_threshold=settings.weight_threshold,
-        evaluation={"error": {"name": type(error).__name__, "fields": error.fields()}},
-    )
+    return costs

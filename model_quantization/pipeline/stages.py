@@ -7,9 +7,9 @@
                             held-out data  ->  evaluate -> gate -> publish | fall back -> report
 
 `quantize_stage` is the first half of that line, `evaluate_stage` the second; `quantize_file` is
-both. Between them lie only files and one JSON record, so that the two can run as two tasks. Two
-rules hold everywhere: only a child process unpickles, and what is evaluated is the written file,
-read back, never an object in memory.
+both. Only files lie between them, one of them a JSON record, so that the two can run as two tasks.
+Two rules hold everywhere: only a child process unpickles, and the evaluation opens the written
+file; it never uses an object in memory.
 """
 
 from __future__ import annotations
@@ -19,28 +19,38 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from model_quantization.config.model_settings import ModelSettings
-from model_quantization.errors import QuantizationError, WorkerCrashed
-from model_quantization.graph.nodes import ModelGraph
-from model_quantization.graph.traversal import array_paths
-from model_quantization.loading.pickles.scan import scan
+from model_quantization.errors import InputRefused, QuantizationError, WorkerCrashed
+from model_quantization.loading.pickles.scan import ScannedFile, scan
 from model_quantization.names import model_name
-from model_quantization.outcome import Outcome
-from model_quantization.pipeline.child.original import InspectionRequest, inspect_file
-from model_quantization.pipeline.judge import (
+from model_quantization.outcome import Outcome, Status, failed_outcome
+from model_quantization.pipeline.ask import ask_original
+from model_quantization.pipeline.child.handover import SPREADS, Original, read_spreads
+from model_quantization.pipeline.child.messages import RowsRequest
+from model_quantization.pipeline.child.probing import PROBES
+from model_quantization.pipeline.evaluator import (
     CANDIDATE,
     LOSSLESS,
-    Judge,
+    Evaluator,
     attempt_outcome,
-    second_attempt,
+    retry_after_failure,
 )
-from model_quantization.pipeline.record import failed_outcome, model_record, write_plan
+from model_quantization.pipeline.record import (
+    FirstStage,
+    HeldOutAnswers,
+    Source,
+    Staged,
+    StageRecord,
+    describe,
+    write_artifact,
+)
 from model_quantization.planning.calibration import calibrated_ranges
-from model_quantization.planning.encoding import settle
+from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
+from model_quantization.planning.search import attempts_at_most
+from model_quantization.records import ErrorRecord
 
 __all__ = ["ModelSettings", "evaluate_stage", "quantize_file", "quantize_stage"]
 
@@ -50,7 +60,7 @@ RECORD = "record.json"
 def quantize_file(
     source: Path, staging: Path, settings: ModelSettings, held_out: Path | None
 ) -> Outcome:
-    """Return what became of one model file; its artifact, if any, is left in `staging`.
+    """Return the outcome of one model file; its artifact, if any, is left in `staging`.
 
     Parameters
     ----------
@@ -65,53 +75,73 @@ def quantize_file(
     Raises
     ------
     WorkerCrashed, OSError
-        What may pass when tried again: the child was killed, the disk is full. Everything that
-        is wrong with the model itself is an outcome, not an exception.
+        Transient failures, worth retrying: the child was killed, the disk is full. Everything
+        that is wrong with the model itself is an outcome, not an exception.
     """
     return evaluate_stage(quantize_stage(source, staging, settings, held_out))
 
 
 def quantize_stage(
     source: Path, staging: Path, settings: ModelSettings, held_out: Path | None
-) -> dict[str, Any]:
-    """Scan, load, plan and encode; return a small record for `evaluate_stage`.
+) -> Staged:
+    """Scan, load, plan and encode; return the place where `evaluate_stage` goes on.
 
     See `quantize_file` for parameters and exceptions.
     """
     started = time.perf_counter()
-    workspace = _fresh_directory(staging.absolute() / source.name)
-    name = model_name(source.name)
+    staged = Staged(model_name(source.name), source, _fresh_directory(staging, source.name))
+    record, failure = None, None
     try:
-        scanned = scan(source, settings.trust, settings.limits, workspace)
-        inspection = inspect_file(
-            scanned, settings.trust, settings.limits, _request(settings, held_out), workspace
-        )
-        prepared = prepare_graph(inspection.graph)
-        graph = prepared.graph
-        ranges = calibrated_ranges(graph, _paths(graph), inspection.grams, settings.recipe())
-        plan = settle(make_plan(graph, settings.recipe(), ranges))
-        record = model_record(name, scanned, inspection, prepared, settings, held_out)
-        record["components"] = write_plan(plan, record, workspace / CANDIDATE)
-        if settings.bit_depth == "auto" or settings.on_gate_failure == "exact":
-            exact = make_plan(graph, settings.recipe("exact"))
-            record["lossless_components"] = write_plan(exact, record, workspace / LOSSLESS)
+        record = _write_candidate(staged, settings, held_out)
     except WorkerCrashed:
         raise
     except QuantizationError as error:
-        record = {"outcome": failed_outcome(name, source, settings, error).to_json()}
-    _remove_originals(workspace)
-    record["seconds"] = time.perf_counter() - started
-    (workspace / RECORD).write_text(json.dumps(record), encoding="utf-8")
-    return {"name": name, "source": str(source), "workspace": str(workspace)}
+        failure = _failure(staged, settings, error)
+    _remove_originals(staged.workspace)
+    end = FirstStage(record, failure, seconds=time.perf_counter() - started)
+    (staged.workspace / RECORD).write_text(json.dumps(end.to_json()), encoding="utf-8")
+    return staged
 
 
-def evaluate_stage(record: dict[str, Any]) -> Outcome:
+def _write_candidate(staged: Staged, settings: ModelSettings, held_out: Path | None) -> StageRecord:
+    """The first half of the line: from the model's file to a written artifact."""
+    workspace, recipe = staged.workspace, settings.recipe()
+    scanned = scan(staged.source, settings.trust, settings.limits, workspace)
+    rows = _rows(settings, held_out)
+    original = ask_original(scanned, settings.trust, settings.limits, rows, workspace)
+    prepared = prepare_graph(original.graph)
+    graph = prepared.graph
+    ranges = calibrated_ranges(graph, original.grams, recipe)
+    plan = keep_exact_where_smaller(make_plan(graph, recipe, ranges, read_spreads(workspace)))
+    if original.error is not None:
+        raise original.error
+    source, description = _source(scanned, original), describe(prepared)
+    components = write_artifact(plan, source, description, workspace / CANDIDATE)
+    lossless = None
+    if settings.bit_depth == "auto" or settings.on_gate_failure == "exact":
+        exact = make_plan(graph, settings.recipe("exact"))
+        lossless = write_artifact(exact, source, description, workspace / LOSSLESS)
+    return StageRecord(
+        name=staged.name,
+        source=source,
+        description=description,
+        settings=settings,
+        held_out=rows.held_out if rows else None,
+        answers=_answers(rows, original),
+        components=components,
+        lossless_components=lossless,
+        attempts=attempts_at_most(len(plan.rounded_components())),
+        probed=original.probed,
+    )
+
+
+def evaluate_stage(staged: Staged) -> Outcome:
     """Read the written artifact back, evaluate it on the held-out rows, and decide.
 
     Parameters
     ----------
-    record : dict
-        What `quantize_stage` returned.
+    staged : Staged
+        The value that `quantize_stage` returned.
 
     Raises
     ------
@@ -119,37 +149,72 @@ def evaluate_stage(record: dict[str, Any]) -> Outcome:
         As `quantize_file` says.
     """
     started = time.perf_counter()
-    workspace = Path(record["workspace"])
-    full = json.loads((workspace / RECORD).read_text(encoding="utf-8"))
-    if "outcome" in full:
-        return replace(Outcome.from_json(full["outcome"]), seconds=full["seconds"])
-    settings = ModelSettings.from_json(full["settings"])
+    text = (staged.workspace / RECORD).read_text(encoding="utf-8")
+    first = FirstStage.from_json(json.loads(text))
+    record = first.record
+    if record is None:
+        assert first.failure is not None, "a first stage ends with a record or a failure"
+        return replace(first.failure, seconds=first.seconds)
     try:
-        judge = Judge(full, settings, workspace)
-        attempt = judge.decide(workspace / CANDIDATE, full["components"], full["bit_depth"])
-        if not attempt.verdict.publish and judge.rounding_is_to_blame(attempt):
-            attempt = second_attempt(judge, attempt, settings)
+        evaluator = Evaluator(record, staged.workspace)
+        attempt = evaluator.decide(CANDIDATE, record.components, record.bit_depth)
+        if not attempt.verdict.publish and evaluator.rounding_is_to_blame(attempt):
+            attempt = retry_after_failure(evaluator, attempt)
+        outcome = attempt_outcome(record, attempt)
     except WorkerCrashed:
         raise
     except QuantizationError as error:
-        outcome = failed_outcome(full["name"], Path(full["source"]), settings, error)
-        outcome = replace(outcome, source_sha256=full["source_sha256"])
-    else:
-        outcome = attempt_outcome(full, attempt)
-    return replace(outcome, seconds=full["seconds"] + time.perf_counter() - started)
+        outcome = _failure(staged, record.settings, error)
+        outcome = replace(outcome, source_sha256=record.source.sha256)
+    return replace(outcome, seconds=first.seconds + time.perf_counter() - started)
 
 
-def _request(settings: ModelSettings, held_out: Path | None) -> InspectionRequest:
-    return InspectionRequest(
-        held_out, settings.target, settings.calibration_rows, settings.latency_seconds
+def _rows(settings: ModelSettings, held_out: Path | None) -> RowsRequest | None:
+    if held_out is None:
+        return None
+    return RowsRequest(
+        held_out.absolute(), settings.target, settings.calibration_rows, settings.latency_seconds
     )
 
 
-def _paths(graph: ModelGraph) -> dict[str, int]:
-    return {path: index for index, path in array_paths(graph).items()}
+def _source(scanned: ScannedFile, original: Original) -> Source:
+    return Source(
+        path=str(scanned.source),
+        sha256=scanned.sha256,
+        size_bytes=scanned.size_bytes,
+        sklearn_version=original.sklearn_version,
+        surfaces=original.surfaces,
+    )
 
 
-def _fresh_directory(path: Path) -> Path:
+def _answers(rows: RowsRequest | None, original: Original) -> HeldOutAnswers | None:
+    if rows is None or original.answered is None:
+        return None
+    return HeldOutAnswers(
+        held_out=rows.held_out,
+        answered=original.answered,
+        expected=original.expected,
+        latency=original.latency,
+    )
+
+
+def _failure(staged: Staged, settings: ModelSettings, error: QuantizationError) -> Outcome:
+    """The outcome of a model that something is wrong with; the original stays."""
+    source = staged.source
+    return failed_outcome(
+        staged.name,
+        source,
+        error,
+        status=Status.REFUSED if isinstance(error, InputRefused) else Status.FAILED,
+        source_size_bytes=source.lstat().st_size if source.exists() else 0,
+        bit_depth=settings.bit_depth,
+        weight_threshold=settings.weight_threshold,
+        evaluation={"error": ErrorRecord.of(error).to_json()},
+    )
+
+
+def _fresh_directory(staging: Path, name: str) -> Path:
+    path = staging.absolute() / name
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700)
@@ -158,7 +223,7 @@ def _fresh_directory(path: Path) -> Path:
 
 def _remove_originals(workspace: Path) -> None:
     """Keep what the evaluation needs; the snapshot and the raw arrays are large."""
-    keep = {CANDIDATE, LOSSLESS, "answers.npz", "answers.json"}
+    keep = {CANDIDATE, LOSSLESS, "answers.npz", "answers.json", SPREADS}
     for path in workspace.iterdir():
-        if path.name not in keep and path.is_file():
+        if path.name not in keep and not path.name.startswith(PROBES) and path.is_file():
             path.unlink()

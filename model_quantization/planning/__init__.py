@@ -1,4 +1,4 @@
 """Precision per array: packing, plan, ranges, coarsening, search and encoding.
 
-What a scheme does to numbers lives in `schemes`; what an array means in `families`.
+The effect of a scheme on numbers lives in `schemes`, the meaning of an array in `families`.
 """

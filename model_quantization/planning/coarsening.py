@@ -1,6 +1,6 @@
 """Packed components at fewer bits: what rounds the meaning of a family's parts, not one array.
 
-A forest at 8 bits has fewer distinct thresholds, moved where they lose least: that is its family's
+A forest at 8 bits has fewer distinct thresholds, moved where they lose least. That is the family's
 business (`Family.coarsen`), and comes before each array gets its scheme.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from model_quantization.arrays import Array
 from model_quantization.families import family_named
+from model_quantization.graph.growing import GrowingArrays
 from model_quantization.graph.nodes import ModelGraph, Node, PackedNode
 from model_quantization.graph.traversal import compact, components, join, with_children_at
 from model_quantization.schemes.recipe import Recipe
@@ -45,33 +45,35 @@ class CoarseGraph:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def coarsen_graph(graph: ModelGraph, bits: Mapping[str, int]) -> CoarseGraph:
-    """Return the graph with the components at these paths coarsened to so many bits."""
-    if not bits:
-        return CoarseGraph(graph)
-    work = _Work(list(graph.arrays), bits)
-    root = work.visit(graph.root, "")
-    return CoarseGraph(compact(graph, root, work.arrays), work.reasons)
+class CoarseForms:
+    """The coarse forms of one graph's components; each is made when it is first asked for.
 
+    Plans of one model differ in which components are coarsened, to how many bits. They share the
+    forms, so that no component is coarsened twice to the same bits.
+    """
 
-@dataclass(slots=True)
-class _Work:
-    arrays: list[Array]
-    bits: Mapping[str, int]
-    reasons: dict[str, str] = field(default_factory=dict)
+    def __init__(self, graph: ModelGraph) -> None:
+        self._graph = graph
+        self._arrays = GrowingArrays(graph.arrays)
+        self._forms: dict[tuple[str, int], tuple[PackedNode, str]] = {}
 
-    def __getitem__(self, index: int) -> Array:
-        return self.arrays[index]
+    def at(self, bits: Mapping[str, int]) -> CoarseGraph:
+        """Return the graph with the components at these paths coarsened to so many bits."""
+        if not bits:
+            return CoarseGraph(self._graph)
+        reasons: dict[str, str] = {}
 
-    def add(self, array: Array) -> int:
-        self.arrays.append(array)
-        return len(self.arrays) - 1
+        def visit(node: Node, path: str) -> Node:
+            if isinstance(node, PackedNode) and path in bits:
+                node, reasons[path] = self._form(node, path, bits[path])
+            return with_children_at(node, path, visit)
 
-    def visit(self, node: Node, path: str) -> Node:
-        if isinstance(node, PackedNode) and path in self.bits:
+        root = visit(self._graph.root, "")
+        return CoarseGraph(compact(self._graph, root, self._arrays), reasons)
+
+    def _form(self, node: PackedNode, path: str, bits: int) -> tuple[PackedNode, str]:
+        if (path, bits) not in self._forms:
             coarsen = family_named(node.family).coarsen
-            assert coarsen is not None
-            node, reason = coarsen(node, self, self.bits[path])
-            if reason:
-                self.reasons[path] = reason
-        return with_children_at(node, path, self.visit)
+            assert coarsen is not None, "`coarse_bits` names components that can be coarsened"
+            self._forms[path, bits] = coarsen(node, self._arrays, bits)
+        return self._forms[path, bits]

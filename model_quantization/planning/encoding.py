@@ -1,22 +1,22 @@
-"""A plan carried out: every array under its scheme, and what each component costs."""
+"""A plan carried out: every array under its scheme, and the cost of each component."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from model_quantization.arrays import Array
 from model_quantization.artifact.writer import EncodedModel, StreamPart
-from model_quantization.codecs import encode_stream
 from model_quantization.planning.plan import Choice, Plan
+from model_quantization.records import Record
+from model_quantization.schemes.pruning import count_kept
 from model_quantization.schemes.quantize import quantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
 from model_quantization.schemes.scheme import Exact
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentCost:
+class ComponentCost(Record):
     """One component's line in the report.
 
     Attributes
@@ -28,6 +28,8 @@ class ComponentCost:
         Of its arrays: as numpy holds them, and in the artifact.
     reason : str
         Why the largest of its arrays got its scheme.
+    weights_kept : int
+        Weights below the threshold that were not pruned, as they move the scores.
     """
 
     path: str
@@ -37,10 +39,7 @@ class ComponentCost:
     bytes_before: int
     bytes_after: int
     reason: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The line as JSON values."""
-        return {name: getattr(self, name) for name in self.__slots__}
+    weights_kept: int = 0
 
 
 def encode(plan: Plan) -> EncodedModel:
@@ -52,56 +51,18 @@ def encode(plan: Plan) -> EncodedModel:
         An array that does not tolerate its scheme (only an override can ask for that).
     """
     pairs = zip(plan.graph.arrays, plan.choices, strict=True)
-    arrays = tuple(_quantized(array, choice) for array, choice in pairs)
+    arrays = tuple(quantized(array, choice) for array, choice in pairs)
     return EncodedModel(plan.graph.root, arrays, tuple(choice.pool for choice in plan.choices))
 
 
-def settle(plan: Plan) -> Plan:
-    """Return the plan with everything exact whose exact form is not the larger one.
-
-    Rounding that saves nothing is only loss: counts held as floats, data with few values, a
-    small forest.
-    """
-    for path in tuple(plan.bits):
-        exact = plan.exact_component(path)
-        if _component_bytes(exact, path) <= _component_bytes(plan, path) * _WORTH_ROUNDING:
-            plan = exact
-    choices = tuple(
-        replace(choice, scheme=Exact(), threshold=0.0, ranges=None, reason=_SMALLER)
-        if choice.scheme != Exact() and _exact_is_smaller(array, choice)
-        else choice
-        for array, choice in zip(plan.graph.arrays, plan.choices, strict=True)
-    )
-    return replace(plan, choices=choices)
-
-
-_WORTH_ROUNDING = 1.02  # a coarser component must be 2 % smaller than the exact one
-
-
-def _component_bytes(plan: Plan, path: str) -> int:
-    pairs = zip(plan.graph.arrays, plan.choices, strict=True)
-    return sum(_stored_bytes(_quantized(a, c)) for a, c in pairs if c.component == path)
-
-
-_SMALLER = "exact is smaller than rounded here"
-
-
-def _exact_is_smaller(array: Array, choice: Choice) -> bool:
-    rounded = _quantized(array, choice)
-    exact = quantize_array(array, Exact(), choice.slot, where=choice.path)
-    return _stored_bytes(exact) <= _stored_bytes(rounded)
-
-
-def _stored_bytes(array: QuantizedArray) -> int:
-    return sum(len(encode_stream(part, effort="fast").data) for part in array.parts.values())
-
-
-def _quantized(array: Array, choice: Choice) -> QuantizedArray:
+def quantized(array: Array, choice: Choice) -> QuantizedArray:
+    """Return one array under the scheme chosen for it."""
     return quantize_array(
         array,
         choice.scheme,
         choice.slot,
         threshold=choice.threshold,
+        spread=choice.spread,
         ranges=choice.ranges,
         either_order=True,
         where=choice.path,
@@ -144,9 +105,17 @@ def component_costs(
                 bytes_before=packed_bytes.get(path, before),
                 bytes_after=round(sum(after[index] for index in indices)),
                 reason=plan.reasons.get(path) or _why(plan.choices[(rounded or largest)[0]]),
+                weights_kept=sum(
+                    _weights_kept(plan.graph.arrays[index], plan.choices[index])
+                    for index in indices
+                ),
             )
         )
     return lines
+
+
+def _weights_kept(array: Array, choice: Choice) -> int:
+    return count_kept(array, choice.threshold, choice.slot, choice.spread)
 
 
 def _why(choice: Choice) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from model_quantization.arrays import Array
 from model_quantization.families import LeftAsIs, family_of
+from model_quantization.graph.growing import GrowingArrays
 from model_quantization.graph.nodes import ModelGraph, Node, ObjectNode, RefNode
 from model_quantization.graph.traversal import array_indices, compact, walk, with_children_at
 
@@ -31,42 +31,35 @@ class PreparedGraph:
 
 def prepare_graph(graph: ModelGraph) -> PreparedGraph:
     """Return the graph with each component in its family's compact form."""
-    work = _Work(list(graph.arrays), _reference_counts(graph.root))
-    root = work.prepare(graph.root, "")
-    prepared = compact(graph, root, work.arrays)
-    noted = replace(prepared, notes=(*prepared.notes, *work.notes))
-    return PreparedGraph(noted, work.sizes)
+    packer = _Packer(GrowingArrays(graph.arrays), _reference_counts(graph.root))
+    root = packer.visit(graph.root, "")
+    prepared = compact(graph, root, packer.arrays)
+    noted = replace(prepared, notes=(*prepared.notes, *packer.notes))
+    return PreparedGraph(noted, packer.sizes)
 
 
 @dataclass(slots=True)
-class _Work:
-    arrays: list[Array]
+class _Packer:
+    arrays: GrowingArrays
     references: Counter[int]
     sizes: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def __getitem__(self, index: int) -> Array:
-        return self.arrays[index]
-
-    def add(self, array: Array) -> int:
-        self.arrays.append(array)
-        return len(self.arrays) - 1
-
-    def prepare(self, node: Node, path: str) -> Node:
+    def visit(self, node: Node, path: str) -> Node:
         if isinstance(node, ObjectNode):
             family = family_of(node.type)
             if family.pack is not None and not self._entangled(node):
-                packed = family.pack(node, self)
+                packed = family.pack(node, self.arrays)
                 if isinstance(packed, LeftAsIs):
                     name = path or node.type.rpartition(":")[2]
                     self.notes.append(f"{name} is kept in its own format: {packed.reason}")
                 elif packed is not None:
                     self.sizes[path] = self._bytes_below(node)
                     node = replace(packed, id=node.id)
-        return with_children_at(node, path, self.prepare)
+        return with_children_at(node, path, self.visit)
 
     def _bytes_below(self, node: Node) -> int:
-        indices = {index for _, held in walk(node) for index in array_indices(held)}
+        indices = {index for _, below in walk(node) for index in array_indices(below)}
         return sum(self.arrays[index].nbytes for index in indices)
 
     def _entangled(self, node: Node) -> bool:
@@ -74,8 +67,8 @@ class _Work:
         below = _reference_counts(node)
         inside = {
             identity
-            for _, held in walk(node)
-            if (identity := getattr(held, "id", None)) is not None and held is not node
+            for _, other in walk(node)
+            if (identity := getattr(other, "id", None)) is not None and other is not node
         }
         return any(target not in inside for target in below) or any(
             self.references[identity] != below[identity] for identity in inside
@@ -83,4 +76,4 @@ class _Work:
 
 
 def _reference_counts(node: Node) -> Counter[int]:
-    return Counter(held.target for _, held in walk(node) if isinstance(held, RefNode))
+    return Counter(found.target for _, found in walk(node) if isinstance(found, RefNode))

@@ -1,4 +1,4 @@
-"""One choice an array, each with its reason: graph x recipe -> plan."""
+"""Chooses a scheme for every array of a graph, and records why."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.errors import SchemeError
 from model_quantization.graph.nodes import ModelGraph
-from model_quantization.planning.coarsening import coarse_bits, coarsen_graph
+from model_quantization.planning.coarsening import CoarseForms, coarse_bits
 from model_quantization.planning.roles import LocatedArray, locate_arrays
+from model_quantization.schemes.pruning import Spread
 from model_quantization.schemes.recipe import Recipe, widened
 from model_quantization.schemes.scheme import Affine, Codebook, Exact, Role, Scheme, Slot
 
@@ -21,7 +22,7 @@ _MOST_BITS = 16  # a coarsened component's widest form short of exact
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What one array becomes, and why.
+    """The scheme chosen for one array, and the reason.
 
     Attributes
     ----------
@@ -33,13 +34,14 @@ class Choice:
         Class of that component.
     family : str
     slot : Slot
-        What the array means.
+        The meaning of the array.
     scheme : Scheme
-        What it becomes.
     threshold : float
-        Weights of smaller magnitude become zero; 0: none.
+        Weights of smaller magnitude become zero, where that does not move the scores; 0: none.
     ranges : ndarray or None
         Ranges per channel that calibration found.
+    spread : Spread or None
+        How far the inputs and scores of weights vary, as rows showed it.
     reason : str
         One clause.
     pool : str
@@ -56,6 +58,7 @@ class Choice:
     pool: str
     threshold: float = 0.0
     ranges: Array | None = None
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,12 @@ class Plan:
     origin : ModelGraph
         The prepared graph, exact.
     graph : ModelGraph
-        What is written: `origin` with some components coarsened.
+        The graph that is written: `origin` with some components coarsened.
     recipe : Recipe
     choices : tuple of Choice
         One for each array of `graph`.
+    forms : CoarseForms
+        Of `origin`; shared by every plan that is derived from this one.
     bits : mapping of str to int
         Path of each coarsened component -> its bits.
     reasons : mapping of str to str
@@ -81,6 +86,7 @@ class Plan:
     graph: ModelGraph
     recipe: Recipe
     choices: tuple[Choice, ...]
+    forms: CoarseForms = field(repr=False, compare=False)
     bits: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -120,18 +126,15 @@ class Plan:
 
     def _less_coarse(self, component: str) -> Plan:
         """The plan with one component coarsened to the next more bits, or not at all."""
-        if self.bits[component] >= _MOST_BITS:
-            return self.exact_component(component)
-        return self._with_bits({**self.bits, component: _MOST_BITS})
+        if self.bits[component] < _MOST_BITS:
+            return self.with_bits({**self.bits, component: _MOST_BITS})
+        return self.with_bits({p: width for p, width in self.bits.items() if p != component})
 
-    def exact_component(self, component: str) -> Plan:
-        """The plan with one coarsened component left as it is."""
-        return self._with_bits({p: width for p, width in self.bits.items() if p != component})
-
-    def _with_bits(self, bits: Mapping[str, int]) -> Plan:
-        plan = make_plan(self.origin, self.recipe, bits=bits)
-        settled = {choice.path: choice for choice in self.choices}
-        return replace(plan, choices=tuple(settled.get(c.path, c) for c in plan.choices))
+    def with_bits(self, bits: Mapping[str, int]) -> Plan:
+        """The plan with just these components coarsened, and its own choices everywhere else."""
+        plan = _plan(self.forms, self.origin, self.recipe, bits, {}, {})
+        chosen = {choice.path: choice for choice in self.choices}
+        return replace(plan, choices=tuple(chosen.get(c.path, c) for c in plan.choices))
 
 
 def _widened(choice: Choice) -> Choice:
@@ -150,35 +153,46 @@ def _widened(choice: Choice) -> Choice:
 def make_plan(
     graph: ModelGraph,
     recipe: Recipe,
-    ranges: dict[str, Array] | None = None,
-    *,
-    bits: Mapping[str, int] | None = None,
+    ranges: Mapping[str, Array] | None = None,
+    spreads: Mapping[str, Spread] | None = None,
 ) -> Plan:
     """Return a plan that is total: every array of the graph gets exactly one choice.
 
     Parameters
     ----------
     graph : ModelGraph
-        Prepared: residue dropped, components packed (`prepare.prepare_graph`).
+        Prepared: residue dropped, components packed (`packing.prepare_graph`).
     recipe : Recipe
     ranges : mapping of path to ndarray, optional
         Ranges per channel from calibration.
-    bits : mapping of path to int, optional
-        Components to coarsen; by default those that the recipe asks for.
+    spreads : mapping of path to Spread, optional
+        How far the inputs and scores of each array of weights vary, as rows showed it.
 
     Raises
     ------
     SchemeError
         An override asks for a scheme that the array does not tolerate.
     """
-    wanted = coarse_bits(graph, recipe) if bits is None else bits
-    coarse = coarsen_graph(graph, wanted)
+    return _plan(
+        CoarseForms(graph), graph, recipe, coarse_bits(graph, recipe), ranges or {}, spreads or {}
+    )
+
+
+def _plan(
+    forms: CoarseForms,
+    graph: ModelGraph,
+    recipe: Recipe,
+    bits: Mapping[str, int],
+    ranges: Mapping[str, Array],
+    spreads: Mapping[str, Spread],
+) -> Plan:
+    coarse = forms.at(bits)
     arrays = coarse.graph.arrays
     choices: dict[int, Choice] = {}
     for located in locate_arrays(coarse.graph.root):
         for index in located.indices:
             if index not in choices:
-                choices[index] = _choose(located, arrays[index], recipe, ranges or {})
+                choices[index] = _choose(located, arrays[index], recipe, ranges, spreads)
     missing = set(range(len(arrays))) - set(choices)
     if missing:
         raise AssertionError(f"arrays that no node names: {sorted(missing)[:5]}")
@@ -187,13 +201,18 @@ def make_plan(
         graph=coarse.graph,
         recipe=recipe,
         choices=tuple(choices[index] for index in range(len(arrays))),
-        bits={path: width for path, width in wanted.items() if path in coarse.reasons},
+        bits={path: width for path, width in bits.items() if path in coarse.reasons},
         reasons=coarse.reasons,
+        forms=forms,
     )
 
 
 def _choose(
-    located: LocatedArray, array: Array, recipe: Recipe, ranges: dict[str, Array]
+    located: LocatedArray,
+    array: Array,
+    recipe: Recipe,
+    ranges: Mapping[str, Array],
+    spreads: Mapping[str, Spread],
 ) -> Choice:
     located = replace(located, slot=_fitted_slot(located.slot, array))
     scheme, reason = _scheme(located, array, recipe)
@@ -209,6 +228,7 @@ def _choose(
         pool=located.pool,
         threshold=recipe.weight_threshold if prunes else 0.0,
         ranges=ranges.get(located.path) if isinstance(scheme, Affine) else None,
+        spread=spreads.get(located.path) if prunes else None,
     )
 
 

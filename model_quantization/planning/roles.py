@@ -1,4 +1,4 @@
-"""What each array of a graph is for: its slot, as the families say it."""
+"""The purpose of each array of a graph: its slot, as the families say it."""
 
 from __future__ import annotations
 

@@ -51,6 +51,15 @@ def wider_plans(start: Plan) -> Iterator[Plan]:
             yield plan
 
 
+def attempts_at_most(components: int) -> int:
+    """The number of rounded plans that a search of so many rounded components may judge.
+
+    The narrowest, those of `wider_plans`, less the last, which rounds nothing and needs no proof.
+    """
+    alone = STEPS * components if components > 1 else 0
+    return max(1, 1 + alone + STEPS * components - 1)
+
+
 def _widened(plan: Plan, component: str, steps: int) -> Plan:
     for _ in range(steps):
         plan = plan.widen(component)

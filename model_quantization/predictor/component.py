@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model_quantization.codecs import decode_strings
 from model_quantization.errors import FormatError
-from model_quantization.families import Lowered, family_of, known_family
+from model_quantization.families import Family, Lowered, NotFast, family_of, known_family
 from model_quantization.families.family import Component
 from model_quantization.families.shared.contracts import check_shapes
 from model_quantization.graph.nodes import (
@@ -27,7 +27,7 @@ from model_quantization.graph.nodes import (
     StringsNode,
     attributes,
 )
-from model_quantization.graph.traversal import children, entry_steps, join, walk
+from model_quantization.graph.traversal import children, entry_steps, join, walk, with_children
 from model_quantization.graph.values import (
     ArraySource,
     dict_value,
@@ -37,15 +37,26 @@ from model_quantization.graph.values import (
     scalar_value,
 )
 from model_quantization.kernels.linear.stored_codes import StoredCodes
+from model_quantization.predictor.explanation import ComponentAnswer, component_answer
 from model_quantization.schemes.quantize import stored_codes
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all views of one artifact share."""
+    """Shared by all views of one artifact.
+
+    Attributes
+    ----------
+    arrays : ArraySource
+    identified : mapping of int to Node
+        Nodes that others refer to, by their id.
+    answers : dict of str to ComponentAnswer
+        Path -> whether the component has a fast predictor, for each that was asked for its own.
+    """
 
     arrays: ArraySource
     identified: Mapping[int, Node]
+    answers: dict[str, ComponentAnswer] = field(default_factory=dict)
 
     @classmethod
     def of(cls, root: Node, arrays: ArraySource) -> Context:
@@ -62,7 +73,7 @@ _ABSENT: Any = object()
 
 
 @dataclass(slots=True)
-class View(Component):
+class ComponentView(Component):
     """One component, read lazily."""
 
     node: ObjectNode | PackedNode
@@ -91,6 +102,21 @@ class View(Component):
 
     def __getitem__(self, name: str) -> Any:
         return view_value(self._attributes[name], self.context, join(self.path, name))
+
+    def alone(self) -> ComponentView:
+        """The same component with a context of its own: its answers are not those of the whole."""
+        context = Context(self.context.arrays, self.context.identified)
+        return ComponentView(self.node, context, self.path)
+
+    def with_items(self, name: str, chosen: slice) -> ComponentView:
+        """The same component, alone, with a slice of the list in this attribute."""
+        listed, state = self._attributes.get(name), getattr(self.node, "state", None)
+        if not isinstance(listed, SequenceNode) or not isinstance(state, DictNode):
+            raise TypeError(f"{name} of {self.type} is no list")
+        shorter = replace(listed, items=listed.items[chosen], id=None)
+        values = with_children(state.values, lambda item: shorter if item is listed else item)
+        shown = ObjectNode(self.type, (), replace(state, values=values, id=None))
+        return ComponentView(shown, self.context, self.path).alone()
 
     def is_plain(self, name: str) -> bool:
         """Whether the attribute is stored as the value it is: an array, a number, text, None.
@@ -127,8 +153,8 @@ class View(Component):
             return None
         return stored_codes(stored(node.array))
 
-    def lower(self, exact: bool) -> Lowered | None:
-        """The component's fast predictor, when its family has one.
+    def lower(self, exact: bool) -> Lowered | NotFast:
+        """The component's fast predictor, or why it has none; noted for `explain()`.
 
         Raises
         ------
@@ -136,11 +162,23 @@ class View(Component):
             A family that this library lacks, or values that the family cannot use.
         """
         family = known_family(self.family, self.path)
-        if family.lower is None or self._holds_lists(family.slots):
-            return None
         with fitting(f"values that family {self.family} cannot use", self.path):
+            found = self._lower(family, exact)
+        if isinstance(found, NotFast) and found.where is None:
+            found = NotFast(found.reason, where=self.path)
+        self.context.answers[self.path] = component_answer(self.path, self.type, family.name, found)
+        return found
+
+    def _lower(self, family: Family, exact: bool) -> Lowered | NotFast:
+        if family.lower is not None:
+            if self._holds_lists(family.slots):
+                return NotFast("a list stands where scikit-learn fits an array")
             check_shapes(self, self.family)
             return family.lower(self, exact)
+        if family.types:
+            return NotFast(f"family `{family.name}` has no fast predictor")
+        return NotFast(f"no family speaks for {self.type}")
+
 
     def _holds_lists(self, slots: Iterable[str]) -> bool:
         """Whether something that is an array after fitting was replaced by a list.
@@ -157,7 +195,7 @@ class View(Component):
 
 
 def view_value(node: Node, context: Context, path: str) -> Any:
-    """The value of a node without any library's class: components are views, names are strings.
+    """The value of a node without a class of any library: components are views, names are strings.
 
     Arrays are read-only. Anything a predictor has no use for (byte strings, slices) is its node.
     """
@@ -165,7 +203,7 @@ def view_value(node: Node, context: Context, path: str) -> Any:
         case None | bool() | int() | float() | str():
             return node
         case ObjectNode() | PackedNode():
-            return View(node, context, path)
+            return ComponentView(node, context, path)
         case RefNode(target=target):
             if target not in context.identified:
                 raise FormatError("a reference to a node that is not there", where=path)

@@ -15,99 +15,129 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families import Lowered
-from model_quantization.predictor.component import View
+from model_quantization.families import Component, Lowered, family_named
+from model_quantization.families.lowered import Integers
+from model_quantization.families.shared.children import as_floats
+from model_quantization.predictor.component import ComponentView
+from model_quantization.predictor.frames import numbers_of_frame
 
 _FLOATS = ("f", "d")
-_PIPELINE = "sklearn.pipeline:Pipeline"
-# Their estimators take rows without names and say nothing.
-_SILENT = ("xgboost.", "catboost.")
-# Each of their estimators looks at the input itself, and warns for itself.
-_DELEGATING = frozenset(
-    {
-        "sklearn.calibration:CalibratedClassifierCV",
-        "sklearn.frozen._frozen:FrozenEstimator",
-        "sklearn.multiclass:OneVsRestClassifier",
-        "sklearn.multiclass:OutputCodeClassifier",
-        "sklearn.multioutput:MultiOutputClassifier",
-        "sklearn.multioutput:MultiOutputRegressor",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    """What turns input into rows.
+class InputAdapter:
+    """Turns input into the rows of a fast predictor.
 
     Attributes
     ----------
     rows : callable
         Gives the prepared rows, or None.
-    names : list of str or None
-        The columns that the model was fitted with, when it was fitted with named ones, and warns
-        of rows without names.
-    asked : str
-        Class of the component that sees the input first: scikit-learn's warnings name it.
+    warns : str or None
+        Class that warns of rows without names, because it was fitted with named columns.
     """
 
     rows: Callable[[Any], Any]
-    names: list[str] | None
-    asked: str
+    warns: str | None = None
 
     def warn_unnamed(self, X: Any) -> None:
         """Warn as scikit-learn does when a model that knows names is asked without them."""
-        if self.names is not None and not hasattr(X, "columns"):
+        if self.warns is not None and not hasattr(X, "columns"):
             warnings.warn(
-                f"X does not have valid feature names, but {self.asked} was fitted with "
+                f"X does not have valid feature names, but {self.warns} was fitted with "
                 "feature names",
                 UserWarning,
                 stacklevel=3,
             )
 
 
-def intake_of(view: View, lowered: Lowered) -> Intake:
-    """The intake of a component that has a fast predictor."""
-    first = _asked_first(view)
-    asked = first.type.rpartition(":")[2].rpartition(".")[2]
+def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
+    """The adapter of a component that has a fast predictor."""
     if lowered.input == "text":
-        return Intake(_documents, None, asked)
+        return InputAdapter(_documents)
     if lowered.input == "table":
-        return Intake(_table, None, asked)
-    held = first.get("feature_names_in_")
-    names = None if held is None else [str(name) for name in held]
-    width = lowered.n_features
+        return InputAdapter(_table)
+    seeing = [_Names.of(one) for one in _that_see_input(view)]
+    names = seeing[0].names
+    warn = [one for one in seeing if one.names is not None and not one.silent]
+    if any(one.names != names for one in seeing):
+        # Each has warnings of its own, for frames and for rows without names.
+        return InputAdapter(_rows_of(lowered, None, unnamed=not warn))
+    # Several warn one by one, for unnamed rows: the estimators have to do that.
+    rows = _rows_of(lowered, names, unnamed=len(warn) <= 1)
+    return InputAdapter(rows, warn[0].class_name if len(warn) == 1 else None)
 
-    integers = np.dtype(lowered.integers)
-    delegates = names is not None and first.type in _DELEGATING
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The columns that a component was fitted with (None: without names)."""
+
+    names: list[str] | None
+    silent: bool
+    class_name: str
+
+    @classmethod
+    def of(cls, component: Component) -> _Names:
+        known = component.get("feature_names_in_")
+        names = None if known is None else [str(name) for name in known]
+        silent = component.type in family_named(component.family).silent
+        return cls(names, silent, component.type.rpartition(":")[2].rpartition(".")[2])
+
+
+def _that_see_input(component: Component) -> Iterator[Component]:
+    """The components that look at the input as it comes, as their families say."""
+    for one in family_named(component.family).sees_input(component):
+        if one is component:
+            yield one
+        else:
+            yield from _that_see_input(one)
+
+
+# Integers up to here are the same number in every type that a predictor converts them to.
+_LARGEST: dict[Integers, int | None] = {
+    "float64": 1 << 53,
+    "kept": 1 << 53,
+    "each": 1 << 24,
+    "float32": None,  # converted once, as the library does it
+}
+
+
+def _rows_of(
+    lowered: Lowered, names: list[str] | None, *, unnamed: bool
+) -> Callable[[Any], Array | None]:
+    """A function that prepares frames with these names and, if asked, rows without names."""
+    width, integers, takes = lowered.n_features, lowered.integers, lowered.takes
+    largest = _LARGEST[integers]
+    kinds = "" if takes == "floats" else "iub"
 
     def rows(X: Any) -> Array | None:
-        if isinstance(X, list) and not delegates:
+        if isinstance(X, list) and unnamed:
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
-            X = _from_frame(X) if list(X.columns) == names else None
-        elif type(X) is not np.ndarray or delegates:
+            X = numbers_of_frame(X, takes) if list(X.columns) == names else None
+            if X is not None and integers == "float32" and X.dtype.kind != "f":
+                X = X.astype(np.float64)
+        elif type(X) is not np.ndarray or not unnamed:
             return None
         if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
             return None
         if X.dtype.char in _FLOATS:
             return X if X.dtype.isnative else None
-        return X.astype(integers) if X.dtype.kind in "iub" else None
+        if X.dtype.kind not in kinds or not _at_most(X, largest):
+            return None
+        return as_floats(X, integers)
 
-    return Intake(rows, None if first.type.startswith(_SILENT) else names, asked)
+    return rows
 
 
-def _asked_first(view: View) -> View:
-    """The component that sees the input as it comes: the first step of pipelines that is one."""
-    while view.type == _PIPELINE:
-        step = next((step for _, step in view["steps"] if isinstance(step, View)), None)
-        if step is None:
-            break
-        view = step
-    return view
+def _at_most(X: Array, largest: int | None) -> bool:
+    """Whether no integer is larger than this; booleans and short integers are not looked at."""
+    if largest is None or X.dtype.kind == "b" or X.dtype.itemsize <= 2:
+        return True
+    return bool(X.max() <= largest and X.min() >= -largest)
 
 
 def _documents(X: Any) -> list[str] | None:
-    # What can be read only once is left for scikit-learn to read.
+    # An iterator can be read only once: it is left for scikit-learn to read.
     if isinstance(X, str | Iterator) or not hasattr(X, "__iter__"):
         return None
     documents = X if isinstance(X, list) else list(X)
@@ -119,12 +149,6 @@ def _table(X: Any) -> Any:
     if not hasattr(X, "to_numpy") or not hasattr(X, "iloc") or getattr(X, "ndim", 0) != 2:
         return None
     return X if len(X) and X.columns.is_unique else None
-
-
-def _from_frame(X: Any) -> Array:
-    """The values of a frame; integers and booleans as float64, whatever arrays of them become."""
-    values: Array = X.to_numpy()
-    return values.astype(np.float64) if values.dtype.kind in "iub" else values
 
 
 def _from_list(X: list[Any]) -> Array | None:

@@ -11,145 +11,40 @@ unchanged and `clone` returns it itself, so that it can stand in a `Pipeline` or
 
 from __future__ import annotations
 
-import inspect
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from model_quantization.artifact.golden_rows import run_self_test
 from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.errors import ConfigError, SemanticError
+from model_quantization.errors import ConfigError, FormatError
 from model_quantization.estimators.restore import restore
-from model_quantization.files.signing import PublicKeys
+from model_quantization.families import Lowered, family_named
+from model_quantization.files.atomic import write_atomically
 from model_quantization.graph.methods import PUBLIC_METHODS
-from model_quantization.graph.nodes import (
-    DictNode,
-    Node,
-    ObjectNode,
-    PackedNode,
-    RefNode,
-    SequenceNode,
-    attributes,
-    entries,
-)
-from model_quantization.graph.traversal import children, dict_steps, join, walk
-from model_quantization.graph.values import MISFITS, dict_value
-from model_quantization.limits import Limits
-from model_quantization.predictor.component import Context, View, view_value
-from model_quantization.predictor.input_rows import intake_of
+from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
+from model_quantization.graph.traversal import walk
+from model_quantization.locks import ForkSafeLock
+from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
+from model_quantization.predictor.component import ComponentView, Context
+from model_quantization.predictor.explaining import explain_model
+from model_quantization.predictor.explanation import Explanation
+from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
+from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
+from model_quantization.report.table import human_bytes
 from model_quantization.trust import TrustPolicy
 
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
-def load(
-    source: Path | str | bytes,
-    *,
-    trusted: tuple[str, ...] = (),
-    limits: Limits | None = None,
-    sha256: str = "",
-    keys: PublicKeys | None = None,
-) -> Any:
-    """Open a `.qma` artifact and return the quantized model.
-
-    Parameters
-    ----------
-    source : path or bytes
-        The file, or its bytes.
-    trusted : tuple of str
-        User classes and functions (`module:qualname`) that the model may hold beside those of
-        the allow-list. Only the caller can say this; an artifact never can.
-    limits : Limits, optional
-        Caps on what is read and decoded.
-    sha256 : str, optional
-        The only file that will do, as a release pins it.
-    keys : PublicKeys, optional
-        Whose signature counts (`model_quantization.files.signing.read_public_keys`).
-
-    Returns
-    -------
-    QuantizedModel
-        Or, for a model that is a dict, list or tuple, that container with each estimator in it
-        quantized.
-
-    Raises
-    ------
-    ArtifactError
-        The file is broken, tampered with or of another format; `SignatureError` when `keys` do
-        not accept it.
-    UntrustedTypeError
-        It holds a class that is not allowed.
-    """
-    artifact = read_artifact(source, limits, sha256=sha256, keys=keys)
-    return open_model(artifact, TrustPolicy(frozenset(trusted)))
+def saved_by(artifact: Artifact) -> str:
+    """The version of scikit-learn whose state the artifact holds."""
+    return str(artifact.manifest["libraries"].get("scikit-learn", ""))
 
 
-def open_model(artifact: Artifact, trust: TrustPolicy) -> Any:
-    """Return the quantized model of an opened artifact (see `load`)."""
-    model = _Opening(artifact, trust, Context.of(artifact.root, artifact)).open(artifact.root, "")
-    # A predictor holds what it needs; the rest is decoded again when asked for.
-    give_back(artifact.release())
-    return model
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """One artifact being opened; what it refers to more than once is opened once."""
-
-    artifact: Artifact
-    trust: TrustPolicy
-    context: Context
-    opened: dict[int, Any] = field(default_factory=dict)
-
-    def open(self, node: Node, path: str) -> Any:
-        if isinstance(node, RefNode):
-            if node.target not in self.opened:
-                self.open(self.context.identified[node.target], path)
-            return self.opened[node.target]
-        made = self._made(node, path)
-        identity = getattr(node, "id", None)
-        if identity is not None:
-            self.opened[identity] = made
-        return made
-
-    def _made(self, node: Node, path: str) -> Any:
-        match node:
-            case ObjectNode() | PackedNode() if path in self.artifact.manifest["model"]["surfaces"]:
-                return QuantizedModel(self.artifact, self.trust, View(node, self.context, path))
-            case SequenceNode(kind=kind) if kind in ("list", "tuple"):
-                items = [self.open(item, join(path, step)) for step, item in children(node)]
-                return items if kind == "list" else tuple(items)
-            case DictNode(values=SequenceNode()):
-                pairs = list(entries(node))
-                keys = [self._key(key, path) for key, _ in pairs]
-                steps = zip(dict_steps(node), pairs, strict=True)
-                held = [self.open(value, join(path, step)) for step, (_, value) in steps]
-                return dict_value(keys, held, path)
-            case _:
-                return self._restored(node, path)
-
-    def _key(self, node: Node, path: str) -> Any:
-        """The key of a dict: a plain value, or an object such as a date."""
-        if isinstance(node, ObjectNode | PackedNode | RefNode):
-            return self._restored(node, path)
-        return view_value(node, self.context, path)
-
-    def _restored(self, node: Node, path: str) -> Any:
-        return restore(
-            node,
-            self.artifact,
-            self.trust,
-            residue=_below(self.artifact.manifest["residue"], path),
-            identified=self.context.identified,
-        )
-
-
-def _below(notes: Mapping[str, str], path: str) -> dict[str, str]:
-    """Notes on what is at or below `path`, by where it is below it."""
+def dropped_below(notes: Mapping[str, str], path: str) -> dict[str, str]:
+    """Notes on dropped attributes at or below `path`, by where they are below it."""
     if not path:
         return dict(notes)
     start = f"{path}/"
@@ -162,7 +57,7 @@ class QuantizedModel:
     Attributes
     ----------
     artifact : Artifact
-        What the file says: manifest, evaluation, arrays.
+        The opened file: manifest, evaluation, arrays.
     fast_methods : tuple of str
         Methods that are answered without scikit-learn.
 
@@ -171,31 +66,46 @@ class QuantizedModel:
     counted as joblib counts; forests and models behind text use it, the others do not need it.
     """
 
-    def __init__(self, artifact: Artifact, trust: TrustPolicy, view: View) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        trust: TrustPolicy,
+        view: ComponentView,
+        origin: tuple[QuantizedModel, slice] | None = None,
+    ) -> None:
         self.artifact = artifact
         self._trust = trust
         self._view = view
-        self._lock = threading.Lock()
+        self._origin = origin
+        self._lock = ForkSafeLock()
         self._restored: Any = None
-        surface = artifact.manifest["model"]["surfaces"][view.path]
-        self._methods: tuple[str, ...] = tuple(surface["methods"])
-        self._properties: Mapping[str, Any] = surface.get("properties", {})
-        self._lowered = view.lower(exact=bool(artifact.manifest["model"]["exact"]))
-        # Whether `transform` answers frames: only scikit-learn makes those.
+        self._parts: dict[str, QuantizedModel] = {}
+        found = view.lower(exact=self._is_exact)
+        self._lowered = found if isinstance(found, Lowered) else None
+        # Only the estimator makes the frames that a configured `transform` answers.
         self._framed = any(
             _OUTPUT_CONFIG in attributes(node)
             for _, node in walk(view.node)
             if isinstance(node, ObjectNode | PackedNode)
         )
+        # Methods whose fast answers were found to differ when the artifact was made.
+        surfaces = artifact.manifest["model"]["surfaces"]
+        self._differing: Mapping[str, str] = surfaces.get(view.path, {}).get("restored", {})
+        self._methods, self._properties = self._surface()
         self._set_methods()
 
-    # What it is -------------------------------------------------------------------------
+    def _surface(self) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+        """The public methods, and the properties that were computed from dropped attributes."""
+        surface = self.artifact.manifest["model"]["surfaces"][self._view.path]
+        return tuple(surface["methods"]), surface.get("properties", {})
+
+    # Description ------------------------------------------------------------------------
 
     @property
     def fast_methods(self) -> tuple[str, ...]:
         """Methods that are answered without scikit-learn."""
         known = self._lowered.methods if self._lowered else {}
-        hidden = ("transform",) if self._framed else ()
+        hidden = {*self._differing, *(("transform",) if self._framed else ())}
         return tuple(name for name in self._methods if name in known and name not in hidden)
 
     @property
@@ -203,11 +113,73 @@ class QuantizedModel:
         """Where this model is in the file's model; empty for the model itself."""
         return self._view.path
 
-    def __repr__(self) -> str:
-        manifest = self.artifact.manifest
+    @property
+    def _is_exact(self) -> bool:
+        return bool(self.artifact.manifest["model"]["exact"])
+
+    def _name(self) -> str:
         kind = self._view.type.rpartition(":")[2]
-        depth = str(manifest["recipe"]["bit_depth"])
-        return f"<QuantizedModel {kind}, {depth}{' bit' if depth.isdigit() else ''}>"
+        depth = str(self.artifact.manifest["recipe"]["bit_depth"])
+        return f"{kind}, {depth}{' bit' if depth.isdigit() else ''}"
+
+    def __repr__(self) -> str:
+        size = human_bytes(len(self.artifact.data))
+        fast = ", ".join(self.fast_methods) or "nothing"
+        return f"<QuantizedModel {self._name()}, {size}, {self._guarantee()}; fast: {fast}>"
+
+    def _guarantee(self) -> str:
+        """The proof that the file itself carries, in a few words."""
+        evaluation = self.artifact.manifest["evaluation"]
+        rounded = "rounds nothing" if self._is_exact else "rounded"
+        if evaluation is None:
+            return f"{rounded}, not evaluated"
+        return f"{rounded}, evaluated on {evaluation['rows']:,} rows"
+
+    def explain(self) -> Explanation:
+        """Return which predictor answers each method, and why the others are not fast.
+
+        Returns
+        -------
+        Explanation
+            Prints as a table; `to_json()` gives plain values.
+
+        Examples
+        --------
+        >>> print(quantized.explain())                                        # doctest: +SKIP
+        LogisticRegression
+        method         answered  by             why
+        predict        fast      linear scores
+        """
+        return explain_model(
+            self._view,
+            self._lowered,
+            self._methods,
+            self.fast_methods,
+            exact=self._is_exact,
+            differing=self._differing,
+        )
+
+    def save(self, path: Path | str) -> Path:
+        """Write the artifact to a file, whole or not at all, and return its path.
+
+        Parameters
+        ----------
+        path : path
+            The file, `.qma` by custom; its directory is made.
+
+        Raises
+        ------
+        ReleaseError
+            The disk is full, or the directory cannot be written.
+
+        Notes
+        -----
+        The file holds these bytes, `artifact.data`: for one of several models in a container, the
+        whole container.
+        """
+        target = Path(path)
+        write_atomically(target, bytes(self.artifact.data))
+        return target
 
     def restore(self) -> Any:
         """Return a new estimator of the original's own class.
@@ -218,18 +190,21 @@ class QuantizedModel:
         Raises
         ------
         EnvironmentMismatch
-            The installed scikit-learn cannot take the state.
+            The installed scikit-learn cannot take the state, or its class cannot say what the
+            version that saved the model meant; this model itself answers as that version did.
         """
-        return self._make_original(reporting=False)
+        return self._made(as_scikit_learn=True)
 
-    def _make_original(self, *, reporting: bool) -> Any:
+    def _made(self, *, as_scikit_learn: bool = False) -> Any:
+        """The estimator that answers what no fast predictor does."""
         return restore(
             self._view.node,
             self.artifact,
             self._trust,
-            residue=_below(self.artifact.manifest["residue"], self.path),
+            dropped=dropped_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
-            reporting=reporting,
+            saved_by=saved_by(self.artifact),
+            as_scikit_learn=as_scikit_learn,
         )
 
     def self_test(self) -> bool:
@@ -264,7 +239,7 @@ class QuantizedModel:
         if params:
             raise ConfigError(
                 "a quantized model is fitted for good",
-                where=repr(self),
+                where=f"<QuantizedModel {self._name()}>",
                 got=", ".join(params),
                 do="set parameters of the original, fit that, and quantize it again",
             )
@@ -290,12 +265,16 @@ class QuantizedModel:
         return getattr(self._original(), name)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._view})
+        # A packed component has parts of its own beside fitted attributes.
+        packed = isinstance(self._view.node, PackedNode)
+        stored = (name for name in self._view if not packed or name.endswith("_"))
+        found = {*super().__dir__(), *stored, *self._properties}
+        return sorted(found | attributes_of_class(self._view.type))
 
     # It crosses processes as its artifact's bytes ----------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_reopen, (self.artifact.data, tuple(sorted(self._trust.extra)), self._view.path))
+        return (reopen, (self.artifact.data, tuple(sorted(self._trust.extra)), self._view.path))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> QuantizedModel:
         return self
@@ -307,23 +286,24 @@ class QuantizedModel:
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self._make_original(reporting=True)
+                    self._restored = self._made()
         return self._restored
+
+    def _part_of(self, view: ComponentView) -> QuantizedModel:
+        with self._lock:
+            if view.path not in self._parts:
+                part = view.alone()
+                self._parts[view.path] = quantized_model(self.artifact, self._trust, part)
+        return self._parts[view.path]
+
+    def _shorter(self, view: ComponentView, key: slice) -> QuantizedModel:
+        return _class_for(view, is_part=True)(self.artifact, self._trust, view, (self, key))
 
     def _set_methods(self) -> None:
         for name in self._methods:
             self.__dict__[name] = self._method(name)
         if "set_output" in self._methods:
             self.__dict__["set_output"] = self._set_output
-
-    def _misfit(self, name: str, error: Exception) -> SemanticError:
-        """A fast predictor raises nothing over rows: its own numbers contradict each other."""
-        return SemanticError(
-            f"{name} cannot be answered: stored values do not fit each other",
-            where=self._view.path or "model",
-            got=f"{type(error).__name__}: {error}"[:200],
-            do="quantize the original again",
-        )
 
     def _set_output(self, *, transform: str | None = None) -> QuantizedModel:
         """Choose the container of `transform`; from then on scikit-learn answers that."""
@@ -333,71 +313,71 @@ class QuantizedModel:
         return self
 
     def _method(self, name: str) -> Callable[..., Any]:
-        def slow(*args: Any, **kwargs: Any) -> Any:
-            return getattr(self._original(), name)(*args, **kwargs)
-
-        slow.__name__ = name
-        lowered = self._lowered
-        if lowered is None or name not in self.fast_methods:
-            return slow
-        fast = lowered.methods[name]
-        intake = intake_of(self._view, lowered)
-        frames = _frames_are_configured if name == "transform" else None
-
-        def answer(X: Any, *args: Any, n_jobs: int | None = None, **kwargs: Any) -> Any:
-            if not args and not kwargs and not (frames and frames()):
-                rows = intake.rows(X)
-                if rows is not None:
-                    try:
-                        result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
-                    except MISFITS as error:
-                        raise self._misfit(name, error) from error
-                    if result is not None:
-                        intake.warn_unnamed(X)
-                        return result
-            return slow(X, *args, **kwargs)
-
-        answer.__name__ = name
-        return answer
+        kind = self._view.type
+        restored = restored_method(kind, name, self._original, saved_by(self.artifact))
+        if self._lowered is None or name not in self.fast_methods:
+            return restored
+        adapter = input_adapter(self._view, self._lowered)
+        argument = family_named(self._view.family).argument.get(kind, "X")
+        fast = self._lowered.methods[name]
+        return fast_method(kind, name, fast, adapter, restored, argument)
 
 
-def _in_threads(fast: Callable[..., Any], rows: Any, n_jobs: int) -> Any:
-    """The answer of a fast predictor, in several threads where it knows how to use them."""
-    takes = "n_jobs" in inspect.signature(fast).parameters
-    return fast(rows, n_jobs=n_jobs) if takes else fast(rows)
+class _IndexedModel(QuantizedModel, Indexed):
+    pass
 
 
-def _frames_are_configured() -> bool:
-    """Whether `sklearn.set_config` asks every `transform` for frames."""
-    sklearn = sys.modules.get("sklearn")
-    return sklearn is not None and sklearn.get_config()["transform_output"] != "default"
+class _SizedModel(QuantizedModel, Sized):
+    pass
 
 
-def _reopen(data: bytes, trusted: tuple[str, ...], path: str) -> Any:
-    return model_at(load(data, trusted=trusted), path)
+class _IteratedModel(QuantizedModel, Iterated):
+    pass
 
 
-def model_at(loaded: Any, path: str) -> QuantizedModel:
-    """The quantized model at `path` in what `load` returned.
+class _Part(Part, QuantizedModel):
+    pass
 
-    Raises
-    ------
-    KeyError
-        There is none.
-    """
-    for model in iter_models(loaded):
-        if model.path == path:
+
+class _IndexedPart(Part, _IndexedModel):
+    pass
+
+
+class _SizedPart(Part, _SizedModel):
+    pass
+
+
+class _IteratedPart(Part, _IteratedModel):
+    pass
+
+
+_CLASSES: dict[str | None, tuple[type[QuantizedModel], type[QuantizedModel]]] = {
+    None: (QuantizedModel, _Part),
+    "name": (_IndexedModel, _IndexedPart),
+    "step": (_SizedModel, _SizedPart),
+    "number": (_IteratedModel, _IteratedPart),
+}
+
+
+def _class_for(view: ComponentView, *, is_part: bool) -> type[QuantizedModel]:
+    parts = family_named(view.family).parts.get(view.type)
+    return _CLASSES[parts.by if parts is not None else None][is_part]
+
+
+def quantized_model(artifact: Artifact, trust: TrustPolicy, view: ComponentView) -> QuantizedModel:
+    """The quantized model of one component, with the Python protocols of the original's class."""
+    is_part = view.path not in artifact.manifest["model"]["surfaces"]
+    return _class_for(view, is_part=is_part)(artifact, trust, view)
+
+
+def reopen(data: bytes, trusted: tuple[str, ...], path: str) -> QuantizedModel:
+    """The quantized model at `path` of an artifact: a pickled model is made of it again."""
+    artifact = read_artifact(data)
+    context = Context.of(artifact.root, artifact)
+    for where, node in walk(artifact.root):
+        if where == path and isinstance(node, ObjectNode | PackedNode):
+            view = ComponentView(node, context, path)
+            model = quantized_model(artifact, TrustPolicy(frozenset(trusted)), view)
+            give_back(artifact.release())
             return model
-    raise KeyError(path)
-
-
-def iter_models(loaded: Any) -> Iterator[QuantizedModel]:
-    """The quantized models in what `load` returned, in order."""
-    if isinstance(loaded, QuantizedModel):
-        yield loaded
-    elif isinstance(loaded, dict):
-        for value in loaded.values():
-            yield from iter_models(value)
-    elif isinstance(loaded, list | tuple):
-        for value in loaded:
-            yield from iter_models(value)
+    raise FormatError("no component at this path", where=path, do="pickle the model again")

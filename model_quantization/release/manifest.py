@@ -16,7 +16,7 @@ from typing import Any
 
 from model_quantization.artifact.container import canonical_json
 from model_quantization.errors import FormatError, PathRefused, ReleaseError, VersionError
-from model_quantization.files.atomic import read_json_object
+from model_quantization.files.atomic import parse_json_object, read_json_object
 from model_quantization.files.signing import (
     RELEASE,
     PublicKeys,
@@ -167,9 +167,18 @@ def find_release(output_dir: Path | str, keys: PublicKeys | None = None) -> Rele
         return None
 
 
-def read_manifest(path: Path, directory: Path, keys: PublicKeys | None = None) -> Release:
-    """The release that the manifest at `path` describes, for the output directory `directory`."""
-    record = read_json_object(path, Limits().manifest_bytes)
+def read_manifest(
+    path: Path, directory: Path, keys: PublicKeys | None = None, *, data: bytes | None = None
+) -> Release:
+    """The release that the manifest at `path` describes, for the output directory `directory`.
+
+    With `data`, that is the manifest, and `path` only names it in messages.
+    """
+    limit = Limits().manifest_bytes
+    if data is None:
+        record = read_json_object(path, limit)
+    else:
+        record = parse_json_object(data, str(path), limit)
     if record.get("format") != FORMAT:
         raise _broken(path, "format", f"`{FORMAT}`", record.get("format"))
     if type(record.get("version")) is not int or record["version"] != VERSION:
@@ -194,7 +203,7 @@ def read_manifest(path: Path, directory: Path, keys: PublicKeys | None = None) -
         directory=directory,
         number=number,
         created=_typed(path, record, "created", str),
-        models={name: _parse_model(path, name, entry) for name, entry in models.items()},
+        models=_parse_models(path, models),
         rollback_of=rollback_of,
         key_id=signature.key_id if signature else "",
     )
@@ -225,6 +234,14 @@ def release_files(output_dir: Path) -> dict[int, Path]:
 _TYPES = {"artifact_size_bytes": int, "source_size_bytes": int}
 
 
+def _parse_models(path: Path, entries: dict[str, Any]) -> dict[str, ReleasedModel]:
+    parsed = [_parse_model(path, name, entry) for name, entry in entries.items()]
+    models = {model.name: model for model in parsed}
+    if len(models) != len(parsed):
+        raise _broken(path, "models", "each name once", "one name in two spellings (NFC and NFD)")
+    return models
+
+
 def _parse_model(path: Path, name: str, entry: Any) -> ReleasedModel:
     where = f"models/{printable(name)}"
     if not isinstance(entry, dict):
@@ -251,7 +268,7 @@ def _parse_model(path: Path, name: str, entry: Any) -> ReleasedModel:
         if match is None or match[1] != values["artifact_sha256"]:
             raise _broken(path, f"{where}/artifact", "`objects/<its sha256>.qma` or null", artifact)
     try:
-        check_name(name)
+        name = check_name(name)
     except PathRefused as error:
         if artifact is not None:
             raise _broken(path, where, "a safe name", error.got) from None

@@ -111,5 +111,5 @@ def _waiting(output_dir: Path) -> Iterator[str | None]:
     for path in sorted((output_dir / ".work" / "outcomes").rglob("*.json")):
         try:
             yield read_json_object(path, Limits().manifest_bytes).get("artifact")
-        except FormatError:  # a power cut left it empty: that model is done again
+        except (FormatError, OSError):  # a power cut left it empty: that model is done again
             continue

@@ -12,8 +12,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_quantization.errors import FormatError, PathRefused
-from model_quantization.files.atomic import open_regular, write_atomically
+from model_quantization.errors import FormatError
+from model_quantization.files.atomic import open_regular, write_atomically, writing
 from model_quantization.outcome import Guarantee, Outcome, Status, verdict
 from model_quantization.release.manifest import Release
 
@@ -108,7 +108,7 @@ def read_history(output_dir: Path) -> list[HistoryRow]:
         return _read(output_dir / HISTORY)
     except FileNotFoundError:
         return []
-    except (FormatError, PathRefused, OSError) as error:
+    except (FormatError, OSError) as error:
         _log.warning("the history cannot be read: %s", error)
         return []
 
@@ -136,10 +136,11 @@ def record_history(
         rows = _read(path)
     except FileNotFoundError:
         rows = []
-    except (FormatError, PathRefused) as error:
+    except (FormatError, OSError) as error:
         aside = path.with_name(f"history.damaged-{release.number}.parquet")
         _log.warning("%s It is kept as %s and a new one is started.", error, aside.name)
-        path.replace(aside)
+        with writing(aside):
+            path.replace(aside)
         rows = []
     new = [_row(release, outcome) for outcome in sorted(outcomes, key=lambda item: item.name)]
     # A higher number belongs to a release that is gone (the manifest was removed or restored).

@@ -14,7 +14,7 @@ from model_quantization.files.atomic import write_atomically
 from model_quantization.outcome import Outcome
 from model_quantization.release.known import known_outcomes
 from model_quantization.release.manifest import Release
-from model_quantization.report.history import record_history
+from model_quantization.report.history import read_history, record_history
 from model_quantization.report.page.document import render_page
 from model_quantization.report.summary import summary_csv, summary_markdown
 
@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 def write_reports(output_dir: Path, release: Release, outcomes: Sequence[Outcome]) -> Path | None:
     """Write the tables and the page of `release`; return the page's path.
 
-    The tables must be written. History and page are extras: an error that prevents them is logged,
-    the release stands, and None is returned.
+    The tables must be written. History and page are extras: an error that prevents one is logged,
+    and the release stands; without a page, None is returned.
 
     Parameters
     ----------
@@ -48,6 +48,10 @@ def write_reports(output_dir: Path, release: Release, outcomes: Sequence[Outcome
     path = output_dir / REPORT
     try:
         history = record_history(output_dir, release, shown)
+    except (ReleaseError, OSError) as error:
+        _log.warning("the history was not written: %s", error)
+        history = read_history(output_dir)
+    try:
         page = render_page(shown, history, release=release.number, created=release.created)
         write_atomically(path, page.encode("utf-8", "backslashreplace"), flush=False)
     except (ReleaseError, OSError) as error:

@@ -1,22 +1,28 @@
-"""The report: the table where people look, and a sentence for what they have to do.
+"""The summary of a run: the table, the total, and one sentence of advice per unpublished model.
 
 A terminal gets `print_table`; files get `summary_csv` (raw numbers, units in the column names) and
-`summary_markdown`; an orchestrator gets `table_rows` of table.py (plain dicts).
+`summary_markdown`; programs get `summarise`, or `table_rows` of table.py.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from model_quantization.loading.pickles.migrations.steps import parse_release
 from model_quantization.outcome import Outcome, Status, verdict
 from model_quantization.report.table import (
     COLUMNS,
+    EDGES,
+    GAP,
     NUMERIC,
+    fitting_columns,
     human_bytes,
     one_line,
     order_outcomes,
@@ -57,6 +63,7 @@ _DO = {
     "held-out directory, or set gate.publish_unverified.",
     Status.NO_GAIN: "the artifact is not smaller, so the original stays; nothing to do.",
 }
+_SAVED_BY = re.compile(r"saved by scikit-learn ([\d.]+\w*)[^:]*: it answers as it did there")
 _STYLES = {
     "failed": "bold red",
     "refused": "bold red",
@@ -71,7 +78,7 @@ _STYLES = {
 
 
 def advice(outcomes: Iterable[Outcome]) -> list[str]:
-    """One sentence for each model that was not published: why, and what to do."""
+    """Return one sentence per model that was not published: the reason, and the next step."""
     return [
         f"{item.name} ({verdict(item)}): {(one_line(item.note) or _DO[item.status]).rstrip('.')}."
         for item in order_outcomes(outcomes)
@@ -80,7 +87,7 @@ def advice(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def describe(outcome: Outcome) -> str:
-    """One model in one line, for a log."""
+    """Return one line about one model, for a log."""
     cells = table_rows([outcome])[0]
     note = f": {cells['note']}" if cells["note"] else ""
     return (
@@ -90,25 +97,25 @@ def describe(outcome: Outcome) -> str:
 
 
 def served_bytes(outcome: Outcome) -> int:
-    """Bytes of the file that is served: the artifact's when published, else the original's."""
+    """Return the size in bytes of the served file: the published artifact, or the original."""
     return outcome.artifact_size_bytes if outcome.published else outcome.source_size_bytes
 
 
 def overall_reduction_percent(outcomes: Sequence[Outcome]) -> float:
-    """Percent saved over all models, counting an original that stays at its full size."""
+    """Return the percentage saved over all models; an original that stays counts in full."""
     before = sum(outcome.source_size_bytes for outcome in outcomes)
     after = sum(served_bytes(outcome) for outcome in outcomes)
     return 100.0 * (1.0 - after / before) if before else 0.0
 
 
 def count_statuses(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """How many models have each status; every status is a key."""
+    """Return the number of models per status; every status is a key."""
     counted = Counter(outcome.status for outcome in outcomes)
     return {str(status): counted[status] for status in Status}
 
 
 def total_line(outcomes: Sequence[Outcome]) -> str:
-    """The whole run in one sentence."""
+    """Return one sentence about the whole run."""
     if not outcomes:
         return "No models."
     before = sum(outcome.source_size_bytes for outcome in outcomes)
@@ -125,7 +132,7 @@ def total_line(outcomes: Sequence[Outcome]) -> str:
 
 
 def summary_csv(outcomes: Iterable[Outcome]) -> str:
-    """`summary.csv`: raw numbers, one line a model, empty where there is no figure."""
+    """Return `summary.csv`: raw numbers, one line per model, empty where there is no figure."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -159,7 +166,7 @@ def summary_csv(outcomes: Iterable[Outcome]) -> str:
 
 
 def summary_markdown(outcomes: Iterable[Outcome], *, title: str = "Quantized models") -> str:
-    """`summary.md`: the table, its columns aligned in the source as well, and the advice."""
+    """Return `summary.md`: the table, with columns aligned in the source too, and the advice."""
     ordered = order_outcomes(outcomes)
     lines = [f"# {title}", "", total_line(ordered)]
     if ordered:
@@ -188,50 +195,82 @@ def _markdown_line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _escape(text: str) -> str:
-    """`text` as Markdown shows it: nothing in a model's name or note becomes markup."""
+    """Return `text` for Markdown: nothing in a model's name or note becomes markup."""
     for char in "\\|`*_<>[":
         text = text.replace(char, f"\\{char}")
     return text
 
 
 def print_table(outcomes: Iterable[Outcome], console: Console | None = None) -> None:
-    """The table on a terminal (or wherever `console` writes), the advice and the total under it."""
+    """Print the table, and below it the advice and the total.
+
+    A terminal that is too narrow shows fewer columns, see `fitting_columns`, and no line is
+    folded. A file or a pipe gets every column in full. Without a terminal, or with ``NO_COLOR``
+    set, the output is plain text without control characters.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+    console : rich.console.Console, optional
+        Where to print; stdout by default.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     ordered = order_outcomes(outcomes)
-    console = console or Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 160)  # a file or a pipe has no edge to fold at
+    if console is None:
+        # NO_COLOR alone would leave bold and dim text.
+        console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     rows = table_rows(ordered)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    left = console.width
-    for name in COLUMNS[:-1]:
-        width = min(max([len(name), *(len(row[name]) for row in rows)]), 40)
-        left -= width + 2
+    widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in COLUMNS}
+    if console.is_terminal:
+        widths = fitting_columns(widths, console.width - EDGES)
+    else:
+        console.width = max(console.width, sum(widths.values()) + GAP * len(widths) + EDGES)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+    for name, width in widths.items():
         justify: Literal["left", "right"] = "right" if name in NUMERIC else "left"
-        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
-    # One line a model: a note that is too long is cut here and given in full below the table.
-    table.add_column("note", no_wrap=True, overflow="ellipsis", max_width=max(left, 4))
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
     for row in rows:
         style = _STYLES.get(row["verdict"], "")
         table.add_row(
-            *(Text(cell, style=style if name == "verdict" else "") for name, cell in row.items())
+            *(Text(row[name], style=style if name == "verdict" else "") for name in widths)
         )
     if ordered:
         console.print(table)
     for sentence in advice(ordered):
         console.print(Text(sentence), soft_wrap=True)
     console.print(Text(total_line(ordered), style="bold"), soft_wrap=True)
+    if older := older_line(ordered):
+        console.print(Text(older), soft_wrap=True)
+
+
+def older_line(outcomes: Iterable[Outcome]) -> str:
+    """Return how many models older versions of scikit-learn saved; empty for none.
+
+    Examples
+    --------
+    `12 models saved by scikit-learn 1.1.3 to 1.4.2 answer as they did there.`
+    """
+    found = [set(_SAVED_BY.findall(" ".join(outcome.notes))) for outcome in outcomes]
+    older = [versions for versions in found if versions]
+    if not older:
+        return ""
+    known = sorted(set().union(*older), key=parse_release)
+    span = known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
+    many = "1 model saved" if len(older) == 1 else f"{len(older):,} models saved"
+    answer = "answers as it" if len(older) == 1 else "answer as they"
+    return f"{many} by scikit-learn {span} {answer} did there."
 
 
 def summarise(outcomes: Sequence[Outcome], output_dir: Path | None = None) -> dict[str, Any]:
-    """The run as plain values: `{"models": {name: {...}}, "summary": {...}}`.
+    """Return the run as plain values: `{"models": {name: {...}}, "summary": {...}}`.
 
-    A model's `file_size_reduction_percent` is its artifact's, served or not. The summary's
-    `overall_size_reduction_percent` is of what is served: an original that stays counts in full.
+    A model's `file_size_reduction_percent` is that of its artifact, published or not. The summary's
+    `overall_size_reduction_percent` is that of the served files: an original that stays counts in
+    full.
     """
     return {
         "models": {outcome.name: _model_record(outcome, output_dir) for outcome in outcomes},
@@ -242,6 +281,8 @@ def summarise(outcomes: Sequence[Outcome], output_dir: Path | None = None) -> di
             "original_size_bytes": sum(outcome.source_size_bytes for outcome in outcomes),
             "served_size_bytes": sum(served_bytes(outcome) for outcome in outcomes),
             "overall_size_reduction_percent": overall_reduction_percent(outcomes),
+            "total": total_line(outcomes),
+            "saved_by_older_versions": older_line(outcomes),
         },
     }
 
@@ -262,9 +303,16 @@ def _model_record(outcome: Outcome, output_dir: Path | None) -> Mapping[str, Any
         "status": str(outcome.status),
         "reason": outcome.reason,
         "note": outcome.note,
+        "notes": list(outcome.notes),
+        "verdict": verdict(outcome),
+        "published": outcome.published,
+        "advice": next(iter(advice([outcome])), ""),
         "metric": outcome.metric,
         "score_before": outcome.score_before,
         "score_after": outcome.score_after,
+        "score_change": outcome.score_change,
+        "latency_us_before": outcome.latency_us_before,
+        "latency_us_after": outcome.latency_us_after,
         "components": outcome.components,
         "unchanged": outcome.unchanged,
     }

@@ -1,11 +1,11 @@
-"""The table as text for people: its columns, its rows, and the order of them.
+"""The table as text for people: its columns, its rows and their order, and the width it needs.
 
 Sizes are decimal: 1 KB is 1,000 bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from model_quantization.outcome import Guarantee, Outcome, Status, verdict
 
@@ -23,6 +23,12 @@ COLUMNS = (
     "note",
 )
 NUMERIC = frozenset({"bits", "before", "after", "smaller", "score", "change", "1 row (us)"})
+# Least important first. The note of an unpublished model is repeated in full below the table.
+DROPPED_FIRST = ("note", "family", "bits", "before", "1 row (us)", "after", "score")
+GAP = 2  # spaces between two columns
+EDGES = 2  # one space on either side of the table
+_NOTE_WIDTH = 16  # characters; a shorter piece of a note says nothing
+_NAME_WIDTH = 8
 _STATUS_ORDER = (
     Status.FAILED,
     Status.REFUSED,
@@ -35,7 +41,7 @@ _GUARANTEE_ORDER = tuple(reversed(Guarantee))  # weakest first
 
 
 def order_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Worst news first: failures, refusals, fallbacks, then weaker guarantees, larger losses."""
+    """Return the worst news first: failures, refusals, fallbacks, weaker guarantees, losses."""
     return sorted(
         outcomes,
         key=lambda outcome: (
@@ -49,8 +55,36 @@ def order_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 def table_rows(outcomes: Iterable[Outcome]) -> list[dict[str, str]]:
-    """One dict of `COLUMNS` a model, as text for people, worst news first."""
+    """Return one dict of `COLUMNS` per model, as text for people, worst news first."""
     return [dict(zip(COLUMNS, _cells(item), strict=True)) for item in order_outcomes(outcomes)]
+
+
+def fitting_columns(widths: Mapping[str, int], available: int) -> dict[str, int]:
+    """Return the columns that fit into a line, with their widths.
+
+    Columns are dropped in the order of `DROPPED_FIRST`; model, smaller, change and verdict stay.
+    The note is cut to the rest of the line first. The model's name is cut last.
+
+    Parameters
+    ----------
+    widths : mapping of str to int
+        Column -> characters that its longest cell needs.
+    available : int
+        Characters of a line.
+    """
+    kept = dict(widths)
+
+    def excess() -> int:
+        return sum(kept.values()) + GAP * (len(kept) - 1) - available
+
+    if excess() > 0 and kept["note"] - excess() >= _NOTE_WIDTH:
+        kept["note"] -= excess()
+    for name in DROPPED_FIRST:
+        if excess() <= 0:
+            break
+        del kept[name]
+    kept["model"] -= min(max(excess(), 0), max(kept["model"] - _NAME_WIDTH, 0))
+    return kept
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
@@ -84,7 +118,7 @@ def _note(outcome: Outcome) -> str:
 
 
 def human_bytes(size_bytes: int) -> str:
-    """`size_bytes` with a unit, three digits at most before the point: `41.2 MB`."""
+    """Return `size_bytes` with a unit and at most three digits before the point: `41.2 MB`."""
     if size_bytes < 1_000:
         return f"{size_bytes} B"
     size = float(size_bytes)
@@ -96,7 +130,7 @@ def human_bytes(size_bytes: int) -> str:
 
 
 def times_smaller(before: int, after: int) -> str:
-    """`26x`, or `-` when `after` is not noticeably smaller."""
+    """Return the ratio as `26x`, or `-` when `after` is not noticeably smaller."""
     ratio = before / after if after else 0.0
     if ratio < 1.05:
         return "-"
@@ -108,7 +142,7 @@ def _score(before: float | None, after: float | None) -> str:
         return "-"
     if after is None:
         return _number(before, 3)
-    # As many digits as it takes to show that they differ, within reason.
+    # Enough digits to show that the scores differ, up to five.
     digits = next(
         (d for d in (3, 4, 5) if before == after or _number(before, d) != _number(after, d)), 3
     )
@@ -138,5 +172,5 @@ def _arrow(before: str, after: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks."""
+    """Return `text` without line breaks."""
     return " ".join(text.split())

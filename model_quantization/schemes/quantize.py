@@ -15,18 +15,16 @@ from model_quantization.errors import SchemeError
 from model_quantization.kernels.linear.stored_codes import StoredCodes
 from model_quantization.schemes import affine
 from model_quantization.schemes.codebook import fit_codebook, look_up, nearest_codes
-from model_quantization.schemes.pruning import prune, sparse_parts
+from model_quantization.schemes.pruning import Spread, prune, sparse_parts
 from model_quantization.schemes.quantized_array import Order, QuantizedArray
 from model_quantization.schemes.rounding import (
     check_allowed,
     check_finite,
-    check_importance,
     round_floats,
 )
 from model_quantization.schemes.scheme import (
     Affine,
     Codebook,
-    Drop,
     Exact,
     Float,
     Role,
@@ -45,7 +43,7 @@ def quantize_array(
     slot: Slot,
     *,
     threshold: float = 0.0,
-    importance: Array | None = None,
+    spread: Spread | None = None,
     ranges: Array | None = None,
     either_order: bool = False,
     where: str = "",
@@ -57,9 +55,9 @@ def quantize_array(
     array : ndarray
         Any shape and memory order.
     threshold : float
-        Weights of smaller magnitude become 0.0 first.
-    importance : ndarray, of `array`'s shape, optional
-        Weight of each element's squared error; used by codebooks.
+        Weights of smaller magnitude become 0.0 first, where that does not move the scores.
+    spread : Spread, optional
+        How far inputs and scores vary; says what a weight can move.
     ranges : ndarray, shape (channels,) or (channels, 2), optional
         Largest magnitude, or lowest and highest value, that affine codes of each channel reach;
         elements beyond get the outermost code. Default: what the channel holds.
@@ -76,10 +74,8 @@ def quantize_array(
         A dtype that cannot be stored at all.
     """
     dtype = stream_dtype(array.dtype)
-    if isinstance(scheme, Drop):
-        raise SchemeError("drop stores nothing, so there is nothing to quantize", where=where)
     check_allowed(array, scheme, slot, where)
-    pruned = prune(array.astype(dtype, copy=False), threshold, slot, where)
+    pruned = prune(array.astype(dtype, copy=False), threshold, slot, where, spread)
     order: Order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     axis = None
     match scheme:
@@ -96,14 +92,8 @@ def quantize_array(
             parts = _affine_parts(pruned, scheme, axis, order, held)
         case Codebook(bits=bits):
             check_finite(pruned, "codebook", where)
-            weights = check_importance(array, importance, where)
             flat = _flat(pruned, order)
-            table = fit_codebook(
-                flat,
-                1 << bits,
-                importance=None if weights is None else _flat(weights, order),
-                keep_zero=threshold > 0,
-            )
+            table = fit_codebook(flat, 1 << bits, keep_zero=threshold > 0)
             parts = {"codes": nearest_codes(flat, table), "table": table}
     dense = QuantizedArray(scheme, array.shape, dtype.str, order, axis, "dense", parts)
     if isinstance(scheme, Exact) and threshold == 0:
@@ -210,7 +200,7 @@ def _given_ranges(ranges: Array, held: Array, where: str) -> Array:
         or (given[:, 0] > given[:, 1]).any()
     ):
         raise SchemeError(
-            "ranges given for affine codes",
+            "the ranges given for affine codes cannot be used",
             where=where,
             expected=f"{len(held)} finite magnitudes, or pairs of lowest and highest value",
             got=f"shape {np.shape(ranges)}",
@@ -228,7 +218,7 @@ def _channel_axis(array: Array, scheme: Affine, slot: Slot, where: str) -> int |
         return None
     if not 0 <= axis < array.ndim:
         raise SchemeError(
-            "the slot's channel axis",
+            "the array does not have the slot's channel axis",
             where=where,
             expected=f"0 to {array.ndim - 1}",
             got=str(axis),
@@ -245,10 +235,11 @@ def _turned(dense: QuantizedArray) -> QuantizedArray:
 
 def _smaller_order(own: QuantizedArray, turned: QuantizedArray) -> QuantizedArray:
     """`turned` where it is smaller, judged by encoding both with `effort="fast"`."""
-    return turned if _stored_bytes(turned) < _stored_bytes(own) else own
+    return turned if stored_bytes(turned) < stored_bytes(own) else own
 
 
-def _stored_bytes(array: QuantizedArray) -> int:
+def stored_bytes(array: QuantizedArray) -> int:
+    """Return about how many bytes an array takes in an artifact, by encoding it quickly."""
     return sum(len(encode_stream(part, effort="fast").data) for part in array.parts.values())
 
 

@@ -41,7 +41,6 @@ class QuantizedArray:
     Attributes
     ----------
     scheme : Scheme
-        Never `Drop`.
     shape, dtype, order
         Of the array it stands for; `dtype` as a little-endian string. Codes and values are in
         this memory order.
@@ -111,14 +110,16 @@ class QuantizedArray:
         for key, allowed in (("order", ("C", "F")), ("layout", ("dense", "sparse"))):
             if record[key] not in allowed:
                 raise FormatError(
-                    f"parameter {key}", expected=" or ".join(allowed), got=repr(record[key])[:80]
+                    f"parameter {key} cannot be used",
+                    expected=" or ".join(allowed),
+                    got=repr(record[key])[:80],
                 )
         scheme = _scheme(record["scheme"])
         axis = record["channel_axis"]
         if axis is not None:
             integer(record, "channel_axis", 0, len(shape) - 1)
             if not isinstance(scheme, Affine) or scheme.granularity != "channel":
-                raise FormatError("a channel axis is for affine codes per channel")
+                raise FormatError("a channel axis without affine codes per channel")
         array = cls(scheme, shape, dtype.str, record["order"], axis, record["layout"], dict(parts))
         _check_parts(array, dtype)
         return array
@@ -131,24 +132,22 @@ def _shape(value: object) -> tuple[int, ...]:
         or any(isinstance(size, bool) or not isinstance(size, int) or size < 0 for size in value)
     ):
         raise FormatError(
-            "a shape",
+            "not a shape",
             expected=f"a list of up to {MOST_DIMENSIONS} integers of at least 0",
             got=repr(value)[:80],
         )
     if any(size >= 1 << 62 for size in value):
-        raise LimitError("a shape", expected="sizes below 2**62", got=repr(value)[:80])
+        raise LimitError("a shape is too large", expected="sizes below 2**62", got=repr(value)[:80])
     return tuple(value)
 
 
 def _scheme(value: object) -> Scheme:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise FormatError("a scheme", expected="an object", got=type(value).__name__)
-    if value.get("kind") == "drop":
-        raise FormatError("a dropped array has no record")
+        raise FormatError("not a scheme", expected="an object", got=type(value).__name__)
     try:
         return scheme_from_json(dict(value))
     except (ValueError, TypeError) as error:
-        raise FormatError("a scheme", got=str(error)[:200]) from error
+        raise FormatError("not a scheme", got=str(error)[:200]) from error
 
 
 def _check_parts(array: QuantizedArray, dtype: np.dtype[Any]) -> None:
@@ -159,7 +158,7 @@ def _check_parts(array: QuantizedArray, dtype: np.dtype[Any]) -> None:
         part = array.parts[name]
         if not isinstance(part, np.ndarray) or part.ndim != 1 or part.dtype.str not in allowed:
             raise FormatError(
-                f"part {name}",
+                f"part {name} cannot be used",
                 expected=f"a 1-D array of {' or '.join(allowed)}",
                 got=f"{np.ndim(part)}-D {getattr(part, 'dtype', type(part).__name__)}",
             )
@@ -185,9 +184,11 @@ def _check_parts(array: QuantizedArray, dtype: np.dtype[Any]) -> None:
 def _part_dtypes(array: QuantizedArray, dtype: np.dtype[Any]) -> dict[str, tuple[str, ...]]:
     floats = ("<f2", "<f4", "<f8")
     if not isinstance(array.scheme, Exact) and dtype.str not in floats:
-        raise FormatError(f"{array.scheme.kind} stands for floating point only", got=dtype.str)
+        raise FormatError(
+            f"{array.scheme.kind} on an array that is not floating point", got=dtype.str
+        )
     if array.layout == "sparse" and dtype.str not in floats:
-        raise FormatError("a sparse layout is for floating point only", got=dtype.str)
+        raise FormatError("a sparse layout of an array that is not floating point", got=dtype.str)
     expected: dict[str, tuple[str, ...]]
     match array.scheme:
         case Affine(bits=bits, symmetric=symmetric):
@@ -236,4 +237,6 @@ def _check_table(codes: Array, table: Array, bits: int) -> None:
 
 def _check_length(name: str, part: Array, expected: int) -> None:
     if part.size != expected:
-        raise FormatError(f"the length of {name}", expected=str(expected), got=str(part.size))
+        raise FormatError(
+            f"the length of {name} is wrong", expected=str(expected), got=str(part.size)
+        )

@@ -53,12 +53,13 @@ def search_ranges(
     width = wide.shape[1] if wide.ndim == 2 else -1
     if inner.shape not in ((width,), (width, width)):
         raise SchemeError(
-            "calibration needs weights (channels, d) and gram (d, d) or (d,)",
+            "the second moments do not fit the weights",
+            expected="weights (channels, d) and second moments (d, d) or (d,)",
             got=f"{np.shape(weights)} and {np.shape(gram)}",
         )
     if not (np.isfinite(wide).all() and np.isfinite(inner).all()):
         raise SchemeError(
-            "calibration needs finite weights and inputs",
+            "weights or inputs of the calibration are not finite",
             do="remove rows with missing values from the calibration data",
         )
     # Errors are compared within a channel only, so each may be seen in units of its own range.

@@ -66,7 +66,8 @@ class Recipe:
     bit_depth : str
         `8`, `16`, `32` or `exact`: the name of the rules.
     weight_threshold : float
-        Weights of smaller magnitude become zero. Nothing but weights is ever pruned, and the
+        Weights of smaller magnitude become zero, where that does not move the scores
+        (`schemes.pruning`). Nothing but weights is ever pruned, and the
         exact recipe prunes nothing.
     dynamic : bool
         True: one range per channel, taken from the array itself. False: one range an array.

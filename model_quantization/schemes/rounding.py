@@ -73,21 +73,3 @@ def _rows_text(bad: Array) -> str:
     shown = ", ".join(map(str, rows[:POSITIONS_SHOWN].tolist()))
     more = ", ..." if rows.size > POSITIONS_SHOWN else ""
     return f" at row{'s' if rows.size > 1 else ''} {shown}{more}"
-
-
-def check_importance(array: Array, importance: Array | None, where: str) -> Array | None:
-    """`importance` itself; SchemeError unless it is finite, not negative and of `array`'s shape."""
-    if importance is None:
-        return None
-    if (
-        importance.shape != array.shape
-        or not np.isfinite(importance).all()
-        or (importance < 0).any()
-    ):
-        raise SchemeError(
-            "the importance of each element",
-            where=where,
-            expected=f"finite numbers of at least 0, shape {array.shape}",
-            got=f"shape {importance.shape}",
-        )
-    return importance

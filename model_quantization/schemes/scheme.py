@@ -2,7 +2,7 @@
 
 A scheme says how the numbers of one array are stored; codecs turn the result into bytes. Schemes
 are plain frozen dataclasses with a literal `kind`, so that code, YAML and manifest share one
-definition (`SCHEME` is the adapter that reads and writes all of them).
+definition: `scheme_to_json` and `scheme_from_json`.
 """
 
 from __future__ import annotations
@@ -68,23 +68,12 @@ class Codebook:
         return f"codebook{self.bits}"
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Not stored at all: training residue."""
-
-    kind: Literal["drop"] = "drop"
-
-    def __str__(self) -> str:
-        return "dropped"
-
-
-Scheme: TypeAlias = Exact | Float | Affine | Codebook | Drop
-KINDS: dict[str, type[Exact] | type[Float] | type[Affine] | type[Codebook] | type[Drop]] = {
+Scheme: TypeAlias = Exact | Float | Affine | Codebook
+KINDS: dict[str, type[Exact] | type[Float] | type[Affine] | type[Codebook]] = {
     "exact": Exact,
     "float": Float,
     "affine": Affine,
     "codebook": Codebook,
-    "drop": Drop,
 }
 
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import weakref
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import BuiltinMethodType, FunctionType, MethodType
-from typing import Any, Final
+from typing import Any, Self
 
 from model_quantization.errors import ConfigError, QuantizationError, UntrustedTypeError
 from model_quantization.files.signing import read_public_keys
 from model_quantization.limits import Limits
+from model_quantization.locks import ForkSafeLock
 from model_quantization.release.manifest import MANIFEST
 from model_quantization.serving.remote_files import RemoteFiles, served_files
 from model_quantization.serving.selection import ORIGINAL, QUANTIZED, Selection, Serving
@@ -94,6 +93,14 @@ class ModelLoader:
         At first use: never answered by a fallback.
     """
 
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """As `__init__`; what it is given is what a pickle of the loader holds."""
+        made = super().__new__(cls)
+        made._made_with = (arguments, options)
+        return made
+
     def __init__(
         self,
         name: str,
@@ -124,19 +131,35 @@ class ModelLoader:
             )
         self._watch = ReleaseWatch.of(self.files.output_dir / MANIFEST, watch)
         self._shadow = Shadow(shadow, shadow_limit) if shadow else None
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock(reentrant=True)
         self._requested = QUANTIZED if use_quantized else ORIGINAL
         self._selection: Selection | None = None
         self._serving: Serving | None = None
         self._said: set[tuple[str, str]] = set()  # (artifact's sha256, reason code) in the log
         self._fallbacks = 0
         self._last_error = ""
-        _LOADERS.add(self)
 
     def __repr__(self) -> str:
+        serving, selection = self._serving, self._selection
+        if serving is None:
+            state = "nothing loaded yet"
+        elif serving.active == ORIGINAL and self._requested == QUANTIZED:
+            state = f"serving the original: {serving.reason_code or 'no artifact'}"
+        else:
+            state = f"serving the {serving.active}"
+        release = f", release {selection.number}" if selection and selection.number else ""
+        return f"{type(self).__name__}({self.files.name!r}, {state}{release})"
+
+    def __dir__(self) -> list[str]:
+        # Completion must not load a model: before the first use its names are unknown.
         serving = self._serving
-        state = "nothing loaded yet" if serving is None else f"serving the {serving.active}"
-        return f"{type(self).__name__}({self.files.name!r}, {state})"
+        names = dir(serving.model) if serving is not None else ()
+        public = {name for name in names if not name.startswith("_")} - CHANGING
+        return sorted({*super().__dir__(), *public})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Its arguments and what was asked for last: the other process loads the files itself.
+        return _made_anew, (type(self), *self._made_with, self._requested)
 
     @property
     def model(self) -> Any:
@@ -177,7 +200,7 @@ class ModelLoader:
         }
 
     def status(self) -> dict[str, Any]:
-        """Which model answers and why; never raises for a model that cannot be served.
+        """Which model answers and why; never raises, whatever is wrong with the model.
 
         Keys: `name, active` ("quantized", "original" or None), `requested, reason, reason_code,
         artifact, sha256, guarantee, release, fallbacks` (times a requested artifact was given up),
@@ -185,10 +208,11 @@ class ModelLoader:
         """
         try:
             serving = self._current()
-        except (QuantizationError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  a model's own code may raise anything
             code = getattr(error, "code", "") or type(error).__name__
-            serving = Serving(None, "", self._requested, str(error), reason_code=code)
-            self._last_error = str(error)
+            reason = str(error) or type(error).__name__
+            serving = Serving(None, "", self._requested, reason, reason_code=code)
+            self._last_error = reason
         return {
             "name": self.files.name,
             "active": serving.active or None,
@@ -240,8 +264,8 @@ class ModelLoader:
                     now.number = selection.number  # the release is about other models
                 else:
                     self._switch(selection, self._requested)
-        except (QuantizationError, OSError) as error:
-            self._last_error = str(error)
+        except (QuantizationError, OSError, MemoryError, *MODEL_FAILURES) as error:
+            self._last_error = str(error) or type(error).__name__
             said = (type(error).__name__, str(error))
             if said not in self._said:
                 self._said.add(said)
@@ -254,7 +278,9 @@ class ModelLoader:
         serving = selection.choose(requested)
         if serving.given_up:
             self._record_fallback(serving)
-        self._selection, self._requested, self._serving = selection, requested, serving
+        # The serving first: a process that is forked in between takes the release over again.
+        self._serving = serving
+        self._selection, self._requested = selection, requested
         return serving
 
     def _answer(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -342,15 +368,10 @@ class ModelLoader:
             )
 
 
-_LOADERS: Final[weakref.WeakSet[ModelLoader]] = weakref.WeakSet()
-
-
-def _renew_locks() -> None:
-    # In a fork of this process, threads that held a lock are gone and will never release it.
-    for loader in list(_LOADERS):
-        loader._lock = threading.RLock()
-        if loader._watch is not None:
-            loader._watch.renew()
-
-
-os.register_at_fork(after_in_child=_renew_locks)
+def _made_anew(
+    kind: type[ModelLoader], arguments: tuple[Any, ...], options: dict[str, Any], requested: str
+) -> ModelLoader:
+    """A loader that was pickled, in the process that it came to."""
+    loader = kind(*arguments, **options)
+    loader._requested = requested
+    return loader

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_quantization.errors import StorageError
-from model_quantization.files.atomic import hash_file, write_atomically
+from model_quantization.errors import FormatError, StorageError
+from model_quantization.files.atomic import hash_file
+from model_quantization.files.kept_copies import fetch, is_whole, keep
 from model_quantization.files.object_store import (
     Location,
     StoredFile,
@@ -23,8 +25,14 @@ from model_quantization.files.object_store import (
 )
 from model_quantization.files.signing import PublicKeys
 from model_quantization.limits import Limits
-from model_quantization.names import looks_like_model, model_name
-from model_quantization.release.manifest import MANIFEST, Release, ReleasedModel, find_release
+from model_quantization.names import looks_like_model, model_name, spellings
+from model_quantization.release.manifest import (
+    MANIFEST,
+    Release,
+    ReleasedModel,
+    find_release,
+    read_manifest,
+)
 from model_quantization.serving.served_files import ServedFiles
 
 logger = logging.getLogger("model_quantization.serving")
@@ -46,9 +54,32 @@ class RemoteFiles(ServedFiles):
 
     def release(self, keys: PublicKeys | None = None) -> Release | None:
         """The current release; the last one that was seen while the store cannot be reached."""
-        if self.output_url is not None:
-            self._fetch_manifest(Location(self.output_url))
-        return find_release(self.output_dir, keys)
+        if self.output_url is None:
+            return find_release(self.output_dir, keys)
+        manifest = self.output_dir / MANIFEST
+        try:
+            data = Location(self.output_url).read(MANIFEST, Limits().manifest_bytes)
+        except FileNotFoundError:
+            with suppress(OSError):
+                manifest.unlink(missing_ok=True)
+            return None
+        except StorageError as error:
+            release = self._last_seen(keys)
+            if release is None:
+                raise
+            logger.warning("%s: the release that was seen last is served: %s", self.name, error)
+            return release
+        release = read_manifest(manifest, self.output_dir, keys, data=data)
+        keep(manifest, data, self.output_dir)
+        return release
+
+    def _last_seen(self, keys: PublicKeys | None) -> Release | None:
+        """The release whose manifest was kept; None when that copy is gone or damaged."""
+        try:
+            return find_release(self.output_dir, keys)
+        except (FormatError, OSError) as error:
+            logger.warning("%s: the kept manifest cannot be used: %s", self.name, error)
+            return None
 
     def artifact(self, released: ReleasedModel) -> Path | None:
         """The artifact that the release names, fetched unless it is here and whole.
@@ -58,24 +89,26 @@ class RemoteFiles(ServedFiles):
         path = ServedFiles.artifact(self, released)
         if path is None or self.output_url is None:
             return path
-        if not path.is_file() or hash_file(path)[0] != released.artifact_sha256:
-            try:
-                Location(self.output_url).download(str(released.artifact), path)
-            except (StorageError, FileNotFoundError) as error:
-                logger.warning("%s: its artifact cannot be fetched: %s", self.name, error)
+        if is_whole(path, released.artifact_sha256):
+            return path
+        try:
+            return fetch(Location(self.output_url), str(released.artifact), self.output_dir)
+        except (StorageError, FileNotFoundError) as error:
+            logger.warning("%s: its artifact cannot be fetched: %s", self.name, error)
         return path
 
     def original(self, released: ReleasedModel | None) -> Path:
         """The original's file, fetched when another one lies there than was fetched last."""
-        if self.model_url is not None:
-            folder = (self.model_dir / self.name).parent
-            found = self._originals(Location(self.model_url))
-            for name, file in found.items():
-                self._fetch_original(folder / name, file)
-            for path in self._candidates():
-                if path.name not in found:
+        if self.model_url is None:
+            return ServedFiles.original(self, released)
+        location = Location(self.model_url)
+        found = self._originals(location)
+        for path in self._candidates():
+            if path.relative_to(self.model_dir).as_posix() not in found:
+                with suppress(OSError):
                     path.unlink()
-        return ServedFiles.original(self, released)
+        fetched = [self._fetched(location, name, file) for name, file in sorted(found.items())]
+        return self._chosen(fetched, released)
 
     def original_size_bytes(self, released: ReleasedModel | None) -> int:
         """The size of the original, which is not fetched for that."""
@@ -97,37 +130,30 @@ class RemoteFiles(ServedFiles):
         sizes = {file.size_bytes for file in found.values()}
         return bool(sizes) and released.source_size_bytes not in sizes
 
-    def _fetch_manifest(self, location: Location) -> None:
-        manifest = self.output_dir / MANIFEST
-        try:
-            data = location.read(MANIFEST, Limits().manifest_bytes)
-        except FileNotFoundError:
-            manifest.unlink(missing_ok=True)
-        except StorageError as error:
-            if not manifest.is_file():
-                raise
-            logger.warning("%s: the release that was seen last is served: %s", self.name, error)
-        else:
-            if not manifest.is_file() or manifest.read_bytes() != data:
-                write_atomically(manifest, data, flush=False)
-
     def _originals(self, location: Location) -> dict[str, StoredFile]:
-        """The files that have this model's name there, by file name."""
+        """The files that have this model's name there, by their names below the location."""
         folder, _, stem = self.name.rpartition("/")
         return {
-            name: file
-            for name, file in location.list_folder(folder).items()
+            f"{spelled}/{name}".lstrip("/"): file
+            for spelled in spellings(folder)
+            for name, file in location.list_folder(spelled).items()
             if looks_like_model(name) and model_name(name) == stem
         }
 
-    def _fetch_original(self, path: Path, file: StoredFile) -> None:
+    def _fetched(self, location: Location, name: str, file: StoredFile) -> Path:
+        """Where a copy of the original lies; fetched unless it is here, current and whole."""
+        path = self.model_dir / name
         mark = path.with_name(f".{path.name}.version")
         version = f"{file.size_bytes} {file.version}"
-        if file.version and path.is_file() and mark.is_file() and mark.read_text() == version:
-            return
-        folder = self.name.rpartition("/")[0]
-        Location(str(self.model_url)).download(f"{folder}/{path.name}".lstrip("/"), path)
-        write_atomically(mark, version.encode(), flush=False)
+        try:
+            seen, _, sha256 = mark.read_bytes().decode("ascii", "replace").rpartition(" ")
+        except OSError:
+            seen = sha256 = ""
+        if file.version and seen == version and is_whole(path, sha256):
+            return path
+        path = fetch(location, name, self.model_dir)
+        keep(mark, f"{version} {hash_file(path)[0]}".encode(), self.model_dir)
+        return path
 
 
 def served_files(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from model_quantization.errors import (
 )
 from model_quantization.files.signing import PublicKeys
 from model_quantization.limits import Limits
+from model_quantization.locks import ForkSafeLock
 from model_quantization.release.manifest import ReleasedModel
 from model_quantization.serving.served_files import ServedFiles
 from model_quantization.trust import TrustPolicy
@@ -81,7 +81,7 @@ class Selection:
     number: int = field(init=False, default=0)  # of the release; 0 without one
     released: ReleasedModel | None = field(init=False, default=None)
     _originals: dict[str, Loaded] = field(init=False, default_factory=dict)
-    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _lock: ForkSafeLock = field(init=False, default_factory=ForkSafeLock)
 
     def __post_init__(self) -> None:
         release = self.files.release(self.keys)
@@ -202,9 +202,10 @@ class Selection:
             return kept
 
     def _quantized(self, artifact: Path, released: ReleasedModel) -> Any:
-        from model_quantization.predictor import quantized_model
+        from model_quantization.predictor import opening
+        from model_quantization.predictor.quantized_model import QuantizedModel
 
-        model = quantized_model.load(
+        model = opening.load(
             artifact,
             trusted=self.trusted,
             limits=self.limits,
@@ -212,6 +213,6 @@ class Selection:
             keys=self.keys,
         )
         # Golden rows belong to a model, not to a container of several.
-        if isinstance(model, quantized_model.QuantizedModel):
+        if isinstance(model, QuantizedModel):
             model.self_test()
         return model

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from model_quantization.errors import PathRefused
 from model_quantization.files.atomic import hash_file
+from model_quantization.files.plain_files import present_once
 from model_quantization.files.signing import PublicKeys
-from model_quantization.names import check_name, looks_like_model, model_name
+from model_quantization.names import check_name, looks_like_model, model_name, spellings
 from model_quantization.release.manifest import Release, ReleasedModel, find_release
 
 
@@ -34,7 +35,7 @@ class ServedFiles:
     output_dir: Path
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        object.__setattr__(self, "name", check_name(self.name))
 
     def release(self, keys: PublicKeys | None = None) -> Release | None:
         """The current release; None without one.
@@ -60,7 +61,9 @@ class ServedFiles:
         PathRefused
             None, or several of which no release says which is meant.
         """
-        found = self._candidates()
+        return self._chosen(self._candidates(), released)
+
+    def _chosen(self, found: list[Path], released: ReleasedModel | None) -> Path:
         if len(found) == 1:
             return found[0]
         if released is not None:
@@ -100,14 +103,12 @@ class ServedFiles:
             return False
 
     def _candidates(self) -> list[Path]:
-        folder = (self.model_dir / self.name).parent
-        if not folder.is_dir():
-            return []
-        stem = Path(self.name).name
+        below, _, stem = self.name.rpartition("/")
+        folders = present_once(self.model_dir / spelled for spelled in spellings(below))
         return sorted(
             path
+            for folder in folders
+            if folder.is_dir()
             for path in folder.iterdir()
-            if path.name.startswith(stem)
-            and looks_like_model(path.name)
-            and model_name(path.name) == stem
+            if looks_like_model(path.name) and model_name(path.name) == stem
         )

@@ -6,7 +6,6 @@ spread evenly and fall in step with nothing), so that a test knows them.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from model_quantization.errors import ConfigError
 from model_quantization.evaluation.answers import plain_array
+from model_quantization.locks import ForkSafeLock
 
 SHADOWED = frozenset({"predict", "predict_proba", "predict_log_proba", "decision_function"})
 LEAST_ROWS = 100
@@ -46,7 +46,7 @@ class Shadow:
     _artifact: str = field(init=False, default="")
     _seen: int = field(init=False, default=0)
     _largest: float = field(init=False, default=0.0)
-    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _lock: ForkSafeLock = field(init=False, default_factory=ForkSafeLock)
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:

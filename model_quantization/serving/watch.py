@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from model_quantization.errors import ConfigError
+from model_quantization.locks import ForkSafeLock
 
 logger = logging.getLogger("model_quantization.serving")
 SECONDS = 2.0
@@ -33,7 +34,8 @@ class ReleaseWatch:
         self._seconds = seconds
         self._seen: _Stamp | None = None
         self._next = 0.0
-        self._busy = threading.Lock()
+        self._lock = ForkSafeLock()
+        self._looking: threading.Thread | None = None
 
     @classmethod
     def of(cls, manifest: Path, watch: bool | float) -> Self | None:
@@ -63,30 +65,35 @@ class ReleaseWatch:
 
         No two at a time. When it gives False, or raises, it is called again later.
         """
-        busy = self._busy
-        if time.monotonic() < self._next or not busy.acquire(blocking=False):
+        if time.monotonic() < self._next or not self._lock.acquire(blocking=False):
             return
-        started = False
         try:
+            if self._is_looking():
+                return
             self._next = time.monotonic() + self._seconds
             stamp = self._stamp()
             if stamp is not None and stamp != self._seen:
-                thread = threading.Thread(
-                    target=self._run, args=(take, busy), name="take-release", daemon=True
+                self._looking = threading.Thread(
+                    target=self._run, args=(take,), name="take-release", daemon=True
                 )
-                thread.start()
-                started = True
+                self._looking.start()
         except RuntimeError as error:  # no more threads: the next look tries again
+            self._looking = None
             logger.warning("a new release is not looked at yet: %s", error)
         finally:
-            if not started:
-                busy.release()
+            self._lock.release()
 
-    def renew(self) -> None:
-        """Forget a look that was under way in the process that this one is a fork of."""
-        self._busy = threading.Lock()
+    def _is_looking(self) -> bool:
+        """Whether the thread that takes a release over is at work."""
+        if self._looking is None:
+            return False
+        if self._looking.is_alive():
+            return True
+        # This process is a fork of the one that had the thread: what it saw was not taken here.
+        self._looking = self._seen = None
+        return False
 
-    def _run(self, take: Callable[[], bool], busy: threading.Lock) -> None:
+    def _run(self, take: Callable[[], bool]) -> None:
         started = time.monotonic()
         taken = False
         try:
@@ -96,7 +103,7 @@ class ReleaseWatch:
                 now = time.monotonic()
                 self._seen = None
                 self._next = now + max(self._seconds, PATIENCE * (now - started))
-            busy.release()
+            self._looking = None
 
     def _stamp(self) -> _Stamp | None:
         """What tells one manifest from another; None while there is none."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from model_quantization.artifact.reader import read_artifact
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from tests.artifact.samples import BOOSTERS, MODELS, asked
 
 DIRECTORY = Path(__file__).parent / "golden"

@@ -34,7 +34,8 @@ def file_of(model: Any, *, packed: bool = False) -> bytes:
     """The exact artifact of a model."""
     graph = capture(model, TrustPolicy())
     graph = prepare_graph(graph).graph if packed else compact(graph, graph.root, graph.arrays)
-    description = {**HEADER["model"], "surfaces": find_surfaces(model)}
+    surfaces = {path: found.to_json() for path, found in find_surfaces(model).items()}
+    description = {**HEADER["model"], "surfaces": surfaces}
     plan = make_plan(graph, recipe_for("exact"))
     return build_artifact(encode(plan), {**HEADER, "model": description})[0]
 
@@ -59,7 +60,7 @@ def with_array(data: bytes, path: str, values: np.ndarray) -> bytes:
 def made(data: bytes) -> Any:
     """The object of a file."""
     artifact: Artifact = read_artifact(data)
-    return restore(artifact.root, artifact, TrustPolicy(), residue=artifact.manifest["residue"])
+    return restore(artifact.root, artifact, TrustPolicy(), dropped=artifact.manifest["residue"])
 
 
 @cache

@@ -10,7 +10,7 @@ import pytest
 
 from model_quantization.artifact.reader import read_artifact
 from model_quantization.estimators.restore import restore
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from model_quantization.trust import TrustPolicy
 from tests.artifact.golden_files import DIRECTORY, answers, describe_array
 from tests.artifact.independent_reader import read_file

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from model_quantization.errors import SemanticError
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from tests.artifact import models
 from tests.artifact.forge import Forged, edited
 from tests.artifact.models import array_at, made, with_array

@@ -16,7 +16,7 @@ from model_quantization.artifact.reader import read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.estimators.restore import restore
 from model_quantization.limits import Limits
-from model_quantization.predictor.quantized_model import iter_models, load
+from model_quantization.predictor.opening import iter_models, load
 from model_quantization.trust import TrustPolicy
 from tests.artifact import models
 from tests.artifact.forge import Forged
@@ -51,7 +51,7 @@ def use(data: bytes) -> None:
             artifact = read_artifact(data, SMALL)
             artifact.check()
             residue = artifact.manifest["residue"]
-            restore(artifact.root, artifact, TrustPolicy(), residue=residue)
+            restore(artifact.root, artifact, TrustPolicy(), dropped=residue)
         except QuantizationError as error:
             assert str(error)
         try:

@@ -154,7 +154,7 @@ def ask(graph: ModelGraph, rows: Any) -> int:
     It may refuse in any way but one: -1 says that the estimator was not even made.
     """
     try:
-        made = restore(graph.root, graph.arrays, TRUST, residue=graph.residue)
+        made = restore(graph.root, graph.arrays, TRUST, dropped=graph.dropped)
     except (QuantizationError, MemoryError, OverflowError):
         return -1
     answers = 0

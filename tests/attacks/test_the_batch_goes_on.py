@@ -278,7 +278,7 @@ def test_a_file_swapped_after_its_scan_is_done_as_it_was_scanned(
     directory = ModelDirectory(tmp_path)
     directory.write((1,), 0)
     scanned = hash_file(directory.path(1))[0]
-    real = pipeline.inspect_file
+    real = pipeline.ask_original
 
     def swap(*arguments: Any) -> Any:
         directory.path(1).write_bytes(HOSTILE_PICKLES["01 os.system"])
@@ -286,7 +286,7 @@ def test_a_file_swapped_after_its_scan_is_done_as_it_was_scanned(
 
     config = load_config(directory.config, environ={})
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "inspect_file", swap)
+        patch.setattr(pipeline, "ask_original", swap)
         entry = run_batch(config).release.models[name_of(1)]
     assert entry.artifact is not None and entry.source_sha256 == scanned
     (outcome,) = run_batch(config).outcomes  # what was swapped in is looked at the next night

@@ -14,7 +14,7 @@ import pytest
 
 import model_quantization as mq
 from model_quantization.errors import FallbackRefused, QuantizationError, UntrustedTypeError
-from model_quantization.predictor.quantized_model import iter_models
+from model_quantization.predictor.opening import iter_models
 from model_quantization.serving.named_loaders import IntentModelLoader
 from tests.attacks.artifacts import CASES
 from tests.attacks.case import Case, parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from model_quantization.batch import mirror
 from model_quantization.batch.mirror import mirrored
 from model_quantization.batch.plan import plan_batch
 from model_quantization.batch.run import run_batch
-from model_quantization.commands.quantize import main
+from model_quantization.commands.demo import main
 from model_quantization.config.file import load_config
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import (
@@ -280,7 +281,7 @@ def test_a_release_is_brought_back_by_a_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from model_quantization.commands.line import main as command
+    from model_quantization.commands.application import main as command
 
     bucket.run()
     first = bucket.get("quantized/a.qma")
@@ -292,7 +293,7 @@ def test_a_release_is_brought_back_by_a_command(
     assert capsys.readouterr().out.splitlines()[0].endswith("3 artifacts  current")
     assert bucket.files() == before
     assert command(["rollback", f"{bucket.url}/quantized", "1"]) == 0
-    assert capsys.readouterr().out == "release 3 is now what release 1 was\n"
+    assert capsys.readouterr().out == "release 3 is served now; it has the content of release 1\n"
     assert bucket.manifest()["rollback_of"] == 1
     assert bucket.get("quantized/a.qma") == first and bucket.is_whole()
     assert command(["rollback", f"{bucket.url}/quantized", "9"]) == 1
@@ -447,3 +448,133 @@ def test_a_release_in_storage_is_not_watched(served: str) -> None:
 def test_mirrors_keep_the_way_between_urls(cache: Path) -> None:
     outputs = os.path.relpath(mirror_path("s3://b/models/quantized"), mirror_path("s3://b/models"))
     assert outputs == "quantized"
+
+
+# --- copies that are damaged, unreadable or cannot be written -------------------------------
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _zero(path: Path) -> None:
+    """Of the right size, as a power cut leaves files."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def _not_text(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\x00" * 20)
+
+
+def _directory(path: Path) -> None:
+    path.unlink()
+    (path / "in the way").mkdir(parents=True)
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+DAMAGES = [_truncate, _zero, _not_text, _directory, _remove]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_mirror_is_made_anew(bucket: Bucket, damage: Callable[[Path], None]) -> None:
+    assert bucket.run() == ["a", "b", "c"]
+    files = [path for path in (bucket.cache / "s3").rglob("*") if path.is_file()]
+    assert {"a.pkl", "manifest.json", ".mirror.json"} <= {path.name for path in files}
+    contents = {path: path.read_bytes() for path in files if path.name.endswith(".pkl")}
+    for path in files:
+        if path.name != ".lock":
+            damage(path)
+    assert bucket.run() == [], "the release says that nothing has changed"
+    assert {path: path.read_bytes() for path in contents} == contents
+    assert bucket.is_whole()
+
+
+def test_a_mirror_whose_index_cannot_be_written_is_fetched_again(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(path: Path, value: Any, *, flush: bool = True) -> None:
+        raise ReleaseError("cannot be written (No space left on device)", where=str(path))
+
+    monkeypatch.setattr(mirror, "write_json", full)
+    assert bucket.run() == ["a", "b", "c"]
+    assert "No space left on device" in caplog.text
+    assert bucket.run() == []
+
+
+def _serves(served: str, used: bool) -> str:
+    loader = ModelLoader("eu/intent", served, use_quantized=used)
+    loader.predict(np.zeros((1, FEATURES)))
+    status = loader.status()
+    assert status["fallbacks"] == 0, status
+    return str(status["active"])
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_copies_of_a_loader_are_made_anew(
+    served: str, cache: Path, damage: Callable[[Path], None]
+) -> None:
+    def kept() -> dict[str, bytes]:
+        found = sorted(path for path in (cache / "served").rglob("*") if path.is_file())
+        return {path.relative_to(cache).as_posix(): path.read_bytes() for path in found}
+
+    assert (_serves(served, True), _serves(served, False)) == ("quantized", "original")
+    before = kept()
+    assert {Path(name).suffix for name in before} == {".json", ".qma", ".pkl", ".version"}
+    for name in before:
+        damage(cache / name)
+    assert (_serves(served, True), _serves(served, False)) == ("quantized", "original")
+    assert kept() == before
+
+
+def _no_space(*arguments: Any, **options: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _read_only(*arguments: Any, **options: Any) -> Any:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+@pytest.mark.parametrize("refuse", [_no_space, _read_only])
+@pytest.mark.parametrize("copies", ["none yet", "damaged"])
+def test_without_a_cache_a_loader_answers_all_the_same(
+    served: str,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    refuse: Callable[..., Any],
+    copies: str,
+) -> None:
+    if copies == "damaged":
+        _serves(served, True), _serves(served, False)
+        for path in (cache / "served").rglob("*"):
+            if path.is_file():
+                _truncate(path)
+    real = {name: getattr(Path, name) for name in ("open", "mkdir", "replace", "unlink")}
+
+    def refusing(name: str) -> Callable[..., Any]:
+        def call(self: Path, *arguments: Any, **options: Any) -> Any:
+            writes = name != "open" or (arguments and set(arguments[0]) & set("wax+"))
+            if writes and self.is_relative_to(cache):
+                refuse()
+            return real[name](self, *arguments, **options)
+
+        return call
+
+    for name in real:
+        monkeypatch.setattr(Path, name, refusing(name))
+    assert (_serves(served, True), _serves(served, False)) == ("quantized", "original")
+    assert "no copy" in caplog.text
+
+
+def test_a_damaged_manifest_and_no_store_is_the_stores_error(
+    served: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _serves(served, True)
+    _truncate(next((cache / "served").rglob("manifest.json")))
+    monkeypatch.setattr(Location, "_path", _out_of_reach)
+    with pytest.raises(StorageError):
+        ModelLoader("eu/intent", served).predict(np.zeros((1, FEATURES)))
+    assert ModelLoader("eu/intent", served).status()["reason_code"] == "storage"

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 
 from model_quantization.batch import plan as jobs
 from model_quantization.batch import run as batch
-from model_quantization.batch import unchanged as past
+from model_quantization.batch import unchanged
 from model_quantization.batch.plan import BatchPlan, Job, plan_batch
-from model_quantization.batch.run import BatchResult, failed_outcome, is_transient, run_batch
+from model_quantization.batch.run import BatchResult, failed_job, is_transient, run_batch
 from model_quantization.config.run_config import GateConfig, RunConfig
 from model_quantization.errors import (
     ConfigError,
@@ -176,7 +176,7 @@ def test_other_library_versions_are_another_run(
 ) -> None:
     fake.add("a")
     fake.run()
-    monkeypatch.setattr(past, "version", lambda name: f"{name} 99")
+    monkeypatch.setattr(unchanged, "version", lambda name: f"{name} 99")
     assert set(_why(fake)) == {"a"}
 
 
@@ -191,7 +191,7 @@ def test_a_plan_and_its_jobs_cross_as_json(fake: Fake) -> None:
     (fake.models / "link.pkl").symlink_to("a.pkl")
     plan = plan_batch(fake.config())
     assert BatchPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
-    assert Job(**plan.jobs[0].to_json()) == plan.jobs[0]
+    assert Job.from_json(plan.jobs[0].to_json()) == plan.jobs[0]
 
 
 def test_only_the_models_asked_for_are_done_and_the_others_stay(fake: Fake) -> None:
@@ -362,10 +362,10 @@ def test_which_errors_may_pass() -> None:
 def test_a_failed_outcome_says_what_failed(fake: Fake) -> None:
     fake.add("a")
     job = plan_batch(fake.config(bit_depth="16")).jobs[0]
-    outcome = failed_outcome(job, LimitError("too deep", do="raise limits.depth"))
+    outcome = failed_job(job, LimitError("too deep", do="raise limits.depth"))
     assert (outcome.reason, outcome.note) == ("limit", "too deep; raise limits.depth.")
     assert (outcome.bit_depth, outcome.source_sha256) == ("16", job.source_sha256)
-    assert failed_outcome(job, OSError(errno.EIO, "broken disk")).reason == "system"
+    assert failed_job(job, OSError(errno.EIO, "broken disk")).reason == "system"
 
 
 def test_the_summary_counts_what_is_served() -> None:

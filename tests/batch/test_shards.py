@@ -23,6 +23,7 @@ from model_quantization.batch.shards import (
     run_shard,
 )
 from model_quantization.batch.unchanged import finished_path
+from model_quantization.config.model_settings import ModelSettings
 from model_quantization.errors import WorkerCrashed
 from model_quantization.outcome import Status
 from tests.batch.test_run import Fake
@@ -31,13 +32,13 @@ from tests.batch.test_run import Fake
 def _job(name: str, size_bytes: int = 0, output_dir: str = "nowhere") -> Job:
     return Job(
         name=name,
-        source=name,
+        source=Path(name),
         source_sha256="",
         source_size_bytes=size_bytes,
-        output_dir=output_dir,
-        staging="",
+        output_dir=Path(output_dir),
+        staging=Path("staging"),
         held_out=None,
-        settings={},
+        settings=ModelSettings(),
         fingerprint="",
         why="",
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from model_quantization.batch.unchanged import finished_path
-from model_quantization.commands.verify import BROKEN, Finding, verify_release
+from model_quantization.maintenance.release_check import BROKEN, Finding, verify_release
 from model_quantization.release.known import read_outcome
 from model_quantization.release.manifest import Release, find_release, release_files
 from tests.chaos.directory import ModelDirectory
@@ -188,7 +188,7 @@ def check_complete(directory: ModelDirectory) -> Release:
 
 
 def verify(directory: ModelDirectory) -> list[Finding]:
-    """What `python -m model_quantization verify` finds."""
+    """What `model-quantization verify` finds."""
     return list(verify_release(directory.output))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from model_quantization.batch.plan import plan_batch
-from model_quantization.commands.line import main
+from model_quantization.commands.application import main
 from model_quantization.config.file import load_config
 from tests.chaos.directory import ModelDirectory
 from tests.chaos.survival import (
@@ -128,15 +128,15 @@ _STEPS = {
     "held-out data": "model_quantization.batch.plan:find_held_out",
     "plan of the run": "model_quantization.batch.run:plan_batch",
     "scan": "model_quantization.pipeline.stages:scan",
-    "load": "model_quantization.pipeline.stages:inspect_file",
+    "load": "model_quantization.pipeline.stages:ask_original",
     "prepare": "model_quantization.pipeline.stages:prepare_graph",
     "plan": "model_quantization.pipeline.stages:make_plan",
-    "settle": "model_quantization.pipeline.stages:settle",
-    "encode and write": "model_quantization.pipeline.stages:write_plan",
+    "keep exact": "model_quantization.pipeline.stages:keep_exact_where_smaller",
+    "encode and write": "model_quantization.pipeline.stages:write_artifact",
     "quantize": "model_quantization.batch.run:quantize_stage",
-    "ask the artifact": "model_quantization.pipeline.judge:ask_artifact",
-    "evaluate": "model_quantization.pipeline.judge:evaluate",
-    "decide": "model_quantization.pipeline.stages:Judge.decide",
+    "ask the artifact": "model_quantization.pipeline.evaluator:ask_candidate",
+    "evaluate": "model_quantization.pipeline.evaluator:evaluate",
+    "decide": "model_quantization.pipeline.stages:Evaluator.decide",
     "judge": "model_quantization.batch.run:evaluate_stage",
     "move the artifact": "model_quantization.release.objects:move_durably",
     "store the artifact": "model_quantization.batch.run:store_artifact",

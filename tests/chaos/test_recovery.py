@@ -9,7 +9,7 @@ import pytest
 
 from model_quantization.batch.plan import plan_batch
 from model_quantization.batch.run import BatchResult, run_batch
-from model_quantization.commands.line import main
+from model_quantization.commands.application import main
 from model_quantization.config.file import load_config
 from model_quantization.errors import FormatError, SignatureError
 from model_quantization.release.manifest import read_release

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.codecs import REGISTRY
+from model_quantization.codecs.abc import Filter, Spec
+from model_quantization.codecs.words import to_words
 
 DIRECTORY = Path(__file__).parent / "golden"
 
@@ -19,8 +22,36 @@ def _pattern(count: int) -> Array:
     )
 
 
-def cases() -> dict[str, tuple[tuple[str, ...], Array]]:
-    """Name -> (codecs of the pipeline, filters first; the array)."""
+Case = tuple[tuple[str, ...], Array]
+
+
+def cases() -> dict[str, Case]:
+    """Name -> (codecs of the pipeline, filters first; the array).
+
+    A codec without a case of its own gets one: the first of these arrays that it applies to.
+    """
+    found = _written_cases()
+    known = {name for codecs, _ in found.values() for name in codecs}
+    arrays = [array for _, array in found.values()]
+    for name in REGISTRY:
+        if name not in known:
+            found[name] = _case_of(name, arrays)
+    return found
+
+
+def _case_of(name: str, arrays: list[Array]) -> Case:
+    codec = REGISTRY[name]
+    for array in arrays:
+        words = to_words(array)
+        if isinstance(codec, Filter):
+            if codec.encode(words) is not None:
+                return (name, "raw"), array
+        elif codec.accepts(Spec(words.dtype, words.size)):
+            return (name,), array
+    raise AssertionError(f"{name} applies to no array here: write a case for it")
+
+
+def _written_cases() -> dict[str, Case]:
     noise = _pattern(300)
     walk = np.cumsum(noise % np.uint64(9)).astype(np.int64)
     floats = noise.astype(np.float64) / 7

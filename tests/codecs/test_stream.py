@@ -150,7 +150,7 @@ def test_dtypes_without_words_are_refused(values: Array) -> None:
 
 
 def test_only_one_dimension() -> None:
-    with pytest.raises(CodecError, match="one-dimensional; got 2 dimensions"):
+    with pytest.raises(CodecError, match="one-dimensional array; got 2 dimensions"):
         encode_stream(np.zeros((2, 2)))
 
 

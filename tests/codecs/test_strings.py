@@ -88,7 +88,7 @@ def test_hostile_strings(blob: Any, lengths: Any, error: type[ArtifactError], me
     [
         ({"prefix": u8(b"\1\0")}, SemanticError, "longer than the string before"),
         ({"prefix": u8(b"\0\4")}, SemanticError, "longer than the string before"),
-        ({"prefix": u8(b"\0")}, FormatError, "as many prefixes as suffixes"),
+        ({"prefix": u8(b"\0")}, FormatError, "another number of prefixes than of suffixes"),
         ({"prefix": np.zeros(2)}, FormatError, "1-D uint8"),
         ({"suffix_lengths": np.array([3, 2], np.uint8)}, SemanticError, "do not add up"),
         ({"suffix_lengths": np.array([3, 1])}, FormatError, "unsigned integers"),

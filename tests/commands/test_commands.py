@@ -16,9 +16,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from model_quantization.batch.run import run_batch
-from model_quantization.commands import doctor
-from model_quantization.commands.line import main
+from model_quantization.commands.application import main
 from model_quantization.config.run_config import RunConfig
+from model_quantization.errors import UntrustedTypeError
+from model_quantization.kernels.compiled import instruction_set
+from model_quantization.maintenance import machine_check
 from model_quantization.release.manifest import read_release
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -93,7 +95,10 @@ def test_a_whole_release(models: Path, capsys: pytest.CaptureFixture[str]) -> No
     code, out, _ = run(capsys, "verify", models / "quantized")
     assert code == 0 and out.endswith(f"signed by key {key} (not checked: no public key given)\n")
     code, out, _ = run(capsys, "verify", models / "quantized", "--json")
-    assert code == 0 and json.loads(out) == {"broken": 0, "findings": []}
+    record = json.loads(out)
+    assert code == 0 and record["broken"] == 0 and record["findings"] == []
+    assert (record["release"], record["models"], record["artifacts"]) == (1, 2, 2)
+    assert record["key_id"] == key and not record["signature_checked"]
 
 
 def test_keys_of_the_environment_are_used(
@@ -205,19 +210,39 @@ def test_what_an_artifact_holds(models: Path, capsys: pytest.CaptureFixture[str]
     assert f"signed       {key}" in out and "model        LogisticRegression (linear)" in out
     assert "precision    8" in out and "affine8" in out and "predict_proba" in out
     assert "self-test    " in out and '"metric": "accuracy"' in out
+    text = out
     code, out, _ = run(capsys, "inspect", path, "--json")
     record = json.loads(out)
     assert record["size_bytes"] == path.stat().st_size and record["source"]["name"] == "a.pkl"
+    (explained,) = record["predictors"]
+    fast = {row["method"]: row["fast"] for row in explained["methods"]}
+    assert fast["predict"] and fast["predict_proba"] and not fast["score"]
+    for row in explained["methods"]:  # each of its facts is in the text too
+        line = next(line for line in text.splitlines() if line.split()[:1] == [row["method"]])
+        assert line.split()[1] == ("fast" if row["fast"] else "restored")
+        assert row["by"] in line and row["why"] in line
     stored = sum(row["stored_bytes"] for row in record["components"])
     assert 0 < stored < record["size_bytes"]
     assert sum(row["arrays"] for row in record["components"]) == record["arrays"]
+
+
+def test_a_model_of_untrusted_classes_is_described_all_the_same(
+    models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise UntrustedTypeError("not trusted", where="model")
+
+    monkeypatch.setattr("model_quantization.maintenance.contents.open_model", refused)
+    code, out, _ = run(capsys, "inspect", artifact_of(models, "a"))
+    assert code == 0 and "predictors   not known: model: not trusted." in out
+    assert "affine8" in out
 
 
 def test_a_file_that_is_no_artifact(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "inspect", models / "a.pkl")
     assert (code, out) == (1, "") and err.startswith("error: ") and err.count("\n") == 1
     code, _, err = run(capsys, "inspect", models / "missing.qma")
-    assert code == 1 and "No such file" in err
+    assert code == 2 and "does not exist" in err and err.count("\n") == 1
 
 
 # --- rollback ---------------------------------------------------------------------------------
@@ -235,7 +260,7 @@ def test_an_earlier_release_comes_back(models: Path, capsys: pytest.CaptureFixtu
     code, _, err = run(capsys, "rollback", output, 1)
     assert code == 1 and "what takes its place has to be" in err
     code, out, _ = run(capsys, "rollback", output, 1, *key)
-    assert (code, out) == (0, "release 3 is now what release 1 was\n")
+    assert (code, out) == (0, "release 3 is served now; it has the content of release 1\n")
     assert set(read_release(output).models) == {"a", "b"}
     code, _, err = run(capsys, "rollback", output, 77, *key)
     assert code == 1 and "there is no release 77" in err
@@ -252,7 +277,7 @@ def test_the_doctor_says_what_is_active(tmp_path: Path, capsys: pytest.CaptureFi
     checks = {check["name"]: check for check in json.loads(out)}
     assert code == 0
     assert {"fork server", "resource limits", "another user", "system calls", "directories",
-            "no network", "no process", "no write", "fsync", "hard links", "kernel cache",
+            "no network", "no process", "no write", "fsync", "hard links", "kernels",
             "threads", "signing"} == set(checks)  # fmt: skip
     assert checks["fork server"]["state"] == checks["fsync"]["state"] == "active"
     for name in ("no network", "no process", "no write"):
@@ -262,6 +287,32 @@ def test_the_doctor_says_what_is_active(tmp_path: Path, capsys: pytest.CaptureFi
     assert list(tmp_path.iterdir()) == []
     code, out, _ = run(capsys, "doctor", tmp_path)
     assert code == 0 and len(out.splitlines()) == len(checks)
+
+
+@pytest.mark.parametrize(
+    ("asked", "state", "detail"),
+    [
+        ("baseline", "active", "baseline, of "),
+        ("reference", "absent", "MODEL_QUANTIZATION_KERNELS asks for the slow references"),
+        ("abacus", "broken", "MODEL_QUANTIZATION_KERNELS is abacus; expected one of "),
+    ],
+)
+def test_the_doctor_says_which_kernels_run(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    state: str,
+    detail: str,
+) -> None:
+    monkeypatch.setenv("MODEL_QUANTIZATION_KERNELS", asked)
+    instruction_set.cache_clear()
+    try:
+        _, out, _ = run(capsys, "doctor", tmp_path, "--json")
+    finally:
+        instruction_set.cache_clear()
+    (check,) = (check for check in json.loads(out) if check["name"] == "kernels")
+    assert check["state"] == state and detail in check["detail"]
 
 
 def test_a_machine_where_nothing_can_be_written(
@@ -277,19 +328,19 @@ def test_a_worker_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch
 
 
 def test_verdicts_of_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
-    confinement = doctor.Confinement()
+    confinement = machine_check.Confinement()
     absent = {"uid": 1000, "seccomp": False, "capabilities": 0}
-    monkeypatch.setattr(doctor.os, "geteuid", lambda: 1000)
-    assert "only root can change it" in doctor._user(absent).detail
-    monkeypatch.setattr(doctor.os, "geteuid", lambda: 0)
-    assert doctor._user(absent | {"uid": 0}).state == "absent"
-    assert "without any of root's powers" in doctor._user(absent).detail
-    assert "no filter for" in doctor._filter(absent, confinement).detail
-    off = doctor.Confinement(filters=False)
-    assert doctor._filter(absent, off).detail == "ML_WORKER_FILTERS is off"
-    assert doctor._landlock(off).detail == "ML_WORKER_FILTERS is off"
-    monkeypatch.setattr(doctor, "landlock_version", lambda: 0)
-    assert doctor._landlock(confinement).detail == "the kernel has no Landlock"
+    monkeypatch.setattr(machine_check.os, "geteuid", lambda: 1000)
+    assert "only root can change it" in machine_check._user(absent).detail
+    monkeypatch.setattr(machine_check.os, "geteuid", lambda: 0)
+    assert machine_check._user(absent | {"uid": 0}).state == "absent"
+    assert "without any of root's powers" in machine_check._user(absent).detail
+    assert "no filter for" in machine_check._filter(absent, confinement).detail
+    off = machine_check.Confinement(filters=False)
+    assert machine_check._filter(absent, off).detail == "ML_WORKER_FILTERS is off"
+    assert machine_check._landlock(off).detail == "ML_WORKER_FILTERS is off"
+    monkeypatch.setattr(machine_check, "landlock_version", lambda: 0)
+    assert machine_check._landlock(confinement).detail == "the kernel has no Landlock"
 
 
 # --- the command line -------------------------------------------------------------------------
@@ -305,7 +356,7 @@ def test_it_is_a_module() -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["verify"], ["rollback", ".", "x"]])
-def test_bad_usage(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
+def test_bad_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1 and "--help" in err

@@ -23,7 +23,7 @@ from model_quantization.estimators.capture import capture
 from model_quantization.estimators.lightgbm_booster import make_booster
 from model_quantization.estimators.restore import restore
 from model_quantization.evaluation.agreement import same_bits
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from model_quantization.trust import TrustPolicy
 
 RNG = np.random.default_rng(0)

@@ -187,7 +187,7 @@ def object_with(**state: Node) -> ObjectNode:
 def dropped() -> Any:
     root = object_with(C=1.0, inner=object_with(C=2.0))
     notes = {"loss_curve_": "loss on training rows", "inner/history_": "of the optimizer"}
-    return restore(root, (), TRUST, residue=notes)
+    return restore(root, (), TRUST, dropped=notes)
 
 
 def test_reading_what_was_dropped_says_so() -> None:
@@ -270,7 +270,7 @@ def test_a_graph_deeper_than_the_stack() -> None:
 def test_dropped_notes_take_no_longer_than_there_are_objects() -> None:
     notes = {f"{number}/gone_": "residue" for number in range(20_000)}
     root = SequenceNode("list", tuple(object_with(C=1.0) for _ in range(500)))
-    assert len(restore(root, (), TRUST, residue=notes)) == 500
+    assert len(restore(root, (), TRUST, dropped=notes)) == 500
 
 
 def test_threads_may_restore_one_file() -> None:

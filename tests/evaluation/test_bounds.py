@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import beta, multinomial
+from scipy.stats import beta, binom, multinomial
 
 from model_quantization.evaluation.bounds import (
     flip_bound,
@@ -14,6 +14,7 @@ from model_quantization.evaluation.bounds import (
     loss_p_value,
     rows_needed_counts,
     rows_needed_interval,
+    rows_needed_with_one_lost,
 )
 
 
@@ -88,3 +89,47 @@ def test_rows_needed():
         400 * 1.511**2, rel=0.01
     )
     assert rows_needed_interval(0.02, 0.03, 100, 0.01, 0.05) is None
+
+
+@pytest.mark.parametrize("rows", [100, 700, 3000])
+@pytest.mark.parametrize("loss", [0.005, 0.02])
+def test_the_price_of_confining_the_discordance_is_paid(rows, loss):
+    """Berger and Boos: the p-value over the confined range, and gamma on top of it.
+
+    With no discordant row the tail is closed: (1 - loss)^n, where all discordance is loss.
+    """
+    gamma = 0.05 * 0.02
+    closed = (1 - loss) ** rows
+    p_value = loss_p_value(0, 0, rows, loss)
+    if flip_bound(0, rows, gamma / 2) <= loss:
+        assert p_value == gamma  # no discordance that large is left in the range
+    else:
+        assert p_value == pytest.approx(closed + gamma, rel=1e-9)
+    assert loss_p_value(0, 0, 100, 0.5) == gamma
+
+
+@pytest.mark.parametrize("limit", [0.005, 0.01])
+@pytest.mark.parametrize("rows", [30, 299, 598, 1000])
+def test_the_exact_error_of_publishing(rows, limit):
+    """Summed over all outcomes: at a loss of exactly the limit at most 5 % are within the bound."""
+    most = 16  # more than 15 lost rows pass nowhere here, and so many are hardly ever won
+    outcomes = np.array([(b, c) for b in range(most) for c in range(most) if b + c <= rows])
+    within = [loss_p_value(int(b), int(c), rows, limit) <= 0.05 for b, c in outcomes[1:]]
+    within = np.array([loss_bound(0, 0, rows) <= limit, *within])
+    passed = np.column_stack([outcomes, rows - outcomes.sum(axis=1)])[within]
+    for won in (0.0, 1e-4, 1e-3, 3e-3):
+        shares = [limit + won, won, 1 - limit - 2 * won]
+        error = multinomial.pmf(passed, rows, shares).sum() if len(passed) else 0.0
+        unseen = binom.sf(most - 1, rows, won)  # won more often than was looked at
+        assert error + unseen <= 0.05, (won, error)
+
+
+def test_no_change_is_bounded_by_the_bound_on_flips():
+    assert loss_bound(0, 0, 598) == flip_bound(0, 598) <= 0.005
+
+
+@pytest.mark.parametrize(("limit", "rows"), [(0.05, 94), (0.02, 237), (0.01, 475)])
+def test_rows_needed_with_one_lost(limit, rows):
+    assert rows_needed_with_one_lost(limit, 0.05) == rows
+    assert loss_bound(1, 0, rows) <= limit < loss_bound(1, 0, rows - 1)
+    assert rows_needed_with_one_lost(1.0, 0.05) == 1

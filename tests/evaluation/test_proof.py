@@ -64,7 +64,7 @@ def test_targets_that_do_not_fit():
     with pytest.raises(HeldOutError, match=r"do not fit.*expected shape \(400,\), got \(400, 2\)"):
         evaluate(classifier(TRUTH), classifier(TRUTH), np.zeros((N, 2)), POLICY)
     numbers = Answers({"predict": np.zeros(N)})
-    with pytest.raises(HeldOutError, match="regressor must be numbers"):
+    with pytest.raises(HeldOutError, match="regressor does not hold numbers alone"):
         evaluate(numbers, numbers, np.full(N, "a"), POLICY)
     with pytest.raises(HeldOutError, match="do not fit"):
         evaluate(numbers, numbers, np.zeros((N, 2)), POLICY)
@@ -158,7 +158,8 @@ def test_several_labels_a_row():
     original = Answers({"predict": target, "classes_/0": np.arange(2)})
     candidate = Answers({"predict": after, "classes_/0": np.arange(2)})
     found = evaluate(original, candidate, target, POLICY)
-    assert found.method == "paired bootstrap" and found.labels_changed == 30
+    assert found.method == "exact paired binomial" and found.labels_changed == 30
+    assert found.checks[0].where == "output 1" and found.loss_bound == loss_bound(30, 0, N)
     assert found.loss == pytest.approx(10 / N) and found.b is None
     sparse = Answers(plain_arrays("predict", sp.csr_array(target)) | {"classes_": np.arange(3)})
     assert evaluate(sparse, sparse, target, POLICY).score_before == 1.0
@@ -170,10 +171,15 @@ def test_regression():
     original = Answers({"predict": before})
     close = Answers({"predict": before + RNG.normal(0, 1e-7, N)})
     found = evaluate(original, close, target, POLICY)
-    assert (found.task, found.metric, found.method) == ("regression", "r2", "paired bootstrap")
+    assert (found.task, found.metric, found.method) == (
+        "regression",
+        "r2",
+        "exact bound on the mean",
+    )
     assert found.labels_changed == 0 and not found.bit_identical
     rough = Answers({"predict": before + RNG.normal(0, 1, N)})
     found = evaluate(original, rough, target, GatePolicy(metric="neg_rmse"))
+    assert found.method == "paired bootstrap"
     assert found.unit == pytest.approx(target.std()) and found.labels_changed == N
     assert found.score_before < -2 and found.loss < found.loss_bound
     assert evaluate(original, rough, np.full(N, 3.0), POLICY).notes == ("the target is constant",)
@@ -320,3 +326,100 @@ def test_limits_that_make_no_sense(bad):
     with pytest.raises(ConfigError, match=f"gate/{name}: a limit of the gate cannot be used"):
         GatePolicy(**bad)
     assert GatePolicy(**GatePolicy().to_json()) == GatePolicy()
+
+
+@pytest.mark.parametrize("part", [1e-5, 1e-4, 1e-3])
+def test_a_number_counts_as_changed_from_a_millionth_of_the_spread(part):
+    """One row off by less than a thousandth is a change all the same: no `label_exact`."""
+    values = RNG.normal(0, 3, N)
+    moved = values.copy()
+    moved[5] += part * values.std()
+    one, other = Answers({"score_samples": values}), Answers({"score_samples": moved})
+    assert compare_method(one, other, "score_samples").rows_changed == 1
+    moved[5] = values[5] + 1e-7 * values.std()
+    assert compare_method(one, other, "score_samples").rows_changed == 0
+    predicted = values.copy()
+    predicted[5] += part * values.std()
+    found = evaluate(Answers({"predict": values}), Answers({"predict": predicted}), values, POLICY)
+    assert found.labels_changed == 1
+
+
+def test_other_classes_are_no_bit_identical_answer():
+    """The same labels with other `classes_` behind them, in dtype or in order, are not the same."""
+    proba = RNG.dirichlet([1, 1, 1], N)
+    original = classifier(TRUTH, predict_proba=proba)
+    for classes in (np.arange(3, dtype=np.int32), np.array([2, 1, 0]), None):
+        arrays = {"predict": TRUTH, "predict_proba": proba}
+        arrays |= {} if classes is None else {"classes_": classes}
+        found = evaluate(original, Answers(arrays), TRUTH, POLICY)
+        assert not found.bit_identical and all(each.identical for each in found.agreement)
+    assert evaluate(original, classifier(TRUTH, predict_proba=proba), TRUTH, POLICY).bit_identical
+
+
+def test_every_method_that_answers_is_judged():
+    target = RNG.integers(0, 2, N)
+    proba = np.column_stack([1 - 0.8 * target, 0.8 * target])
+    whole = {
+        "predict": target,
+        "predict_proba": proba,
+        "decision_function": proba[:, 1] - 0.4,
+        "score_samples": RNG.normal(0, 1, N),
+        "transform": RNG.normal(0, 1, (N, 3)),
+        "classes_": np.arange(2),
+    }
+    names = {
+        check.where for check in evaluate(Answers(whole), Answers(whole), target, POLICY).checks
+    }
+    assert {each.partition(",")[0] for each in names} >= {
+        "predict_proba", "decision_function", "score_samples", "transform"
+    }  # fmt: skip
+    for method in ("predict_proba", "decision_function", "score_samples", "transform"):
+        ruined = whole | {method: np.zeros_like(whole[method])}
+        found = evaluate(Answers(whole), Answers(ruined), target, POLICY)
+        lost = [check for check in found.checks if check.finding == "lost"]
+        assert lost and all(check.where.startswith(method) for check in lost)
+        sparse = evaluate(Answers(whole), Answers(ruined), None, POLICY, task="classification")
+        assert any(check.finding == "lost" for check in sparse.checks)
+
+
+def test_outlier_scores_are_held_against_the_originals_own():
+    scores = RNG.normal(0, 1, 2000)
+    labels = np.where(scores > -1.5, 1, -1)
+    shuffled = scores.copy()
+    for label in (-1, 1):
+        mine = np.flatnonzero(labels == label)
+        shuffled[mine] = scores[RNG.permutation(mine)]
+    pair = [
+        Answers({"predict": labels, "decision_function": each, "score_samples": each})
+        for each in (scores, shuffled)
+    ]
+    for target in (None, labels):
+        found = evaluate(*pair, target, POLICY, task="outlier")
+        names = {check.name for check in found.checks if check.finding == "lost"}
+        assert {"rank_correlation", "score_error", "ruined_rows"} <= names
+        assert found.labels_changed == 0
+    signs = Answers(pair[0].arrays | {"decision_function": np.sign(scores)})
+    found = evaluate(pair[0], signs, None, POLICY, task="outlier")
+    assert any(check.finding == "lost" for check in found.checks)
+
+
+def test_outputs_of_several_models_are_taken_row_by_row():
+    """A soft vote that does not flatten gives (models, n, classes)."""
+    parts = RNG.dirichlet([1, 1], (3, 1000))
+    target = (parts.mean(axis=0)[:, 1] > 0.5).astype(int)
+    whole = {"predict": target, "transform": parts, "classes_": np.arange(2)}
+    assert evaluate(Answers(whole), Answers(whole), target, POLICY).rows_needed is None
+    spoiled = parts.copy()
+    spoiled[1, :20] = 0.0
+    found = evaluate(Answers(whole), Answers(whole | {"transform": spoiled}), target, POLICY)
+    ruined = next(check for check in found.checks if check.name == "ruined_rows")
+    assert (ruined.finding, ruined.observed) == ("lost", 0.02)
+
+
+def test_a_single_class_of_sure_probabilities():
+    target = np.zeros(1000, dtype=int)
+    sure = np.column_stack([np.ones(1000), np.zeros(1000)])
+    one = Answers({"predict": target, "predict_proba": sure, "classes_": np.arange(2)})
+    assert all(check.passed for check in evaluate(one, one, target, POLICY).checks)
+    less = Answers(one.arrays | {"predict_proba": np.abs(sure - 0.01)})
+    assert any(check.finding == "lost" for check in evaluate(one, less, target, POLICY).checks)

@@ -28,7 +28,7 @@ from model_quantization.estimators.capture import capture, capture_objects
 from model_quantization.evaluation.agreement import same_bits
 from model_quantization.evaluation.answers import ANSWER_METHODS, plain_arrays
 from model_quantization.families import Example, all_families
-from model_quantization.graph.methods import _FITTING as FITTING
+from model_quantization.graph.methods import FITTING_METHODS as FITTING
 from model_quantization.graph.methods import PUBLIC_METHODS
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan

@@ -14,15 +14,16 @@ from sklearn.ensemble import GradientBoostingRegressor
 
 from model_quantization.errors import QuantizationError, SemanticError
 from model_quantization.estimators.capture import capture
+from model_quantization.families import Lowered
 from model_quantization.graph.nodes import ArrayNode, ModelGraph, Node, PackedNode, SequenceNode
 from model_quantization.planning.packing import prepare_graph
-from model_quantization.predictor.component import Context, View
+from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.trust import TrustPolicy
 from tests.artifact.samples import fitted
 
 TWO_NUMBERS = SequenceNode("tuple", (40, 2, 1, 1))
-ITERATIONS = "iterations that there are not"
-WHOLE = "trees that are not whole iterations of one number a leaf"
+ITERATIONS = "iterations that do not exist"
+WHOLE = "trees that are not whole iterations of one number per leaf"
 
 
 def sample(name: str) -> Any:
@@ -50,7 +51,7 @@ def lowered(name: str, change: dict[str, Any]) -> Any:
             arrays.append(value)
         held[part] = ArrayNode(len(arrays) - 1) if isinstance(value, np.ndarray) else value
     root = PackedNode("forest", graph.root.type, tuple(held.items()))
-    return View(root, Context.of(root, arrays)).lower(exact=True)
+    return ComponentView(root, Context.of(root, arrays)).lower(exact=True)
 
 
 @pytest.mark.parametrize("name", ["boosting", "histogram", "lightgbm", "xgboost"])
@@ -72,10 +73,10 @@ def test_leaves_of_more_numbers_than_there_is_room_for(name: str) -> None:
         ("xgboost", {"tree_outputs": 5}, WHOLE),
         ("xgboost", {"booster_parallel": 9}, ITERATIONS),
         ("xgboost", {"booster_parallel": 0}, ITERATIONS),
-        ("xgboost", {"booster_base": np.zeros(2, np.float32)}, "a base for each output"),
-        ("xgboost", {"booster_weights": np.ones(3)}, "a weight for each tree"),
-        ("catboost", {"booster_bias": np.zeros(2)}, "a bias for each output"),
-        ("catboost", {"booster_bias": np.zeros(40)}, "a bias for each output"),
+        ("xgboost", {"booster_base": np.zeros(2, np.float32)}, "the bases do not fit the outputs"),
+        ("xgboost", {"booster_weights": np.ones(3)}, "weights do not fit the trees"),
+        ("catboost", {"booster_bias": np.zeros(2)}, "another number of biases than of outputs"),
+        ("catboost", {"booster_bias": np.zeros(40)}, "another number of biases than of outputs"),
     ],
 )
 def test_numbers_that_do_not_fit_each_other(name: str, change: dict[str, Any], why: str) -> None:
@@ -113,8 +114,8 @@ def test_parts_changed_at_random_are_answered_or_refused(name: str, seed: int) -
         held[part] = int(rng.integers(-1, 12))
     root = PackedNode("forest", graph.root.type, tuple(held.items()))
     try:
-        made = View(root, Context.of(root, arrays)).lower(exact=True)
-        if made is not None:
+        made = ComponentView(root, Context.of(root, arrays)).lower(exact=True)
+        if isinstance(made, Lowered):
             for method in made.methods.values():
                 method(ROWS)
                 method(ROWS[:1])

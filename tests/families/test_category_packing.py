@@ -53,7 +53,7 @@ def test_few_names_are_left_as_they_are() -> None:
     [
         ("names.prefix", None, "missing or no array"),
         ("names.prefix", np.zeros(202), "malformed stream"),
-        ("names.prefix", np.zeros(201, np.uint8), "needs a prefix and a length"),
+        ("names.prefix", np.zeros(201, np.uint8), "another number of prefixes than of lengths"),
         ("names.prefix", np.full(202, 200, np.uint8), "shares more bytes"),
         ("names.length", np.full(202, 1, np.uint8), "own bytes do not add up"),
         ("names.prefix", np.full(202, 1 << 31, np.uint32), "too long"),

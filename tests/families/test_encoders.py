@@ -28,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from model_quantization.api import ModelQuantizer
 from model_quantization.families import Lowered
+from model_quantization.families.forms import Columns
 from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import check_same_bits, reaction
 from tests.families.component import treat
@@ -204,11 +205,13 @@ def test_mixed_values_are_found_as_python_finds_them(values: list[Any]) -> None:
     known = np.array(["Oslo", "", "Z\u00fcrich", "\ud800", None, NAN], dtype=object)
     encoder = OneHotEncoder(categories=[known], handle_unknown="ignore").fit([["Oslo"]])
     lowered = treat(encoder).lowered
-    assert lowered is not None and lowered.columns is not None
+    assert lowered is not None and isinstance(lowered.form, Columns)
+    encoder_of_columns = lowered.form.encoder
+    assert encoder_of_columns is not None
     column = np.array(values, dtype=object)
     expected = encoder.transform(column.reshape(-1, 1))
-    block = lowered.columns.block([column])
-    indices, ones, rows = lowered.columns.entries([column])
+    block = encoder_of_columns.block([column])
+    indices, ones, rows = encoder_of_columns.entries([column])
     assert np.array_equal(block, expected.toarray())
     assert np.array_equal(rows, expected.indptr)
     assert np.array_equal(indices, expected.indices)
@@ -242,9 +245,10 @@ def test_an_encoder_takes_in_a_filler_of_as_many_columns() -> None:
     assert encoder is not None and encoder.absorb is not None
     assert fits is not None and other is not None
     fused = encoder.absorb(fits)
-    assert fused is not None and fused.filler == fits.filler
+    assert fused is not None and isinstance(fused.form, Columns)
+    assert isinstance(fits.form, Columns) and fused.form.filler == fits.form.filler
     assert encoder.absorb(other) is None
-    assert encoder.absorb(Lowered(methods={})) is None
+    assert encoder.absorb(Lowered({}, by="nothing", names=())) is None
 
 
 SERVES = """

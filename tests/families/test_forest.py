@@ -19,7 +19,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from model_quantization.errors import DroppedAttribute, SemanticError
 from model_quantization.estimators.capture import capture
 from model_quantization.estimators.restore import restore
-from model_quantization.families import Lowered
+from model_quantization.families import Lowered, NotFast
 from model_quantization.families.forest import coarsen, unpack
 from model_quantization.families.forest.kinds import KINDS
 from model_quantization.graph.nodes import (
@@ -33,9 +33,9 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import walk
 from model_quantization.kernels.trees.tree_pack import floor_float32
-from model_quantization.loading.pickles.old_trees import rescuing_tree
+from model_quantization.loading.pickles.migrations.held import TREE, Held
 from model_quantization.planning.packing import prepare_graph
-from model_quantization.predictor.component import Context, View
+from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.trust import TrustPolicy
 
 # What the preprocessor of a histogram model with categories holds.
@@ -67,10 +67,14 @@ def packed_graph(model: Any) -> ModelGraph:
     return graph
 
 
+def asked(graph: ModelGraph) -> Lowered | NotFast:
+    return ComponentView(graph.root, Context.of(graph.root, graph.arrays)).lower(exact=True)
+
+
 def lowered(graph: ModelGraph) -> Lowered:
     assert isinstance(graph.root, PackedNode)
-    found = View(graph.root, Context.of(graph.root, graph.arrays)).lower(exact=True)
-    assert found is not None
+    found = asked(graph)
+    assert isinstance(found, Lowered)
     return found
 
 
@@ -420,7 +424,7 @@ def test_what_has_no_order_of_addition_is_restored() -> None:
     rows, labels = classes_data()
     model = ensemble.BaggingClassifier(n_estimators=4, n_jobs=2, random_state=0).fit(rows, labels)
     graph = packed_graph(model)
-    assert View(graph.root, Context.of(graph.root, graph.arrays)).lower(exact=True) is None
+    assert isinstance(asked(graph), NotFast)
     assert same_bits(model.predict_proba(rows), restored(graph).predict_proba(rows))
 
 
@@ -428,7 +432,7 @@ def test_boosting_from_a_model_of_its_own_is_restored() -> None:
     rows, values = values_data()
     model = ensemble.GradientBoostingRegressor(init=LinearRegression(), n_estimators=3)
     graph = packed_graph(model.fit(rows, values))
-    assert View(graph.root, Context.of(graph.root, graph.arrays)).lower(exact=True) is None
+    assert isinstance(asked(graph), NotFast)
     assert same_bits(model.predict(rows), restored(graph).predict(rows))
 
 
@@ -555,7 +559,7 @@ def test_forests_of_the_old_format_answer_as_they_did(model: Any) -> None:
     assert same_bits(model.predict_proba(rows), lowered(again).methods["predict_proba"](rows))
 
 
-def test_an_old_tree_loads_through_the_rescuing_class() -> None:
+def test_an_old_tree_is_made_of_its_state_as_data() -> None:
     rows, labels = classes_data()
     model = tree.DecisionTreeClassifier(max_depth=4, random_state=0).fit(rows, labels)
     _, args, state = model.tree_.__reduce__()
@@ -563,9 +567,9 @@ def test_an_old_tree_loads_through_the_rescuing_class() -> None:
     old = np.zeros(len(state["nodes"]), dtype=[(n, state["nodes"].dtype[n]) for n in names])
     for name in names:
         old[name] = state["nodes"][name]
-    rescued = rescuing_tree()(*args)
-    rescued.__setstate__({**state, "nodes": old})
-    model.tree_, expected = rescued, model.predict_proba(rows)
+    held = Held(TREE, args)
+    held.__setstate__({**state, "nodes": old})
+    model.tree_, expected = held.make(), model.predict_proba(rows)
     assert same_bits(model.predict_proba(rows), expected)
     graph = packed_graph(model)
     assert same_bits(restored(graph).predict_proba(rows), expected)
@@ -586,7 +590,7 @@ def test_eight_bits_keep_255_thresholds_a_feature() -> None:
     rows, labels = make_classification(3000, 4, n_redundant=0, flip_y=0.2, random_state=0)
     model = ensemble.RandomForestClassifier(12, random_state=0).fit(rows, labels)
     graph, why = coarse(model, 8)
-    assert why.startswith("255 thresholds a feature")
+    assert why.startswith("255 thresholds per feature")
     assert graph.arrays[part(graph, "tree_ranks").array].dtype == np.uint8
     assert graph.arrays[part(graph, "tree_table_sizes").array].max() <= 255
     answer = lowered(graph).methods["predict_proba"](rows)
@@ -607,7 +611,7 @@ def test_leaf_codes_stay_close(bits: int, error: float) -> None:
     ):
         expected = model.fit(rows, values).predict(rows)
         graph, why = coarse(model, bits)
-        assert f"{bits}-bit leaves with a scale for each tree" in why
+        assert f"{bits}-bit leaves with one scale per tree" in why
         answer = lowered(graph).methods["predict"](rows)
         assert np.abs(answer - expected).max() < error * expected.std()
         assert same_bits(answer, restored(graph).predict(rows))
@@ -649,7 +653,7 @@ def forest_graph(most_leaves: int | None = 9) -> ModelGraph:
         ("tree_features", lambda a: a[1:], "shape"),
         ("tree_features", lambda a: a.astype(float), "kind 'u'"),
         ("tree_thresholds", lambda a: a * np.nan, "no NaN"),
-        ("tree_thresholds", lambda a: a[1:], "one a split|within the tables"),
+        ("tree_thresholds", lambda a: a[1:], "one per split|within the tables"),
         ("tree_missing_left", lambda a: a[1:], "shape"),
         ("tree_left", lambda a: a * 0, "a numbering of the nodes"),
         ("tree_right_gap", lambda a: a + 100, "a numbering of the nodes"),

@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from model_quantization.api import ModelQuantizer
+from model_quantization.families.forms import LinearScores
 from model_quantization.kernels.linear.calibrators import logits_of, platt, scaled, stairs
 from model_quantization.kernels.linear.multiclass import nearest_codes, pairwise_votes
 from model_quantization.predictor.quantized_model import QuantizedModel
@@ -84,7 +85,7 @@ def test_behind_a_scaler_they_take_it_in(model: Any) -> None:
     rows = X * np.logspace(-1, 1, 40)
     whole = make_pipeline(StandardScaler(), model).fit(rows, targets_of(model, Y))
     made, exact = quantized(whole, 16), quantized(whole, "exact")
-    assert made._lowered is not None and made._lowered.scored is not None
+    assert made._lowered is not None and isinstance(made._lowered.form, LinearScores)
     for method in made.fast_methods:
         check_close(method, getattr(made.restore(), method)(rows), getattr(made, method)(rows))
         check_same_bits(method, getattr(whole, method)(rows), getattr(exact, method)(rows))

@@ -11,6 +11,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, Stan
 
 from model_quantization.api import ModelQuantizer
 from model_quantization.arrays import Array
+from model_quantization.families.forms import Affine
 from model_quantization.families.scaler import FAMILY
 from tests.families.checks import check_same_bits
 
@@ -81,7 +82,9 @@ def test_statistics_are_never_rounded() -> None:
 @pytest.mark.parametrize("scaler", SCALERS, ids=str)
 def test_scale_and_shift_are_the_same_map(scaler: Any) -> None:
     made = quantized(scaler.fit(ROWS), 8)
-    scale, shift = made._lowered.affine
+    form = made._lowered.form
+    assert isinstance(form, Affine)
+    scale, shift = form.scale, form.shift
     expected: Array = scaler.transform(ROWS)
     np.testing.assert_allclose(ROWS * scale + shift, expected, rtol=1e-6, atol=1e-6)
     assert FAMILY.name == "scaler"

@@ -23,13 +23,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import model_quantization as mq
 from model_quantization.errors import QuantizationError, SemanticError
 from model_quantization.estimators.capture import capture
-from model_quantization.families import all_families
+from model_quantization.families import Lowered, all_families
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.values import MISFITS
 from model_quantization.planning.packing import prepare_graph
-from model_quantization.predictor.component import Context, View
-from model_quantization.predictor.input_rows import intake_of
+from model_quantization.predictor.component import ComponentView, Context
+from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.trust import TrustPolicy
 from tests.artifact.models import array_at, file_of, with_array
 from tests.attacks.mutations import changed_array, changed_number, of_array, whole_numbers
@@ -40,8 +40,8 @@ LABELS = np.array(["a", "b", "c"])[RNG.integers(0, 3, 90)]
 NUMBERS = (-1, 0, 7, 1 << 31, 1 << 62)
 
 
-def opened(graph: ModelGraph) -> tuple[View, Any]:
-    view = View(graph.root, Context.of(graph.root, graph.arrays))  # type: ignore[arg-type]
+def opened(graph: ModelGraph) -> tuple[ComponentView, Any]:
+    view = ComponentView(graph.root, Context.of(graph.root, graph.arrays))  # type: ignore[arg-type]
     return view, view.lower(exact=True)
 
 
@@ -75,9 +75,9 @@ def test_what_opens_answers(family: str) -> None:
             except QuantizationError:
                 refused += 1
                 continue
-            if lowered is None:
+            if not isinstance(lowered, Lowered):
                 continue
-            rows = intake_of(view, lowered).rows(example.rows)
+            rows = input_adapter(view, lowered).rows(example.rows)
             for method in lowered.methods.values() if rows is not None else ():
                 try:
                     method(rows)

@@ -27,7 +27,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from model_quantization.errors import DroppedAttribute, SemanticError
 from model_quantization.families import family_named, family_of
-from model_quantization.families.family import Lowered
+from model_quantization.families.lowered import Lowered
 from model_quantization.graph.nodes import ArrayNode, PackedNode
 from tests.families.component import treat
 
@@ -189,7 +189,7 @@ def test_the_address_of_stop_words_is_dropped(stop_words):
     model.transform(["ab cd"])
     assert "_stop_words_id" in vars(model)
     treated = treat(model)
-    assert "_stop_words_id" in treated.graph.residue
+    assert "_stop_words_id" in treated.graph.dropped
     assert "_stop_words_id" not in vars(treated.restored)
 
 
@@ -286,7 +286,7 @@ def test_what_a_transformer_cannot_take_in():
     assert transformer.absorb(already) is None
     other = treat(CountVectorizer().fit(["one two three"])).lowered
     assert transformer.absorb(other) is None
-    assert transformer.absorb(Lowered(methods={})) is None
+    assert transformer.absorb(Lowered({}, by="nothing", names=())) is None
     signed = treat(HashingVectorizer(norm=None, n_features=counts.shape[1])).lowered
     logs = treat(TfidfTransformer(sublinear_tf=True).fit(abs(counts))).lowered
     assert logs.absorb(signed) is None
@@ -326,8 +326,8 @@ def packed_example():
         ("terms.gaps", None, "missing or no array"),
         ("terms.split", "-", "unknown joint"),
         ("terms.item", "<f8", "unknown type of columns"),
-        ("terms.columns", np.arange(3), "one column for each term"),
-        ("terms.columns", np.array(["x"] * 8), "one column for each term"),
+        ("terms.columns", np.arange(3), "another number of columns than of terms"),
+        ("terms.columns", np.array(["x"] * 8), "another number of columns than of terms"),
         ("terms.vocabulary", "deque", "unknown container"),
     ],
 )

@@ -422,7 +422,7 @@ def test_parts_that_lie_are_refused() -> None:
         ({"booster_parallel": 2}, "the parts of an XGBoost booster"),
         ({"booster_parallel": True}, "the parts of an XGBoost booster"),
         ({"booster_weights": 3}, "the parts of an XGBoost booster"),
-        ({"booster_weights": short}, "a weight for each tree"),
+        ({"booster_weights": short}, "another number of weights than of trees"),
         ({"booster_state": empty}, "the document of an XGBoost booster"),
         ({"tree_count": 20}, "a part of the forest does not fit"),
     ):

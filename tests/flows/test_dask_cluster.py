@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import flows.clusters.dask
-from flows.conclusion import WITH_FAILURES
+from flows.final_state import WITH_FAILURES
 from model_quantization.outcome import Status
 from tests.flows.cluster_runs import (
     check_same_release,
@@ -100,7 +100,7 @@ def test_a_model_that_kills_every_worker_fails_alone(
     outcomes = {outcome.name: outcome for outcome in outcomes_of(root / "deadly")}
     killer = outcomes.pop("linear")
     assert (killer.status, killer.reason) == (Status.FAILED, "worker_crashed")
-    assert "workers die while they do this model" in killer.note
+    assert "workers die while they quantize this model" in killer.note
     plain = {outcome.name: outcome for outcome in outcomes_of(root / "plain")}
     assert outcomes == {name: plain[name] for name in outcomes}
     assert log.read_text().split().count("linear") == 2

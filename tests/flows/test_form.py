@@ -9,7 +9,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import get_call_parameters, parameter_schema
 from prefect.utilities.schema_tools.validation import is_valid, validate
 
-from flows.form import AS_CONFIGURED, MoreSettings, filled_in
+from flows.form import AS_CONFIGURED, SettingsForm, form_values
 from flows.quantize_models import quantize_models
 from model_quantization.config.run_config import GateConfig, LimitsConfig, RunConfig
 
@@ -46,7 +46,7 @@ def test_every_parameter_has_a_title_and_help() -> None:
 
 
 def test_everything_can_be_set_on_the_form_but_what_needs_a_file() -> None:
-    nested = set(MoreSettings.model_fields)
+    nested = set(SettingsForm.model_fields)
     assert nested | set(BLANK_FORM) - {"allowed_drop", "config_path", "more"} == set(
         RunConfig.model_fields
     ) - {"schemes", "overrides"}
@@ -63,7 +63,7 @@ def test_a_blank_form_is_valid_and_changes_nothing() -> None:
     )
     assert is_valid(BLANK_FORM, SCHEMA)
     flat = {name: value for name, value in BLANK_FORM.items() if name not in _BESIDES}
-    given = filled_in(MoreSettings(), **flat)
+    given = form_values(SettingsForm(), **flat)
     assert given.pop("gate") == {"allowed_drop": None}
     assert set(given.values()) == {None}
 
@@ -72,8 +72,8 @@ _BESIDES = ("config_path", "more")
 
 
 def test_what_was_filled_in_is_nested_as_a_configuration() -> None:
-    more = MoreSettings.model_validate({"gate": {"alpha": 0.1}, "target": ["a"]})
-    given = filled_in(more, weight_threshold=0.0, allowed_drop=0.0, force=True, only=["a*"])
+    more = SettingsForm.model_validate({"gate": {"alpha": 0.1}, "target": ["a"]})
+    given = form_values(more, weight_threshold=0.0, allowed_drop=0.0, force=True, only=["a*"])
     assert given == {
         "target": ("a",),
         "weight_threshold": 0.0,

@@ -19,7 +19,7 @@ import pytest
 from flows.alert_log import log_alert, receive_alerts
 from flows.automations import FAILURE, HEARTBEAT, WORSENED, automations
 from flows.processes import ProcessFailed, kept_process, run_to_end, wait_until
-from flows.serve import Place, free_port, is_free, main
+from flows.serve import LocalServer, free_port, is_free, main
 
 # A child in a session of its own, which no process group reaches, and which ignores SIGTERM.
 _STUBBORN = """
@@ -115,7 +115,7 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 
 
 def test_the_pages_ask_the_server_that_they_came_from(tmp_path: Path) -> None:
-    environment = Place(4321, tmp_path).environment()
+    environment = LocalServer(4321, tmp_path).environment()
     assert environment["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4321/api"
     assert environment["PREFECT_HOME"] == str(tmp_path)
 

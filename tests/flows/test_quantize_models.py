@@ -17,7 +17,7 @@ from prefect import State
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-from flows.conclusion import WITH_FAILURES, conclude
+from flows.final_state import WITH_FAILURES, final_state
 from flows.quantize_models import quantize_models
 from model_quantization.batch import run as batch
 from model_quantization.errors import WorkerCrashed
@@ -161,13 +161,13 @@ def test_parameters_are_checked_before_anything_runs(config: Path) -> None:
 
 def test_how_a_run_ends() -> None:
     good = {"total": "T.", "models": 3, "broken": [], "fell_short": []}
-    assert conclude(good, strict=True).is_completed()
+    assert final_state(good, strict=True).is_completed()
     missed = good | {"fell_short": ["a", "b"]}
-    failed = conclude(missed, strict=True)
+    failed = final_state(missed, strict=True)
     assert (failed.is_failed(), failed.message) == (True, "T. Short: a, b.")
-    many = conclude(good | {"fell_short": [f"m{n}" for n in range(12)]}, strict=True)
+    many = final_state(good | {"fell_short": [f"m{n}" for n in range(12)]}, strict=True)
     assert str(many.message).endswith("m9 and 2 more.")
-    assert conclude(good | {"broken": ["a"]}, strict=False).name == WITH_FAILURES
+    assert final_state(good | {"broken": ["a"]}, strict=False).name == WITH_FAILURES
 
 
 def test_the_deployments_are_what_the_flow_takes() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import flows.clusters.ray
 from flows.clusters.ray import ray_cluster
-from flows.conclusion import WITH_FAILURES
+from flows.final_state import WITH_FAILURES
 from flows.processes import kept_process, wait_until
 from flows.serve import free_port
 from model_quantization.config.run_config import RunConfig
@@ -112,7 +112,7 @@ def test_a_model_that_kills_every_worker_fails_alone(
     outcomes = {outcome.name: outcome for outcome in outcomes_of(root / "deadly")}
     killer = outcomes.pop("linear")
     assert (killer.status, killer.reason) == (Status.FAILED, "worker_crashed")
-    assert "workers die while they do this model" in killer.note
+    assert "workers die while they quantize this model" in killer.note
     plain = {outcome.name: outcome for outcome in outcomes_of(root / "plain")}
     assert outcomes == {name: plain[name] for name in outcomes}
     begun = log.read_text().split()

@@ -44,7 +44,6 @@ from model_quantization.graph.traversal import (
     join,
     model_type,
     renumber,
-    type_counts,
     walk,
     with_children,
 )
@@ -206,13 +205,6 @@ def test_keys_as_steps_are_their_values_and_never_alike() -> None:
 )
 def test_the_model_in_a_word(node: Node, text: str) -> None:
     assert model_type(ModelGraph(node, ())) == text
-
-
-def test_classes_are_counted() -> None:
-    counts = type_counts(ModelGraph(pipeline(), ()))
-    assert {name.rpartition(":")[2]: count for name, count in counts.items()} == {
-        "Pipeline": 1, "TfidfVectorizer": 1, "LinearSVC": 1,
-    }  # fmt: skip
 
 
 # JSON -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What boosters make of their sums: compiled and by definition, bit for bit."""
+"""What boosters make of their sums: compiled and by definition, bit for bit in float64."""
 
 from __future__ import annotations
 
@@ -6,64 +6,55 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from model_quantization.kernels.trees import booster_links as links
+from tests.kernels.agreement import agree
 
-numbers = st.lists(st.floats(-700, 700), min_size=1, max_size=12)
 some = settings(deadline=None, derandomize=True, max_examples=60)
+FLOAT32_ULPS = 4 * float(np.finfo(np.float32).eps)
+
+sums = arrays(np.float64, st.integers(1, 40), elements=st.floats(-800, 800))
+tables = arrays(np.float64, array_shapes(min_dims=2, max_dims=2), elements=st.floats(-50, 50))
+sums32 = arrays(np.float32, st.integers(1, 40), elements=st.floats(-80, 80, width=32))
+tables32 = arrays(
+    np.float32, array_shapes(min_dims=2, max_dims=2), elements=st.floats(-80, 80, width=32)
+)
 
 
 @some
-@given(sums=numbers)
+@given(given_=sums)
 @pytest.mark.parametrize("name", ["exponential", "log_one_plus_exp"])
-def test_of_each_sum(name: str, sums: list[float]) -> None:
-    given_ = np.array(sums)
-    expected = getattr(links, f"{name}_reference")(given_)
-    getattr(links, name)(given_)
-    assert given_.tobytes() == expected.tobytes()
+def test_of_each_sum(name: str, given_: np.ndarray) -> None:
+    agree(name, given_)
 
 
 @some
-@given(sums=numbers, slope=st.sampled_from([1.0, 0.3, 2.0]))
-def test_logistic(sums: list[float], slope: float) -> None:
-    given_ = np.array(sums) / 3
-    expected = links.logistic_reference(given_, slope)
-    links.logistic(given_, slope)
-    assert given_.tobytes() == expected.tobytes()
+@given(given_=sums, slope=st.sampled_from([1.0, 0.3, 2.0]))
+def test_logistic(given_: np.ndarray, slope: float) -> None:
+    agree("logistic", given_, slope)
 
 
 @some
-@given(row=st.lists(st.floats(-50, 50), min_size=1, max_size=6), rows=st.integers(1, 3))
-def test_normalized_exponentials(row: list[float], rows: int) -> None:
-    given_ = np.array([row] * rows) * np.arange(1, rows + 1)[:, None]
-    expected = links.normalized_exponentials_reference(given_)
-    links.normalized_exponentials(given_)
-    assert given_.tobytes() == expected.tobytes()
-    assert given_.sum(axis=1) == pytest.approx(1)
+@given(given_=tables)
+def test_normalized_exponentials(given_: np.ndarray) -> None:
+    _, shares = agree("normalized_exponentials", given_)
+    assert shares.sum(axis=1) == pytest.approx(1)
 
 
 @some
-@given(row=st.lists(st.floats(-80, 80, width=32), min_size=1, max_size=6))
-def test_in_float32(row: list[float]) -> None:
-    given_ = np.array([row], dtype=np.float32)
-    bound = float(4 * np.finfo(np.float32).eps)
-    shares = given_.copy()
-    links.normalized_exponentials32(shares)
-    expected = links.normalized_exponentials_reference(given_.astype(np.float64))
-    # A difference of 80 rounded to float32 is off by 4e-6: so is its exponential, relatively.
-    assert shares == pytest.approx(expected, rel=1e-5, abs=1e-37)
-    odds = given_.reshape(-1).copy()
-    links.logistic32(odds)
-    assert odds == pytest.approx(links.logistic32_reference(given_[0]), rel=bound)
-    inner = np.clip(odds, 0.01, 0.99)
-    back = inner.copy()
-    links.log_odds32(back)
+@given(given_=sums32, table=tables32)
+def test_in_float32(given_: np.ndarray, table: np.ndarray) -> None:
+    agree("exponential32", given_, rtol=FLOAT32_ULPS)
+    agree("normalized_exponentials32", table, rtol=FLOAT32_ULPS, atol=1e-38)
+    _, odds = agree("logistic32", given_, rtol=FLOAT32_ULPS, atol=1e-38)
+    inner = np.clip(odds, np.float32(0.01), np.float32(0.99))
+    _, back = agree("log_odds32", inner, rtol=FLOAT32_ULPS, atol=1e-6)
     assert back == pytest.approx(np.log(inner / (1 - inner.astype(float))), rel=1e-4, abs=1e-6)
-    links.logarithm32(inner)
-    assert inner.dtype == back.dtype == np.float32
+    agree("logarithm32", inner, rtol=FLOAT32_ULPS, atol=1e-7)
 
 
 def test_what_float32_cannot_hold_stays_finite() -> None:
-    sums = np.array([-1e4, 1e4, -np.inf], dtype=np.float32)
-    links.logistic32(sums)
-    assert sums.tolist() == [pytest.approx(2.9926e-39, rel=0.05), 1.0, sums[0]]
+    given_ = np.array([-1e4, 1e4, -np.inf], dtype=np.float32)
+    links.logistic32(given_)
+    assert given_.tolist() == [pytest.approx(2.9926e-39, rel=0.05), 1.0, given_[0]]

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_quantization.kernels.trees import binning, coarsen, topology, traversal, tree_pack
+from model_quantization.kernels.trees import binning, coarsen, topology, tree_pack
+from model_quantization.kernels.trees.leaf_sums import leaf_table
+from model_quantization.kernels.trees.quickscorer import LANES, MOST_LEAVES
+from model_quantization.kernels.trees.single_row import (
+    ANSWERED,
+    MISSING,
+    MOST_COLUMNS,
+    REFUSED,
+    answer_one,
+    answer_one_coded,
+)
 from model_quantization.kernels.trees.tree_layout import Shape, lay_out, mask_out
 from model_quantization.kernels.trees.tree_sum import (
     Leaves,
@@ -19,6 +29,7 @@ from model_quantization.kernels.trees.tree_sum import (
     over_rows,
     payloads,
 )
+from tests.kernels.agreement import agree
 
 few = settings(deadline=None, derandomize=True, max_examples=25)
 
@@ -77,28 +88,67 @@ shapes = st.builds(
 # Topology ---------------------------------------------------------------------------------
 
 
+def shape_by_definition(split: np.ndarray, n_trees: int) -> tuple[Any, ...] | None:
+    """`(sizes, right, depth)` by recursion over the definition; None when the flags do not fit."""
+    sizes: list[int] = []
+    right = np.full(split.size, -1, dtype=np.int32)
+    depth = np.zeros(split.size, dtype=np.int32)
+    position = 0
+    for _ in range(n_trees):
+        start = position
+        stack: list[tuple[int, int]] = [(-1, 0)]
+        while stack:
+            parent, level = stack.pop()
+            if position >= split.size:
+                return None
+            if parent >= 0:
+                right[parent] = position - start
+            depth[position] = level
+            if split[position]:
+                stack.append((position, level + 1))
+                stack.append((-1, level + 1))
+            position += 1
+        sizes.append(position - start)
+    return (np.array(sizes, np.int32), right, depth) if position == split.size else None
+
+
 @few
 @given(seed=st.integers(0, 999), n_trees=st.integers(1, 9), most=st.integers(1, 30))
-def test_shape_is_that_of_the_reference(seed: int, n_trees: int, most: int) -> None:
+def test_shape_is_that_of_the_definition(seed: int, n_trees: int, most: int) -> None:
     split = random_shape(seed, n_trees, most, 1).split
-    found, expected = topology.shape(split, n_trees), topology.expand_reference(split, n_trees)
+    found, expected = topology.shape(split, n_trees), shape_by_definition(split, n_trees)
     assert found is not None
     assert expected is not None
     for mine, theirs in zip((*found, topology.node_depths(split, *found)), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     left = np.where(split == 1, np.arange(split.size) + 1, -1).astype(np.int32)
     end = found[0][0]
-    order, stack = np.empty(end, np.int32), np.empty(end, np.int32)
-    assert topology.preorder(left[:end], found[1][:end], order, stack) == end
-    assert order.tolist() == topology.preorder_reference(left[:end], found[1][:end])
+    room = np.empty((3, split.size + 2), np.int32)
+    agree("count_splits_above", split, *found, room[0, : split.size])
+    agree("count_leaves", split, *found, room[0, : split.size])
+    links = (left[:end], found[1][:end], room[0, :end], room[1, :end])
+    count, _, _, order, _ = agree("preorder", *links, scratch=(3,))
+    assert count == end
+    assert order.tolist() == list(range(end))
 
 
 @few
 @given(flags=st.lists(st.integers(0, 1), max_size=12), n_trees=st.integers(1, 4))
 def test_any_flags_make_trees_or_are_refused(flags: list[int], n_trees: int) -> None:
     split = np.array(flags, dtype=np.uint8)
-    found, expected = topology.shape(split, n_trees), topology.expand_reference(split, n_trees)
+    found, expected = topology.shape(split, n_trees), shape_by_definition(split, n_trees)
     assert (found is None) == (expected is None)
+    sizes, right = np.zeros(n_trees, np.int32), np.empty(split.size, np.int32)
+    agree("expand", split, sizes, right, np.empty(split.size + 2, np.int32), scratch=(3,))
+
+
+@few
+@given(data=st.data(), n=st.integers(0, 7))
+def test_any_links_have_an_order_or_none(data: st.DataObject, n: int) -> None:
+    links = st.lists(st.integers(-2, 8), min_size=n, max_size=n)
+    left, right = (np.array(data.draw(links), np.int32) for _ in range(2))
+    room = np.zeros(n, np.int32)
+    assert agree("preorder", left, right, room, room, scratch=(2, 3))[0] <= n
 
 
 @pytest.mark.parametrize(
@@ -115,6 +165,7 @@ def test_leaves_below_each_node() -> None:
     split = np.array([1, 1, 0, 0, 0, 0], np.uint8)
     sizes, right = np.array([5, 1], np.int32), np.array([4, 3, -1, -1, -1, -1], np.int32)
     leaves = np.empty(6, np.int32)
+    agree("count_leaves", split, sizes, right, leaves)
     topology.count_leaves(split, sizes, right, leaves)
     assert leaves.tolist() == [3, 2, 1, 1, 1, 1]
 
@@ -122,8 +173,36 @@ def test_leaves_below_each_node() -> None:
 # Answers ----------------------------------------------------------------------------------
 
 
+def leaves_by_definition(
+    split: np.ndarray,
+    sizes: np.ndarray,
+    right: np.ndarray,
+    feature: np.ndarray,
+    threshold: np.ndarray,
+    missing_left: np.ndarray,
+    rows: np.ndarray,
+) -> np.ndarray:
+    """The leaf (its number in the forest) of each row in each tree, by definition: (n, n_trees).
+
+    `feature`, `threshold` and `missing_left` have one entry a split, in preorder.
+    """
+    rank = np.where(split == 1, np.cumsum(split) - 1, np.cumsum(1 - split) - 1)
+    out = np.empty((len(rows), sizes.size), dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    for row, values in enumerate(rows):
+        for tree in range(sizes.size):
+            node = starts[tree]
+            while split[node]:
+                at = rank[node]
+                x = values[feature[at]]
+                left = missing_left[at] if np.isnan(x) else x <= threshold[at]
+                node = node + 1 if left else starts[tree] + right[node]
+            out[row, tree] = rank[node]
+    return out
+
+
 def reference_sum(shape: Shape, rows: np.ndarray, table: np.ndarray, cycle: int) -> np.ndarray:
-    leaves = traversal.payload_reference(
+    leaves = leaves_by_definition(
         shape.split,
         shape.sizes,
         shape.right,
@@ -184,6 +263,94 @@ def forced_masks(sums: TreeSum) -> Any:
 
 
 @few
+@given(
+    shape=shapes,
+    n=st.sampled_from([1, 8, 9, 130, 300]),
+    width=st.sampled_from([1, 3]),
+    cycle=st.sampled_from([1, 2]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    bits=st.sampled_from([12, 32]),
+)
+def test_each_kernel_adds_up_as_its_reference(
+    shape: Shape, n: int, width: int, cycle: int, dtype: type, bits: int
+) -> None:
+    columns = int(shape.feature.max(initial=0)) + 1
+    rng = np.random.default_rng(n)
+    rows = random_rows(6, n, columns)
+    n_leaves = int((shape.split == 0).sum())
+    table = leaf_table(rng.normal(size=(n_leaves, width)).astype(dtype))
+    payload = np.arange(n_leaves, dtype=np.uint32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model_quantization.kernels.trees.tree_layout.LINK_BITS", bits)
+        nodes = lay_out(shape, payload, columns, doubled=False)
+    if nodes is None:
+        assert bits < 32
+        return
+    forest = (nodes.words, nodes.starts, nodes.banks, nodes.bases)
+    adding = (table.ends, table.places, table.values, width, cycle)
+    groups = grouped(rows)[0]
+    start = rng.normal(size=(n, cycle * width)).astype(dtype)
+    for first, last in ((0, n // 16 * 8), (n // 16 * 8, n)):
+        part = (*forest, groups, columns, first, last, nodes.shift)
+        agree("sum_block", *part, *adding, np.empty(64, np.uint32), start, scratch=(-2,))
+        reached = np.zeros((n, shape.sizes.size), np.int64)
+        agree("payload_block", *part, np.empty(64, np.uint32), reached, scratch=(-2,))
+    row, one = rows[0].astype(np.float64), start[0]
+    assert agree("answer_one", *forest, row, nodes.shift, *adding, 3.0, one)[0] == ANSWERED
+    held = (shape.split, shape.sizes, shape.right, shape.feature, shape.threshold, payload)
+    values = rng.normal(size=(n_leaves, width))
+    assert agree("answer_first", *held, row, values, cycle, 3.0, one)[0] == ANSWERED
+    for odd, state in ((np.nan, MISSING), (np.inf, REFUSED), (-1e300, REFUSED)):
+        row[-1] = odd
+        assert agree("answer_one", *forest, row, nodes.shift, *adding, 3.0, one)[0] == state
+        assert agree("answer_first", *held, row, values, cycle, 3.0, one)[0] == state
+    if int(shape.sizes.max()) < 2 * MOST_LEAVES:
+        mask_type = np.uint64 if int(shape.sizes.max()) > 64 or n % 2 else np.uint32
+        masks = np.empty(shape.feature.size, mask_type)
+        masks = agree("clear_masks", shape.split, shape.sizes, shape.right, masks)[-1]
+        agree(
+            "sum_masked", shape.feature.astype(np.int32), shape.threshold, masks,
+            topology.tree_starts(shape.sizes // 2), topology.tree_starts((shape.sizes + 1) // 2),
+            groups, columns, 0, n, payload, table.values, *adding,
+            np.empty((columns, LANES), np.float32), np.empty((cycle, LANES), dtype), start,
+            scratch=(-3, -2),
+        )  # fmt: skip
+
+
+@few
+@given(shape=shapes, shift=st.integers(6, 24), spread=st.sampled_from([1, 7]))
+def test_nodes_are_written_as_by_the_reference(shape: Shape, shift: int, spread: int) -> None:
+    n, trees, n_leaves = shape.split.size, shape.sizes.size, int((shape.split == 0).sum())
+    if int(shape.sizes.max()) + 1 > 1 << shift:
+        return
+    agree(
+        "write_nodes", shape.split, shape.sizes, shape.right, shape.feature,
+        shape.threshold.view(np.uint32), np.arange(n_leaves, dtype=np.uint32) * np.uint32(spread),
+        shift, np.zeros(n + trees, np.uint64), np.zeros(trees, np.uint64),
+        np.zeros(trees, np.uint64), np.zeros(trees, np.uint32), np.empty(2 * n + 4, np.uint64),
+        scratch=(-1,),
+    )  # fmt: skip
+
+
+@few
+@given(
+    n=st.sampled_from([0, 1, 7, 8, 9, 24]),
+    columns=st.integers(0, 4),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    doubled=st.booleans(),
+    odd=st.sampled_from([0.0, np.nan, np.inf, 1e300]),
+)
+def test_rows_are_grouped_as_by_the_reference(
+    n: int, columns: int, dtype: type, doubled: bool, odd: float
+) -> None:
+    rows = random_rows(n, n, columns).astype(dtype)
+    with np.errstate(over="ignore"):
+        rows[rows > 0.8] = odd
+    groups = np.empty((-(-n // 8), columns * (2 if doubled else 1), 8), np.float32)
+    agree("group_rows", rows, groups, doubled)
+
+
+@few
 @given(shape=shapes, gaps=st.sampled_from([0.0, 0.3]))
 def test_leaves_are_those_of_the_reference(shape: Shape, gaps: float) -> None:
     columns = int(shape.feature.max(initial=0)) + 1
@@ -193,7 +360,7 @@ def test_leaves_are_those_of_the_reference(shape: Shape, gaps: float) -> None:
     nodes = lay_out(shape, np.arange(n_leaves) + 5, columns, doubled=doubled)
     assert nodes is not None
     found = payloads(nodes, grouped(rows, doubled=doubled)[0], len(rows))
-    expected = traversal.payload_reference(
+    expected = leaves_by_definition(
         shape.split,
         shape.sizes,
         shape.right,
@@ -283,11 +450,10 @@ def test_coded_rows_are_those_of_the_reference(sizes: list[int], doubled: bool, 
     columns = np.arange(len(sizes))
     width = len(sizes)
     out = np.zeros((2, width * (2 if doubled else 1), 8), dtype=np.float32)
-    missing = binning.code_rows(
-        rows.reshape(-1), width, columns, table, starts, pivots, 0, 13, out.reshape(-1), width,
-        doubled,
-    )  # fmt: skip
-    expected = binning.code_rows_reference(rows, tables, columns.tolist())
+    given_ = (rows, width, columns, table, starts, pivots, 0, 13, out, width, doubled)
+    missing = binning.code_rows(*given_)
+    agree("code_rows", *given_)
+    expected = codes_by_definition(rows, tables)
     found = out.transpose(0, 2, 1).reshape(16, -1)[:13]
     assert missing == np.isnan(rows).any()
     if doubled:
@@ -297,6 +463,37 @@ def test_coded_rows_are_those_of_the_reference(sizes: list[int], doubled: bool, 
         expected = np.where(np.isnan(expected), -np.inf, expected)
         found = found[:, width:]
     np.testing.assert_array_equal(found, expected)
+    # One tree of one split on the last column: the row is coded and walked in one call.
+    shape = random_shape(seed, 4, 9, width)
+    nodes = lay_out(shape, np.arange(int((shape.split == 0).sum())), width, doubled=doubled)
+    leaf = leaf_table(rng.normal(size=(int((shape.split == 0).sum()), 1)))
+    assert nodes is not None
+    for row in rows:
+        agree(
+            "answer_one_coded", nodes.words, nodes.starts, nodes.banks, nodes.bases, row, columns,
+            table, starts, pivots, width, doubled, nodes.shift, leaf.ends, leaf.places, leaf.values,
+            1, 1, np.ones(1),
+        )  # fmt: skip
+
+
+def codes_by_definition(rows: np.ndarray, tables: list[np.ndarray]) -> np.ndarray:
+    """How many thresholds of each column are below each value: (n, k), NaN where that is NaN."""
+    below = [(table < rows[:, [column]]).sum(axis=1) for column, table in enumerate(tables)]
+    return np.where(np.isnan(rows), np.nan, np.stack(below, axis=1))
+
+
+def test_rows_of_too_many_columns_are_left_to_the_batch() -> None:
+    n = MOST_COLUMNS + 1
+    none, words = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+    bases, ends = np.zeros(0, np.uint32), np.zeros(1, np.uint32)
+    adding = (ends, bases, np.zeros(0), 1, 1)
+    out, row = np.zeros(1), np.zeros(n)
+    assert answer_one(words, none, none, bases, row, 8, *adding, 1.0, out) == REFUSED
+    assert agree("answer_one", words, none, none, bases, row, 8, *adding, 1.0, out)[0] == REFUSED
+    edges = (np.zeros(0, np.int64), np.zeros(0), np.zeros(1, np.int64), np.zeros((0, 16)))
+    coded = (words, none, none, bases, row, *edges, n, False, 8, *adding, out)
+    assert answer_one_coded(*coded) == REFUSED
+    assert agree("answer_one_coded", *coded)[0] == REFUSED
 
 
 @few
@@ -308,17 +505,17 @@ def test_coded_categories_are_those_of_the_reference(seed: int) -> None:
     left, known = (rng.random((2, 4, 256)) < 0.4).astype(np.uint8)
     columns, missing_left = rng.integers(0, 3, 4), rng.integers(0, 2, 4).astype(np.uint8)
     out = np.zeros((2, 5, 8), dtype=np.float32)
-    done = binning.code_categories(
-        rows.reshape(-1), 3, columns, left, known, missing_left, 0, 9, out.reshape(-1), 40, 1
-    )
-    assert done
+    given_ = (rows, 3, columns, left, known, missing_left, 0, 9, out, 40, 1)
+    assert binning.code_categories(*given_)
+    agree("code_categories", *given_)
     found = out.transpose(0, 2, 1).reshape(16, -1)[:9, 1:]
-    expected = binning.code_categories_reference(rows, columns.tolist(), left, known, missing_left)
-    np.testing.assert_array_equal(found, expected)
+    for row, values in enumerate(rows):
+        for j, feature in enumerate(columns):
+            x = values[feature]
+            seen = x >= 0 and (left[j, int(x)] or known[j, int(x)])
+            assert found[row, j] == 1 - (left[j, int(x)] if seen else missing_left[j])
     rows[3, columns[0]] = 256.0
-    assert not binning.code_categories(
-        rows.reshape(-1), 3, columns, left, known, missing_left, 0, 9, out.reshape(-1), 40, 1
-    )
+    assert not binning.code_categories(*given_)
 
 
 # Packing arithmetic -----------------------------------------------------------------------
@@ -365,6 +562,20 @@ def test_ranks_give_the_thresholds_back(
         return
     back = tree_pack.unrank_thresholds(feature, ranked)
     np.testing.assert_array_equal(back, threshold)
+    sizes = ranked.sizes.astype(np.int64)
+    room, places = np.zeros(sizes.size + 1, np.int64), np.zeros(n, np.uint32)
+    given_ = (
+        ranked.ranks.astype(np.uint32),
+        feature,
+        sizes,
+        np.cumsum(sizes) - sizes,
+        room,
+        places,
+    )
+    assert agree("place_ranks", *given_, scratch=(4,))[0]
+    for bits in (8, 16, 32, 64):
+        values = rng.integers(0, 250, n).astype(f"u{bits // 8}")
+        agree("undo_order", values, feature, room, np.zeros_like(values), scratch=(2,))
     if n:
         broken = tree_pack.Ranked(ranked.table, ranked.sizes, ranked.ranks + np.uint16(60000))
         assert tree_pack.unrank_thresholds(feature, broken) is None
@@ -390,6 +601,8 @@ def test_sibling_distances_give_the_ids_back(seed: int, n_rows: int) -> None:
     second = tree_pack.second_siblings(split)
     held, distances = tree_pack.pair_siblings(ids, second, n_rows)
     np.testing.assert_array_equal(tree_pack.unpair_siblings(held, distances, split, n_rows), ids)
+    streams = (np.append(held, 0).astype(np.uint32), np.append(distances, 0).astype(np.uint32))
+    agree("merge_siblings", *streams, split, n_rows, np.zeros(ids.size, np.uint32))
     for wrong in ((held[1:], distances), (held[1:], np.append(distances, 0)), (held[:0], ids)):
         assert tree_pack.unpair_siblings(*wrong, split, n_rows) is None
 

@@ -171,10 +171,7 @@ def test_every_symbol_is_found_and_nothing_else():
     assert term_tree.fill_table(tree.blob, tree.offsets, table)
     for position, word in enumerate([*words, "w", "", "w9999"]):
         data = np.frombuffer(word.encode(), dtype=np.uint8)
-        value = term_tree.hashed(data, 0, len(data))
-        found = term_tree.find_symbol(
-            data, 0, len(data), np.uint32(value), tree.blob, tree.offsets, table
-        )
+        found = term_tree.find_symbol(data, tree.blob, tree.offsets, table)
         assert found == (position if position < len(words) else -1)
     assert not term_tree.fill_table(tree.blob, tree.offsets, np.zeros(16, dtype=np.uint32))
 
@@ -424,7 +421,7 @@ def test_the_hash_is_murmur(raw):
     from sklearn.utils.murmurhash import murmurhash3_bytes_s32
 
     data = np.frombuffer(raw, dtype=np.uint8)
-    assert hash_counts.murmur(data, 0, len(data)) == murmurhash3_bytes_s32(raw, 0)
+    assert hash_counts.murmur(data) == murmurhash3_bytes_s32(raw, 0)
 
 
 def test_words_of_all_widths_are_told_apart():

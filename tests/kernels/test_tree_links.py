@@ -16,8 +16,8 @@ from model_quantization.kernels.trees.tree_links import (
     SOUND,
     TWO_PARENTS,
     first_fault,
-    first_fault_reference,
 )
+from tests.kernels.agreement import agree
 
 LEFT = [1, -1, 3, -1, -1]
 RIGHT = [2, -1, 4, -1, -1]
@@ -52,7 +52,8 @@ def test_each_fault_is_found_where_it_is(
     columns = _columns(LEFT, RIGHT, FEATURE)
     columns[column][node] = value
     assert first_fault(*columns, 3) == fault
-    assert first_fault_reference(*columns, 3) == fault
+    room = np.empty(5, np.uint8)
+    agree("find_fault", *columns, 3, room, scratch=(-1,))
 
 
 def test_fields_of_a_table_are_read_where_they_lie() -> None:
@@ -68,4 +69,4 @@ def test_kernel_and_reference_agree(data: st.DataObject) -> None:
     link = st.integers(-2, 8)
     column = st.lists(link, min_size=count, max_size=count)
     columns = _columns(data.draw(column), data.draw(column), data.draw(column))
-    assert first_fault(*columns, 4) == first_fault_reference(*columns, 4)
+    agree("find_fault", *columns, 4, np.empty(count, np.uint8), scratch=(-1,))

@@ -35,7 +35,7 @@ Y = (X[:, 0] > 0).astype(int)
 
 def round_trip(value: Any) -> Any:
     graph = capture(value, TRUST)
-    return restore(graph.root, graph.arrays, TRUST, residue=graph.residue)
+    return restore(graph.root, graph.arrays, TRUST, dropped=graph.dropped)
 
 
 def check_same(one: Any, other: Any) -> None:
@@ -273,7 +273,7 @@ def test_paths_are_what_a_person_would_write() -> None:
 def test_residue_is_left_out_and_noted_with_its_path() -> None:
     model = Pipeline([("lasso", LassoCV(alphas=[0.5, 0.1], cv=2).fit(X, X[:, 1]))])
     graph = capture(model, TRUST)
-    assert set(graph.residue) == {"steps/lasso/alphas_", "steps/lasso/mse_path_"}
+    assert set(graph.dropped) == {"steps/lasso/alphas_", "steps/lasso/mse_path_"}
     assert not any("mse_path_" in path for path in array_paths(graph).values())
 
 

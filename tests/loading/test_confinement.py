@@ -16,11 +16,12 @@ from model_quantization.errors import ConfigError, WorkerError
 from model_quantization.limits import Limits
 from model_quantization.loading.sandbox.confinement import UNCONFINED, Access, Confinement
 from model_quantization.loading.sandbox.landlock import landlock_version
-from model_quantization.loading.sandbox.probe import HANDLER as PROBE
+from model_quantization.loading.sandbox.probe import ProbeRequest
+from model_quantization.loading.sandbox.probe import probe as probe_handler
 from model_quantization.loading.sandbox.seccomp import build_filter
 from model_quantization.loading.sandbox.user import is_open_to_others
 from model_quantization.loading.sandbox.worker import Worker
-from model_quantization.pipeline.child.handlers import call_worker
+from model_quantization.pipeline.child.handlers import ask_child
 
 MODULE = "tests.loading.confined_handlers"
 NAMES = (
@@ -28,7 +29,7 @@ NAMES = (
     "make_pipe", "open_socket", "raise_limit", "read_environment_of_parent", "remove_file",
     "start_program", "truncate_file", "work", "write_file",
 )  # fmt: skip
-ALL = frozenset({PROBE, *(f"{MODULE}:{name}" for name in NAMES)})
+ALL = frozenset({probe_handler.name, *(f"{MODULE}:{name}" for name in NAMES)})
 
 has_filter = pytest.mark.skipif(
     build_filter(platform.machine(), 1) is None, reason="no filter for this architecture"
@@ -119,11 +120,13 @@ def test_a_model_does_not_miss_anything(worker: Worker, workspace: Path) -> None
 def test_secrets_of_the_environment_stay_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "secret")
     monkeypatch.setenv("OMP_SCHEDULE", "static")
+    monkeypatch.setenv("MODEL_QUANTIZATION_KERNELS", "reference")
     worker = Worker(ALL, ())
     names = run(worker, "environment")["names"]
     worker.close()
     assert "SOME_API_KEY" not in names
-    assert {"OMP_SCHEDULE", "OMP_NUM_THREADS", "PATH"} <= set(names)
+    expected = {"OMP_SCHEDULE", "OMP_NUM_THREADS", "PATH", "MODEL_QUANTIZATION_KERNELS"}
+    assert expected <= set(names)
 
 
 @is_root
@@ -136,7 +139,7 @@ def test_as_root_it_is_nobody_who_can_read_what_is_open(worker: Worker, tmp_path
     closed.mkdir(mode=0o700)
     (closed / "workspace").mkdir()
     held = worker.call(
-        PROBE, {"outside": str(tmp_path)}, Limits(), Access(str(closed / "workspace"))
+        probe_handler.name, {"outside": str(tmp_path)}, Limits(), Access(str(closed / "workspace"))
     )
     assert held["capabilities"] in (0, 1 << 2)  # at most to read what is closed to others
     assert held["own_write"] == "" and held["write"]
@@ -151,15 +154,6 @@ def test_the_workspace_is_handed_over_with_what_is_in_it(worker: Worker, workspa
     owner = Confinement().uid
     assert {path.stat().st_uid for path in (snapshot, workspace, workspace / "result")} == {owner}
     assert stat.S_IMODE(workspace.stat().st_mode) == 0o700
-
-
-@is_root
-def test_whoever_compiles_kernels_stays_who_it_is_without_roots_powers(
-    worker: Worker, workspace: Path, tmp_path: Path
-) -> None:
-    access = Access(str(workspace), compiles=True)
-    found = worker.call(PROBE, {"outside": str(tmp_path)}, Limits(), access)
-    assert found["uid"] == 0 and found["capabilities"] == 0b110
 
 
 def test_what_the_probe_finds_here(worker: Worker, tmp_path: Path) -> None:
@@ -183,14 +177,16 @@ def probe(worker: Worker, tmp_path: Path) -> dict[str, Any]:
     outside.mkdir(exist_ok=True)
     workspace = tmp_path / "own"
     workspace.mkdir(exist_ok=True)
-    return worker.call(PROBE, {"outside": str(outside)}, Limits(), Access(str(workspace)))
+    return worker.call(
+        probe_handler.name, {"outside": str(outside)}, Limits(), Access(str(workspace))
+    )
 
 
 def test_the_default_worker_can_be_probed(tmp_path: Path) -> None:
     workspace = tmp_path / "own"
     workspace.mkdir()
-    found = call_worker(PROBE, {"outside": str(tmp_path)}, Limits(), Access(str(workspace)))
-    assert found["own_write"] == ""
+    request = ProbeRequest(tmp_path)
+    assert ask_child(probe_handler, request, Limits(), Access(str(workspace))).own_write == ""
 
 
 @pytest.mark.parametrize(

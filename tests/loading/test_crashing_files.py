@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from model_quantization.batch.plan import Job
-from model_quantization.batch.run import failed_outcome, is_transient, run_batch
+from model_quantization.batch.run import failed_job, is_transient, run_batch
 from model_quantization.config.file import load_config
 from model_quantization.errors import WorkerCrashed
 from model_quantization.outcome import Status
-from model_quantization.pipeline.child.original import HANDLER as INSPECTION
+from model_quantization.pipeline.child.original import inspect
 from tests.chaos.directory import ModelDirectory
 
 
@@ -37,16 +37,16 @@ def test_a_crashing_file_is_refused_and_not_opened_again(
     directory = ModelDirectory(tmp_path)
     directory.write((1,), 0)
     (directory.models / "crash.pkl").write_bytes(pickle.dumps({"a": 1}))
-    real = stages.inspect_file
+    real = stages.ask_original
     opened: list[str] = []
 
     def crash(scanned, *arguments):  # type: ignore[no-untyped-def]
         opened.append(scanned.source.name)
         if scanned.source.name == "crash.pkl":
-            raise WorkerCrashed("died", where=INSPECTION, got="signal SIGSEGV")
+            raise WorkerCrashed("died", where=inspect.name, got="signal SIGSEGV")
         return real(scanned, *arguments)
 
-    monkeypatch.setattr(stages, "inspect_file", crash)
+    monkeypatch.setattr(stages, "ask_original", crash)
     config = load_config(directory.config, environ={})
     first = run_batch(config)
     outcome = next(each for each in first.outcomes if each.name.startswith("crash"))
@@ -65,6 +65,6 @@ def test_a_crash_of_the_artifact_is_not_the_originals() -> None:
         name="m", source="m.pkl", source_sha256="a" * 64, source_size_bytes=1, held_out=None,
         settings={}, fingerprint="", staging="", output_dir="", why="", signing_key="",
     )  # fmt: skip
-    for where, status in ((INSPECTION, Status.REFUSED), ("candidate", Status.FAILED)):
+    for where, status in ((inspect.name, Status.REFUSED), ("candidate", Status.FAILED)):
         error = WorkerCrashed("died", where=where, got="signal SIGSEGV")
-        assert failed_outcome(job, error).status is status
+        assert failed_job(job, error).status is status

@@ -29,17 +29,18 @@ from model_quantization.estimators.reachable import (
     find_surfaces,
     serving_method,
 )
-from model_quantization.evaluation.rows.heldout import needs_target, read_rows
-from model_quantization.graph.methods import is_estimator, surface_of, task_of
+from model_quantization.evaluation.rows.expected import ExpectedRows
+from model_quantization.evaluation.rows.heldout import read_rows
+from model_quantization.graph.methods import is_estimator, public_methods_of, task_of
 from model_quantization.graph.traversal import array_paths
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
+from model_quantization.pipeline.ask import ask_original
+from model_quantization.pipeline.child.handover import Original
+from model_quantization.pipeline.child.messages import RowsRequest
 from model_quantization.pipeline.child.original import (
-    Inspection,
-    InspectionRequest,
     extend_import_path,
     import_path,
-    inspect_file,
     measure_serving,
 )
 from model_quantization.trust import TrustPolicy
@@ -51,13 +52,17 @@ CLASSIFIER = LogisticRegression().fit(X, Y)
 SCALER = StandardScaler().fit(X)
 
 
-def inspected(model: Any, folder: Path, **request: Any) -> Inspection:
+def inspected(
+    model: Any, folder: Path, held_out: Path | None = None, calibration_rows: int = 0
+) -> Original:
     source = folder / "model.pkl"
     source.write_bytes(pickle.dumps(model))
     workspace = Path(tempfile.mkdtemp(dir=folder))
     scanned = scan(source, TrustPolicy(), Limits(), workspace)
-    asked = InspectionRequest(latency_seconds=0, **request)
-    return inspect_file(scanned, TrustPolicy(), Limits(), asked, workspace)
+    rows = None
+    if held_out is not None:
+        rows = RowsRequest(held_out, calibration_rows=calibration_rows, latency_seconds=0)
+    return ask_original(scanned, TrustPolicy(), Limits(), rows, workspace)
 
 
 class Predicting:
@@ -96,8 +101,8 @@ def test_estimators_in_containers_have_paths() -> None:
     }
     assert list(find_estimators(model)) == ["a", "deep/list/0", "deep/tuple/1", "5", "(odd, key)"]
     surfaces = find_surfaces(model)
-    assert surfaces["a"] == surface_of(CLASSIFIER)
-    assert surfaces["5"]["task"] == "transform" and surfaces["a"]["task"] == "classification"
+    assert surfaces["a"] == public_methods_of(CLASSIFIER)
+    assert surfaces["5"].task == "transform" and surfaces["a"].task == "classification"
 
 
 def test_the_rows_are_for_the_one_model_that_predicts() -> None:
@@ -135,12 +140,13 @@ def test_tasks_and_methods() -> None:
     assert task_of(Predicting()) == "auto"
     assert task_of(GaussianMixture()) == "density"
     assert task_of(DBSCAN()) == "cluster"
-    assert [needs_target(task) for task in ("classification", "regression", "cluster")] == [
+    tasks = ("classification", "regression", "cluster")
+    assert [ExpectedRows(task).needs_target for task in tasks] == [
         True, True, False
     ]  # fmt: skip
     assert serving_method(("predict", "predict_proba")) == "predict_proba"
     assert serving_method(("transform",)) == "transform" and serving_method(()) is None
-    assert "fit_transform" not in surface_of(SCALER)["methods"]
+    assert "fit_transform" not in public_methods_of(SCALER).methods
     assert measure_serving(CLASSIFIER, ("predict",), X, 0) is None
     assert measure_serving(CLASSIFIER, (), X, 0.01) is None
     found = measure_serving(CLASSIFIER, ("predict",), X, 0.01)
@@ -152,7 +158,7 @@ def test_calibration_rows_and_gate_rows(tmp_path: Path) -> None:
     np.savez(path, X=X, target=Y)
 
     def read(count: int) -> Any:
-        return read_rows(path, ("target",), None, count, Limits(), needs_target=True)
+        return read_rows(path, ("target",), ExpectedRows("classification"), count, Limits())
 
     calibration, gate = read(20)
     assert len(calibration) == 20 and len(gate) == 40
@@ -172,7 +178,7 @@ def test_what_comes_back_from_the_child(tmp_path: Path) -> None:
     found = inspected(model, tmp_path, held_out=rows, calibration_rows=10)
     assert found.answered == "" and found.answers is not None and found.error is None
     np.testing.assert_array_equal(found.answers.arrays["predict"], model.predict(X[10:]))
-    assert list(found.surfaces) == [""] and found.feature_names is None
+    assert list(found.surfaces) == [""] and found.expected.feature_names is None
     assert found.load_seconds > 0 and found.latency is None
     (path,) = found.grams
     assert path == "steps/logisticregression/coef_"
@@ -213,9 +219,9 @@ def test_errors_of_the_child_keep_their_names(tmp_path: Path) -> None:
 
 
 def test_children_find_modules_where_the_caller_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert import_path(TrustPolicy()) == []
+    assert import_path(TrustPolicy()) == ()
     monkeypatch.setattr(sys, "path", ["/one", "two"])
     entries = import_path(TrustPolicy(frozenset({"own:Model"})))
-    assert entries == ["/one", str(Path("two").absolute())]
+    assert entries == ("/one", str(Path("two").absolute()))
     extend_import_path(["/one", "/three"])
     assert sys.path == ["/one", "two", "/three"]

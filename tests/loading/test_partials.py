@@ -29,7 +29,7 @@ from model_quantization.evaluation.agreement import same_bits
 from model_quantization.graph.nodes import DictNode, NameNode, Node, ObjectNode, SequenceNode
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import ScannedFile, scan
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from model_quantization.trust import PARTIAL, TrustPolicy
 from tests.attacks.pickles import COMMAND, MARKER, SYSTEM, call, name, program, text
 

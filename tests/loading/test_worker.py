@@ -29,7 +29,8 @@ from model_quantization.limits import MIB, Limits
 from model_quantization.loading.sandbox.channel import LENGTH
 from model_quantization.loading.sandbox.confinement import UNCONFINED
 from model_quantization.loading.sandbox.worker import Worker
-from model_quantization.pipeline.child.handlers import HANDLERS, call_worker
+from model_quantization.pipeline.child.handlers import HANDLERS
+from tests.forking import held_by_another_thread, in_a_fork
 
 MODULE = "tests.loading.worker_handlers"
 NAMES = (
@@ -176,9 +177,12 @@ def test_large_requests_arrive_and_larger_ones_are_refused(worker: Worker) -> No
 def test_only_registered_handlers_run(worker: Worker) -> None:
     with pytest.raises(WorkerError, match="no such handler"):
         worker.call("os:system", {}, Limits())
-    with pytest.raises(WorkerError, match="no such handler"):
-        call_worker(f"{MODULE}:echo", {}, Limits())
-    assert all(handler.startswith("model_quantization.") for handler in HANDLERS)
+    names = [handler.name for handler in HANDLERS]
+    assert names == [
+        "model_quantization.pipeline.child.original:inspect",
+        "model_quantization.pipeline.child.candidate:answer_rows",
+        "model_quantization.loading.sandbox.probe:probe",
+    ]
 
 
 def test_a_handler_must_give_a_record(worker: Worker) -> None:
@@ -291,17 +295,13 @@ def test_a_fork_of_the_parent_starts_its_own_server(worker: Worker) -> None:
 
 
 def test_a_fork_that_happens_while_another_thread_holds_the_lock(worker: Worker) -> None:
-    with worker._lock:
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                run(worker, "echo")
-                worker.close()
-                code = 0
-            finally:
-                os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    def call() -> bool:
+        run(worker, "echo")
+        worker.close()
+        return True
+
+    with held_by_another_thread(worker._lock):
+        assert in_a_fork(call) == 0
 
 
 SCRIPT = f"""

@@ -23,7 +23,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.alert_log import receive_alerts
-from flows.serve import Place, free_port, serving
+from flows.serve import LocalServer, free_port, serving
 from tests.model_directory import write_models
 
 SILENCE_SECONDS = 45
@@ -33,7 +33,7 @@ SILENCE_SECONDS = 45
 class Operations:
     """The running server, and what it told its webhook."""
 
-    place: Place
+    server: LocalServer
     webhook: str = ""
     alerts: list[dict[str, Any]] = field(default_factory=list)
     _arrived: threading.Condition = field(default_factory=threading.Condition)
@@ -87,7 +87,7 @@ def wait_for(what: Callable[[], Any], seconds: float) -> Any:
 @pytest.fixture
 def client(operations: Operations) -> Iterator[SyncPrefectClient]:
     with (
-        temporary_settings({PREFECT_API_URL: f"{operations.place.url}/api"}),
+        temporary_settings({PREFECT_API_URL: f"{operations.server.url}/api"}),
         get_client(sync_client=True) as client,
     ):
         yield client
@@ -95,10 +95,10 @@ def client(operations: Operations) -> Iterator[SyncPrefectClient]:
 
 @pytest.fixture(scope="session")
 def operations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operations]:
-    running = Operations(Place(free_port(), tmp_path_factory.mktemp("prefect")))
+    running = Operations(LocalServer(free_port(), tmp_path_factory.mktemp("prefect")))
     with (
         receive_alerts(receive=running.receive) as address,
-        serving(running.place, {"test": address}, silence_seconds=SILENCE_SECONDS),
+        serving(running.server, {"test": address}, silence_seconds=SILENCE_SECONDS),
     ):
         running.webhook = address
         yield running

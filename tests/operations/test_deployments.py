@@ -62,7 +62,7 @@ def watch(
             *(f"quantize-models/{deployment}", "--params", json.dumps(parameters)),
             *("--watch", "--watch-interval", "1", "--watch-timeout", str(WATCH_SECONDS)),
         ],
-        env=operations.place.environment() | {"COLUMNS": "200"},
+        env=operations.server.environment() | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,
@@ -227,7 +227,7 @@ def test_a_run_that_nobody_watches_over_is_marked_as_crashed_by_the_server(
         command,
         log=tmp_path / "flow.log",
         cwd=PROJECT,
-        env=operations.place.environment(),
+        env=operations.server.environment(),
     ) as process:
         run = wait_for(lambda: new_run(client, earlier), 120)
         wait_for(lambda: any("evaluate" in name for name in task_names(client, run)), 60)

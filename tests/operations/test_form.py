@@ -25,7 +25,7 @@ RUN_SECONDS = 240
 def test_the_form_starts_a_run_with_changed_values(
     operations: Operations, client: SyncPrefectClient, config: Path
 ) -> None:
-    url = operations.place.url
+    url = operations.server.url
     deployment = client.read_deployment_by_name("quantize-models/manual").id
     earlier = {run.id for run in begun_runs(client)}
     with pages.browser_page() as page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -13,13 +14,17 @@ import pytest
 
 from model_quantization.errors import SchemeError
 from model_quantization.estimators.capture import capture
-from model_quantization.families import all_families
-from model_quantization.graph.nodes import ModelGraph
+from model_quantization.families import all_families, family_named
+from model_quantization.families.family import Arrays
+from model_quantization.graph.nodes import ModelGraph, PackedNode
 from model_quantization.graph.traversal import array_paths
-from model_quantization.planning.encoding import component_costs, encode, settle
+from model_quantization.planning.encoding import component_costs, encode, quantized
+from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import Plan, make_plan
 from model_quantization.planning.roles import family_summary
+from model_quantization.planning.search import wider_plans
+from model_quantization.schemes.quantize import stored_bytes
 from model_quantization.schemes.recipe import recipe_for
 from model_quantization.schemes.scheme import EXACT_ROLES, Affine, Codebook, Exact, Float, Role
 from model_quantization.trust import TrustPolicy
@@ -211,7 +216,7 @@ def test_precision_in_a_word() -> None:
     assert plan_of("targets", "8", overrides=(("coef_", Codebook(4)),)).precision == "4"
 
 
-def test_settling_keeps_exact_what_rounding_would_not_shrink() -> None:
+def test_what_rounding_would_not_shrink_stays_exact() -> None:
     from sklearn.linear_model import Ridge
 
     model = Ridge().fit(np.eye(60), np.eye(60))
@@ -219,7 +224,7 @@ def test_settling_keeps_exact_what_rounding_would_not_shrink() -> None:
     graph = prepare_graph(capture(model, TrustPolicy())).graph
     plan = make_plan(graph, recipe_for(8))
     assert choice_at(plan, "coef_").scheme == Affine(8)
-    settled = settle(plan)
+    settled = keep_exact_where_smaller(plan)
     assert choice_at(settled, "coef_").scheme == Exact()
     assert choice_at(settled, "coef_").threshold == 0.0
     assert "exact" in choice_at(settled, "coef_").reason
@@ -245,3 +250,79 @@ def test_costs_name_every_component_that_holds_arrays() -> None:
         assert sum(cost.bytes_after for cost in costs) == pytest.approx(stored, abs=len(costs))
         assert all(cost.reason and cost.scheme for cost in costs)
         assert set(costs[0].to_json()) >= {"path", "family", "bytes_before", "bytes_after"}
+
+
+def _coarsened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """(component, bits) of each call of the forest family's `coarsen`, from now on."""
+    calls: list[tuple[int, int]] = []
+    forest = family_named("forest")
+    assert forest.coarsen is not None
+    real = forest.coarsen
+
+    def counted(node: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, str]:
+        calls.append((id(node), bits))
+        return real(node, arrays, bits)
+
+    changed = replace(forest, coarsen=counted)
+    monkeypatch.setattr(
+        "model_quantization.planning.coarsening.family_named",
+        lambda name: changed if name == "forest" else family_named(name),
+    )
+    return calls
+
+
+def _three_forests() -> ModelGraph:
+    from sklearn.ensemble import RandomForestRegressor, VotingRegressor
+
+    rows = np.random.default_rng(0).normal(size=(400, 6))
+    forests = [
+        (f"f{seed}", RandomForestRegressor(4 + seed, random_state=seed)) for seed in range(3)
+    ]
+    model = VotingRegressor(forests).fit(rows, rows[:, 0] * rows[:, 1])
+    return prepare_graph(capture(model, TrustPolicy())).graph
+
+
+def test_each_component_is_coarsened_once_per_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = _three_forests()
+    calls = _coarsened(monkeypatch)
+    plan = keep_exact_where_smaller(make_plan(graph, recipe_for(8)))
+    assert len(plan.bits) == 3 and len(calls) == 3
+    for wider in wider_plans(plan):
+        assert len(wider.choices) == len(wider.graph.arrays)
+    assert len(calls) == len(set(calls)) == 6  # three components at 8 bits, and at 16
+
+
+def test_a_coarsened_component_is_the_same_alone_and_among_others() -> None:
+    graph = _three_forests()
+    plan = make_plan(graph, recipe_for(8))
+    first, *others = plan.bits
+    alone = plan.with_bits({first: 8})
+    assert alone.bits == {first: 8} and set(alone.reasons) == {first}
+    exact = plan.with_bits({})
+    assert exact.graph.root == graph.root and not exact.bits
+    for path, chosen in ((first, plan), (others[0], exact)):
+        mine = [a for a, c in _arrays_of(alone) if c == path]
+        theirs = [a for a, c in _arrays_of(chosen) if c == path]
+        assert len(mine) == len(theirs) > 0
+        for one, other in zip(mine, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def _arrays_of(plan: Plan) -> list[tuple[Any, str]]:
+    components = [choice.component for choice in plan.choices]
+    return list(zip(plan.graph.arrays, components, strict=True))
+
+
+def test_coarsened_components_that_gain_nothing_stay_exact() -> None:
+    plan = make_plan(graphs()["forest"], recipe_for(8))
+    kept = keep_exact_where_smaller(plan)
+    for path in plan.bits:
+        coarse, exact = (
+            sum(
+                stored_bytes(quantized(array, choice))
+                for array, choice in zip(each.graph.arrays, each.choices, strict=True)
+                if choice.component == path
+            )
+            for each in (plan, plan.with_bits({}))
+        )
+        assert (path in kept.bits) == (exact > 1.02 * coarse)

@@ -38,7 +38,8 @@ import model_quantization as mq
 from model_quantization.api import ModelQuantizer
 from model_quantization.errors import ConfigError, FormatError, IntegrityError
 from model_quantization.families import all_families
-from model_quantization.predictor.quantized_model import QuantizedModel, iter_models, model_at
+from model_quantization.predictor.opening import iter_models, model_at
+from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import reaction
 
 X, Y = make_classification(160, 10, n_informative=6, n_classes=3, random_state=0)
@@ -145,8 +146,15 @@ def test_it_counts_as_fitted_whatever_it_is(model: QuantizedModel) -> None:
 
 
 def test_repr_and_dir(model: QuantizedModel, classifier: LogisticRegression) -> None:
-    assert repr(model) == "<QuantizedModel LogisticRegression, exact>"
-    assert repr(quantized(classifier, 8)) == "<QuantizedModel LogisticRegression, 8 bit>"
+    size = f"{len(model.artifact.data) / 1000:.1f} KB"
+    assert repr(model) == (
+        f"<QuantizedModel LogisticRegression, exact, {size}, rounds nothing, not evaluated; "
+        "fast: predict, predict_proba, predict_log_proba, decision_function>"
+    )
+    assert repr(quantized(classifier, 8)).startswith("<QuantizedModel LogisticRegression, 8 bit, ")
+    wide = LogisticRegression().fit(np.tile(X, (1, 200)), Y)
+    assert ", rounded, not evaluated; fast: " in repr(quantized(wide, 8))
+    assert repr(quantized(SVC().fit(X, Y))).endswith("; fast: nothing>")
     assert {"coef_", "classes_", "predict_proba", "restore", "C"} <= set(dir(model))
     assert not {"transform", "partial_fit"} & set(dir(model))
 

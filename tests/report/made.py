@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from model_quantization.evaluation.checks import Check, CheckName, Finding
 from model_quantization.outcome import Guarantee, Outcome, Status
 from model_quantization.release.manifest import Release
 from model_quantization.report.history import HistoryRow
@@ -182,13 +183,19 @@ def _component(family: str, kind: str, before: int, after: int) -> dict[str, Any
 
 
 def _evaluation(change: float) -> dict[str, Any]:
-    names = {"loss": 0.005, "loss_bound": 0.005, "class_recall": 0.05, "probability_shift": 0.05}
+    loss = max(-change, 0.0)
+
+    def check(name: str, limit: float, value: float, seen: float | None = None) -> dict[str, Any]:
+        finding = "held" if -change <= limit else "lost"
+        return Check(CheckName(name), limit, value, Finding(finding), seen).to_json()
+
     checks = [
-        {"name": name, "limit": limit, "value": max(-change, 0.0), "passed": -change <= limit}
-        for name, limit in names.items()
+        check("loss", 0.005, loss + 0.001, loss),
+        check("class_recall", 0.05, loss + 0.01, loss),
+        check("probability_shift", 0.05, loss),
+        Check(CheckName.ROWS, 30, 4242, Finding.HELD).to_json(),
+        Check(CheckName.SIZE_REDUCTION, 0.02, 0.936, Finding.HELD).to_json(),
     ]
-    checks.append({"name": "rows", "limit": 30, "value": 4242, "passed": True})
-    checks.append({"name": "size_reduction", "limit": 0.02, "value": 0.936, "passed": True})
     latency = {"one_row_p50_us": 939.9, "one_row_p99_us": 5197.3, "batch_p50_us": 71.97}
     return {
         "rows": 4242,

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Tree
 
 import pytest
 
-from model_quantization.commands.quantize import main
+from model_quantization.commands.demo import main
 from model_quantization.errors import ReleaseError
 from model_quantization.outcome import Guarantee, Outcome, Status
 from model_quantization.report.junit import junit_xml, write_junit

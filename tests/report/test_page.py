@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from model_quantization.evaluation.checks import Check, CheckName, Finding
 from model_quantization.files.atomic import write_json
 from model_quantization.outcome import Guarantee, Outcome, Status
 from model_quantization.report.history import HISTORY, read_history
@@ -162,9 +163,9 @@ def test_headings_of_the_table_say_how_it_is_sorted() -> None:
 
 def test_evidence_has_every_check_with_limit_and_value() -> None:
     text = evidence(make_outcome("a"))
-    assert "✓ loss of the score 0 at most 0.005" in text
-    assert "✓ held-out rows 4,242 at least 30" in text
-    assert "✓ size saved 93.6 % at least 2.0 %" in text
+    assert "✓ loss of the score 0 0.001 at most 0.005" in text
+    assert "✓ held-out rows - 4,242 at least 30" in text
+    assert "✓ size saved - 93.6 % at least 2.0 %" in text
     assert "1 row, median 939.9 31.33" in text
     assert "predict_proba 13 rows 0.0144" in text
     assert "steps/tfidfvectorizer TfidfVectorizer int8/channel, exact 2.6 MB 132.0 KB" in text
@@ -174,8 +175,27 @@ def test_evidence_has_every_check_with_limit_and_value() -> None:
 def test_a_check_that_was_missed_is_marked() -> None:
     check = {"name": "loss", "limit": 0.005, "value": 1.7976931348623157e308, "passed": False}
     outcome = make_outcome("a", evaluation={"verdict": {"checks": [check]}})
-    assert "✗ missed: loss of the score unknown at most 0.005" in evidence(outcome)
+    assert "✗ missed: loss of the score - unknown at most 0.005" in evidence(outcome)
     assert "<tr class=x>" in render_page([outcome])
+
+
+@pytest.mark.parametrize(
+    ("finding", "mark", "bad"),
+    [
+        ("held", "✓ loss of ranking (predict_proba) 0.001 0.004 at most 0.01", False),
+        ("too_few", "○ too few rows to tell: loss of ranking (predict_proba) 0.001", False),
+        ("open", "✗ not proven: loss of ranking (predict_proba) 0.001", True),
+        ("lost", "✗ missed: loss of ranking (predict_proba) 0.001", True),
+    ],
+)
+def test_a_check_says_what_it_found(finding: str, mark: str, bad: bool) -> None:
+    check = Check(CheckName.RANKING, 0.01, 0.004, Finding(finding), 0.001, "predict_proba")
+    outcome = make_outcome("a", evaluation={"verdict": {"checks": [check.to_json()]}})
+    text = evidence(outcome)
+    assert mark in text
+    # No mark stands for a limit that did not apply.
+    assert text.count("✓") == (finding == "held")
+    assert ("<tr class=x>" in render_page([outcome])) is bad
 
 
 def test_an_error_is_shown_in_its_parts() -> None:
@@ -282,6 +302,7 @@ def test_a_page_that_cannot_be_written_fails_no_run(
     output = Output(tmp_path, FORTY[:2])
     (tmp_path / f".{name}.{os.getpid()}.tmp").mkdir()
     with caplog.at_level(logging.WARNING):
-        assert output.publish() is None
-    assert "the report page was not written" in caplog.text
+        path = output.publish()
+    assert (path is None) == (name == "report.html"), "the page needs no history"
+    assert "was not written" in caplog.text
     assert name in caplog.text

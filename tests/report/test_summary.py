@@ -19,7 +19,15 @@ from model_quantization.report.summary import (
     summary_markdown,
     total_line,
 )
-from model_quantization.report.table import COLUMNS, human_bytes, order_outcomes, table_rows
+from model_quantization.report.table import (
+    COLUMNS,
+    DROPPED_FIRST,
+    GAP,
+    fitting_columns,
+    human_bytes,
+    order_outcomes,
+    table_rows,
+)
 
 INTENT = Outcome(
     name="intent",
@@ -187,15 +195,98 @@ def test_markdown_is_aligned_and_escaped() -> None:
     assert summary_markdown([]) == "# Quantized models\n\nNo models.\n"
 
 
-def test_the_terminal_shows_one_line_a_model_and_the_rest_below() -> None:
+def printed(outcomes: list[Outcome], width: int, **options: object) -> list[str]:
+    """The lines of the table on a terminal of this width."""
     stream = io.StringIO()
-    print_table(ALL, Console(file=stream, width=100, force_terminal=True, color_system=None))
-    lines = stream.getvalue().splitlines()
-    shown = [line for line in lines if "tiny_lr" in line]
-    assert len(shown) == 2  # its row, and its sentence
-    assert "[red]evil|*" in stream.getvalue()
-    assert total_line(ALL) in lines[-1]
-    assert max(len(line) for line in lines[:10]) <= 100
+    settings = {"force_terminal": True, "color_system": None} | options
+    print_table(outcomes, Console(file=stream, width=width, **settings))
+    return stream.getvalue().splitlines()
+
+
+LONG = Outcome(
+    name="a_model_with_a_name_that_is_longer_than_most/of_its_kind",
+    source="a.pkl",
+    status=Status.PUBLISHED,
+    guarantee=Guarantee.NON_INFERIOR,
+    family="neighbors",
+    bit_depth="exact",
+    artifact="objects/z.qma",
+    source_size_bytes=941_200_000,
+    artifact_size_bytes=401_600_000,
+    score_before=0.91143,
+    score_after=0.91139,
+    score_change=-0.00004,
+    latency_us_before=123_456.2,
+    latency_us_after=98_765.4,
+    note="the score is that of agreement with the original; no held-out target was there",
+)
+
+
+@pytest.mark.parametrize("outcomes", [ALL, [*ALL, LONG], [LONG]], ids=["all", "more", "long"])
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_a_table_that_does_not_fit_drops_its_least_important_columns(
+    width: int, outcomes: list[Outcome]
+) -> None:
+    lines = printed(outcomes, width)
+    table = lines[: len(outcomes) + 3]  # an empty line, the header, a rule
+    assert max(len(line) for line in table) <= width
+    shown = [name for name in COLUMNS if f" {name} " in f" {table[1].strip()} "]
+    assert {"model", "smaller", "change", "verdict"} <= set(shown)
+    dropped = [name for name in DROPPED_FIRST if name not in shown]
+    assert dropped == list(DROPPED_FIRST[: len(dropped)])
+    rows = {row["model"]: row for row in table_rows(outcomes)}
+    for line, row in zip(table[3:], rows.values(), strict=True):
+        assert line.strip().startswith(row["model"][:7])
+        for name in set(shown) - {"model", "note"}:
+            assert row[name] in line  # whole, not cut
+    assert total_line(outcomes) == lines[-1]
+
+
+@pytest.mark.parametrize(("width", "columns"), [(60, 5), (80, 6), (100, 9), (160, 11)])
+def test_a_wider_terminal_shows_more(width: int, columns: int) -> None:
+    header = printed(ALL, width)[1]
+    assert sum(f" {name} " in f"{header} " for name in COLUMNS) == columns
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(
+    st.fixed_dictionaries({name: st.integers(len(name), 60) for name in COLUMNS}),
+    st.integers(41, 250),
+)
+def test_columns_fit_whenever_the_four_that_stay_can(widths: dict[str, int], width: int) -> None:
+    widths = {name: widths[name] for name in COLUMNS}  # in the order of the table
+    kept = fitting_columns(widths, width)
+    assert [*kept] == [name for name in COLUMNS if name in kept]
+    assert {"model", "smaller", "change", "verdict"} <= set(kept)
+    assert all(kept[name] == widths[name] for name in kept if name not in ("model", "note"))
+    needed = sum(kept.values()) + GAP * (len(kept) - 1)
+    least = 8 + sum(widths[name] + GAP for name in ("smaller", "change", "verdict"))
+    assert needed <= width or (len(kept) == 4 and least > width)
+    if kept["model"] < widths["model"]:
+        assert len(kept) == 4  # other columns are dropped before a name is cut
+
+
+def test_output_without_a_terminal_or_with_no_color_is_plain(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(variable, raising=False)
+    print_table([*ALL, LONG])
+    piped = capsys.readouterr().out
+    assert "\x1b" not in piped and LONG.name in piped and LONG.note in piped
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    print_table(ALL)
+    assert "\x1b" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_table(ALL)
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_the_terminal_shows_one_line_per_model_and_the_rest_below() -> None:
+    lines = printed(ALL, 100)
+    assert sum("tiny_lr" in line for line in lines) == 2  # its row, and its sentence
+    assert any("[red]evil|*" in line for line in lines)
 
 
 def test_a_pipe_gets_whole_lines() -> None:

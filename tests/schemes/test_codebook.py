@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from model_quantization.arrays import Array
 from model_quantization.schemes import codebook
 from model_quantization.schemes.codebook import fit_codebook, nearest_codes
+from model_quantization.schemes.pruning import Spread
 from model_quantization.schemes.quantize import dequantize_array, quantize_array
 from model_quantization.schemes.scheme import Codebook, Role, Slot
 
@@ -84,7 +85,10 @@ def test_importance_of_zero_everywhere_counts_as_none() -> None:
 def test_exact_zeros_stay_where_pruning_is_on() -> None:
     values = np.random.default_rng(0).normal(size=2000) + 0.3
     values[np.abs(values) < 0.2] = 0.1
-    decoded = dequantize_array(quantize_array(values, Codebook(4), WEIGHT, threshold=0.15))
+    still = Spread(np.where(values == 0.1, 0.0, 1.0), np.ones(1))
+    decoded = dequantize_array(
+        quantize_array(values, Codebook(4), WEIGHT, threshold=0.15, spread=still)
+    )
     assert (decoded[values == 0.1] == 0.0).all()
 
 

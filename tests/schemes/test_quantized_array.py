@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_quantization.errors import ArtifactError, FormatError, LimitError, SemanticError
+from model_quantization.schemes.pruning import Spread
 from model_quantization.schemes.quantize import dequantize_array, quantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
 from model_quantization.schemes.scheme import Affine, Codebook, Exact, Float, Role, Scheme, Slot
 
 WEIGHT = Slot(Role.WEIGHT, channel_axis=0)
 ARRAY = np.random.default_rng(0).normal(size=(3, 40))
+STILL = Spread(np.zeros(40), np.ones(3))  # of features that never change: all small weights go
 BY_NAME: dict[str, QuantizedArray] = {
     "exact": quantize_array(ARRAY, Exact(), WEIGHT),
     "integers": quantize_array(np.arange(12).reshape(3, 4), Exact(), Slot(Role.INDEX)),
@@ -24,8 +26,8 @@ BY_NAME: dict[str, QuantizedArray] = {
     "symmetric": quantize_array(ARRAY, Affine(8), WEIGHT),
     "asymmetric": quantize_array(ARRAY, Affine(16, symmetric=False), WEIGHT),
     "codebook": quantize_array(ARRAY, Codebook(4), WEIGHT),
-    "sparse": quantize_array(ARRAY, Affine(8), WEIGHT, threshold=1.5),
-    "sparse_codebook": quantize_array(ARRAY, Codebook(4), WEIGHT, threshold=1.5),
+    "sparse": quantize_array(ARRAY, Affine(8), WEIGHT, threshold=1.5, spread=STILL),
+    "sparse_codebook": quantize_array(ARRAY, Codebook(4), WEIGHT, threshold=1.5, spread=STILL),
 }
 
 

@@ -60,12 +60,12 @@ def test_tiny_and_huge_weights_get_the_same_factors() -> None:
 
 def test_shapes_that_do_not_fit() -> None:
     for weights, gram in ((WEIGHTS, np.eye(3)), (WEIGHTS[0], np.eye(40)), (WEIGHTS, np.ones(5))):
-        with pytest.raises(SchemeError, match="calibration needs weights"):
+        with pytest.raises(SchemeError, match="second moments do not fit the weights"):
             search_ranges(weights, gram, 8)
 
 
 def test_values_that_are_not_finite() -> None:
     gram = np.eye(40)
     gram[0, 0] = np.nan
-    with pytest.raises(SchemeError, match="finite weights and inputs; remove rows"):
+    with pytest.raises(SchemeError, match="inputs of the calibration are not finite; remove rows"):
         search_ranges(WEIGHTS, gram, 8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from model_quantization.errors import ConfigError
 from model_quantization.serving.named_loaders import IntentModelLoader, ModelLoader
+from tests.forking import held_by_another_thread, in_a_fork
 from tests.serving.releases import ROWS, Releases
 
 
@@ -130,17 +130,14 @@ def test_a_fork_of_a_serving_process_follows_releases(releases: Releases) -> Non
     releases.publish(1)
     loader = IntentModelLoader(model_dir=releases.models, watch=0)
     assert answers(loader, releases, 1)
-    with loader._lock:  # as another thread would hold it
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                releases.publish(2)
-                wait_until(lambda: answers(loader, releases, 2))
-                code = 0
-            finally:
-                os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def follow() -> bool:
+        releases.publish(2)
+        wait_until(lambda: answers(loader, releases, 2))
+        return True
+
+    with held_by_another_thread(loader._lock):
+        assert in_a_fork(follow) == 0
 
 
 def test_shadow_mode_finds_nothing_to_say_about_a_good_artifact(releases: Releases) -> None:

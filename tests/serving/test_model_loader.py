@@ -28,7 +28,7 @@ from model_quantization.errors import (
     UntrustedTypeError,
 )
 from model_quantization.files.atomic import hash_file
-from model_quantization.predictor import quantized_model
+from model_quantization.predictor import opening, quantized_model
 from model_quantization.serving.named_loaders import (
     EmailModelLoader,
     IntentModelLoader,
@@ -135,7 +135,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
     directory = Served(tmp_path / "models")
     directory.write_original()
     directory.release()
-    monkeypatch.setattr(quantized_model, "load", directory.open)
+    monkeypatch.setattr(opening, "load", directory.open)
     return directory
 
 

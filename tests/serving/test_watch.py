@@ -11,6 +11,7 @@ import pytest
 
 from model_quantization.errors import ConfigError
 from model_quantization.serving.watch import ReleaseWatch
+from tests.forking import in_a_fork
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -42,8 +43,7 @@ class Taker:
 def settle(watch: ReleaseWatch, take: Callable[[], bool]) -> None:
     """Look until no look is under way any more."""
     watch.poll(take)
-    wait_until(lambda: watch._busy.acquire(blocking=False))
-    watch._busy.release()
+    wait_until(lambda: watch._looking is None)
 
 
 @pytest.fixture
@@ -128,13 +128,23 @@ def test_a_fork_during_a_look_looks_again(manifest: Path) -> None:
     watch = ReleaseWatch(manifest, 0)
     watch.note()
     replace(manifest, "2")
-    leave = threading.Event()
-    watch.poll(lambda: leave.wait(10))
-    take = Taker()
-    watch.renew()  # what the fork does
-    settle(watch, take)
-    assert take.calls == 1
+    begun, leave = threading.Event(), threading.Event()
+
+    def slow() -> bool:
+        watch.note()  # as a loader does before it reads the release
+        begun.set()
+        return leave.wait(10)
+
+    def look_again() -> bool:
+        take = Taker()
+        settle(watch, take)
+        return take.calls == 1
+
+    watch.poll(slow)
+    assert begun.wait(10)
+    assert in_a_fork(look_again) == 0
     leave.set()
+    wait_until(lambda: watch._looking is None)
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan")])

@@ -3,7 +3,7 @@
 scikit-learn's trees, k-d trees, clusters and support vector machines, and scipy's sparse matrices,
 follow the indices and sizes in their state without looking: a wrong one crashes or hangs the
 process. An estimator checks rows against its own `n_features_in_` and hands them to its trees
-unseen, so those are held against it as well.
+unseen, so those are compared with it as well.
 """
 
 from __future__ import annotations

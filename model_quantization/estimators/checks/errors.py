@@ -1,4 +1,4 @@
-"""What a validator says when state does not fit."""
+"""The error of a validator when state does not fit."""
 
 from __future__ import annotations
 

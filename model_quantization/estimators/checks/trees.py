@@ -16,7 +16,7 @@ def check_links(left: Any, right: Any, feature: Any, n_features: int, path: str)
 
     Leaves have both children -1, splits look at one of `n_features` columns.
     """
-    # A kernel, as a forest has millions of nodes; imported late, as it brings numba along.
+    # A kernel, as a forest has millions of nodes; imported at the first forest.
     from model_quantization.kernels.trees import tree_links
 
     columns = (_integers(left), _integers(right), _integers(feature))
@@ -42,7 +42,7 @@ def check_tree(args: list[Any], state: Any, path: str) -> None:
     if type(count) is not int or nodes.ndim != 1 or not 0 < count <= len(nodes):
         refuse(path, "node_count does not fit the nodes", f"{count} of {len(nodes)}")
     if n_classes.dtype.kind not in "iu" or not 0 < n_features < 1 << 31:
-        refuse(path, "n_features and n_classes are counts", f"{n_features}, {n_classes.dtype}")
+        refuse(path, "n_features or n_classes is not a count", f"{n_features}, {n_classes.dtype}")
     if n_classes.shape != (n_outputs,) or n_outputs < 1 or n_classes.min() < 1:
         refuse(path, "n_classes does not fit n_outputs", str(n_classes))
     if values.shape != (len(nodes), n_outputs, int(n_classes.max())):
@@ -118,11 +118,11 @@ def check_isolation(args: list[Any], state: Any, path: str) -> None:
     columns = state.get("estimators_features_", ())
     if len(trees) != len(columns):
         refuse(path, "columns for another number of trees", f"{len(columns)}, not {len(trees)}")
-    for tree, held in zip(trees, columns, strict=True):
+    for tree, chosen in zip(trees, columns, strict=True):
         seen = (tree.n_features_in_, state["n_features_in_"])
-        if held.ndim != 1 or len(held) != seen[0] or len(held) > seen[1]:
+        if chosen.ndim != 1 or len(chosen) != seen[0] or len(chosen) > seen[1]:
             refuse(path, "a tree looks at other columns than it is given", str(seen))
-        if not (held.min() >= 0 and held.max() < seen[1]):
+        if not (chosen.min() >= 0 and chosen.max() < seen[1]):
             refuse(path, "a column of a tree is out of range", f"{seen[1]} columns")
 
 

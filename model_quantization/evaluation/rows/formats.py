@@ -5,6 +5,7 @@ Whatever is wrong with a file is a `HeldOutError` that names the file. Nothing i
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
@@ -12,13 +13,12 @@ import stat
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_quantization.errors import HeldOutError, LimitError, PathRefused
-from model_quantization.evaluation.answers import plain_array
 from model_quantization.evaluation.rows.frames import (
     Parsed,
     Wanted,
@@ -27,6 +27,7 @@ from model_quantization.evaluation.rows.frames import (
     listed,
     missing_target,
 )
+from model_quantization.evaluation.rows.targets import has_decimal_comma, read_targets
 from model_quantization.limits import Limits
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
 def parse_rows(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> Parsed:
     """Rows, target and notes of a file with this content; the name's ending says which kind.
 
+    The notes on the target come last, apart from the others.
+
     Raises
     ------
     HeldOutError, LimitError
@@ -106,6 +109,13 @@ def parse_rows(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> Pa
         return from_frame(frame, path, wanted)
     except (HeldOutError, LimitError):
         raise
+    except UnicodeDecodeError as error:
+        raise HeldOutError(
+            "the held-out file is not UTF-8",
+            where=str(path),
+            got=f"byte 0x{error.object[error.start]:02x}",
+            do="write it as UTF-8",
+        ) from error
     except _UNREADABLE as error:
         raise HeldOutError(
             "the held-out file cannot be read",
@@ -156,6 +166,7 @@ def _csv(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> pd.DataF
         _check_size(len(content), limits.decompressed_bytes, "decompressed_bytes", path)
     if not content.strip():
         raise HeldOutError("the held-out file is empty", where=str(path), do="write it again")
+    _check_layout(content, path, wanted)
     frame = pd.read_csv(io.BytesIO(content), low_memory=False)
     # pandas takes surplus cells for an index.
     if not frame.index.equals(pd.RangeIndex(len(frame))):
@@ -167,8 +178,15 @@ def _csv(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> pd.DataF
     text = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
     for name in frame.columns:
         column, cells = frame[name], text[name]
-        is_text = wanted.wants_text and name not in wanted.target
-        if pd.api.types.is_numeric_dtype(column) and not is_text:
+        if name in wanted.target and wanted.expected.needs_target:
+            frame[name] = _target_cells(column, cells, wanted)
+            continue
+        known = wanted.expected.categories.get(name)
+        is_text = wanted.expected.wants_text and name not in wanted.target
+        is_text = is_text or (known is not None and known.kind == "text")
+        if is_text:
+            pass
+        elif pd.api.types.is_numeric_dtype(column) and not is_text:
             # A column of nothing but empty cells is numbers, all missing; "NA" alone is text.
             is_text = bool(column.isna().all() and not cells.isin(["", "nan", "NaN"]).all())
         else:
@@ -178,6 +196,40 @@ def _csv(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> pd.DataF
         elif column.dtype == np.float64:
             frame[name] = _floats(cells, column.isna())
     return frame
+
+
+def _check_layout(content: bytes, path: Path, wanted: Wanted) -> None:
+    """Raise the sentence that says how a file is written which is not what a CSV file is here."""
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in content[:1000]:
+        raise HeldOutError(
+            "the held-out file is UTF-16, not UTF-8", where=str(path), do="write it as UTF-8"
+        )
+    lines = content.lstrip(codecs.BOM_UTF8)[:100_000].decode("utf-8", "replace").splitlines()
+    header = lines[0] if lines else ""
+    names = {*wanted.target, *(wanted.expected.feature_names or ())}
+    for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        cells = [cell.strip('"') for cell in header.split(separator)]
+        if "," not in header and len(cells) > 1 and (not names or names & set(cells)):
+            commas = any(
+                has_decimal_comma(cell.strip('"'))
+                for line in lines[1:20]
+                for cell in line.split(separator)
+            )
+            raise HeldOutError(
+                f"the columns are separated by {word}"
+                + (" and the numbers have decimal commas" if commas else ""),
+                where=str(path),
+                expected="commas between columns and decimal points",
+                do="write the file with `DataFrame.to_csv(path, index=False)`",
+            )
+
+
+def _target_cells(column: pd.Series[Any], cells: pd.Series[str], wanted: Wanted) -> pd.Series[Any]:
+    """The targets as written; where the classes are not text, what pandas calls missing is so."""
+    classes = wanted.expected.classes
+    if len(classes) == 1 and classes[0] is not None and classes[0].kind == "text":
+        return cells.astype(object)
+    return cells.astype(object).mask(column.isna(), None)
 
 
 def _floats(cells: pd.Series[str], missing: pd.Series[bool]) -> NDArray[np.float64]:
@@ -198,6 +250,7 @@ def _from_npz(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> Par
         x = stored["X"]
         key = next((name for name in ("y", "target") if name in stored), None)
         target = stored[key] if key and wanted.target else None
+        notes: tuple[str, ...] = ()
         names = list(stored)
     if target is None and wanted.target and wanted.require_target:
         raise HeldOutError(
@@ -208,5 +261,6 @@ def _from_npz(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> Par
         if blank.any():
             rows = np.flatnonzero(blank.reshape(len(target), -1).any(axis=1))
             raise missing_target(path, str(key), rows)
-        target = plain_array(target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target)
-    return from_array(x, path, wanted), target, ()
+        columns = list(target.T) if target.ndim == 2 else [target]
+        target, notes = read_targets(columns, [str(key)] * len(columns), path, wanted.expected)
+    return from_array(x, path, wanted), target, (), notes

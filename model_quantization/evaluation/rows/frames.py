@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_quantization.errors import HeldOutError
-from model_quantization.evaluation.answers import plain_array
+from model_quantization.evaluation.rows.expected import ExpectedRows, Labels
+from model_quantization.evaluation.rows.targets import as_label, has_decimal_comma, read_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,12 +24,12 @@ class Wanted:
     """What a file is read for: see the parameters of `read_held_out`."""
 
     target: tuple[str, ...]
-    feature_names: tuple[str, ...] | None
-    wants_text: bool | None
+    expected: ExpectedRows
     require_target: bool
 
 
-Parsed = tuple[Any, "NDArray[Any] | None", tuple[str, ...]]
+# Rows, targets, notes on the columns, notes on the targets.
+Parsed = tuple[Any, "NDArray[Any] | None", tuple[str, ...], tuple[str, ...]]
 
 
 def from_frame(frame: pd.DataFrame, path: Path, wanted: Wanted) -> Parsed:
@@ -38,22 +39,91 @@ def from_frame(frame: pd.DataFrame, path: Path, wanted: Wanted) -> Parsed:
     if len(frame.columns) and frame.columns[0] == "Unnamed: 0":
         frame = frame.iloc[:, 1:]
         notes.append("an unnamed first column (a written index) was dropped")
-    target, frame = _split_target(frame, path, wanted)
+    target, frame, target_notes = _split_target(frame, path, wanted)
     if not len(frame.columns):
         raise HeldOutError(
             "the held-out file has no feature columns", where=str(path), do="write them beside it"
         )
-    if wanted.feature_names is not None and not wanted.wants_text:
-        frame, dropped = _named(frame, path, wanted.feature_names)
+    expected = wanted.expected
+    if expected.feature_names is not None and not expected.wants_text:
+        frame, dropped = _named(frame, path, expected.feature_names)
         if dropped:
             notes.append(f"columns the model does not know were dropped: {listed(dropped)}")
-        return frame, target, tuple(notes)
-    return _unnamed(frame, path, wanted.wants_text), target, tuple(notes)
+        return _as_expected(frame, path, expected), target, tuple(notes), target_notes
+    if not expected.wants_text:
+        frame = _as_expected(frame, path, expected)
+    return _unnamed(frame, path, expected.wants_text), target, tuple(notes), target_notes
+
+
+def _as_expected(frame: pd.DataFrame, path: Path, expected: ExpectedRows) -> pd.DataFrame:
+    """The table, once every column is seen to hold what the model says it takes.
+
+    Raises
+    ------
+    HeldOutError
+        Text where the model takes numbers, or categories spelled otherwise than the model's.
+    """
+    import pandas as pd
+
+    frame = frame.copy()
+    for name in frame.columns:
+        column = frame[name]
+        known = expected.categories.get(name)
+        if known is not None:
+            _check_categories(column, str(name), path, known)
+        elif expected.numbers_only and not pd.api.types.is_numeric_dtype(column):
+            frame[name] = _as_numbers(column, str(name), path)
+    return frame
+
+
+def _as_numbers(column: pd.Series[Any], name: str, path: Path) -> Any:
+    import pandas as pd
+
+    try:
+        return pd.to_numeric(column)
+    except (ValueError, TypeError):
+        numbers = pd.to_numeric(column.astype(object), errors="coerce")
+        first = column[numbers.isna() & column.notna()].iloc[0]
+        raise HeldOutError(
+            "a column holds text where the model takes numbers",
+            where=f"{path}, column {name}",
+            got=repr(first),
+            do="write decimal points, not commas"
+            if has_decimal_comma(first)
+            else "correct the column, or write empty cells where a value is missing",
+        ) from None
+
+
+def _check_categories(column: pd.Series[Any], name: str, path: Path, known: Labels) -> None:
+    """Raise when no value is a category of the model, and some would be if spelled otherwise."""
+    values = column.dropna().unique().tolist()
+    categories = set(known.values)
+    if not values or any(value in categories for value in values if _is_of(value, known.kind)):
+        return
+    if all(_is_of(value, known.kind) for value in values) and not any(
+        as_label(value.strip() if isinstance(value, str) else value, known) for value in values
+    ):
+        return  # categories that the model never saw, as its encoder says how to treat
+    raise HeldOutError(
+        "a column holds no category of the model",
+        where=f"{path}, column {name}",
+        expected=f"{known.kind} such as {listed([repr(value) for value in known.values], 3)}",
+        got=f"{column.dtype} such as {listed([repr(value) for value in values], 3)}",
+        do="write the categories as the model was trained on them",
+    )
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    if kind == "text":
+        return isinstance(value, str)
+    if kind == "boolean":
+        return isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _split_target(
     frame: pd.DataFrame, path: Path, wanted: Wanted
-) -> tuple[NDArray[Any] | None, pd.DataFrame]:
+) -> tuple[NDArray[Any] | None, pd.DataFrame, tuple[str, ...]]:
     missing = [name for name in wanted.target if name not in frame.columns]
     if missing and wanted.require_target:
         raise HeldOutError(
@@ -64,16 +134,16 @@ def _split_target(
         )
     present = [name for name in wanted.target if name in frame.columns]
     if missing or not present:
-        return None, frame.drop(columns=present)
+        return None, frame.drop(columns=present), ()
     arrays = []
     for name in present:
         column = frame[name]
         blank = column.isna() | (column.astype(str) == "")
         if blank.any():
             raise missing_target(path, name, np.flatnonzero(blank))
-        arrays.append(plain_array(column.to_numpy()))
-    target = arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
-    return target, frame.drop(columns=present)
+        arrays.append(column.to_numpy())
+    target, notes = read_targets(arrays, present, path, wanted.expected)
+    return target, frame.drop(columns=present), notes
 
 
 def missing_target(path: Path, name: str, rows: NDArray[Any]) -> HeldOutError:
@@ -109,15 +179,21 @@ def _unnamed(frame: pd.DataFrame, path: Path, wants_text: bool | None) -> Any:
     dtypes = list(frame.dtypes)
     if wants_text and len(dtypes) > 1:
         raise HeldOutError(
-            "the model takes one text a row",
+            "the model takes one text per row",
             where=str(path),
             expected="one column beside the target",
-            got=listed(list(frame.columns)),
+            got=listed([f"{n} (empty)" if _is_empty(frame[n]) else str(n) for n in frame.columns]),
             do="remove the other columns",
         )
     if all(pd.api.types.is_numeric_dtype(dtype) for dtype in dtypes) and not wants_text:
         return frame.to_numpy(dtype=np.float64, na_value=np.nan)
     column = frame.iloc[:, 0].to_numpy(dtype=object)
+    if wants_text and _is_empty(frame.iloc[:, 0]):
+        raise HeldOutError(
+            "every text is empty",
+            where=f"{path}, column {frame.columns[0]}",
+            do="write the texts into this column",
+        )
     if len(dtypes) == 1 and wants_text is not False and all(isinstance(v, str) for v in column):
         return list(column)
     if wants_text:
@@ -130,33 +206,39 @@ def _unnamed(frame: pd.DataFrame, path: Path, wants_text: bool | None) -> Any:
     return frame
 
 
+def _is_empty(column: pd.Series[Any]) -> bool:
+    """Whether a column holds nothing but missing values and blanks."""
+    return bool((column.isna() | (column.astype(str).str.strip() == "")).all())
+
+
 def from_array(x: NDArray[Any], path: Path, wanted: Wanted) -> Any:
     """The rows of an array read from `path`: ndarray, DataFrame or list of str."""
     if x.ndim == 0 or x.dtype.kind not in "biufU":
         raise HeldOutError(
             "X is neither numbers nor text", where=str(path), got=f"{x.dtype} of shape {x.shape}"
         )
-    if x.dtype.kind == "U" and x.ndim == 1 and wanted.wants_text is not False:
+    expected = wanted.expected
+    if x.dtype.kind == "U" and x.ndim == 1 and expected.wants_text is not False:
         return [str(text) for text in x]
     if x.ndim == 1:
         x = x[:, np.newaxis]
-    if wanted.feature_names is None and x.dtype.kind != "U":
+    if expected.feature_names is None and x.dtype.kind != "U":
         return x.astype(np.float64)
     import pandas as pd
 
-    if wanted.feature_names is not None and x.shape[1:] != (len(wanted.feature_names),):
+    if expected.feature_names is not None and x.shape[1:] != (len(expected.feature_names),):
         raise HeldOutError(
             "X has not the model's features",
             where=str(path),
-            expected=f"{len(wanted.feature_names)} columns",
+            expected=f"{len(expected.feature_names)} columns",
             got=f"shape {x.shape}",
             do="write the columns in the model's order, or use Parquet or CSV with their names",
         )
-    columns = list(wanted.feature_names or map(str, range(x.shape[1])))
-    return pd.DataFrame(x, columns=columns)
+    columns = list(expected.feature_names or map(str, range(x.shape[1])))
+    return _as_expected(pd.DataFrame(x, columns=columns), path, expected)
 
 
-def listed(names: list[str]) -> str:
+def listed(names: list[str], most: int = _NAMES_SHOWN) -> str:
     """The first few of `names`, and how many more there are."""
-    shown = ", ".join(str(name) for name in names[:_NAMES_SHOWN])
-    return f"{shown} and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else shown
+    shown = ", ".join(str(name) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_quantization.errors import HeldOutError, PathRefused
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.evaluation.rows.formats import SUFFIXES, parse_rows, read_bytes
 from model_quantization.evaluation.rows.frames import Wanted
+from model_quantization.files.plain_files import present_once
 from model_quantization.limits import Limits
+from model_quantization.names import spellings
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _NAN_BITS = np.float64("nan").view(np.uint64)
@@ -38,6 +40,8 @@ class HeldOut:
         hashes in every file format, so that shared rows are found.
     notes : tuple of str
         What was done to the file's columns on the way.
+    target_notes : tuple of str
+        Labels of the target that are no class of the model, with how many rows have them.
     """
 
     path: Path
@@ -46,6 +50,7 @@ class HeldOut:
     target: NDArray[Any] | None
     row_hashes: NDArray[np.uint64]
     notes: tuple[str, ...] = ()
+    target_notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.row_hashes)
@@ -83,7 +88,9 @@ def find_held_out(directory: Path | None, name: str) -> Path | None:
         raise PathRefused(
             "a model name holds control characters", got=repr(name), do="rename the model file"
         )
-    found = [path for s in SUFFIXES if os.path.lexists(path := directory / f"{name}{s}")]
+    found = present_once(
+        directory / f"{spelled}{suffix}" for spelled in spellings(name) for suffix in SUFFIXES
+    )
     for path in found:
         if not path.resolve().is_relative_to(directory.resolve()):
             raise PathRefused(
@@ -113,8 +120,7 @@ def read_held_out(
     path: Path,
     *,
     target: tuple[str, ...] = ("target",),
-    feature_names: tuple[str, ...] | None = None,
-    wants_text: bool | None = None,
+    expected: ExpectedRows | None = None,
     require_target: bool = True,
     limits: Limits | None = None,
 ) -> HeldOut:
@@ -126,13 +132,12 @@ def read_held_out(
         A `.parquet`, `.csv`, `.csv.gz` or `.npz` file; an NPZ file holds `X`, and `y` or `target`.
     target : tuple of str
         Target columns; empty: every column is a feature. (An NPZ file names its own.)
-    feature_names : tuple of str, optional
-        What the model knows its features by: rows become a DataFrame with these columns in this
-        order. Without them numeric columns become a float64 ndarray, a single text column a
-        list of str, anything else a DataFrame.
-    wants_text : bool, optional
-        True: the single feature column is text, whatever it looks like, and `feature_names` are
-        ignored. False: never a list.
+    expected : ExpectedRows, optional
+        What the model says of its rows (`expected.ask_model`). With `feature_names`, rows become
+        a DataFrame with these columns in this order. Without, numeric columns become a float64
+        ndarray, a single text column a list of str, anything else a DataFrame. `wants_text` True:
+        the single feature column is text, whatever it looks like, and `feature_names` are
+        ignored; False: never a list. Targets are read in the form of `classes`.
     require_target : bool
         False: a file that lacks the target is read without one.
     limits : Limits, optional
@@ -141,7 +146,8 @@ def read_held_out(
     Raises
     ------
     HeldOutError
-        Unreadable, empty, without the target or a feature, or with missing target values.
+        Unreadable, empty, without the target or a feature, with missing target values, or in
+        another form than the model's: targets that are none of its classes, text for numbers.
     LimitError
         Larger than the limits allow.
     PathRefused
@@ -149,8 +155,8 @@ def read_held_out(
     """
     limits = limits or Limits()
     content = read_bytes(path, limits)
-    wanted = Wanted(target, feature_names, wants_text, require_target)
-    rows, targets, notes = parse_rows(content, path, wanted, limits)
+    wanted = Wanted(target, expected or ExpectedRows(), require_target)
+    rows, targets, notes, target_notes = parse_rows(content, path, wanted, limits)
     if not len(rows):
         raise HeldOutError(
             "the held-out file has no rows", where=str(path), do="add rows, or remove the file"
@@ -164,7 +170,7 @@ def read_held_out(
             do="write one target a row",
         )
     sha256 = hashlib.sha256(content).hexdigest()
-    return HeldOut(path, sha256, rows, targets, hash_rows(rows), notes)
+    return HeldOut(path, sha256, rows, targets, hash_rows(rows), notes, target_notes)
 
 
 def check_disjoint(calibration: HeldOut, held_out: HeldOut) -> None:
@@ -230,18 +236,16 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def read_rows(
     request_path: Path,
     target: tuple[str, ...],
-    feature_names: tuple[str, ...] | None,
+    expected: ExpectedRows,
     calibration_rows: int,
     limits: Limits,
-    *,
-    needs_target: bool,
 ) -> tuple[HeldOut | None, HeldOut]:
     """Return (calibration rows or None, gate rows) of a held-out file: never a row in both."""
     rows = read_held_out(
         request_path,
         target=target,
-        feature_names=feature_names,
-        require_target=needs_target,
+        expected=expected,
+        require_target=expected.needs_target,
         limits=limits,
     )
     if calibration_rows <= 0 or len(rows) <= calibration_rows:
@@ -250,8 +254,3 @@ def read_rows(
     gate = rows.take(range(calibration_rows, len(rows)))
     check_disjoint(calibration, gate)
     return calibration, gate
-
-
-def needs_target(task: str) -> bool:
-    """Whether a model of this task is scored against a target."""
-    return task in ("classification", "regression")

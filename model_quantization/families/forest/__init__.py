@@ -1,13 +1,14 @@
 """Forests and boosted trees: all trees of a model pooled into a handful of small arrays.
 
-The kernels behind `lower` are imported at the first forest, not with the family: they need numba.
+The kernels behind `lower` are imported at the first forest, not with the family.
 """
 
 from __future__ import annotations
 
-from model_quantization.families.family import Arrays, Component, Family, LeftAsIs, Lowered
+from model_quantization.families.family import Arrays, Component, Family, LeftAsIs, Parts
 from model_quantization.families.forest.examples import examples
-from model_quantization.families.forest.kinds import KINDS, RESIDUE
+from model_quantization.families.forest.kinds import CATBOOST, DROPPED, KINDS, XGBOOST
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import ObjectNode, PackedNode
 
 __all__ = ["FAMILY"]
@@ -16,9 +17,9 @@ __all__ = ["FAMILY"]
 def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs | None:
     """The component with all its trees pooled; None where they are not trees of one make."""
     if KINDS[node.type].container == "booster":
-        from model_quantization.families.forest import boosters as held_boosters
+        from model_quantization.families.forest import boosters
 
-        return held_boosters.pack_booster(node, arrays)
+        return boosters.pack_booster(node, arrays)
     from model_quantization.families.forest.trees import packing
 
     return packing.pack(node, arrays)
@@ -27,9 +28,9 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs | None:
 def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
     """The component as scikit-learn holds it; `SemanticError` for parts that do not fit."""
     if node.type in KINDS and KINDS[node.type].container == "booster":
-        from model_quantization.families.forest import boosters as held_boosters
+        from model_quantization.families.forest import boosters
 
-        return held_boosters.unpack_booster(node, arrays)
+        return boosters.unpack_booster(node, arrays)
     from model_quantization.families.forest.trees import unpacking
 
     return unpacking.unpack(node, arrays)
@@ -42,7 +43,7 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
     return coarsening.coarsen(packed, arrays, bits)
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The fast predictor: bit for bit the restored estimator's answers, so `exact` or not."""
     from model_quantization.families.forest import lowering
 
@@ -52,10 +53,17 @@ def lower(component: Component, exact: bool) -> Lowered | None:
 FAMILY = Family(
     name="forest",
     types=frozenset(KINDS),
-    residue=RESIDUE,
+    dropped=DROPPED,
     pack=pack,
     unpack=unpack,
     coarsen=coarsen,
     lower=lower,
+    parts={
+        name: Parts("estimators_", "number")
+        for name, kind in KINDS.items()
+        if kind.container in ("list", "grid")
+    },
+    silent=XGBOOST | CATBOOST,
+    argument=dict.fromkeys(CATBOOST, "data"),
     examples=examples,
 )

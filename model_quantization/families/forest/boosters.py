@@ -33,7 +33,7 @@ OWN_PARTS = frozenset(PART_NAMES) | frozenset(
         "booster_scale", "booster_bias",
     }
 )  # fmt: skip
-# What their estimators work out from the booster: kept for answers, not state of their own.
+# Worked out from the booster by their estimators: kept for answers, not state of their own.
 SHOWN = frozenset({"classes_", "feature_names_in_", "n_features_in_"})
 
 READERS: dict[str, Read] = {
@@ -86,11 +86,11 @@ def unpack_booster(node: PackedNode, arrays: Arrays) -> ObjectNode:
         Parts that do not fit each other.
     """
     _, trees = unpacking.decode_packed(node, arrays)
-    held = dict(node.parts)
+    parts = dict(node.parts)
     state: list[tuple[str, Node]] = []
-    for name, value in held.items():
+    for name, value in parts.items():
         if name == BOOSTER_STATE:
-            made = WRITERS[node.type](held, trees, arrays)
+            made = WRITERS[node.type](parts, trees, arrays)
             state.append((KINDS[node.type].attribute, made))
         elif name not in OWN_PARTS and name not in SHOWN:
             state.append((name, value))

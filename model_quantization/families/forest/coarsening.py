@@ -8,7 +8,7 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Arrays
-from model_quantization.families.forest.kinds import KINDS
+from model_quantization.families.forest.kinds import BY_PROBABILITIES, KINDS
 from model_quantization.families.forest.stored.parts import (
     LEAF_PARTS,
     Layout,
@@ -35,8 +35,8 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
     """The forest at 8 or 16 bits, and what was done.
 
     16 bits: float64 thresholds become float32, rounded up, so that a row which holds the
-    threshold itself goes the same way; leaf values become 16-bit codes with a scale for each tree.
-    Class fractions are kept. 8 bits: moreover at most 255 thresholds a feature, and 8-bit codes.
+    threshold itself goes the same way; leaf values become 16-bit codes with one scale per tree.
+    Class fractions are kept. 8 bits: also at most 255 thresholds per feature, and 8-bit codes.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
             trees.feature, threshold, _weights(trees), layout.n_features, LEVELS
         )
         if share:
-            done.append(f"{LEVELS} thresholds a feature, {share:.0%} of the splits moved")
+            done.append(f"{LEVELS} thresholds per feature, {share:.0%} of the splits moved")
     parts = encode_thresholds(trees.feature, threshold, layout.n_features)
     leaves, note = _leaves(packed, trees, layout, bits)
     if note:
@@ -73,7 +73,7 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
 def _weights(trees: PooledTrees) -> Array:
     """About how many rows pass each split: the leaves below it.
 
-    The counts themselves are residue. In fully grown trees rows and leaves are the same; in
+    The counts themselves are dropped. In fully grown trees rows and leaves are the same; in
     shallow ones the leaves hold similar shares.
     """
     leaves = np.empty(trees.split.size, dtype=np.int32)
@@ -94,7 +94,7 @@ def _leaves(
     if kind.leaf != "value" or len(trees.rows) <= FEW_ROWS or (bits == 16 and tabulated):
         return None, ""
     if layout.fractions:
-        if bits > 8:
+        if bits > 8 or packed.type == BY_PROBABILITIES:  # the logarithm of a fraction counts
             return None, ""
         grouped = trees.rows.reshape(len(trees.rows), layout.outputs, -1)
         counts = np.rint(grouped * FRACTION_STEPS)
@@ -110,4 +110,4 @@ def _leaves(
         return None, ""
     codes, scales, centre = coded
     parts: Parts = {"tree_codes": codes, "tree_scales": scales, "tree_centre": centre}
-    return parts, f"{bits}-bit leaves with a scale for each tree"
+    return parts, f"{bits}-bit leaves with one scale per tree"

@@ -8,6 +8,17 @@ from typing import Literal, TypeAlias
 Container: TypeAlias = Literal["single", "list", "grid", "nested", "booster"]
 Leaf: TypeAlias = Literal["value", "path", "none"]
 Importances: TypeAlias = Literal["tree", "forest", "boosting", "weighted", "none"]
+Predictor: TypeAlias = Literal[
+    "averaged",
+    "embedding",
+    "isolated",
+    "boosted",
+    "histogram",
+    "weighted",
+    "lightgbm",
+    "xgboost",
+    "catboost",
+]
 
 TREE = "sklearn.tree._tree:Tree"
 PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor:TreePredictor"
@@ -18,6 +29,11 @@ RESTORED_PREDICTOR = "model_quantization.estimators.slim_trees:RestoredPredictor
 RESTORED_LIGHTGBM = "model_quantization.estimators.slim_lightgbm:RestoredLightGBM"
 RESTORED_XGBOOST = "model_quantization.estimators.slim_xgboost:RestoredXGBoost"
 RESTORED_BIN_MAPPER = "model_quantization.estimators.slim_trees:RestoredBinMapper"
+
+# Estimators that answer as an older scikit-learn did: `estimators.as_saved`.
+_AS_SAVED = "model_quantization.estimators.as_saved"
+BY_PROBABILITIES = f"{_AS_SAVED}:ProbabilityAdaBoost"
+BY_OLD_VOTES = f"{_AS_SAVED}:VotingAdaBoost"
 
 CLASSIFIER_TREES = frozenset(
     {
@@ -61,22 +77,26 @@ class Kind:
         `none`: only which leaf it is matters.
     importances : str
         How `feature_importances_` follows from the trees.
+    lower : str
+        The fast predictor that answers: its function stands in `lowering.PREDICTORS`.
     """
 
     attribute: str
     container: Container
+    lower: Predictor
     leaf: Leaf = "value"
     importances: Importances = "none"
 
 
 _ENSEMBLE = "sklearn.ensemble."
-_TREE = Kind("tree_", "single", importances="tree")
-_FOREST = Kind("estimators_", "list", importances="forest")
-_BOOSTING = Kind("estimators_", "grid", importances="boosting")
-_HISTOGRAM = Kind("_predictors", "nested")
-_BAGGING = Kind("estimators_", "list")
-_WEIGHTED = Kind("estimators_", "list", importances="weighted")
-_BOOSTER = Kind("_Booster", "booster")
+_TREE = Kind("tree_", "single", "averaged", importances="tree")
+_FOREST = Kind("estimators_", "list", "averaged", importances="forest")
+_EMBEDDING = Kind("estimators_", "list", "embedding", leaf="none", importances="forest")
+_ISOLATION = Kind("estimators_", "list", "isolated", leaf="path")
+_BOOSTING = Kind("estimators_", "grid", "boosted", importances="boosting")
+_HISTOGRAM = Kind("_predictors", "nested", "histogram")
+_BAGGING = Kind("estimators_", "list", "averaged")
+_WEIGHTED = Kind("estimators_", "list", "weighted", importances="weighted")
 _HISTOGRAM_MODULE = f"{_ENSEMBLE}_hist_gradient_boosting.gradient_boosting:"
 
 KINDS: dict[str, Kind] = {
@@ -85,8 +105,8 @@ KINDS: dict[str, Kind] = {
     f"{_ENSEMBLE}_forest:RandomForestRegressor": _FOREST,
     f"{_ENSEMBLE}_forest:ExtraTreesClassifier": _FOREST,
     f"{_ENSEMBLE}_forest:ExtraTreesRegressor": _FOREST,
-    f"{_ENSEMBLE}_forest:RandomTreesEmbedding": Kind("estimators_", "list", "none", "forest"),
-    f"{_ENSEMBLE}_iforest:IsolationForest": Kind("estimators_", "list", "path"),
+    f"{_ENSEMBLE}_forest:RandomTreesEmbedding": _EMBEDDING,
+    f"{_ENSEMBLE}_iforest:IsolationForest": _ISOLATION,
     f"{_ENSEMBLE}_gb:GradientBoostingClassifier": _BOOSTING,
     f"{_ENSEMBLE}_gb:GradientBoostingRegressor": _BOOSTING,
     f"{_HISTOGRAM_MODULE}HistGradientBoostingClassifier": _HISTOGRAM,
@@ -95,11 +115,15 @@ KINDS: dict[str, Kind] = {
     f"{_ENSEMBLE}_bagging:BaggingRegressor": _BAGGING,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostClassifier": _WEIGHTED,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostRegressor": _WEIGHTED,
-    **dict.fromkeys(LIGHTGBM | XGBOOST, _BOOSTER),
-    **dict.fromkeys(CATBOOST, Kind("__model", "booster")),
+    BY_PROBABILITIES: _WEIGHTED,
+    BY_OLD_VOTES: _WEIGHTED,
+    f"{_AS_SAVED}:UncentredGradientBoosting": _BOOSTING,
+    **dict.fromkeys(LIGHTGBM, Kind("_Booster", "booster", "lightgbm")),
+    **dict.fromkeys(XGBOOST, Kind("_Booster", "booster", "xgboost")),
+    **dict.fromkeys(CATBOOST, Kind("__model", "booster", "catboost")),
 }
 
-RESIDUE: dict[str, str] = {
+DROPPED: dict[str, str] = {
     "_rng": "random state of the fit",
     "_feature_subsample_rng": "random state of the fit",
     "train_score_": "loss of each iteration on training rows",

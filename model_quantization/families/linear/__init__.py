@@ -12,9 +12,11 @@ from functools import cache, partial
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family, Lowered, slots_for
+from model_quantization.families.family import Component, Example, Family, slots_for
+from model_quantization.families.forms import LinearMap, LinearScores
 from model_quantization.families.linear.answers import CLASSIFIERS, GENERALIZED, answers_of, named
-from model_quantization.families.shared.scored import LinearMap, Scored
+from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.shared.linear_scores import ScoredModel
 from model_quantization.schemes.scheme import Role, Slot
 
 _REGRESSORS = (
@@ -58,7 +60,7 @@ _SLOTS = {
 } | slots_for(("xbar_", "priors_", "explained_variance_ratio_"), Slot(Role.STATISTIC))
 
 _PATH = "path of the regularisation search; no method reads it"
-_RESIDUE = {
+_DROPPED = {
     "coefs_paths_": _PATH,
     "coef_path_": _PATH,
     "scores_": "scores of the cross-validation; no method reads them",
@@ -82,17 +84,26 @@ _RESIDUE = {
 }
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
-    """The fast predictor of a linear model, or None for the few that answer another way."""
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor of a linear model; a few answer another way."""
     codes = component.codes("coef_")
     weights = cache(partial(_weights, component, exact))
     if codes is None and weights() is None:
-        return None
+        return NotFast("its weights are a sparse matrix, or larger than 16 million numbers")
     answers = answers_of(component)
     if answers is None:
-        return None
+        return NotFast("its scores become answers in a way that is not known")
     one = LinearMap(weights, codes, component.get("intercept_", 0.0))
-    return Scored((one,), answers, exact, (component.path,)).lowered()
+    # Generalized models convert integers to floats; the others leave that to the product.
+    kept = exact and component.type not in GENERALIZED
+    model = ScoredModel(
+        LinearScores((one,), answers),
+        exact,
+        (component.path,),
+        classes=component.get("classes_"),
+        integers="kept" if kept else "float64",
+    )
+    return model.lowered()
 
 
 def _weights(component: Component, exact: bool) -> Array | None:
@@ -132,7 +143,9 @@ def examples() -> Iterable[Example]:
     yield Example(
         "one-vs-rest", SGDClassifier(loss="log_loss", random_state=0).fit(rows, labels), rows
     )
-    yield Example("sparse", LinearSVC(penalty="l1", C=0.1).fit(rows, names).sparsify(), rows)
+    yield Example(
+        "sparse", LinearSVC(penalty="l1", C=0.1, random_state=0).fit(rows, names).sparsify(), rows
+    )
     yield Example("multi-target", Ridge().fit(rows, targets), rows)
     yield Example("generalized", PoissonRegressor().fit(rows, labels), rows)
 
@@ -141,7 +154,7 @@ FAMILY = Family(
     name="linear",
     types=CLASSIFIERS | _REGRESSORS,
     slots=_SLOTS,
-    residue=_RESIDUE,
+    dropped=_DROPPED,
     lower=lower,
     examples=examples,
 )

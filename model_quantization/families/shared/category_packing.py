@@ -27,7 +27,7 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.kernels.text.term_packing import front_code, front_decode
 
-HELD = "categories_"
+CATEGORIES = "categories_"
 STREAMS = ("names.prefix", "names.length", "names.data")
 SIZES, REST = "names.sizes", "names.rest"
 _WORTH_IT = 512  # bytes of names: below, a list of three arrays is longer than the names
@@ -37,8 +37,8 @@ _WHERE = "names"
 
 def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
     """The encoder with the names of all its columns in three streams."""
-    held = attributes(node)
-    categories = held.get(HELD)
+    state = attributes(node)
+    categories = state.get(CATEGORIES)
     if node.args or node.entries is not None or not isinstance(categories, SequenceNode):
         return None
     if categories.kind != "list" or categories.id is not None:
@@ -48,7 +48,7 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
     if sum(map(len, names)) < _WORTH_IT:
         return None
     streams = front_code(names)
-    parts = {name: value for name, value in held.items() if name != HELD}
+    parts = {name: value for name, value in state.items() if name != CATEGORIES}
     parts |= {
         name: ArrayNode(arrays.add(stream)) for name, stream in zip(STREAMS, streams, strict=True)
     }
@@ -93,7 +93,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> Node:
         left if isinstance(left, ArrayNode | ObjectArrayNode) else _joined(names, left)
         for names, left in zip(decode_names(array, len(rest.items)), rest.items, strict=True)
     ]
-    own[HELD] = SequenceNode("list", tuple(columns))
+    own[CATEGORIES] = SequenceNode("list", tuple(columns))
     keys = SequenceNode("list", tuple(own))
     return ObjectNode(
         packed.type, (), DictNode(keys, SequenceNode("list", tuple(own.values()))), id=packed.id
@@ -121,7 +121,7 @@ def decode_names(array: Callable[[str], Array], n_columns: int) -> list[list[str
         if stream.ndim != 1 or stream.dtype.kind != "u":
             raise SemanticError("malformed stream", where=name, got=str(stream.dtype))
     if len(prefix) != len(length):
-        raise SemanticError("every name needs a prefix and a length", where=_WHERE)
+        raise SemanticError("another number of prefixes than of lengths of names", where=_WHERE)
     whole = prefix.astype(np.int64) + length.astype(np.int64)
     problems = {
         "every column needs a number of names": len(sizes) != n_columns,

@@ -1,57 +1,58 @@
-"""Predictors over predictors: what models that hold several fitted models share."""
+"""Predictors over predictors: shared by models that hold several fitted models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Lowered, Method
-from model_quantization.families.shared.scored import Answer, Scored, Scores
+from model_quantization.families.family import Component
+from model_quantization.families.forms import Answer, LinearScores, Scores
+from model_quantization.families.lowered import (
+    Deciding,
+    Integers,
+    Lowered,
+    Method,
+    NotFast,
+    Takes,
+)
+from model_quantization.families.shared.linear_scores import ScoredModel
 
 Ask: TypeAlias = Callable[[int, str], Array]
 Combine: TypeAlias = Callable[[Ask], Any]
-
-_PIPELINE = "sklearn.pipeline:Pipeline"
-# Classifiers of scikit-learn that have probabilities but no decision function.
-_ONLY_PROBABILITIES = frozenset(
-    f"sklearn.{name}"
-    for name in (
-        "calibration:CalibratedClassifierCV",
-        "ensemble._forest:ExtraTreesClassifier",
-        "ensemble._forest:RandomForestClassifier",
-        "naive_bayes:BernoulliNB",
-        "naive_bayes:CategoricalNB",
-        "naive_bayes:ComplementNB",
-        "naive_bayes:GaussianNB",
-        "naive_bayes:MultinomialNB",
-        "neighbors._classification:KNeighborsClassifier",
-        "neural_network._multilayer_perceptron:MLPClassifier",
-        "tree._classes:DecisionTreeClassifier",
-        "tree._classes:ExtraTreeClassifier",
-    )
-)
 
 
 class Unanswered(Exception):
     """A child leaves these rows to the restored estimator, so its parent does, too."""
 
 
-def lower_all(components: object, exact: bool) -> list[Lowered] | None:
-    """The predictor of each of these components, or None when one has none."""
+def lower_all(components: object, exact: bool) -> list[Lowered] | NotFast:
+    """The predictor of each of these components, or why one of them has none."""
     if not isinstance(components, list | tuple) or not components:
-        return None
-    lowered = [one.lower(exact) if isinstance(one, Component) else None for one in components]
-    found = [one for one in lowered if one is not None]
-    return found if len(found) == len(lowered) else None
+        return NotFast("it holds no estimator, or no list of them")
+    # All are asked, also after one that has none: `explain()` shows the answer of each.
+    lowered = [
+        one.lower(exact) if isinstance(one, Component) else NotFast("a part is no estimator")
+        for one in components
+    ]
+    for one in lowered:
+        if isinstance(one, NotFast):
+            return one
+    return [one for one in lowered if isinstance(one, Lowered)]
 
 
 def over_children(
-    children: Sequence[Lowered], combine: Mapping[str, Combine], exact: bool, path: str
-) -> Lowered | None:
+    children: Sequence[Lowered],
+    combine: Mapping[str, Combine],
+    *,
+    exact: bool,
+    names: tuple[str, ...],
+    by: str,
+    classes: Array | None = None,
+    decides_by: Deciding = "decision_function",
+) -> Lowered | NotFast:
     """The predictor that makes its answers of its children's.
 
     Children that answer from linear scores are scored together, in one pass.
@@ -60,47 +61,80 @@ def over_children(
     ----------
     children : sequence of Lowered
     combine : mapping of str to callable
-        Method name -> `combine(ask)`, the answer; `ask(i, method)` is what child `i` answers.
-        What it gives may be changed.
+        Method name -> `combine(ask)`, the answer; `ask(i, method)` is the answer of child `i`,
+        which may be changed.
     exact : bool
-    path : str
-        Where the parent is.
-
-    Returns
-    -------
-    Lowered or None
-        None when the children take different input.
+    names : tuple of str
+        Paths of the parent and of other components that `combine` asks, but for the children's.
+    by : str
+        How the parent combines the answers.
+    classes, decides_by
+        As in `Lowered`.
     """
-    names = (path, *(name for child in children for name in child.names))
-    scored = [child.scored for child in children if child.scored is not None]
-    if len({(child.input, child.n_features) for child in children}) != 1:
-        return None
-    if len(scored) == len(children):
-        return _together(scored, combine, exact, names)
+    first = children[0]
+    if any((one.input, one.n_features) != (first.input, first.n_features) for one in children):
+        return NotFast("its models take input of different kinds")
+    names = (*names, *(name for child in children for name in child.names))
+    scored = [child.form for child in children if isinstance(child.form, LinearScores)]
+    integers = _integers(children)
+    if len(scored) == len(children) and all(one.integers == integers for one in children):
+        together = _together(scored, combine)
+        count = len(together.maps)
+        by = f"{by}, of {count} linear {'map' if count == 1 else 'maps'} in one pass"
+        model = ScoredModel(together, exact, names, by, classes, decides_by, integers)
+        return model.lowered()
+    ways = list(dict.fromkeys(child.by for child in children))
+    return Lowered(
+        {name: _asking(children, answer, integers) for name, answer in combine.items()},
+        by=f"{by} ({'; '.join(ways)})",
+        names=names,
+        input=first.input,
+        n_features=first.n_features,
+        integers=integers,
+        takes=min((child.takes for child in children), key=_STRICTEST.index),
+        classes=classes,
+        decides_by=decides_by,
+    )
 
-    def method(answer: Combine) -> Method:
-        def call(rows: Any) -> Any:
-            def ask(index: int, name: str) -> Array:
-                found: Array | None = children[index].methods[name](rows)
-                if found is None:
-                    raise Unanswered
-                return found
 
-            try:
-                return answer(ask)
-            except Unanswered:
-                return None
-
-        return call
-
-    methods = {name: method(answer) for name, answer in combine.items()}
-    return replace(children[0], methods=methods, names=names, affine=None, absorb=None, text=None)
+_STRICTEST: tuple[Takes, ...] = ("floats", "plain", "numbers")
 
 
-def _together(
-    children: Sequence[Scored], combine: Mapping[str, Combine], exact: bool, names: tuple[str, ...]
-) -> Lowered:
-    """The predictor whose maps are those of all children, side by side."""
+def _integers(children: Sequence[Lowered]) -> Integers:
+    """How the parent wants integers: as its children do, or for each of them to convert."""
+    wanted = {child.integers for child in children}
+    if len(wanted) == 1:
+        return wanted.pop()
+    return "each" if wanted & {"float32", "each"} else "kept"
+
+
+def _asking(children: Sequence[Lowered], answer: Combine, integers: Integers) -> Method:
+    def call(rows: Any) -> Any:
+        def ask(index: int, name: str) -> Array:
+            child = children[index]
+            given = rows if child.integers == integers else as_floats(rows, child.integers)
+            found: Array | None = child.methods[name](given)
+            if found is None:
+                raise Unanswered
+            return found
+
+        try:
+            return answer(ask)
+        except Unanswered:
+            return None
+
+    return call
+
+
+def as_floats(rows: Array, integers: Integers) -> Array:
+    """The rows with integers as this predictor takes them; rows of floats are as they were."""
+    if integers in ("kept", "each") or rows.dtype.kind == "f":
+        return rows
+    return rows.astype(np.dtype(integers))
+
+
+def _together(children: Sequence[LinearScores], combine: Mapping[str, Combine]) -> LinearScores:
+    """The maps of all children side by side, and the parent's answers from all their scores."""
     ends = np.cumsum([len(child.maps) for child in children]).tolist()
     starts = [0, *ends[:-1]]
 
@@ -109,7 +143,9 @@ def _together(
             def ask(index: int, name: str) -> Array:
                 # A copy: what turns scores into an answer may do it in place.
                 own = [part.copy() for part in scores[starts[index] : ends[index]]]
-                found: Array = children[index].answers[name].of_scores(own)
+                found: Array | None = children[index].answers[name].of_scores(own)
+                if found is None:
+                    raise Unanswered
                 return found
 
             try:
@@ -120,46 +156,16 @@ def _together(
         return Answer(of_scores)
 
     maps = tuple(one for child in children for one in child.maps)
-    answers = {name: method(answer) for name, answer in combine.items()}
-    return Scored(maps, answers, exact, names).lowered()
+    return LinearScores(maps, {name: method(answer) for name, answer in combine.items()})
+
+
+def estimators_in(component: Component, name: str) -> list[Component]:
+    """The components in this attribute, a list; the component itself where there are none."""
+    found = component.get(name)
+    members = found if isinstance(found, list | tuple) else []
+    return [one for one in members if isinstance(one, Component)] or [component]
 
 
 def answered(lowered: Sequence[Lowered], name: str) -> bool:
     """Whether all of them answer the method."""
     return all(name in one.methods for one in lowered)
-
-
-def deciding_method(component: object, lowered: Lowered) -> str | None:
-    """The method whose scores decide for a classifier, as scikit-learn chooses it.
-
-    Returns
-    -------
-    str or None
-        `decision_function` if the classifier has one, else `predict_proba`. None: the classifier
-        has the first, or may have it, but is not answered fast there.
-    """
-    if "decision_function" in lowered.methods:
-        return "decision_function"
-    last = last_step(component)
-    if last is not None and last.type in _ONLY_PROBABILITIES and "predict_proba" in lowered.methods:
-        return "predict_proba"
-    return None
-
-
-def last_step(component: object) -> Component | None:
-    """The component itself, or the last step of a pipeline."""
-    while isinstance(component, Component) and component.type == _PIPELINE:
-        component = component["steps"][-1][1]
-    return component if isinstance(component, Component) else None
-
-
-def classes_of(component: object) -> Array | None:
-    """The classes of a fitted classifier, also where it takes them from a part of itself."""
-    last = last_step(component)
-    if last is None:
-        return None
-    holder = last.get("label_binarizer_", last)
-    classes = holder.get("classes_") if isinstance(holder, Component) else None
-    if classes is None and isinstance(last.get("estimator"), Component):
-        return classes_of(last["estimator"])
-    return classes if isinstance(classes, np.ndarray) else None

@@ -8,7 +8,14 @@ import numpy as np
 
 from model_quantization.families.family import Example, Family, slots_for
 from model_quantization.families.text.lowering import lower
-from model_quantization.families.text.names import HASHING, RESIDUE, TRANSFORMER, VOCABULARY
+from model_quantization.families.text.names import (
+    COUNT,
+    DROPPED,
+    HASHING,
+    TFIDF,
+    TRANSFORMER,
+    VOCABULARY,
+)
 from model_quantization.families.text.packing import pack, unpack
 from model_quantization.families.text.terms import CHILDREN, ENDS, STREAMS
 from model_quantization.schemes.scheme import Role, Slot
@@ -58,9 +65,10 @@ FAMILY = Family(
     name="text",
     types=frozenset({*VOCABULARY, TRANSFORMER, HASHING}),
     slots=_SLOTS,
-    residue=RESIDUE,
+    dropped=DROPPED,
     pack=pack,
     unpack=unpack,
     lower=lower,
+    argument=dict.fromkeys((COUNT, TFIDF), "raw_documents"),
     examples=examples,
 )

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_quantization.families.family import Component, Lowered
+from model_quantization.families.family import Component
+from model_quantization.families.forms import Text, text_step
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.text.names import HASHING, MAPPINGS, TFIDF, TRANSFORMER
 from model_quantization.families.text.terms import read_terms
 from model_quantization.kernels.arrays import narrowed_in_two
@@ -24,34 +26,41 @@ _DTYPES = {
 _DTYPES |= {"builtins:float": "d", "builtins:int": "l"}
 
 
-def lower(component: Component, exact: bool) -> Lowered | None:
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The step as arrays: every value that it gives is equal bit for bit to scikit-learn's."""
     if component.type == MAPPINGS:
-        return None  # its input is mappings, which only Python can walk
+        return NotFast("its input is mappings, which only Python can walk")
     if component.type == TRANSFORMER:
         return _lower_transformer(component)
     step = _hashing_step(component) if component.type == HASHING else _text_step(component)
-    return None if step is None else _lowered(step, (component.path,))
+    if step is None:
+        return NotFast(
+            "it calls functions of its own (tokenizer, preprocessor, analyzer), reads files, or "
+            "makes a matrix of another type"
+        )
+    return _lowered(step, "terms of documents", (component.path,))
 
 
-def _lowered(step: Step, names: tuple[str, ...]) -> Lowered:
-    return Lowered(methods={"transform": step.matrix}, input="text", names=names, text=step)
+def _lowered(step: Step, by: str, names: tuple[str, ...]) -> Lowered:
+    return Lowered({"transform": step.matrix}, by=by, names=names, input="text", form=Text(step))
 
 
-def _lower_transformer(component: Component) -> Lowered | None:
+def _lower_transformer(component: Component) -> Lowered | NotFast:
     weighting = _weighting(component)
     if weighting is None:
-        return None
+        return NotFast("its weights are of a type that is not known")
 
     def absorb(previous: Lowered) -> Lowered | None:
-        step = previous.text
+        step = text_step(previous.form)
         if step is None or (len(weighting.codes) not in (0, step.n_columns)):
             return None
         weighed = step.weighed(weighting)
         names = (*previous.names, component.path)
-        return None if weighed is None else _lowered(weighed, names)
+        return None if weighed is None else _lowered(weighed, f"{previous.by}, weighed", names)
 
-    return Lowered(methods={"transform": _restored}, absorb=absorb, names=(component.path,))
+    return Lowered(
+        {"transform": _restored}, by="weights of terms", names=(component.path,), absorb=absorb
+    )
 
 
 def _restored(rows: Any) -> None:
@@ -117,8 +126,8 @@ def _analysis(component: Component) -> Analysis | None:
 
 def _dtype(component: Component) -> str | None:
     """The type of the matrix; None for those that are not treated (or not given as a class)."""
-    held = component.get("dtype")
-    return _DTYPES.get(held) if isinstance(held, str) else None
+    name = component.get("dtype")
+    return _DTYPES.get(name) if isinstance(name, str) else None
 
 
 def _text_step(component: Component) -> Step | None:

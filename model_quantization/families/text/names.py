@@ -9,7 +9,7 @@ TRANSFORMER = f"{_MODULE}:TfidfTransformer"
 HASHING = f"{_MODULE}:HashingVectorizer"
 MAPPINGS = "sklearn.feature_extraction._dict_vectorizer:DictVectorizer"
 VOCABULARY = (COUNT, TFIDF, MAPPINGS)
-RESIDUE = {
+DROPPED = {
     "stop_words_": "terms that were left out of the vocabulary; no method reads it",
     "_stop_words_id": "address of the stop words in the process that trained the model",
 }

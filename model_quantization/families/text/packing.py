@@ -34,26 +34,26 @@ from model_quantization.kernels.text.vocabulary import Split, terms_of
 
 def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
     """The vectorizer with its vocabulary, or the transformer with its idf, in compact parts."""
-    held = attributes(node)
-    if node.args or node.entries is not None or not held:
+    state = attributes(node)
+    if node.args or node.entries is not None or not state:
         return None
     parts: dict[str, Node] | None
     if node.type == TRANSFORMER:
-        parts = _pack_idf(held, arrays)
+        parts = _pack_idf(state, arrays)
     elif node.type == HASHING:
-        english = held.get("stop_words") == "english"
-        parts = held | {"terms.stop_words": _english_stop_words(arrays)} if english else None
+        english = state.get("stop_words") == "english"
+        parts = state | {"terms.stop_words": _english_stop_words(arrays)} if english else None
     else:
-        parts = _pack_vocabulary(held, arrays)
+        parts = _pack_vocabulary(state, arrays)
     return None if parts is None else PackedNode("text", node.type, tuple(parts.items()))
 
 
-def _pack_idf(held: dict[str, Node], arrays: Arrays) -> dict[str, Node] | None:
-    idf = held.get("idf_")
+def _pack_idf(state: dict[str, Node], arrays: Arrays) -> dict[str, Node] | None:
+    idf = state.get("idf_")
     found = find_frequencies(arrays[idf.array]) if isinstance(idf, ArrayNode) else None
     if found is None:
         return None
-    parts = {name: value for name, value in held.items() if name != "idf_"}
+    parts = {name: value for name, value in state.items() if name != "idf_"}
     return parts | {
         "idf.counts": ArrayNode(arrays.add(found.counts)),
         "idf.total": found.total,
@@ -62,13 +62,13 @@ def _pack_idf(held: dict[str, Node], arrays: Arrays) -> dict[str, Node] | None:
     }
 
 
-def _pack_vocabulary(held: dict[str, Node], arrays: Arrays) -> dict[str, Node] | None:
-    mapping = _read_mapping(held.get("vocabulary_"), arrays)
+def _pack_vocabulary(state: dict[str, Node], arrays: Arrays) -> dict[str, Node] | None:
+    mapping = _read_mapping(state.get("vocabulary_"), arrays)
     if mapping is None:
         return None
     terms, columns, item = mapping
-    split: Split = "" if held.get("analyzer") in ("char", "char_wb") else " "
-    if "analyzer" not in held:
+    split: Split = "" if state.get("analyzer") in ("char", "char_wb") else " "
+    if "analyzer" not in state:
         split = None  # names of features
     packed = pack_terms(terms, split)
     if packed is None:
@@ -77,7 +77,7 @@ def _pack_vocabulary(held: dict[str, Node], arrays: Arrays) -> dict[str, Node] |
     if packed is None:
         return None
     streams, numbers = packed
-    parts: dict[str, Node] = {name: n for name, n in held.items() if name != "vocabulary_"}
+    parts: dict[str, Node] = {name: n for name, n in state.items() if name != "vocabulary_"}
     for name, stream in stored_terms(streams).items():
         parts[name] = ArrayNode(arrays.add(stream))
     by_number = np.empty_like(columns)
@@ -86,10 +86,10 @@ def _pack_vocabulary(held: dict[str, Node], arrays: Arrays) -> dict[str, Node] |
         parts["terms.columns"] = ArrayNode(arrays.add(by_number))
     parts |= {"terms.split": split, "terms.item": item}
     for name in ("vocabulary", "feature_names_"):  # what says the same once more
-        kind = _given(held.get(name), terms, columns, item, arrays)
+        kind = _given(state.get(name), terms, columns, item, arrays)
         if kind:
             parts |= {name: None, f"terms.{name}": kind}
-    if held.get("stop_words") == "english":
+    if state.get("stop_words") == "english":
         parts["terms.stop_words"] = _english_stop_words(arrays)
     return parts
 
@@ -208,7 +208,9 @@ def _unpack_vocabulary(parts: dict[str, Node], arrays: Arrays) -> dict[str, Node
         columns = _array(parts, "terms.columns", arrays)
         if columns.shape != (len(terms),) or columns.dtype.kind not in "iu":
             raise SemanticError(
-                "one column for each term is needed", where="terms.columns", got=str(columns.shape)
+                "another number of columns than of terms",
+                where="terms.columns",
+                got=str(columns.shape),
             )
         order = np.argsort(columns, kind="stable")
         terms = [terms[position] for position in order.tolist()]

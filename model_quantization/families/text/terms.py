@@ -21,14 +21,14 @@ def stored_terms(packed: PackedTerms) -> dict[str, Array]:
     return found | ({f"terms.{ENDS}": packed.ends} if packed.ends.size else {})
 
 
-def read_terms(part: Callable[[str], Array], held: Callable[[str], bool]) -> TermTree:
+def read_terms(part: Callable[[str], Array], has_part: Callable[[str], bool]) -> TermTree:
     """The searchable tree of the vocabulary in a file.
 
     Parameters
     ----------
     part : callable
         The array of a part.
-    held : callable
+    has_part : callable
         Whether there is such a part.
 
     Raises
@@ -36,8 +36,8 @@ def read_terms(part: Callable[[str], Array], held: Callable[[str], bool]) -> Ter
     SemanticError
         The parts make no tree.
     """
-    by_symbol = held(f"terms.{CHILDREN}")
+    by_symbol = has_part(f"terms.{CHILDREN}")
     names = {name: CHILDREN if name == "fanout" and by_symbol else name for name in STREAMS}
     arrays = {field: part(f"terms.{name}") for field, name in names.items()}
-    ends = part(f"terms.{ENDS}") if held(f"terms.{ENDS}") else np.zeros(0, dtype=np.bool_)
+    ends = part(f"terms.{ENDS}") if has_part(f"terms.{ENDS}") else np.zeros(0, dtype=np.bool_)
     return grow_tree(PackedTerms(**arrays, ends=ends, by_rank=not by_symbol))

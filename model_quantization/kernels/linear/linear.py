@@ -37,7 +37,7 @@ def linear_scores(rows: Array, weights: Array, bias: Array | float) -> Array:
 
 
 def linear_rows() -> ModuleType:
-    """Return the module of compiled kernels; importing it brings in numba (a third of a second)."""
+    """Return the module of kernels, imported when a model first needs it."""
     from model_quantization.kernels.linear import linear_rows as module
 
     return module

@@ -10,6 +10,7 @@ from model_quantization.kernels.text import documents as texts
 from model_quantization.kernels.text import hash_counts
 from model_quantization.kernels.text.documents import Analysis
 from model_quantization.kernels.text.steps import Counts, Documents
+from model_quantization.kernels.text.term_counts import longest
 
 _KINDS = {
     "word": hash_counts.WORDS,
@@ -46,9 +47,13 @@ class HashCounter:
         indices = np.empty(room, dtype=np.int32)
         counts = np.empty(room, dtype=np.int64)
         rows = np.empty(len(documents) + 1, dtype=np.int64)
+        symbols = longest(cuts) * (2 if kind == hash_counts.INSIDE_WORDS else 1) + 1
+        places = (np.empty(symbols, dtype=np.int64), np.empty(symbols, dtype=np.int64))
+        keys = np.empty((2, symbols * (most - least + 1)), dtype=np.int64)
         hash_counts.count_hashed(
-            data, cuts, kind, least, most, self.n_columns, self.signed, indices, counts, rows
-        )
+            data, cuts, kind, least, most, self.n_columns, self.signed, indices, counts, rows,
+            *places, *keys,
+        )  # fmt: skip
         filled = rows[-1]
         return indices[:filled], counts[:filled], rows
 

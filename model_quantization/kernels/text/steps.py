@@ -19,7 +19,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.text import term_values
+from model_quantization.kernels.arrays import narrowed_in_two
+from model_quantization.kernels.text import term_counts, term_values
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
 
@@ -128,7 +129,8 @@ class TextStep:
         if kind is None:
             return None
         tf = weighting.tf_table(256)
-        behind = (weighting.codes, weighting.idf, term_values.NORMS[weighting.norm])
+        codes, norm = narrowed_in_two(weighting.codes), term_values.NORMS[weighting.norm]
+        behind = (codes, weighting.idf, norm)
         held = weights if np.isfinite(weighting.idf).all() else weights.with_zeros()
 
         def add(documents: Documents, out: Array) -> bool:
@@ -137,7 +139,7 @@ class TextStep:
                 return False
             indices, counts, rows = found
             table = tf
-            if weighting.sublinear and (most := term_values.largest(counts)) >= len(tf):
+            if weighting.sublinear and (most := term_counts.largest(counts)) >= len(tf):
                 table = weighting.tf_table(most + 1)
             values = np.empty(len(indices), dtype=weighting.float_dtype)
             term_values.weigh(

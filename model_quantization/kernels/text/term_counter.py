@@ -121,7 +121,10 @@ class TermCounter:
         rows = np.empty(len(documents) + 1, dtype=np.int64)
         nodes = (tree.first, tree.labels, tree.number, tree.n_symbols, self.columns)
         words = analysis.analyzer == "char_wb"
-        arguments: tuple[Any, ...] = (*found, least, most, words, *nodes, indices, counts, rows)
+        longest = (term_counts.longest(found[1]) + 1) * (most - least + 1)
+        scratch = (np.empty(longest, dtype=np.int32), np.empty(longest, dtype=np.int32))
+        filled_in = (indices, counts, rows, *scratch)
+        arguments: tuple[Any, ...] = (*found, least, most, words, *nodes, *filled_in)
         term_counts.count_terms(*arguments)
         filled = rows[-1]
         return indices[:filled], counts[:filled], rows

@@ -1,133 +1,115 @@
-"""Compiled text kernels: symbols to term counts, as the rows of a sparse matrix.
-
-Importing this module imports numba.
-"""
+"""Symbols to term counts, as the rows of a sparse matrix."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.arrays import Index
-from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.compiled import kernel
 from model_quantization.kernels.text.symbol_ids import EDGE
-from model_quantization.kernels.text.term_tree import find_child, sort_ascending
 
 
-@compiled
-def _walk(
-    ids: Array, start: Index, end: Index, least: Index, most: Index,
-    first: Array, labels: Array, number: Array, n_symbols: Index, found: Array, filled: Index,
-) -> Index:  # fmt: skip
-    """Append to `found` the number of every term in `ids[start:end]`; how many it holds then.
-
-    A term has `least` to `most` symbols. What is no path from the root is no prefix of a term
-    either, so that the walk from one place ends at the first miss.
-    """
-    n_inner = number.size
-    for place in range(start, end):
-        node = np.int64(ids[place])
-        if node < 0:
-            continue
-        if n_inner == 0:
-            if least <= 1:
-                found[filled] = node
-                filled += 1
-            continue
-        if least <= 1 and number[node] & 1:
-            found[filled] = number[node] >> 1
-            filled += 1
-        for size in range(2, min(most, end - place) + 1):
-            symbol = np.int64(ids[place + size - 1])
-            if node >= n_inner or symbol < 0:
-                break
-            low = np.int64(first[node])
-            at = find_child(labels, low, np.int64(first[node + 1]), symbol)
-            if at < 0:
-                break
-            child = n_symbols + at
-            if child < n_inner:
-                if size >= least and number[child] & 1:
-                    found[filled] = number[child] >> 1
-                    filled += 1
-            elif size >= least:
-                found[filled] = (number[node] >> 1) + (number[node] & 1) + (at - low)
-                filled += 1
-            node = child
-    return filled
+@kernel
+def longest(cuts: Array) -> int:
+    """Return the largest difference of neighbours in an int64 array that ascends; 0 for none."""
+    return int(np.diff(cuts).max(initial=0))
 
 
-@compiled
-def _document_terms(
-    ids: Array, start: Index, end: Index, least: Index, most: Index, words: bool,
-    first: Array, labels: Array, number: Array, n_symbols: Index, found: Array,
-) -> Index:  # fmt: skip
-    """The terms of one document in `found`; a word shorter than `least` counts as a whole."""
-    filled = 0
-    if not words:
-        return _walk(
-            ids, start, end, least, most, first, labels, number, n_symbols, found, filled
-        )  # fmt: skip
-    place = start
-    for at in range(start, end + 1):
-        if at == end or ids[at] == EDGE:
-            filled = _walk(
-                ids, place, at, min(least, at - place), most,
-                first, labels, number, n_symbols, found, filled,
-            )  # fmt: skip
-            place = at + 1
-    return filled
+@kernel
+def largest(counts: Array) -> int:
+    """Return the largest of the int64 counts, at least 1."""
+    return int(counts.max(initial=1))
 
 
-@compiled
-def _columns_of(
-    found: Array, filled: Index, columns: Array, counts: Array, scratch: Array
-) -> Index:
-    """Turn terms into ascending distinct columns (in place) with their counts; how many."""
-    if columns.size:
-        for i in range(filled):
-            found[i] = columns[found[i]]
-    sort_ascending(found[:filled], scratch)
-    distinct = 0
-    for i in range(filled):
-        if distinct and found[i] == found[distinct - 1]:
-            counts[distinct - 1] += 1
-        else:
-            found[distinct] = found[i]
-            counts[distinct] = 1
-            distinct += 1
-    return distinct
-
-
-@compiled
-def longest(cuts: Array) -> Index:
-    """The largest difference of neighbours."""
-    most = 0
-    for i in range(cuts.size - 1):
-        most = max(most, cuts[i + 1] - cuts[i])
-    return most
-
-
-@compiled
+@kernel
 def count_terms(
-    ids: Array, id_cuts: Array, least: Index, most: Index, words: bool,
-    first: Array, labels: Array, number: Array, n_symbols: Index, columns: Array,
-    indices: Array, counts: Array, rows: Array,
+    ids: Array, id_cuts: Array, least: int, most: int, words: bool,
+    first: Array, labels: Array, number: Array, n_symbols: int, columns: Array,
+    indices: Array, counts: Array, rows: Array, found: Array, scratch: Array,
 ) -> None:  # fmt: skip
-    """Fill `indices`, `counts` and `rows` (CSR): ascending columns and counts of every document."""
-    room = longest(id_cuts) * (most - least + 1) + 1
-    found = np.empty(room, dtype=np.int32)
-    scratch = np.empty(room, dtype=np.int32)
-    times = np.empty(room, dtype=np.int64)
-    filled = 0
-    rows[0] = 0
-    for document in range(id_cuts.size - 1):
-        n = _document_terms(
-            ids, id_cuts[document], id_cuts[document + 1], least, most, words,
-            first, labels, number, n_symbols, found,
-        )  # fmt: skip
-        n = _columns_of(found, n, columns, times, scratch)
-        indices[filled : filled + n] = found[:n]
-        counts[filled : filled + n] = times[:n]
-        filled += n
+    """Fill `indices`, `counts` and `rows` (CSR): ascending columns and counts of every document.
+
+    Parameters
+    ----------
+    ids, id_cuts : int32 array, int64 array
+        Symbols of all documents, and where each document's begin and end.
+    least, most : int
+        Symbols of a term.
+    words : bool
+        `EDGE` divides a document into words; one shorter than `least` counts as a whole.
+    first, labels, number, n_symbols
+        The vocabulary: see `vocabulary.TermTree`.
+    columns : int32 array
+        Column of each term by its canonical number; empty: the number itself.
+    indices, counts, rows : int32, int64 and int64 arrays
+        Filled, the first two as far as `rows[-1]`.
+    found, scratch : int32 arrays
+        Room for `most - least + 1` times the symbols of the longest document.
+    """
+    tree = _Tree(first.tolist(), labels.tolist(), number.tolist(), n_symbols)
+    filled = rows[0] = 0
+    for document, (start, end) in enumerate(
+        zip(id_cuts.tolist(), id_cuts[1:].tolist(), strict=False)
+    ):
+        symbols = ids[start:end].tolist()
+        terms: list[int] = []
+        for word in _words(symbols) if words else [symbols]:
+            terms += tree.terms(word, min(least, len(word)) if words else least, most)
+        chosen = columns[terms] if columns.size and terms else np.array(terms, dtype=np.int64)
+        distinct, times = np.unique(chosen, return_counts=True)
+        indices[filled : filled + distinct.size] = distinct
+        counts[filled : filled + distinct.size] = times
+        filled += distinct.size
         rows[document + 1] = filled
+
+
+def _words(symbols: list[int]) -> list[list[int]]:
+    words: list[list[int]] = [[]]
+    for symbol in symbols:
+        if symbol == EDGE:
+            words.append([])
+        else:
+            words[-1].append(symbol)
+    return words
+
+
+class _Tree:
+    """A vocabulary, walked plainly."""
+
+    def __init__(
+        self, first: list[int], labels: list[int], number: list[int], n_symbols: int
+    ) -> None:
+        self.first, self.labels, self.number, self.n_symbols = first, labels, number, n_symbols
+
+    def terms(self, symbols: list[int], least: int, most: int) -> list[int]:
+        """The numbers of all terms of `least` to `most` neighbours among the symbols."""
+        found = []
+        for place in range(len(symbols)):
+            for size in range(max(least, 1), min(most, len(symbols) - place) + 1):
+                term = self.term(symbols[place : place + size])
+                if term is not None:
+                    found.append(term)
+        return found
+
+    def term(self, path: list[int]) -> int | None:
+        """The number of the term with this path of symbols, if it is one."""
+        node = path[0]
+        if min(path) < 0 or node >= self.n_symbols:
+            return None
+        if not self.number:
+            return node if len(path) == 1 else None
+        before = last = 0
+        for depth, symbol in enumerate(path):
+            if depth:
+                if node >= len(self.number):
+                    return None
+                low, high = self.first[node], self.first[node + 1]
+                children = self.labels[low:high]
+                if symbol not in children:
+                    return None
+                before = (self.number[node] >> 1) + (self.number[node] & 1)
+                last = children.index(symbol)
+                node = self.n_symbols + low + last
+        if node >= len(self.number):
+            return before + last
+        return self.number[node] >> 1 if self.number[node] & 1 else None

@@ -1,245 +1,182 @@
-"""Compiled parts of `vocabulary`: decoding the streams of a term tree, and hashing its symbols.
-
-Importing this module imports numba.
-"""
+"""Parts of `vocabulary`: words from their suffixes, a tree from its streams, a table of words."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.arrays import Index
-from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.compiled import kernel
 
-FNV_START = np.uint32(2166136261)
-FNV_PRIME = np.uint32(16777619)
-_SMALL = 40
+FNV_START = 2166136261
+FNV_PRIME = 16777619
 
 
-@compiled
+@kernel
 def join_symbols(prefix: Array, data: Array, offsets: Array, blob: Array) -> bool:
-    """Fill `blob` with the whole symbols; False when one shares more than there is."""
-    at = 0
-    before = np.int64(0)
-    for i in range(prefix.size):
-        start = np.int64(offsets[i])
-        end = np.int64(offsets[i + 1])
-        shared = np.int64(prefix[i])
+    """Fill `blob` with the whole symbols; False when one shares more than there is.
+
+    Parameters
+    ----------
+    prefix : uint32, shape (n_symbols,)
+        Bytes that each symbol shares with the one before it.
+    data : uint8
+        The bytes of their own, one symbol after the other.
+    offsets : int32, shape (n_symbols + 1,)
+        Where each symbol begins in `blob`.
+    blob : uint8
+        Filled.
+    """
+    at = before = 0
+    for shared, start, end in zip(
+        prefix.tolist(), offsets.tolist(), offsets[1:].tolist(), strict=False
+    ):
         if shared > start - before:
             return False
-        for k in range(shared):
-            blob[start + k] = blob[before + k]
-        for k in range(start + shared, end):
-            blob[k] = data[at]
-            at += 1
-        before = start
+        own = end - start - shared
+        blob[start : start + shared] = blob[before : before + shared]
+        blob[start + shared : end] = data[at : at + own]
+        at, before = at + own, start
     return True
 
 
-@compiled
-def sort_ascending(values: Array, scratch: Array) -> None:
-    """Sort non-negative integers in place: short lists by insertion, long ones byte by byte.
-
-    `scratch` is of the type of `values` and at least as long.
-    """
-    n = values.size
-    if n <= _SMALL:
-        for i in range(1, n):
-            value = values[i]
-            j = i - 1
-            while j >= 0 and values[j] > value:
-                values[j + 1] = values[j]
-                j -= 1
-            values[j + 1] = value
-        return
-    top = np.int64(0)
-    for i in range(n):
-        top = max(top, np.int64(values[i]))
-    source = values
-    target = scratch
-    shift: Index = 0
-    places = np.empty(257, dtype=np.int64)
-    while top >> shift > 0:
-        places[:] = 0
-        for i in range(n):
-            places[((np.int64(source[i]) >> shift) & 255) + 1] += 1
-        for digit in range(256):
-            places[digit + 1] += places[digit]
-        for i in range(n):
-            digit = (np.int64(source[i]) >> shift) & 255
-            target[places[digit]] = source[i]
-            places[digit] += 1
-        source, target = target, source
-        shift += 8
-    if shift & 8:
-        for i in range(n):
-            values[i] = scratch[i]
-
-
-@compiled
+@kernel
 def mark(values: Array, present: Array) -> None:
-    """Set `present` at every value."""
-    for value in values:
-        present[value] = True
+    """Set the bool array `present` at every value; uint16 or uint32."""
+    present[values] = True
 
 
-@compiled
-def rank_symbols(popularity: Array, order: Array) -> None:
-    """Fill `order` with the symbols from the most to the least popular; see `ranking`."""
-    n_symbols = popularity.size
-    most: Index = np.int64(popularity.max()) if n_symbols else 0
-    places = np.zeros(most + 2, dtype=np.int64)
-    for symbol in range(n_symbols):
-        places[most - np.int64(popularity[symbol]) + 1] += 1
-    for i in range(most + 1):
-        places[i + 1] += places[i]
-    for symbol in range(n_symbols):
-        step = most - np.int64(popularity[symbol])
-        order[places[step]] = symbol
-        places[step] += 1
+@kernel
+def rank_symbols(popularity: Array, order: Array, places: Array) -> None:
+    """Fill `order` with the symbols from the most to the least popular, equal ones in order.
+
+    Parameters
+    ----------
+    popularity, order : uint32, shape (n_symbols,)
+    places : int64, at least two more than the largest popularity
+        Scratch.
+    """
+    order[:] = np.argsort(-popularity.astype(np.int64), kind="stable")
 
 
-@compiled
-def place_children(gaps: Array, first: Array, order: Array, labels: Array, nodes: Array) -> bool:
+@kernel
+def place_children(
+    gaps: Array, first: Array, order: Array, labels: Array, nodes: Array, places: Array,
+    filled: Array,
+) -> bool:  # fmt: skip
     """Fill `labels` from the steps between ranks; False when a rank has no symbol.
 
     The children of a node have to ascend. All of them are sorted at once: by symbol, and then,
-    which keeps that order, by node. `nodes` is room for the number of a node for each child.
+    which keeps that order, by node.
+
+    Parameters
+    ----------
+    gaps : uint16 or uint32, shape (n_children,)
+    first : uint32, shape (n_inner + 1,)
+        Where the children of each node begin.
+    order : uint32, shape (n_symbols,)
+        Symbols by rank.
+    labels : uint16 or uint32, shape (n_children,)
+        Filled.
+    nodes : uint16 or uint32, shape (n_children,)
+        Scratch, as `places` and `filled`.
+    places, filled : uint32, shapes (n_symbols + 1,) and (n_inner + 1,)
     """
-    n_symbols = order.size
-    n_nodes = first.size - 1
-    places = np.zeros(n_symbols + 1, dtype=np.uint32)
-    for node in range(n_nodes):
-        rank = np.int64(-1)
-        for i in range(np.int64(first[node]), np.int64(first[node + 1])):
-            rank += np.int64(gaps[i]) + 1
-            if rank >= n_symbols:
-                return False
-            labels[i] = order[rank]
-            places[order[rank] + 1] += 1
-    for symbol in range(n_symbols):
-        places[symbol + 1] += places[symbol]
-    for node in range(n_nodes):
-        for i in range(np.int64(first[node]), np.int64(first[node + 1])):
-            label = labels[i]
-            nodes[places[label]] = node
-            places[label] += 1
-    filled = first.copy()
-    at = 0
-    for symbol in range(n_symbols):
-        while at < places[symbol]:
-            labels[filled[nodes[at]]] = symbol
-            filled[nodes[at]] += 1
-            at += 1
+    for start, end in zip(first.tolist(), first[1:].tolist(), strict=False):
+        ranks = np.cumsum(gaps[start:end].astype(np.int64) + 1) - 1
+        if ranks.size and ranks[-1] >= order.size:
+            return False
+        labels[start:end] = np.sort(order[ranks])
     return True
 
 
-@compiled
-def number_terms(ends: Array, first: Array, n_symbols: Index, number: Array) -> Index:
-    """Fill `number` (twice the terms before, plus one at an end); the number of all terms."""
+@kernel
+def number_terms(ends: Array, first: Array, n_symbols: int, number: Array, below: Array) -> int:
+    """Fill `number` (twice the terms before, plus one at an end); the number of all terms.
+
+    Parameters
+    ----------
+    ends : bool, shape (n_inner,)
+    first : uint32, shape (n_inner + 1,)
+    n_symbols : int
+    number : uint32, shape (n_inner,)
+        Filled.
+    below : int64, shape (n_inner,)
+        Scratch: the terms at and below each node.
+    """
     n_inner = ends.size
-    if n_inner == 0:
+    if not n_inner:
         return n_symbols
-    below = np.empty(n_inner, dtype=np.int64)
+    start = n_symbols + first.astype(np.int64)
     for node in range(n_inner - 1, -1, -1):
-        terms = np.int64(ends[node])
-        start = n_symbols + np.int64(first[node])
-        end = n_symbols + np.int64(first[node + 1])
-        if start >= n_inner:
-            terms += end - start
-        else:
-            for child in range(start, end):
-                terms += below[child]
-        below[node] = terms
-    total = np.int64(0)
-    for node in range(n_symbols):
-        number[node] = np.uint32(2 * total + np.int64(ends[node]))
-        total += below[node]
+        inside = start[node] < n_inner
+        children = below[start[node] : start[node + 1]].sum() if inside else 0
+        last = 0 if inside else start[node + 1] - start[node]
+        below[node] = int(ends[node]) + children + last
+    roots = np.concatenate([[0], np.cumsum(below[:n_symbols])])
+    number[:n_symbols] = 2 * roots[:-1] + ends[:n_symbols]
     for node in range(n_inner):
-        start = n_symbols + np.int64(first[node])
-        if start >= n_inner:
-            continue
-        before = np.int64(number[node] >> 1) + np.int64(ends[node])
-        for child in range(start, n_symbols + np.int64(first[node + 1])):
-            number[child] = np.uint32(2 * before + np.int64(ends[child]))
-            before += below[child]
-    return total
+        if start[node] < n_inner:
+            before = int(number[node] >> 1) + int(ends[node])
+            for child in range(start[node], start[node + 1]):
+                number[child] = 2 * before + int(ends[child])
+                before += int(below[child])
+    return int(roots[-1])
 
 
-@compiled
-def hashed(data: Array, start: Index, end: Index) -> Any:
-    """FNV-1a of the bytes, 32 bits."""
-    value = FNV_START
-    for i in range(start, end):
-        value = np.uint32((value ^ np.uint32(data[i])) * FNV_PRIME)
-    return value
-
-
-@compiled
+@kernel
 def fill_table(blob: Array, offsets: Array, table: Array) -> bool:
     """Enter every symbol (number plus one) into the empty open-addressing `table`.
 
     A symbol that is there already is not entered again: the first one counts. False when the
     table has no free place.
+
+    Parameters
+    ----------
+    blob : uint8
+    offsets : int32, shape (n_symbols + 1,)
+    table : uint32
+        Zeros; its size is a power of two.
     """
-    mask = np.uint32(table.size - 1)
     if offsets.size > table.size:
         return False
-    for i in range(offsets.size - 1):
-        start = np.int64(offsets[i])
-        end = np.int64(offsets[i + 1])
-        value = hashed(blob, start, end)
-        slot = (value ^ (value >> np.uint32(15))) & mask
-        while table[slot] != 0:
-            if _equal(blob, start, end, blob, offsets, np.int64(table[slot]) - 1):
-                break
-            slot = (slot + np.uint32(1)) & mask
-        if table[slot] == 0:
-            table[slot] = i + 1
+    raw, seen = blob.tobytes(), set()
+    for symbol, (start, end) in enumerate(
+        zip(offsets.tolist(), offsets[1:].tolist(), strict=False)
+    ):
+        word = raw[start:end]
+        if word not in seen:
+            seen.add(word)
+            slot = _slot(fnv(word), table.size)
+            while table[slot]:
+                slot = (slot + 1) & (table.size - 1)
+            table[slot] = symbol + 1
     return True
 
 
-@compiled
-def _equal(
-    data: Array, start: Index, end: Index, blob: Array, offsets: Array, symbol: Index
-) -> bool:
-    other = np.int64(offsets[symbol])
-    if np.int64(offsets[symbol + 1]) - other != end - start:
-        return False
-    for k in range(end - start):  # noqa: SIM110 (compiled)
-        if data[start + k] != blob[other + k]:
-            return False
-    return True
+@kernel
+def find_symbol(data: Array, blob: Array, offsets: Array, table: Array) -> int:
+    """Return the symbol with exactly the bytes of `data`; -1 when there is none."""
+    return symbol_of(data.tobytes(), blob.tobytes(), offsets, table)
 
 
-@compiled
-def find_symbol(
-    data: Array, start: Index, end: Index, value: Any, blob: Array, offsets: Array, table: Array
-) -> Index:
-    """The symbol with exactly these bytes, whose `hashed` is `value`; -1: there is none."""
-    mask = np.uint32(table.size - 1)
-    slot = (value ^ (value >> np.uint32(15))) & mask
-    while table[slot] != 0:
-        symbol = np.int64(table[slot]) - 1
-        if _equal(data, start, end, blob, offsets, symbol):
+def symbol_of(word: bytes, raw: bytes, offsets: Array, table: Array) -> int:
+    """Return the number of a word by the table of `fill_table`; -1 when there is none."""
+    slot = _slot(fnv(word), table.size)
+    while table[slot]:
+        symbol = int(table[slot]) - 1
+        if raw[offsets[symbol] : offsets[symbol + 1]] == word:
             return symbol
-        slot = (slot + np.uint32(1)) & mask
+        slot = (slot + 1) & (table.size - 1)
     return -1
 
 
-@compiled
-def find_child(labels: Array, start: Index, end: Index, symbol: Index) -> Index:
-    """Where `symbol` is in the ascending `labels[start:end]`; -1: it is not."""
-    low = start
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if np.int64(labels[middle]) < symbol:
-            low = middle + 1
-        else:
-            high = middle
-    if low < end and np.int64(labels[low]) == symbol:
-        return low
-    return -1
+def fnv(word: bytes) -> int:
+    """Return FNV-1a of the bytes, 32 bits."""
+    value = FNV_START
+    for byte in word:
+        value = (value ^ byte) * FNV_PRIME & 0xFFFFFFFF
+    return value
+
+
+def _slot(value: int, size: int) -> int:
+    return (value ^ value >> 15) & (size - 1)

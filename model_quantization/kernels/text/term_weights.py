@@ -6,7 +6,7 @@ four bytes whatever the number of channels; it still counts in the norm of its d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -69,12 +69,24 @@ class ListedWeights:
     scale : float array, (n_channels,) or (0,)
         See `RowWeights`.
     n_channels : int
+    raw : uint8 array
+        The bytes of the entries, as kernels take them.
+    layout : int
+        Their type: see `term_values.layout_of`.
     """
 
     starts: Array
     entries: Array
     scale: Array
     n_channels: int
+    raw: Array
+    layout: int
+
+    @classmethod
+    def of(cls, starts: Array, entries: Array, scale: Array, n_channels: int) -> ListedWeights:
+        """Return the listed form of these entries."""
+        layout = term_values.layout_of(entries.dtype)
+        return cls(starts, entries, scale, n_channels, entries.view(np.uint8), layout)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -83,9 +95,7 @@ class ListedWeights:
 
     def of_terms(self, start: int, end: int) -> ListedWeights:
         """The weights of a range of terms."""
-        return ListedWeights(
-            self.starts[start : end + 1], self.entries, self.scale, self.n_channels
-        )
+        return replace(self, starts=self.starts[start : end + 1])
 
     def with_zeros(self) -> RowWeights:
         """These weights, none left out."""
@@ -99,7 +109,9 @@ class ListedWeights:
     def add(self, indices: Array, values: Array, rows: Array, out: Array) -> None:
         """Add value times weight to `out`, (n, n_channels)."""
         scale = self.scale.astype(np.float64, copy=False)
-        term_values.accumulate_listed(indices, values, rows, self.starts, self.entries, scale, out)
+        term_values.accumulate_listed(
+            indices, values, rows, self.starts, self.raw, self.layout, scale, out
+        )
 
 
 TermWeights: TypeAlias = RowWeights | ListedWeights
@@ -125,8 +137,8 @@ def hold_weights(weights: Array, scale: Array | None = None) -> TermWeights:
         return RowWeights(rows, scale)
     starts = np.zeros(n_terms + 1, dtype=np.uint32)
     entries = np.empty(count, dtype=entry)
-    term_values.list_weights(rows, starts, entries)
-    return ListedWeights(starts, entries, scale, n_channels)
+    term_values.list_weights(rows, entry["channel"].itemsize, starts, entries.view(np.uint8))
+    return ListedWeights.of(starts, entries, scale, n_channels)
 
 
 def hold_codes(stored: StoredCodes) -> TermWeights:
@@ -139,8 +151,11 @@ def hold_codes(stored: StoredCodes) -> TermWeights:
     starts = np.zeros(n_terms + 1, dtype=np.uint32)
     entries = np.empty(len(stored.codes), dtype=entry)
     gaps, codes = narrowed_in_two(stored.gaps), read_only(stored.codes)
-    term_values.list_codes(gaps, codes, stored.by_feature, n_channels, starts, entries)
-    return ListedWeights(starts, entries, scale, n_channels)
+    channel_bytes = entry["channel"].itemsize
+    term_values.list_codes(
+        gaps, codes, stored.by_feature, n_channels, channel_bytes, starts, entries.view(np.uint8)
+    )
+    return ListedWeights.of(starts, entries, scale, n_channels)
 
 
 def _entry(n_channels: int, weight: np.dtype[Any]) -> np.dtype[Any]:

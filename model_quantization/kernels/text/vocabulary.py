@@ -119,7 +119,8 @@ def grow_tree(packed: PackedTerms) -> TermTree:
     if not term_tree.join_symbols(prefix, packed.data, offsets, blob):
         raise SemanticError("a symbol shares more bytes than the one before it has", where=_WHERE)
     order = np.empty(len(packed.popularity), dtype=np.uint32)
-    term_tree.rank_symbols(packed.popularity.astype(np.uint32), order)
+    steps = np.empty(int(packed.popularity.max(initial=0)) + 2, dtype=np.int64)
+    term_tree.rank_symbols(packed.popularity.astype(np.uint32), order, steps)
     children = packed.fanout.astype(np.uint32)
     if packed.by_rank and n_inner:
         children[order] = packed.fanout[:n_symbols]
@@ -127,11 +128,14 @@ def grow_tree(packed: PackedTerms) -> TermTree:
     np.cumsum(children, out=first[1:])
     labels = np.empty(len(packed.gaps), dtype=np.uint16 if n_symbols <= 1 << 16 else np.uint32)
     nodes = np.empty(len(labels), dtype=np.uint16 if n_inner <= 1 << 16 else np.uint32)
-    if not term_tree.place_children(narrowed_in_two(packed.gaps), first, order, labels, nodes):
+    places, filled = np.empty(len(order) + 1, np.uint32), np.empty(len(first), np.uint32)
+    gaps = narrowed_in_two(packed.gaps)
+    if not term_tree.place_children(gaps, first, order, labels, nodes, places, filled):
         raise SemanticError("a child has a rank beyond the last symbol", where=_WHERE)
     ends = packed.ends if packed.ends.size else np.ones(n_inner, dtype=np.bool_)
     number = np.empty(n_inner, dtype=np.uint32)
-    n_terms = term_tree.number_terms(ends, first, n_symbols, number)
+    below = np.empty(n_inner, dtype=np.int64)
+    n_terms = term_tree.number_terms(ends, first, n_symbols, number, below)
     return TermTree(blob, offsets, first, labels, number, int(n_terms))
 
 

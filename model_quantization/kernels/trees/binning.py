@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.compiled import kernel
+from model_quantization.kernels.trees.grouping import GROUP
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
-GROUP = 8
 MOST_CODES = 1 << 24  # integers up to here are exact in float32
 
 
@@ -43,32 +43,7 @@ def pad_table(table: Doubles, sizes: Indices) -> tuple[Doubles, Indices, Doubles
     return padded.reshape(-1), starts, pivots
 
 
-@compiled
-def _count_below(table: Doubles, low: np.uint64, pivots: Doubles, x: float) -> np.uint64:
-    run = np.uint64(0)
-    for k in range(FANOUT):
-        run += np.uint64(pivots[k] < x)
-    if run == np.uint64(FANOUT):  # above the last padding: x is infinite
-        return run * np.uint64(FANOUT)
-    run *= np.uint64(FANOUT)
-    within = np.uint64(0)
-    for k in range(FANOUT):
-        within += np.uint64(table[low + run + np.uint64(k)] < x)
-    return run + within
-
-
-@compiled
-def _search(table: Doubles, low: np.uint64, size: np.uint64, x: float) -> np.uint64:
-    one = np.uint64(1)
-    at = low
-    while size > one:
-        half = size >> one
-        at += half * np.uint64(table[at + half - one] < x)
-        size -= half
-    return at - low + np.uint64(size == one and table[at] < x)
-
-
-@compiled
+@kernel
 def code_rows(
     rows: Doubles,
     n_features: int,
@@ -86,8 +61,8 @@ def code_rows(
 
     Parameters
     ----------
-    rows : float64, shape (n * n_features,)
-        All rows, flat.
+    rows : float64, shape (n, n_features), or flat
+        All rows.
     columns : int64, shape (k,)
         Feature of each output column.
     table, starts, pivots
@@ -100,38 +75,34 @@ def code_rows(
     width : int
         Columns of a row; there are as many again where they are `doubled`.
     """
-    missing = False
-    stride = width * (2 if doubled else 1) * GROUP
+    codes, absent = codes_of_rows(rows.reshape(-1, n_features)[first:last], columns, table, starts)
     infinity = np.float32(np.inf)
-    for row in range(first, last):
-        at = row // GROUP * stride + row % GROUP
-        for j in range(columns.size):
-            x = rows[row * n_features + columns[j]]
-            low = np.uint64(starts[j])
-            if pivots.shape[0]:
-                code = np.float32(_count_below(table, low, pivots[j], x))
-            else:
-                code = np.float32(_search(table, low, np.uint64(starts[j + 1]) - low, x))
-            absent = x != x
-            missing |= absent
-            out[at] = (infinity if doubled else np.float32(np.nan)) if absent else code
-            if doubled:
-                out[at + width * GROUP] = -infinity if absent else code
-            at += GROUP
-    return missing
+    at = _places(first, last, width * (2 if doubled else 1)) + np.arange(columns.size) * GROUP
+    flat = out.reshape(-1)
+    flat[at] = np.where(absent, infinity if doubled else np.float32(np.nan), codes)
+    if doubled:
+        flat[at + width * GROUP] = np.where(absent, -infinity, codes)
+    return bool(absent.any())
 
 
-def code_rows_reference(rows: Doubles, tables: list[Doubles], columns: list[int]) -> Floats:
-    """The same by definition: shape (n, k)."""
-    out = np.empty((len(rows), len(columns)), dtype=np.float32)
-    for j, feature in enumerate(columns):
-        x = rows[:, feature]
-        below = (tables[j][None, :] < x[:, None]).sum(axis=1)
-        out[:, j] = np.where(np.isnan(x), np.nan, below)
-    return out
+def codes_of_rows(
+    rows: Doubles, columns: Indices, table: Doubles, starts: Indices
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """How many thresholds are below each value, and where that is NaN: both of shape (n, k)."""
+    given = rows[:, columns]
+    codes = np.empty(given.shape, dtype=np.float32)
+    for j in range(columns.size):
+        codes[:, j] = np.searchsorted(table[starts[j] : starts[j + 1]], given[:, j], side="left")
+    return codes, np.isnan(given)
 
 
-@compiled
+def _places(first: int, last: int, width: int) -> Indices:
+    """Where rows in groups of eight have their first of `width` values: shape (n, 1)."""
+    row = np.arange(first, last)[:, None]
+    return row // GROUP * (width * GROUP) + row % GROUP
+
+
+@kernel
 def code_categories(
     rows: Doubles,
     n_features: int,
@@ -156,35 +127,13 @@ def code_categories(
     missing_left : uint8, shape (k,)
         Where NaN, negative and unseen values go.
     """
-    for row in range(first, last):
-        at = row // GROUP * stride + offset * GROUP + row % GROUP
-        for j in range(columns.size):
-            x = rows[row * n_features + columns[j]]
-            goes_left = missing_left[j] != 0
-            if x >= 256.0:
-                return False
-            if x >= 0.0:
-                category = np.int64(x)
-                if left[j, category]:
-                    goes_left = True
-                elif known[j, category]:
-                    goes_left = False
-            out[at + j * GROUP] = np.float32(0.0 if goes_left else 1.0)
+    x = rows.reshape(-1, n_features)[first:last][:, columns]
+    if (x >= 256.0).any():
+        return False
+    category = np.where(x >= 0.0, x, 0.0).astype(np.int64)
+    split = np.arange(columns.size)
+    seen = (x >= 0.0) & ((left | known)[split, category] != 0)
+    goes_left = np.where(seen, left[split, category] != 0, missing_left != 0)
+    at = _places(first, last, stride // GROUP) + (offset + split) * GROUP
+    out.reshape(-1)[at] = np.where(goes_left, np.float32(0.0), np.float32(1.0))
     return True
-
-
-def code_categories_reference(
-    rows: Doubles,
-    columns: list[int],
-    left: npt.NDArray[np.uint8],
-    known: npt.NDArray[np.uint8],
-    missing_left: npt.NDArray[np.uint8],
-) -> Floats:
-    """The same by definition, for values below 256: shape (n, k)."""
-    out = np.empty((len(rows), len(columns)), dtype=np.float32)
-    for row, values in enumerate(rows):
-        for j, feature in enumerate(columns):
-            x = values[feature]
-            seen = x >= 0 and (left[j, int(x)] or known[j, int(x)])
-            out[row, j] = 1 - (left[j, int(x)] if seen else missing_left[j])
-    return out

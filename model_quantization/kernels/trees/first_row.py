@@ -6,16 +6,18 @@ does not earn that back: a process that has just started answers sooner without.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.compiled import kernel
 from model_quantization.kernels.trees.single_row import ANSWERED, MISSING, REFUSED
 
 Numbers = npt.NDArray[np.uint32]
 
 
-@compiled
+@kernel
 def answer_first(
     split: npt.NDArray[np.uint8],
     sizes: npt.NDArray[np.int32],
@@ -27,7 +29,7 @@ def answer_first(
     values: npt.NDArray[np.float64],
     cycle: int,
     divisor: float,
-    out: npt.NDArray[np.float64],
+    out: npt.NDArray[Any],
 ) -> int:
     """Add one row's leaves to `out` and divide; nothing is done but for `ANSWERED`.
 
@@ -41,6 +43,8 @@ def answer_first(
         Compared as float32.
     values : float64, shape (n_rows, width)
         What the leaves add.
+    out : float64 or float32
+        Each sum is rounded to its type.
     cycle : int
         Tree t adds to the places `(t % cycle) * width` and on of `out`.
 
@@ -49,32 +53,26 @@ def answer_first(
     int
         `ANSWERED`, `REFUSED` (an infinity), or `MISSING` (a NaN).
     """
-    x = row.astype(np.float32)
-    state = ANSWERED
-    for column in range(x.size):
-        if x[column] - x[column] != np.float32(0.0):
-            if x[column] == x[column]:
-                return REFUSED
-            state = MISSING
-    if state != ANSWERED:
-        return state
+    with np.errstate(over="ignore"):
+        x = row.reshape(-1).astype(np.float32)
+    if np.isinf(x).any():
+        return REFUSED
+    if np.isnan(x).any():
+        return MISSING
+    sums = out.reshape(cycle, -1)
     first = splits = leaves = 0  # of the tree: its first node, the splits and leaves before it
-    for tree in range(sizes.size):
+    for tree, size in enumerate(sizes.tolist()):
         node = rank = 0
         while split[first + node]:
-            high = right[first + node]
+            high = int(right[first + node])
             if x[feature[splits + rank]] <= threshold[splits + rank]:
                 node, rank = node + 1, rank + 1
             else:
                 # A left side of m nodes has (m - 1) / 2 splits.
                 node, rank = high, rank + 1 + (high - node - 2) // 2
-        found = payload[leaves + node - rank]
-        place = (tree % cycle) * values.shape[1]
-        for column in range(values.shape[1]):
-            out[place + column] += values[found, column]
-        first += sizes[tree]
-        splits += sizes[tree] // 2
-        leaves += (sizes[tree] + 1) // 2
-    for column in range(out.size):
-        out[column] /= divisor
+        sums[tree % cycle] += values[payload[leaves + node - rank]]
+        first += size
+        splits += size // 2
+        leaves += (size + 1) // 2
+    np.divide(out, divisor, out=out, dtype=np.float64, casting="same_kind")
     return ANSWERED

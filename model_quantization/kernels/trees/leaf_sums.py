@@ -8,19 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.compiled import kernel
+from model_quantization.kernels.trees.grouping import ungrouped
 from model_quantization.kernels.trees.traversal import (
-    GROUP,
-    ONE,
-    ZERO,
     Floats,
     Payloads,
     Starts,
     Words,
-    fill_eight,
-    payload_groups,
-    walk_eight,
-    walk_one,
+    payloads_of_rows,
 )
 
 Sums = npt.NDArray[Any]
@@ -53,7 +48,7 @@ def leaf_table(rows: npt.NDArray[Any]) -> LeafTable:
     return LeafTable(ends, places, rows[keep], rows.shape[1])
 
 
-@compiled
+@kernel
 def sum_block(
     words: Words,
     starts: Starts,
@@ -63,85 +58,48 @@ def sum_block(
     n_columns: int,
     first: int,
     last: int,
-    block: int,
     shift: int,
     ends: Payloads,
     places: Payloads,
     values: Sums,
     width: int,
     cycle: int,
+    found: Payloads,
     out: Sums,
 ) -> None:
     """Add to `out` what rows `first` to `last` reach, tree by tree in order.
 
     Parameters
     ----------
+    words, starts, banks, bases, shift
+        The trees: see `tree_layout.Nodes`.
     groups : float32
-        All rows, as `group_rows` arranges them.
-    first, last, block : int
-        Rows; `first` and `block` are multiples of eight.
+        All rows, as `grouping.group_rows` arranges them.
+    first, last : int
+        Rows; `first` is a multiple of eight.
     ends, places, values
         What a payload p adds: for e from `ends[p]` to `ends[p + 1]`, `values[e]` at `places[e]`.
     width, cycle : int
         Tree t adds to columns `(t % cycle) * width` and on.
-    out : shape (n * cycle * width,)
+    found : uint32
+        Scratch; its size, a multiple of eight, is how many rows are walked together.
+    out : shape (n, cycle * width)
         Of the type of `values`.
     """
-    found = np.empty(block, dtype=np.uint32)
-    columns = np.uint64(cycle * width)
-    for start in range(first, last, block):
-        end = min(start + block, last)
-        for tree in range(starts.size):
-            payload_groups(
-                words, banks[tree], starts[tree], bases[tree], groups, n_columns,
-                start // GROUP, -(-end // GROUP), shift, found,
-            )  # fmt: skip
-            at = np.uint64(start) * columns + np.uint64((tree % cycle) * width)
-            if width == 1:
-                for row in range(end - start):
-                    out[at] += values[found[row]]
-                    at += columns
-            else:
-                for row in range(end - start):
-                    p = np.uint64(found[row])
-                    for e in range(ends[p], ends[p + ONE]):
-                        out[at + places[e]] += values[e]
-                    at += columns
+    rows = ungrouped(groups, n_columns, first, last)
+    sums = out.reshape(-1, cycle * width)[first:last]
+    for tree in range(starts.size):
+        nodes = words[int(banks[tree]) :]
+        reached = payloads_of_rows(nodes, starts[tree], bases[tree], rows, shift)
+        add_leaves(reached, ends, places, values, sums[:, tree % cycle * width :])
 
 
-@compiled
-def sum_one(
-    words: Words,
-    starts: Starts,
-    banks: Starts,
-    bases: Payloads,
-    group: Floats,
-    shift: int,
-    ends: Payloads,
-    places: Payloads,
-    values: Sums,
-    width: int,
-    cycle: int,
-    out: Sums,
+def add_leaves(
+    payload: Payloads, ends: Payloads, places: Payloads, values: Sums, sums: Sums
 ) -> None:
-    """`sum_block` for the first row of one group: eight trees are walked together."""
-    tree = 0
-    found = np.empty(GROUP, dtype=np.uint32)
-    while tree < starts.size:
-        end = min(tree + GROUP, starts.size)
-        if end - tree == GROUP and banks[tree] == banks[end - 1]:
-            slots = (
-                starts[tree], starts[tree + 1], starts[tree + 2], starts[tree + 3],
-                starts[tree + 4], starts[tree + 5], starts[tree + 6], starts[tree + 7],
-            )  # fmt: skip
-            w = walk_eight(words, banks[tree], slots, group, ZERO, shift, False)
-            fill_eight(found, 0, w, np.uint32(0))
-        else:
-            for k in range(tree, end):
-                found[k - tree] = walk_one(words, banks[k], starts[k], group, ZERO, shift)
-        for k in range(tree, end):
-            column = (k % cycle) * width
-            p = found[k - tree] + bases[k]
-            for e in range(ends[p], ends[p + 1]):
-                out[column + places[e]] += values[e]
-        tree = end
+    """Add to each row of `sums` what the leaf with its payload adds."""
+    first, last = ends[payload].astype(np.int64), ends[payload + np.uint32(1)].astype(np.int64)
+    for step in range(int((last - first).max(initial=0))):
+        row = np.flatnonzero(first + step < last)
+        entry = first[row] + step
+        sums[row, places[entry]] += values[entry]

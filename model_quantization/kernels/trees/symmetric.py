@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.compiled import kernel
 from model_quantization.kernels.trees.pooled import PooledTrees
 
 Floats = npt.NDArray[np.float32]
@@ -22,7 +22,6 @@ Doubles = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 LANES = 256  # rows of a block
-STEP = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def missing_sides(trees: PooledTrees, n_features: int) -> Floats | None:
     return sides if ((sides[trees.feature] < 0) == left).all() else None
 
 
-@compiled
+@kernel
 def sum_levels(
     rows: Array,
     missing: Floats,
@@ -109,6 +108,8 @@ def sum_levels(
     width: int,
     first: int,
     last: int,
+    block: Floats,
+    totals: Doubles,
     out: Doubles,
 ) -> None:
     """Add to `out` what rows `first` to `last` reach, tree by tree in order.
@@ -123,66 +124,18 @@ def sum_levels(
         See `Levels`.
     values : float64, shape (n_leaves * width,)
         Of each leaf, tree by tree.
+    block : float32, shape (n_columns, LANES)
+        Scratch.
+    totals : float64, shape (width, LANES)
+        Scratch.
     out : float64, shape (n, width)
     """
-    block = np.zeros((rows.shape[1], LANES), dtype=np.float32)
-    leaf = np.empty(LANES, dtype=np.uint32)
-    totals = np.zeros((width, LANES))
-    one = np.uint32(1)
-    for start in range(first, last, LANES):
-        count = min(LANES, last - start)
-        lanes = min(LANES, -(-count // STEP) * STEP)
-        for lane in range(count):
-            for column in range(rows.shape[1]):
-                x = np.float32(rows[start + lane, column])
-                block[column, lane] = missing[column] if x != x else x
-        for k in range(width):
-            for lane in range(count):
-                totals[k, lane] = out[start + lane, k]
-        at = base = 0
-        for tree in range(depths.size):
-            depth = depths[tree]
-            leaf[:] = np.uint32(0)
-            level = 0
-            while level + 2 <= depth:  # two at once: `leaf` is loaded and stored once for them
-                t0, t1 = thresholds[at + level], thresholds[at + level + 1]
-                x0, x1 = block[features[at + level]], block[features[at + level + 1]]
-                b0, b1 = one << np.uint32(level), one << np.uint32(level + 1)
-                for lane in range(lanes):
-                    found = b0 if x0[lane] > t0 else np.uint32(0)
-                    found |= b1 if x1[lane] > t1 else np.uint32(0)
-                    leaf[lane] |= found
-                level += 2
-            if level < depth:
-                t0, x0, b0 = (
-                    thresholds[at + level],
-                    block[features[at + level]],
-                    one << np.uint32(level),
-                )
-                for lane in range(lanes):
-                    leaf[lane] |= b0 if x0[lane] > t0 else np.uint32(0)
-            for k in range(width):
-                sums = totals[k]
-                for lane in range(lanes):
-                    sums[lane] += values[(base + np.int64(leaf[lane])) * width + k]
-            at += depth
-            base += np.int64(1) << depth
-        for k in range(width):
-            for lane in range(count):
-                out[start + lane, k] = totals[k, lane]
-
-
-def sum_levels_reference(
-    rows: Doubles, missing: Floats, levels: Levels, values: Doubles, width: int, start: Doubles
-) -> Doubles:
-    """The same by definition: shape (n, width)."""
-    x = rows.astype(np.float32)
+    with np.errstate(over="ignore"):
+        x = rows[first:last].astype(np.float32)
     x = np.where(np.isnan(x), missing, x)
-    out = start.copy()
     at = base = 0
-    for depth in levels.depths.tolist():
-        above = x[:, levels.features[at : at + depth]] > levels.thresholds[at : at + depth]
+    for depth in depths.tolist():
+        above = x[:, features[at : at + depth]] > thresholds[at : at + depth]
         leaf = base + (above << np.arange(depth)).sum(axis=1)
-        out += values.reshape(-1, width)[leaf]
+        out[first:last] += values.reshape(-1, width)[leaf]
         at, base = at + depth, base + (1 << depth)
-    return out

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.compiled import kernel
 
 Doubles = npt.NDArray[np.float64]
 
@@ -35,48 +35,31 @@ _THREE, _SIXTH = 3.0000000027955394, 0.16666666685227835064
 LOWEST, HIGHEST = -708.39641853226408, 709.78271289338397
 
 
-@compiled
+@kernel
 def table_exponential(values: Doubles, table: npt.NDArray[np.uint64]) -> None:
-    """Replace each of the flat values x by exp(x); `table` is `TABLE`."""
-    scratch = np.empty(1)
-    bits = scratch.view(np.uint64)
-    for at in range(values.size):
-        x = values[at]
-        if x <= LOWEST:
-            values[at] = 0.0
-        elif x >= HIGHEST:
-            values[at] = np.inf
-        else:
-            scratch[0] = x * _PER_STEP + _ROUNDER
-            steps = bits[0]
-            t = (scratch[0] - _ROUNDER) * _STEP - x
-            y = (_THREE - t) * (t * t) * _SIXTH - t + 1.0
-            bits[0] = (((steps + _ADJUST) >> _SHIFT) << _EXPONENT) | table[steps & _MASK]
-            values[at] = y * scratch[0]
+    """Replace each of the values x by exp(x); `table` is `TABLE`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = values * _PER_STEP + _ROUNDER
+        steps = rounded.view(np.uint64)
+        t = (rounded - _ROUNDER) * _STEP - values
+        y = (_THREE - t) * (t * t) * _SIXTH - t + 1.0
+        fraction = table[(steps & _MASK).astype(np.int64)]
+        power = (((steps + _ADJUST) >> _SHIFT) << _EXPONENT) | fraction
+        found = y * power.view(np.float64)
+    beyond = (values <= LOWEST) | (values >= HIGHEST)
+    values[...] = np.where(beyond, np.where(values > 0, np.inf, 0.0), found)
 
 
-@compiled
+@kernel
 def table_shares(sums: npt.NDArray[Any], table: npt.NDArray[np.uint64]) -> None:
-    """Replace each row of sums by exponentials over their sum, the largest taken out first."""
-    for row in range(sums.shape[0]):
-        largest = sums[row, 0]
-        for column in range(1, sums.shape[1]):
-            largest = max(sums[row, column], largest)
-        for column in range(sums.shape[1]):
-            sums[row, column] -= largest
-        table_exponential(sums[row], table)
-        total = 0.0
-        for column in range(sums.shape[1]):
-            total += sums[row, column]
-        for column in range(sums.shape[1]):
-            sums[row, column] /= total
+    """Replace each row of sums by exponentials over their sum, the largest taken out first.
 
-
-def table_exponential_reference(values: Doubles) -> Doubles:
-    """`table_exponential` by definition, for values within its bounds."""
-    rounded = values * _PER_STEP + _ROUNDER
-    steps = rounded.view(np.uint64)
-    t = (rounded - _ROUNDER) * _STEP - values
-    y = (_THREE - t) * (t * t) * _SIXTH - t + 1.0
-    power = (((steps + _ADJUST) >> _SHIFT) << _EXPONENT) | TABLE[(steps & _MASK).astype(np.int64)]
-    return np.asarray(y * power.view(np.float64))
+    Parameters
+    ----------
+    sums : float64, shape (n, n_columns)
+    table
+        `TABLE`.
+    """
+    powers = sums - sums.max(axis=1, keepdims=True)
+    table_exponential(powers, table)
+    sums[:] = powers / np.cumsum(powers, axis=1)[:, -1:]  # added in their order

@@ -10,16 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.compile import compiled
-from model_quantization.kernels.trees import quickscorer
+from model_quantization.kernels.compiled import kernel
+from model_quantization.kernels.trees.leaf_masks import clear_masks
+from model_quantization.kernels.trees.quickscorer import MOST_LEAVES
 from model_quantization.kernels.trees.topology import node_depths, tree_starts
-from model_quantization.kernels.trees.traversal import HALF, LINK_BITS, PAYLOAD_MASK, QUIET_NAN
+from model_quantization.kernels.trees.traversal import LINK_BITS, PAYLOAD_MASK, QUIET_NAN
 
 Places = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.uint32]
 
-# Measured on Zen 4, per row: a masked split, with 32- or 64-bit masks, and a visited node.
-MASK_NS = {np.dtype(np.uint32): 0.08, np.dtype(np.uint64): 0.16}
+# Per row, in ns: a masked split, with 32- or 64-bit masks, and a visited node. Only ratios count.
+MASK_NS = {np.dtype(np.uint32): 0.08, np.dtype(np.uint64): 0.12}
 VISIT_NS = 1.5
 
 
@@ -95,6 +96,7 @@ def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> N
         starts,
         banks,
         bases,
+        np.empty(2 * (int(shape.sizes.max(initial=0)) + 2), dtype=np.uint64),
     )
     return Nodes(words, starts, banks, bases, shift, doubled) if fits else None
 
@@ -116,7 +118,7 @@ def mask_out(shape: Shape, payload: Array) -> Masks | None:
     """The masks of a forest of small trees; None where a tree is large or masks would be slower."""
     per_tree = (shape.sizes.astype(np.int64) + 1) // 2
     most = int(per_tree.max(initial=0))
-    if most > quickscorer.MOST_LEAVES:
+    if most > MOST_LEAVES:
         return None
     dtype = np.dtype(np.uint32 if most <= 32 else np.uint64)
     is_leaf = shape.split == 0
@@ -126,7 +128,7 @@ def mask_out(shape: Shape, payload: Array) -> Masks | None:
     if shape.feature.size * MASK_NS[dtype] > visits * VISIT_NS:
         return None
     masks = np.empty(shape.feature.size, dtype=dtype)
-    quickscorer.clear_masks(shape.split, shape.sizes, shape.right, masks)
+    clear_masks(shape.split, shape.sizes, shape.right, masks)
     return Masks(
         shape.feature.astype(np.int32),
         shape.threshold,
@@ -137,7 +139,7 @@ def mask_out(shape: Shape, payload: Array) -> Masks | None:
     )
 
 
-@compiled
+@kernel
 def write_nodes(
     split: npt.NDArray[np.uint8],
     sizes: npt.NDArray[np.int32],
@@ -150,6 +152,7 @@ def write_nodes(
     starts: Places,
     banks: Places,
     bases: Numbers,
+    scratch: Places,
 ) -> bool:
     """Write the nodes of a forest; False where the payloads of one tree span too far.
 
@@ -171,60 +174,38 @@ def write_nodes(
         Receive where each tree starts within its bank, and where the bank starts.
     bases : uint32, shape (n_trees,)
         Receive the least payload of each tree.
+    scratch : uint64
+        Room for two entries per node of the largest tree, and four more.
     """
-    one, two = np.uint64(1), np.uint64(2)
-    room, column_bit = one << np.uint64(shift), np.uint64(shift + 3)
-    last_split, last_leaf = np.uint64(max(columns.size - 1, 0)), np.uint64(payload.size - 1)
-    most_nodes = 0
-    for tree in range(sizes.size):
-        most_nodes = max(most_nodes, sizes[tree])
-    # Right children still to come: their slot, the splits written before them, their end.
-    slots = np.zeros(most_nodes + 2, dtype=np.uint64)
-    visits = np.zeros(most_nodes + 2, dtype=np.uint64)
-    ends = np.zeros(most_nodes + 2, dtype=np.uint64)
-    first = bank = base = rank = leaf = np.uint64(0)
-    for tree in range(sizes.size):
-        size = np.uint64(sizes[tree])
-        least = most = payload[leaf]
-        for at in range(leaf, leaf + (size + one) // two):
-            least = min(least, payload[at])
-            most = max(most, payload[at])
-        if most - least > PAYLOAD_MASK:
+    first = bank = base = rank = leaf = 0
+    for tree, size in enumerate(sizes.tolist()):
+        own = payload[leaf : leaf + (size + 1) // 2]
+        least = int(own.min())
+        if int(own.max()) - least > int(PAYLOAD_MASK):
             return False
-        if base + size + one > room:
-            bank += base
-            base = np.uint64(0)
-        starts[tree] = base
-        banks[tree] = bank
-        bases[tree] = least
-        slot = visit = np.uint64(0)
-        end, top = size, one
-        # What a node is cannot be foreseen, so that nothing branches on it: both words are made.
-        for node in range(size):
-            is_split = np.uint64(split[first + node])
-            inner = np.uint64(0) - is_split
-            high = np.uint64(right[first + node])
+        if base + size + 1 > 1 << shift:
+            bank, base = bank + base, 0
+        starts[tree], banks[tree], bases[tree] = base, bank, least
+        slot, visit, end = [0] * size, [0] * size, [size] * size
+        for node, is_split in enumerate(split[first : first + size].tolist()):
+            at = bank + base + slot[node]
+            if not is_split:
+                value = int(payload[leaf]) - least
+                words[at] = (base + slot[node]) << 32 | int(QUIET_NAN) | value
+                leaf += 1
+                continue
+            low, high = node + 1, int(right[first + node])
             # A subtree of m nodes has (m - 1) / 2 splits. The heavier side is written first.
-            low_splits, high_splits = (high - node - one) >> one, (end - high) >> one
-            low_first = np.uint64(0) - np.uint64(low_splits >= high_splits)
-            pair = two + two * visit  # where the children go
-            slots[top] = pair + one
-            visits[top] = visit + one + (low_splits & low_first)
-            ends[top] = end
-            column = np.uint64(columns[min(rank, last_split)])
-            link = (column << column_bit) | (base + pair)
-            as_split = (link << HALF) | np.uint64(thresholds[min(rank, last_split)])
-            value = np.uint64(payload[min(leaf, last_leaf)] - least)
-            as_leaf = ((base + slot) << HALF) | QUIET_NAN | value
-            words[bank + base + slot] = as_leaf ^ ((as_leaf ^ as_split) & inner)
-            below = top - one
-            slot = slots[below] ^ ((slots[below] ^ pair) & inner)
-            low_visit = visit + one + (high_splits & ~low_first)
-            visit = visits[below] ^ ((visits[below] ^ low_visit) & inner)
-            end = ends[below] ^ ((ends[below] ^ high) & inner)
-            top = below + (is_split << one)
-            rank += is_split
-            leaf += one - is_split
+            low_splits, high_splits = (high - low) // 2, (end[node] - high) // 2
+            pair = 2 + 2 * visit[node]  # where the children go
+            slot[low], slot[high] = pair, pair + 1
+            end[low], end[high] = high, end[node]
+            low_first = low_splits >= high_splits
+            visit[low] = visit[node] + 1 + (0 if low_first else high_splits)
+            visit[high] = visit[node] + 1 + (low_splits if low_first else 0)
+            link = int(columns[rank]) << (shift + 3) | (base + pair)
+            words[at] = link << 32 | int(thresholds[rank])
+            rank += 1
         first += size
-        base += size + one
+        base += size + 1
     return True

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.compile import compiled
+from model_quantization.kernels.compiled import kernel
+from model_quantization.kernels.trees.feature_order import by_feature
 
 Indices = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.uint32]
@@ -99,64 +100,38 @@ def unrank_thresholds(feature: npt.NDArray[np.uint32], ranked: Ranked) -> Array 
     if int(feature.max(initial=0)) >= max(sizes.size, 1):
         return None
     places = np.empty(feature.size, dtype=np.uint32)
-    if not _place(ranked.ranks.astype(np.uint32), feature, sizes, places):
+    starts, room = np.cumsum(sizes) - sizes, np.empty(sizes.size + 1, dtype=np.int64)
+    if not place_ranks(ranked.ranks.astype(np.uint32), feature, sizes, starts, room, places):
         return None
     return np.asarray(ranked.table[places])
 
 
-def by_feature(feature: Array) -> Indices:
-    """The order of splits by feature, preorder within one."""
-    return np.argsort(narrow(feature), kind="stable")
-
-
-def from_feature_order(values: Array, feature: npt.NDArray[np.uint32]) -> Array:
-    """Values that are ordered as `by_feature` orders splits, in preorder again."""
-    bits = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
-    placed = np.empty_like(bits)
-    _undo_order(bits, feature, int(feature.max(initial=0)) + 1, placed)
-    return placed.view(values.dtype)
-
-
-@compiled
-def _undo_order(
-    values: Array, feature: npt.NDArray[np.uint32], n_features: int, placed: Array
-) -> None:
-    at = first_places(feature, n_features)
-    for position in range(feature.size):
-        key = feature[position]
-        placed[position] = values[at[key]]
-        at[key] += 1
-
-
-@compiled
-def _place(
-    ranks: Numbers, feature: npt.NDArray[np.uint32], sizes: Indices, places: Numbers
+@kernel
+def place_ranks(
+    ranks: Numbers,
+    feature: npt.NDArray[np.uint32],
+    sizes: Indices,
+    starts: Indices,
+    room: Indices,
+    places: Numbers,
 ) -> bool:
     """Fill `places` with where each split's threshold is; whether every rank is in its table.
 
-    `ranks` are ordered by feature; `places` and `feature` are in preorder.
+    Parameters
+    ----------
+    ranks : uint32, shape (n,)
+        Ordered by feature.
+    feature : uint32, shape (n,)
+        In preorder, as `places`.
+    sizes, starts : int64, shape (n_features,)
+        Entries of each feature's table, and where it starts.
+    room : int64, shape (n_features + 1,)
+        Scratch.
     """
-    at = first_places(feature, sizes.size)
-    starts = np.cumsum(sizes) - sizes
-    beyond = np.int64(0)
-    for position in range(feature.size):
-        key = feature[position]
-        rank = np.int64(ranks[at[key]])
-        at[key] += 1
-        beyond |= sizes[key] - 1 - rank  # negative where the rank is too large
-        places[position] = starts[key] + rank
-    return bool(beyond >= 0)
-
-
-@compiled
-def first_places(feature: npt.NDArray[np.uint32], n_features: int) -> Indices:
-    """Where the splits on each feature begin, ordered by feature: int64 (n_features + 1,)."""
-    at = np.zeros(n_features + 1, dtype=np.int64)
-    for position in range(feature.size):
-        at[feature[position] + np.uint32(1)] += 1
-    for key in range(n_features):
-        at[key + 1] += at[key]
-    return at
+    rank = np.empty(feature.size, dtype=np.int64)
+    rank[by_feature(feature)] = ranks
+    places[:] = starts[feature] + rank
+    return bool((rank < sizes[feature]).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +210,7 @@ def unpair_siblings(
         return None
     if int(distances.max(initial=0)) >= n_rows:
         return None
-    n_first = _merge_siblings(_one_more(ids), _one_more(distances), split, n_rows, whole)
+    n_first = merge_siblings(_one_more(ids), _one_more(distances), split, n_rows, whole)
     return whole if n_first == ids.size else None
 
 
@@ -246,29 +221,23 @@ def _one_more(values: Array) -> npt.NDArray[np.uint32]:
     return longer
 
 
-@compiled
-def _merge_siblings(
+@kernel
+def merge_siblings(
     ids: Numbers, distances: Numbers, split: npt.NDArray[np.uint8], n_rows: int, whole: Numbers
 ) -> int:
-    """Fill `whole`; how many leaves are not the right one of two sibling leaves."""
-    zero, one = np.uint64(0), np.uint64(1)
-    rows, last = np.uint64(n_rows), np.uint64(ids.size - 1)
-    last_distance, last_leaf = np.uint64(distances.size - 1), np.uint64(whole.size - 1)
-    first = second = zero
-    above = before = np.uint8(0)  # whether the last node but one, and the last, are splits
-    # What a node is cannot be foreseen, so that nothing branches on it.
-    for node in range(np.uint64(split.size)):
-        now = split[node]
-        is_second = np.uint64(above & (now ^ np.uint8(1)) & (before ^ np.uint8(1)))
-        far = np.uint64(ids[min(first - one, last)])
-        far += np.uint64(distances[min(second, last_distance)])
-        far -= rows & (zero - np.uint64(far >= rows))
-        own = np.uint64(ids[min(first, last)])
-        whole[min(first + second, last_leaf)] = own ^ ((own ^ far) & (zero - is_second))
-        second += is_second
-        first += np.uint64(now ^ np.uint8(1)) - is_second
-        above, before = before, now
-    return int(first)
+    """Fill `whole`; how many leaves are not the right one of two sibling leaves.
+
+    `ids` and `distances` end in one entry that is not used. Where others are too few or too many
+    for the splits, `whole` is of no meaning.
+    """
+    second = second_siblings(split)
+    n_first = int(second.size - np.count_nonzero(second))
+    if n_first == ids.size - 1 and second.size - n_first == distances.size - 1:
+        whole[~second] = ids[:-1]
+        at = np.flatnonzero(second)
+        far = whole[at - 1].astype(np.int64) + distances[:-1]
+        whole[at] = far - np.where(far >= n_rows, n_rows, 0)
+    return n_first
 
 
 def by_balance(left_leaves: Array, right_leaves: Array) -> Indices:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +12,10 @@ import numpy.typing as npt
 from model_quantization.arrays import Array
 from model_quantization.kernels.trees import quickscorer, traversal
 from model_quantization.kernels.trees.first_row import answer_first
+from model_quantization.kernels.trees.grouping import GROUP, group_rows
 from model_quantization.kernels.trees.leaf_sums import LeafTable, leaf_table, sum_block
 from model_quantization.kernels.trees.tree_layout import Masks, Nodes, Shape, lay_out, mask_out
+from model_quantization.locks import cached_property
 
 Groups = npt.NDArray[np.float32]
 
@@ -90,7 +91,7 @@ class TreeSum:
                 shape.right,
                 shape.feature,
                 shape.threshold,
-                leaves.payload,
+                np.asarray(leaves.payload, dtype=np.uint32),
                 row,
                 np.asarray(leaves.rows, dtype=np.float64),
                 self.cycle,
@@ -140,9 +141,8 @@ class TreeSum:
         doubled : bool
             Whether they have every column twice.
         """
-        flat, flat_out = groups.reshape(-1), out.reshape(-1)
         if not doubled and n >= FEWEST_MASKED_ROWS and self.masks is not None:
-            over_rows(self._masked(self.masks, flat, flat_out), n, threads)
+            over_rows(self._masked(self.masks, groups, out), n, threads)
             return True
         nodes = self.gap_nodes if doubled else self.nodes
         if nodes is None:
@@ -156,25 +156,25 @@ class TreeSum:
                 nodes.starts,
                 nodes.banks,
                 nodes.bases,
-                flat,
+                groups,
                 columns,
                 first,
                 last,
-                block,
                 nodes.shift,
                 table.ends,
                 table.places,
                 table.values,
                 table.width,
                 self.cycle,
-                flat_out,
+                np.empty(block, dtype=np.uint32),
+                out,
             )
 
         over_rows(work, n, threads)
         return True
 
-    def _masked(self, masks: Masks, flat: Array, out: Array) -> Callable[[int, int], object]:
-        table = self.table
+    def _masked(self, masks: Masks, groups: Groups, out: Array) -> Callable[[int, int], object]:
+        table, cycle = self.table, self.cycle
         leaf_values = table.values[masks.payload] if table.width == 1 else table.values
 
         def work(first: int, last: int) -> None:
@@ -184,7 +184,7 @@ class TreeSum:
                 masks.masks,
                 masks.splits,
                 masks.leaves,
-                flat,
+                groups,
                 self.n_columns,
                 first,
                 last,
@@ -194,7 +194,9 @@ class TreeSum:
                 table.places,
                 table.values,
                 table.width,
-                self.cycle,
+                cycle,
+                np.empty((self.n_columns, quickscorer.LANES), dtype=np.float32),
+                np.empty((cycle, quickscorer.LANES), dtype=out.dtype),
                 out,
             )
 
@@ -212,8 +214,8 @@ def grouped(rows: Array, *, doubled: bool = False) -> tuple[Groups, bool, bool]:
     n, columns = rows.shape
     columns *= 2 if doubled else 1
     source = np.array(rows, dtype=rows.dtype if rows.dtype == np.float32 else np.float64, order="C")
-    groups = np.empty((-(-n // traversal.GROUP), columns, traversal.GROUP), dtype=np.float32)
-    found = traversal.group_rows(source, groups.reshape(-1), doubled)
+    groups = np.empty((-(-n // GROUP), columns, GROUP), dtype=np.float32)
+    found = group_rows(source, groups, doubled)
     return groups, bool(found & 1), bool(found & 2)
 
 
@@ -221,7 +223,6 @@ def payloads(nodes: Nodes, groups: Groups, n: int, threads: int = 1) -> Array:
     """What each of n grouped rows reaches in each tree: int64, shape (n, n_trees)."""
     columns = groups.shape[1]
     out = np.empty((n, nodes.starts.size), dtype=np.int64)
-    flat, flat_out = groups.reshape(-1), out.reshape(-1)
     block = block_rows(columns, nodes.words.nbytes)
 
     def work(first: int, last: int) -> None:
@@ -230,13 +231,13 @@ def payloads(nodes: Nodes, groups: Groups, n: int, threads: int = 1) -> Array:
             nodes.starts,
             nodes.banks,
             nodes.bases,
-            flat,
+            groups,
             columns,
             first,
             last,
-            block,
             nodes.shift,
-            flat_out,
+            np.empty(block, dtype=np.uint32),
+            out,
         )
 
     over_rows(work, n, threads)

@@ -20,9 +20,10 @@ from model_quantization.loading.pickles.placeholders import (
     Pairs,
     describe,
 )
+from model_quantization.loading.pickles.read_as_data import keeps_state_as_data
 from model_quantization.loading.pickles.reconstructors import check_partial_state
 from model_quantization.loading.pickles.stream import LEAVE
-from model_quantization.trust import JOBLIB_WRAPPER, PARTIAL, TrustPolicy, is_read_as_data
+from model_quantization.trust import JOBLIB_WRAPPER, PARTIAL, TrustPolicy
 
 # Objects whose own `__setstate__` takes a pair that is not (attributes, slots).
 _TAKES_PAIRS: Final = {"numpy.random:BitGenerator"}
@@ -66,7 +67,7 @@ def check_state(target: Instance, state: object, trust: TrustPolicy) -> bool:
     elif target.name == PARTIAL and PARTIAL not in trust.extra:
         check_partial_state(target, state, trust)
     elif target.name != JOBLIB_WRAPPER:  # which is checked where its bytes are read
-        if not is_read_as_data(target.name):
+        if not keeps_state_as_data(target.name):
             _check_attributes(target, state, trust)
         elif target.name.rpartition(":")[2] in COMPLETE and not _is_cache(state):
             raise _refused("sets the state of what was complete when it was made", state)

@@ -1,4 +1,4 @@
-"""One call as the parent sees it: three descriptors, a deadline, and what came back."""
+"""One call as the parent sees it: three descriptors, a deadline, and the answer."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ from model_quantization.errors import (
     WorkerCrashed,
     WorkerError,
     WorkerTimeout,
-    error_from_record,
 )
 from model_quantization.limits import Limits
-from model_quantization.loading.sandbox.channel import EXIT_STATUS, FORKED, LENGTH, parse_record
+from model_quantization.loading.sandbox.channel import (
+    EXIT_STATUS,
+    FORKED,
+    LENGTH,
+    Answer,
+    parse_record,
+)
 
 _START_SECONDS: Final = 120.0
 _KILL_SECONDS: Final = 10.0
 _OUTPUT_BYTES: Final = 8192
 _CHUNK: Final = 1 << 20
-_FIELDS: Final = {"what", "where", "expected", "got", "do"}
+_GOT_CHARACTERS: Final = 200
 
 
-class Exchange:
-    """Sends one request, waits for its answer, and ends the child whatever happens.
+class Call:
+    """Sends one request, waits for the answer, and ends the child whatever happens.
 
     Closing the status socket is what kills the child: it happens on every way out, even when the
     parent is interrupted or dies.
@@ -49,7 +54,7 @@ class Exchange:
         self._selector = selectors.DefaultSelector()
 
     def descriptors(self) -> list[int]:
-        """What the server is sent: the child's socket, the status socket, the child's output."""
+        """Return the descriptors for the server: the child's socket, the status socket, output."""
         return [self._child_data.fileno(), self._child_status.fileno(), self._child_output]
 
     def hand_over(self) -> None:
@@ -111,26 +116,26 @@ class Exchange:
         return True
 
     def answer(self) -> dict[str, Any]:
-        """The record that the child sent.
+        """Return the record that the child sent.
 
         Raises
         ------
         QuantizationError
-            What the handler raised, or how the child ended without an answer.
+            The error of the handler, or the way in which the child ended without an answer.
         """
         if not self._answered():
             raise self._how_it_ended()
         what = "the child's answer cannot be read"
         try:
-            record = parse_record(self._received[LENGTH.size :])
+            answer = Answer.from_json(parse_record(self._received[LENGTH.size :]))
         except ValueError as error:
-            raise WorkerError(what, where=self._handler, got=str(error)[:200]) from error
-        match record:
-            case {"answer": dict() as answer}:
-                return answer
-            case {"error": str(name), "fields": dict() as fields} if fields.keys() >= _FIELDS:
-                raise error_from_record(name, {key: str(fields[key]) for key in _FIELDS})
-        raise WorkerError(what, where=self._handler, got=", ".join(map(repr, record))[:200])
+            got = str(error)[:_GOT_CHARACTERS]
+            raise WorkerError(what, where=self._handler, got=got) from error
+        if answer.error is not None:
+            raise answer.error.error()
+        if answer.answer is None:
+            raise WorkerError(what, where=self._handler, got="neither an answer nor an error")
+        return answer.answer
 
     def _answered(self) -> bool:
         if len(self._received) < LENGTH.size:

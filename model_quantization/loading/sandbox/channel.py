@@ -5,12 +5,35 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from dataclasses import dataclass
 from typing import Any, Final
+
+from model_quantization.limits import Limits
+from model_quantization.loading.sandbox.confinement import Access
+from model_quantization.records import ErrorRecord, Record
 
 LENGTH: Final = struct.Struct("!Q")
 EXIT_STATUS: Final = struct.Struct("!ci")  # b"x" and the wait status
 FORKED: Final = b"f"
 REQUEST_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Record):
+    """The one message that a child gets: which handler to run, on what, within which bounds."""
+
+    handler: str
+    request: dict[str, Any]
+    limits: Limits
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Record):
+    """The one message that a child sends: what the handler gave, or the error it raised."""
+
+    answer: dict[str, Any] | None = None
+    error: ErrorRecord | None = None
 
 
 def encode_record(record: dict[str, Any]) -> bytes:

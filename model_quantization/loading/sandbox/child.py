@@ -16,8 +16,15 @@ from typing import Any, NoReturn
 
 from model_quantization.errors import LimitError, QuantizationError, WorkerError
 from model_quantization.limits import Limits
-from model_quantization.loading.sandbox.channel import REQUEST_BYTES, encode_record, receive_record
+from model_quantization.loading.sandbox.channel import (
+    REQUEST_BYTES,
+    Answer,
+    Message,
+    encode_record,
+    receive_record,
+)
 from model_quantization.loading.sandbox.confinement import Access, Confinement, confine
+from model_quantization.records import ErrorRecord
 
 _OPEN_FILES = 256
 _GRACE_SECONDS = 5
@@ -76,7 +83,7 @@ def serve_call(
     server : int
         The process id of the server; the child ends when that does.
     confinement : Confinement
-        What it is kept from.
+        The actions that are denied to it.
     """
     os.setsid()
     _end_with(server)
@@ -85,18 +92,16 @@ def serve_call(
     os.dup2(output, 2)
     os.closerange(3, data.fileno())  # the server's own sockets, and those of other calls
     os.closerange(data.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    message = receive_record(data, REQUEST_BYTES)
-    limits = Limits(**message["limits"])
-    granted = message["access"]
-    access = Access(granted["workspace"], tuple(granted["reads"]), granted["compiles"])
-    harden(limits, access, confinement)
+    message = Message.from_json(receive_record(data, REQUEST_BYTES))
+    handler, limits = message.handler, message.limits
+    harden(limits, message.access, confinement)
     _end_with(server)  # a change of user has undone it
     try:
-        answer = encode_record({"answer": _handle(message, handlers)})
+        answer = encode_record(Answer(_handle(message, handlers)).to_wire())
     except MemoryError:
         error: QuantizationError = LimitError(
             "needs more memory than a worker may use",
-            where=message["handler"],
+            where=handler,
             expected=f"at most {limits.worker_memory_bytes:,} bytes",
             do="raise `limits.worker_memory_bytes`",
         )
@@ -106,28 +111,28 @@ def serve_call(
     except PermissionError as refused:
         error = WorkerError(
             "the model tried what a worker may not do, or needs a file that it may not read",
-            where=message["handler"],
+            where=handler,
             expected="no network, no other process, no file written outside its own directory",
             got=str(refused)[:2000],
             do="leave this file out, unless you know why it does that (SECURITY.md)",
         )
         answer = _error_record(error)
     except OSError as refused:
-        answer = _error_record(_system_error(refused, message["handler"], limits))
+        answer = _error_record(_system_error(refused, handler, limits))
     except Exception as unknown:  # noqa: BLE001  the boundary: whatever a model raises is an answer
         kind, text = type(unknown).__name__, str(unknown)[:2000]
         what = "the model could not be handled"
-        answer = _error_record(WorkerError(what, where=message["handler"], got=f"{kind}: {text}"))
+        answer = _error_record(WorkerError(what, where=handler, got=f"{kind}: {text}"))
     data.sendall(answer)
     os._exit(0)
 
 
-def _handle(message: dict[str, Any], handlers: frozenset[str]) -> dict[str, Any]:
-    name = message["handler"]
+def _handle(message: Message, handlers: frozenset[str]) -> dict[str, Any]:
+    name = message.handler
     if name not in handlers:
         raise WorkerError("no such handler", where=name, expected=", ".join(sorted(handlers)))
     module, _, function = name.partition(":")
-    answer = getattr(importlib.import_module(module), function)(message["request"])
+    answer = getattr(importlib.import_module(module), function)(message.request)
     if not isinstance(answer, dict):
         got = type(answer).__name__
         raise WorkerError("the handler gave no record", where=name, expected="a dict", got=got)
@@ -135,7 +140,7 @@ def _handle(message: dict[str, Any], handlers: frozenset[str]) -> dict[str, Any]
 
 
 def _system_error(error: OSError, handler: str, limits: Limits) -> QuantizationError:
-    """What the system refused, with what to do where that is known."""
+    """The error for a refusal of the system, with advice where there is any."""
     if error.errno == errno.EFBIG:
         return LimitError(
             "writes a larger file than a worker may",
@@ -153,4 +158,4 @@ def _system_error(error: OSError, handler: str, limits: Limits) -> QuantizationE
 
 
 def _error_record(error: QuantizationError) -> bytes:
-    return encode_record({"error": type(error).__name__, "fields": error.fields()})
+    return encode_record(Answer(error=ErrorRecord.of(error)).to_wire())

@@ -1,4 +1,4 @@
-"""What a worker's child is kept from, by every means that this machine has.
+"""Keeps a worker's child from harm, by every means that this machine has.
 
 Three defences, each there or not, and each without the others' help: another user (as root), a
 filter of system calls (seccomp), and directories to write in (Landlock). They are the second line:
@@ -20,27 +20,26 @@ from model_quantization.loading.sandbox.landlock import confine_writes, open_pla
 from model_quantization.loading.sandbox.seccomp import deny_system_calls
 from model_quantization.loading.sandbox.user import (
     READ_ANYTHING,
-    WRITE_ANYTHING,
     become,
     hand_over,
     is_open_to_others,
-    keep_capabilities,
 )
+from model_quantization.records import Record
 
 _NOBODY: Final = 65534
 _NULL: Final = "/dev/null"
 
 
 @dataclass(frozen=True, slots=True)
-class Confinement:
-    """What the children of one worker are kept from.
+class Confinement(Record):
+    """The actions that are denied to the children of one worker.
 
     Attributes
     ----------
     filters : bool
         seccomp and Landlock, where the kernel has them.
     uid, gid : int
-        Whom they run as when the parent is root; -1: nobody else.
+        The user and group of the children when the parent is root; -1: no change.
     """
 
     filters: bool = True
@@ -68,8 +67,8 @@ UNCONFINED: Final = Confinement(filters=False, uid=-1, gid=-1)
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """What one call needs beside reading what everybody can read.
+class Access(Record):
+    """The rights that one call needs, beside reading files that everybody can read.
 
     Attributes
     ----------
@@ -77,14 +76,10 @@ class Access:
         The directory that it writes in; empty: none.
     reads : tuple of str
         Files it has to read.
-    compiles : bool
-        It runs this library's own kernels and no model's code. It keeps compiled kernels in their
-        cache, which later processes load as code, so that no other call may write there.
     """
 
     workspace: str = ""
     reads: tuple[str, ...] = ()
-    compiles: bool = False
 
 
 def confine(access: Access, how: Confinement) -> None:
@@ -93,8 +88,7 @@ def confine(access: Access, how: Confinement) -> None:
     if access.workspace:
         tempfile.tempdir = os.environ["TMPDIR"] = access.workspace
     _use_no_processes()
-    kept_kernels = _kernel_cache() if access.compiles and how.filters else []
-    places = open_places([*writable, *kept_kernels, _NULL]) if how.filters else []
+    places = open_places([*writable, _NULL]) if how.filters else []
     if sys.platform == "linux" and os.geteuid() == 0 and how.uid >= 0:
         _give_up_root(access, how)
     if how.filters:
@@ -103,9 +97,6 @@ def confine(access: Access, how: Confinement) -> None:
 
 
 def _give_up_root(access: Access, how: Confinement) -> None:
-    if access.compiles:  # the kernels' cache belongs to whoever runs this
-        keep_capabilities((WRITE_ANYTHING, READ_ANYTHING))
-        return
     known: dict[str, bool] = {}
     above = str(Path(access.workspace).parent) if access.workspace else ""
     needed = [*sys.path, *access.reads, above]
@@ -120,14 +111,6 @@ def _use_no_processes() -> None:
     joblib: Any = sys.modules.get("joblib")
     if joblib is not None:
         joblib.parallel_config(backend="sequential")
-
-
-def _kernel_cache() -> list[str]:
-    from model_quantization.kernels.linear.linear_rows import row_scores
-
-    kernel: Any = row_scores
-    place: str | None = kernel.stats.cache_path
-    return [place] if place else []
 
 
 def _user(name: str) -> tuple[int, int]:

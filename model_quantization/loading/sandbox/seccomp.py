@@ -127,8 +127,8 @@ def deny_system_calls() -> bool:
     program = build_filter(platform.machine(), os.getpid())
     if program is None:
         return False
-    held = ctypes.create_string_buffer(program, len(program))
-    record = _Program(len(program) // 8, ctypes.addressof(held))
+    instructions = ctypes.create_string_buffer(program, len(program))
+    record = _Program(len(program) // 8, ctypes.addressof(instructions))
     libc = ctypes.CDLL(None)
     zero = ctypes.c_ulong(0)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero) != 0:

@@ -1,7 +1,7 @@
 """A process that has imported the libraries and forks a child for each call.
 
-It is started once per parent process and ends when the parent's end of the socket closes. It is
-runs no threads of its own and never looks at a model or a request: a fork of it is safe and clean.
+It is started once per parent process and ends when the parent's end of the socket closes. It runs
+no threads of its own and never looks at a model or a request: a fork of it is safe and clean.
 
 Of each request it gets three descriptors: the child's socket, the status socket and the child's
 output. Through the status socket it says that it forked and how the child ended; when the parent
@@ -26,7 +26,7 @@ from model_quantization.loading.sandbox.channel import EXIT_STATUS, FORKED
 from model_quantization.loading.sandbox.child import serve_call
 from model_quantization.loading.sandbox.confinement import Confinement
 
-_OWN = "model_quantization"
+_OWN = __name__.partition(".")[0]
 _CRASHED = 70
 
 
@@ -115,7 +115,7 @@ def _kill(child: int) -> None:
 
 
 def preload_modules(names: list[str]) -> None:
-    """Import what children will need; a third-party module that is not installed is passed over.
+    """Import the modules of the children; a third-party one that is not installed is skipped.
 
     Raises
     ------
@@ -139,6 +139,6 @@ def main(
     gc.collect()
     gc.freeze()  # the children's collections would otherwise copy every page
     served = frozenset(handlers)
-    _Server(socket.socket(fileno=control), served, Confinement(**confinement)).serve()
+    _Server(socket.socket(fileno=control), served, Confinement.from_json(confinement)).serve()
     sys.stdout.flush()
     os._exit(0)

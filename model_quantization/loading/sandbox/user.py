@@ -1,6 +1,6 @@
-"""Whom a worker's child runs as: as root, somebody who owns nothing.
+"""The user that a worker's child runs as; when started as root, an unprivileged one.
 
-What root can do beside reading and writing files is given up in any case. Reading what is closed to
+All rights of root but reading and writing files are given up in any case. Reading what is closed to
 others (a virtual environment below /root, a directory of mode 0700) is kept only when the child
 needs it: it has to import libraries and read its input.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-WRITE_ANYTHING, READ_ANYTHING = 1, 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+READ_ANYTHING: Final = 2  # CAP_DAC_READ_SEARCH
 _VERSION_3: Final = 0x20080522
 _PR_SET_KEEPCAPS: Final = 8
 
@@ -40,10 +40,10 @@ def become(uid: int, gid: int, kept: Iterable[int]) -> bool:
         os.setresuid(uid, uid, uid)
     except OSError:  # a container without these rights, or with fewer users
         return False
-    return keep_capabilities(kept)
+    return _keep_capabilities(kept)
 
 
-def keep_capabilities(kept: Iterable[int]) -> bool:
+def _keep_capabilities(kept: Iterable[int]) -> bool:
     """Whether this process has given up every capability but `kept`."""
     mask = sum(1 << number for number in kept)
     header = struct.pack("=Ii", _VERSION_3, 0)

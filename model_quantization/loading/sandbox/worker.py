@@ -12,26 +12,30 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import weakref
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from model_quantization.errors import WorkerError
 from model_quantization.limits import Limits
-from model_quantization.loading.sandbox.call import Exchange, last_line
-from model_quantization.loading.sandbox.channel import REQUEST_BYTES, encode_record
+from model_quantization.loading.sandbox.call import Call, last_line
+from model_quantization.loading.sandbox.channel import REQUEST_BYTES, Message, encode_record
 from model_quantization.loading.sandbox.confinement import Access, Confinement
+from model_quantization.loading.sandbox.handler import Handler, Reply, Request
+from model_quantization.locks import ForkSafeLock
 
 _ONE_THREAD: Final = {
-    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")},
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")},
     "LOKY_MAX_CPU_COUNT": "1",  # or joblib counts cores by starting a program
 }
-# What Python and the libraries look at. The rest of the environment holds secrets, as often as not.
-_KEPT: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"})
+# Variables that Python and the libraries read. Others often hold secrets.
+_KEPT: Final = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV",
+    "MODEL_QUANTIZATION_KERNELS",
+})  # fmt: skip
 _KEPT_PREFIXES: Final = (
-    "CONDA_", "COVERAGE_", "DYLD_", "JOBLIB_", "KMP_", "LC_", "LD_", "LLVM_", "MALLOC_", "MKL_",
-    "NUMBA_", "OMP_", "OPENBLAS_", "PYTHON", "SCIPY_", "SKLEARN_",
+    "CONDA_", "COVERAGE_", "DYLD_", "JOBLIB_", "KMP_", "LC_", "LD_", "MALLOC_", "MKL_",
+    "OMP_", "OPENBLAS_", "PYTHON", "SCIPY_", "SKLEARN_",
 )  # fmt: skip
 _BOOT: Final = (
     "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup.pop('path');"
@@ -75,8 +79,8 @@ class Worker:
     preload : tuple of str
         Modules that the server imports once, so that its children have them at no cost.
     confinement : Confinement, optional
-        What the children are kept from; default: what the environment asks for when the server
-        is started.
+        The actions that are denied to the children. Default: as the environment says when the
+        server is started.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class Worker:
         self._handlers = handlers
         self._confinement = confinement
         self._preload = preload
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._server: _Server | None = None
         self._last_words = ""
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -101,17 +105,17 @@ class Worker:
         limits: Limits,
         access: Access | None = None,
     ) -> dict[str, Any]:
-        """What `handler(request)` gives in a child of its own; paths must be absolute.
+        """Return what `handler(request)` gives in a child of its own; paths must be absolute.
 
         Parameters
         ----------
         access : Access, optional
-            What it needs beside what everybody can read; by default it can write nowhere.
+            Its rights beside reading files that everybody can read; default: no writing.
 
         Raises
         ------
         QuantizationError
-            Whatever error of this library the handler raised, as it raised it.
+            The error of this library that the handler raised.
         LimitError
             The child needed more memory than allowed, or the request or answer is too large.
         WorkerTimeout
@@ -124,47 +128,57 @@ class Worker:
         if handler not in self._handlers:
             expected = ", ".join(sorted(self._handlers))
             raise WorkerError("no such handler", where=handler, expected=expected, do="register it")
-        message = {
-            "handler": handler,
-            "request": request,
-            "limits": asdict(limits),
-            "access": asdict(access or Access()),
-        }
-        payload = encode_record(message)
+        payload = encode_record(Message(handler, request, limits, access or Access()).to_wire())
         if len(payload) > REQUEST_BYTES:
             expected, got = f"at most {REQUEST_BYTES:,} bytes", f"{len(payload):,}"
             do = "pass data in files and their paths in the request"
             raise WorkerError("the request is too large", where=handler, expected=expected, got=got,
                               do=do)  # fmt: skip
         for _ in range(2):  # a server that died before it forked has run nothing: once more
-            with Exchange(handler, payload, limits) as exchange:
-                server = self._submit(exchange)
-                if server is not None and exchange.wait():
-                    return exchange.answer()
+            with Call(handler, payload, limits) as call:
+                server = self._submit(call)
+                if server is not None and call.wait():
+                    return call.answer()
             if server is not None:
                 self._retire(server)
-        do = "see whether this Python can import model_quantization.pipeline.child.original"
+        do = f"see whether this Python can import {handler.partition(':')[0]}"
         got = self._last_words
         raise WorkerError("the worker process does not start", where=handler, got=got, do=do)
+
+    def ask(
+        self,
+        handler: Handler[Request, Reply],
+        request: Request,
+        limits: Limits,
+        access: Access | None = None,
+    ) -> Reply:
+        """Return the reply of `handler` to `request`, from a child of its own; see `call`.
+
+        Raises
+        ------
+        WorkerError
+            As `call`, and when the child's reply is malformed.
+        """
+        return handler.read_reply(self.call(handler.name, request.to_wire(), limits, access))
 
     def close(self) -> None:
         """End the server; a later call starts a new one."""
         with self._lock:
             self._drop()
 
-    def _submit(self, exchange: Exchange) -> _Server | None:
+    def _submit(self, call: Call) -> _Server | None:
         with self._lock:
             if self._server is None or self._server.process.poll() is not None:
                 self._drop()
                 self._server = self._start()
             server = self._server
             try:
-                socket.send_fds(server.control, [b"+"], exchange.descriptors())
+                socket.send_fds(server.control, [b"+"], call.descriptors())
             except OSError:  # it died a moment ago
                 self._drop()
                 return None
             finally:
-                exchange.hand_over()
+                call.hand_over()
         return server
 
     def _retire(self, server: _Server) -> None:
@@ -180,7 +194,7 @@ class Worker:
             "control": theirs.fileno(),
             "handlers": sorted(self._handlers),
             "preload": list(self._preload),
-            "confinement": asdict(self._confinement or Confinement.from_environment()),
+            "confinement": (self._confinement or Confinement.from_environment()).to_json(),
         }
         with theirs:
             process = subprocess.Popen(
@@ -203,8 +217,7 @@ class Worker:
         self._server = self._finalizer = None
 
     def _forget(self) -> None:
-        # In a fork of this process: its lock may be held for ever, its server is the parent's.
-        self._lock = threading.Lock()
+        # In a fork of this process: the server is the parent's.
         self._drop()
 
 

@@ -1,159 +1,71 @@
-"""What the child process does with a written artifact: open it, and ask it the held-out rows.
+"""Run in the child process: open a written artifact, ask it held-out rows and probe rows.
 
 It answers where the original answered, in a child with the same threads and limits, so that
-answers and latencies of the two can be held against each other. Native code that is given wrong
-data takes down the child, not the run.
+answers and latencies of the two can be compared. Native code that is given wrong data takes down
+the child, not the run.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from model_quantization.artifact.golden_rows import golden_rows
-from model_quantization.artifact.reader import read_artifact
-from model_quantization.errors import QuantizationError, WorkerError
-from model_quantization.evaluation.answers import Answers, answer
-from model_quantization.evaluation.latency import Latency
-from model_quantization.evaluation.rows.heldout import needs_target, read_rows
-from model_quantization.limits import Limits
-from model_quantization.loading.sandbox.confinement import Access
-from model_quantization.pipeline.child.handlers import call_worker
-from model_quantization.pipeline.child.handover import UNREADABLE, check_plain_files
-from model_quantization.pipeline.child.original import (
-    extend_import_path,
-    import_path,
-    measure_serving,
-)
+from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.errors import QuantizationError
+from model_quantization.evaluation.answers import MODEL_ERRORS, answer
+from model_quantization.evaluation.rows.heldout import read_rows
+from model_quantization.loading.sandbox.handler import Handler
+from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
+from model_quantization.pipeline.child.original import extend_import_path, measure_serving
+from model_quantization.pipeline.child.probing import probe_artifact
+from model_quantization.predictor.opening import iter_models, model_at, open_model
+from model_quantization.probes.compare import ProbeReport
 from model_quantization.trust import TrustPolicy
 
-HANDLER = "model_quantization.pipeline.child.candidate:answer_rows"
-_STEM = "candidate-answers"
+STEM = "candidate-answers"  # of the files that hold the answers
+_FAULTS: tuple[type[Exception], ...] = (QuantizationError, *MODEL_ERRORS)
 
 
-@dataclass(frozen=True, slots=True)
-class TrialRequest:
-    """What to ask of one artifact.
-
-    Attributes
-    ----------
-    artifact : Path
-    answered : str
-        Path of the model in it that takes the rows.
-    task : str
-    methods : tuple of str
-        Those that the original answered.
-    held_out : Path
-    target, feature_names, calibration_rows
-        How the original's rows were read.
-    trusted : tuple of str
-    latency_seconds : float
-        Time budget of each latency figure; 0: not measured.
-    """
-
-    artifact: Path
-    answered: str
-    task: str
-    methods: tuple[str, ...]
-    held_out: Path
-    target: tuple[str, ...]
-    feature_names: tuple[str, ...] | None
-    calibration_rows: int
-    trusted: tuple[str, ...]
-    latency_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What the artifact answered.
-
-    Attributes
-    ----------
-    answers : Answers
-    latency : Latency or None
-    golden : dict or None
-        A few rows and answers for the artifact's self-test.
-    """
-
-    answers: Answers
-    latency: Latency | None
-    golden: dict[str, Any] | None
-
-
-def ask_artifact(request: TrialRequest, limits: Limits, workspace: Path) -> Trial:
-    """Ask a written artifact in a child process.
-
-    Raises
-    ------
-    WorkerCrashed, WorkerTimeout
-        The child died, or was stopped at its time limit.
-    QuantizationError
-        The artifact cannot be used, or fails at `predict`.
-    """
-    found = call_worker(
-        HANDLER,
-        {
-            "artifact": str(request.artifact),
-            "answered": request.answered,
-            "task": request.task,
-            "methods": list(request.methods),
-            "held_out": str(request.held_out.absolute()),
-            "target": list(request.target),
-            "feature_names": list(request.feature_names) if request.feature_names else None,
-            "calibration_rows": request.calibration_rows,
-            "trusted": list(request.trusted),
-            "import_path": import_path(TrustPolicy(frozenset(request.trusted))),
-            "latency_seconds": request.latency_seconds,
-            "limits": {name: getattr(limits, name) for name in limits.__slots__},
-            "workspace": str(workspace),
-        },
-        limits,
-        Access(str(workspace), compiles=True),
-    )
-    check_plain_files(workspace)
+@Handler
+def answer_rows(request: CandidateRequest) -> CandidateReply:
+    """Run in the child: ask one artifact the rows."""
+    extend_import_path(request.import_path)
     try:
-        return Trial(
-            Answers.from_files(workspace, _STEM, limits),
-            Latency.from_json(found["latency"]) if found["latency"] else None,
-            found["golden"],
-        )
-    except QuantizationError:
-        raise
-    except UNREADABLE as error:
-        raise WorkerError(
-            "the child's answers cannot be read",
-            where=str(request.artifact),
-            got=f"{type(error).__name__}: {error}"[:200],
-            do="quantize the original again",
-        ) from error
+        artifact = read_artifact(request.artifact, request.limits)
+        artifact.check()
+        opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
+        exact = bool(artifact.manifest["model"]["exact"])
+        probes = probe_artifact(opened, request.probed, request.workspace, exact=exact)
+    except _FAULTS as error:
+        return CandidateReply(unreadable=f"{type(error).__name__}: {error}")
+    slow = {path: found.restored for path, found in probes.items() if found.restored}
+    if slow:  # what is evaluated is the artifact as it will be served
+        artifact = read_artifact(artifact.sealed(None, None, slow), request.limits)
+        opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
+    return _asked(request, artifact, opened, probes)
 
 
-def answer_rows(request: dict[str, Any]) -> dict[str, Any]:
-    """Run in the child: answer one request (see `ask_artifact`)."""
-    from model_quantization.predictor.quantized_model import model_at, open_model
-
-    limits = Limits(**request["limits"])
-    extend_import_path(request["import_path"])
-    names = request["feature_names"]
-    artifact = read_artifact(Path(request["artifact"]), limits)
-    model = model_at(
-        open_model(artifact, TrustPolicy(frozenset(request["trusted"]))), request["answered"]
-    )
+def _asked(
+    request: CandidateRequest, artifact: Artifact, opened: Any, probes: dict[str, ProbeReport]
+) -> CandidateReply:
+    """The reply of an artifact that opens: answers and latency where there are held-out rows."""
+    explanations = tuple(one.explain() for one in iter_models(opened))
+    if request.answered is None or request.rows is None or request.expected is None:
+        return CandidateReply(explanations=explanations, probes=probes)
+    model = model_at(opened, request.answered)
     _, gate = read_rows(
-        Path(request["held_out"]),
-        tuple(request["target"]),
-        tuple(names) if names is not None else None,
-        request["calibration_rows"],
-        limits,
-        needs_target=needs_target(request["task"]),
+        request.rows.held_out,
+        request.rows.target,
+        request.expected,
+        request.rows.calibration_rows,
+        request.limits,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answer(model, gate.rows, request["methods"]).to_files(Path(request["workspace"]), _STEM)
-        latency = measure_serving(model, request["methods"], gate.rows, request["latency_seconds"])
+        answer(model, gate.rows, request.methods).to_files(request.workspace, STEM)
+        latency = measure_serving(model, request.methods, gate.rows, request.rows.latency_seconds)
         golden = None
-        if request["answered"] == "":
+        if request.answered == "":
             golden = golden_rows(model, gate.rows, len(artifact.data) // 50)
-    return {"latency": latency.to_json() if latency else None, "golden": golden}
+    return CandidateReply(latency, golden, explanations, probes)

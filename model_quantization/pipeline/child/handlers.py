@@ -1,4 +1,4 @@
-"""The requests that the child process answers, and the modules it imports beforehand."""
+"""The functions that a child process may run, and the modules that it has beforehand."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from typing import Any, Final
 
 from model_quantization.limits import Limits
 from model_quantization.loading.sandbox.confinement import Access
+from model_quantization.loading.sandbox.handler import Handler, Reply, Request
+from model_quantization.loading.sandbox.probe import probe
 from model_quantization.loading.sandbox.worker import Worker
+from model_quantization.pipeline.child.candidate import answer_rows
+from model_quantization.pipeline.child.original import inspect
 
-HANDLERS: Final = frozenset(
-    {
-        "model_quantization.pipeline.child.original:inspect",
-        "model_quantization.pipeline.child.candidate:answer_rows",
-        "model_quantization.loading.sandbox.probe:probe",
-    }
-)
-
+HANDLERS: Final[tuple[Handler[Any, Any], ...]] = (inspect, answer_rows, probe)
 
 PRELOAD: Final = (
     "numpy",
@@ -31,20 +28,22 @@ PRELOAD: Final = (
     "sklearn.feature_extraction.text",
     "joblib",
     "pandas",
-    "model_quantization.pipeline.child.original",
-    "model_quantization.pipeline.child.candidate",
+    *dict.fromkeys(handler.function.__module__ for handler in HANDLERS),
     "model_quantization.predictor.quantized_model",
     "model_quantization.pipeline.child.preloaded",
 )
 
 
 @functools.cache
-def _default() -> Worker:
-    return Worker(HANDLERS, PRELOAD)
+def _worker() -> Worker:
+    return Worker(frozenset(handler.name for handler in HANDLERS), PRELOAD)
 
 
-def call_worker(
-    handler: str, request: dict[str, Any], limits: Limits, access: Access | None = None
-) -> dict[str, Any]:
-    """What `handler(request)` gives in a child of this process's own server; see `Worker.call`."""
-    return _default().call(handler, request, limits, access)
+def ask_child(
+    handler: Handler[Request, Reply],
+    request: Request,
+    limits: Limits,
+    access: Access | None = None,
+) -> Reply:
+    """Return the reply of `handler` in a child of this process's own server; see `Worker.ask`."""
+    return _worker().ask(handler, request, limits, access)

@@ -1,4 +1,4 @@
-"""What a child process found in a model file, as it hands it over: written there, read here.
+"""The files that the child process hands over: written there, read here.
 
 The reader believes nothing: the child ran somebody else's bytes, and may have been taken over.
 """
@@ -6,42 +6,51 @@ The reader believes nothing: the child ran somebody else's bytes, and may have b
 from __future__ import annotations
 
 import os
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.errors import FormatError, QuantizationError, WorkerError, error_from_record
+from model_quantization.artifact.tables import read_dtype
+from model_quantization.errors import FormatError, QuantizationError, WorkerError
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.json_form import node_from_json
+from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.limits import Limits
+from model_quantization.pipeline.child.messages import OriginalReply, RowsReply, StoredArray
+from model_quantization.schemes.pruning import Spread
 
 ARRAYS = "arrays.bin"
-# What reading a record raises that is not the one it should be.
-UNREADABLE = (
-    AttributeError,
+GRAMS = "grams.npz"
+SPREADS = "spreads.npz"
+# Raised when a file is read that is not the expected one.
+_UNREADABLE = (
+    EOFError,
     FileNotFoundError,
     KeyError,
     MemoryError,
     OverflowError,
     TypeError,
     ValueError,
+    zipfile.BadZipFile,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
-    """What the child found.
+class Original:
+    """The content of a model file, and the answers of the model.
 
     Attributes
     ----------
     graph : ModelGraph
-    surfaces : dict
-        Path of each estimator a caller can reach -> its methods and task.
+    surfaces : mapping of str to PublicMethods
+        Path of each estimator that a caller can reach -> its methods and task.
     sklearn_version : str
         The version in the child.
     load_seconds : float
@@ -50,62 +59,130 @@ class Inspection:
         Path of the estimator that answered the held-out rows; None when the model holds several
         (or none) that could have.
     answers : Answers or None
-    feature_names : tuple of str or None
+    expected : ExpectedRows
+        What that estimator says of its rows.
     latency : Latency or None
         Of the method that serves (`predict_proba` where there is one).
     grams : dict
         Path of each calibrated array -> second moments of its component's inputs.
     error : QuantizationError or None
         Why there are no answers although there was a held-out file.
+    probed : tuple of str
+        Paths of the estimators that were asked probe rows.
     """
 
     graph: ModelGraph
-    surfaces: dict[str, dict[str, Any]]
+    surfaces: Mapping[str, PublicMethods]
     sklearn_version: str
     load_seconds: float
     answered: str | None = None
     answers: Answers | None = None
-    feature_names: tuple[str, ...] | None = None
+    expected: ExpectedRows = field(default_factory=ExpectedRows)
     latency: Latency | None = None
     grams: dict[str, Array] = field(default_factory=dict)
     error: QuantizationError | None = None
+    probed: tuple[str, ...] = ()
 
 
-def write_arrays(arrays: tuple[Array, ...], path: Path) -> list[list[Any]]:
-    """Write arrays one after the other; return [dtype, shape, order, offset] of each."""
-    rows: list[list[Any]] = []
+def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]:
+    """Write arrays one after the other; return where each lies."""
+    stored: list[StoredArray] = []
     offset = 0
     with path.open("wb") as file:
         for array in arrays:
             order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
-            rows.append([array.dtype.str, list(array.shape), order, offset])
+            stored.append(StoredArray(array.dtype.str, array.shape, order, offset))
             file.write(array.ravel(order="K").view(np.uint8).data if array.nbytes else b"")
             offset += array.nbytes
-    return rows
+    return tuple(stored)
 
 
-def read_inspection(found: dict[str, Any], workspace: Path, limits: Limits) -> Inspection:
-    """Return what a child's answer says; it may have been taken over by the file it loaded.
+def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Original:
+    """Return what a child's reply and the files that it left say of a model.
 
     Raises
     ------
     WorkerError
-        The answer is none.
+        A file of the child cannot be read.
     FormatError, LimitError
-        What it says of the graph or its arrays cannot be.
+        The reply describes a graph or an array that cannot exist.
     """
     check_plain_files(workspace)
     try:
-        return _read_inspection(found, workspace, limits)
+        arrays = _read_arrays(reply.arrays, workspace / ARRAYS)
+        root = node_from_json(reply.graph, n_arrays=len(arrays), limits=limits)
+        grams = _read_grams(reply.rows, workspace / GRAMS)
     except QuantizationError:
         raise
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         raise WorkerError(
             "the child's description of the model cannot be read",
             where=str(workspace),
             got=f"{type(error).__name__}: {error}"[:200],
             do="do not use this file: what loaded it was taken over, or is broken",
         ) from error
+    rows = reply.rows
+    return Original(
+        graph=ModelGraph(root, arrays, reply.notes, reply.dropped),
+        surfaces=reply.surfaces,
+        sklearn_version=reply.sklearn_version,
+        load_seconds=reply.load_seconds,
+        answered=rows.answered if rows else None,
+        answers=Answers.from_files(workspace, limits=limits) if rows else None,
+        expected=rows.expected if rows else ExpectedRows(),
+        latency=rows.latency if rows else None,
+        grams=grams,
+        error=reply.error.error() if reply.error else None,
+        probed=reply.probed,
+    )
+
+
+def write_spreads(spreads: Mapping[str, Spread], workspace: Path) -> None:
+    """Run in the child: leave the spread of each array of weights in the workspace."""
+    parts = [part for spread in spreads.values() for part in (spread.features, spread.scores)]
+    paths = np.array(list(spreads), dtype=np.str_)
+    np.savez(workspace / SPREADS, paths, *parts, allow_pickle=False)
+
+
+def read_spreads(workspace: Path) -> dict[str, Spread]:
+    """Return the spread of each array of weights, by path; empty when no rows were asked.
+
+    Raises
+    ------
+    WorkerError
+        The child left something else.
+    """
+    path = workspace / SPREADS
+    if not path.exists():
+        return {}
+    try:
+        check_plain_files(workspace)
+        with np.load(path, allow_pickle=False) as stored:
+            names = [str(name) for name in stored["arr_0"].tolist()]
+            parts = [stored[f"arr_{i}"] for i in range(1, 2 * len(names) + 1)]
+        if any(part.ndim != 1 or not (part >= 0).all() for part in parts):
+            raise ValueError("a spread is one-dimensional and not negative")
+    except _UNREADABLE as error:
+        raise WorkerError(
+            "the spread of the features cannot be read",
+            where=str(path),
+            got=f"{type(error).__name__}: {error}"[:200],
+            do="quantize the original again",
+        ) from error
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return {name: Spread(*pair) for name, pair in zip(names, pairs, strict=True)}
+
+
+def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:
+    """Return the answers that a child left in its workspace.
+
+    Raises
+    ------
+    WorkerError, LimitError
+        The files are missing, broken or too large.
+    """
+    check_plain_files(workspace)
+    return Answers.from_files(workspace, stem, limits)
 
 
 def check_plain_files(workspace: Path) -> None:
@@ -120,43 +197,25 @@ def check_plain_files(workspace: Path) -> None:
                 )
 
 
-def _read_arrays(rows: list[Any], path: Path, limits: Limits) -> tuple[Array, ...]:
-    from model_quantization.artifact.tables import read_dtype
-
+def _read_arrays(stored: Iterable[StoredArray], path: Path) -> tuple[Array, ...]:
     size = path.stat().st_size
     data = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, dtype=np.uint8)
     arrays: list[Array] = []
-    for dtype_name, shape, order, offset in rows:
-        dtype = read_dtype(dtype_name, "child")
+    for item in stored:
+        dtype = read_dtype(item.dtype, "child")
         count = 1
-        for length in shape:
-            count *= int(length)
-        nbytes = count * dtype.itemsize
-        if order not in ("C", "F") or min([0, *shape]) < 0 or offset + nbytes > size:
+        for length in item.shape:
+            count *= length
+        end = item.offset + count * dtype.itemsize
+        if item.order not in ("C", "F") or min(0, item.offset, *item.shape) < 0 or end > size:
             raise FormatError("the child described an array that is not there", where="child")
-        plain = np.asarray(data[offset : offset + nbytes]).view(dtype)
-        arrays.append(plain.reshape(shape, order=order))
+        plain = np.asarray(data[item.offset : end]).view(dtype)
+        arrays.append(plain.reshape(item.shape, order="F" if item.order == "F" else "C"))
     return tuple(arrays)
 
 
-def _read_inspection(found: dict[str, Any], workspace: Path, limits: Limits) -> Inspection:
-    arrays = _read_arrays(found["arrays"], workspace / ARRAYS, limits)
-    root = node_from_json(found["graph"], n_arrays=len(arrays), limits=limits)
-    answered = found.get("answered")
-    grams: dict[str, Array] = {}
-    if found.get("grams"):
-        with np.load(workspace / "grams.npz", allow_pickle=False) as stored:
-            grams = {path: stored[f"arr_{i}"] for i, path in enumerate(found["grams"])}
-    latency, names, error = found.get("latency"), found.get("feature_names"), found.get("error")
-    return Inspection(
-        graph=ModelGraph(root, arrays, tuple(found["notes"]), found["residue"]),
-        surfaces=found["surfaces"],
-        sklearn_version=str(found["sklearn_version"]),
-        load_seconds=float(found["load_seconds"]),
-        answered=answered,
-        answers=Answers.from_files(workspace, limits=limits) if answered is not None else None,
-        feature_names=tuple(names) if names is not None else None,
-        latency=Latency.from_json(latency) if latency else None,
-        grams=grams,
-        error=error_from_record(error["name"], error["fields"]) if error else None,
-    )
+def _read_grams(rows: RowsReply | None, path: Path) -> dict[str, Array]:
+    if rows is None or not rows.grams:
+        return {}
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[f"arr_{i}"] for i, name in enumerate(rows.grams)}

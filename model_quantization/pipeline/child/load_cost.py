@@ -1,4 +1,4 @@
-"""What loading one model file costs a process that has loaded nothing yet.
+"""The cost of loading one model file in a process that has loaded nothing yet.
 
 Run as `python -m model_quantization.pipeline.child.load_cost FILE [TRUSTED ...]`; prints JSON.
 """
@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> None:
     before = _resident_bytes()
     started = time.perf_counter()
     if path.suffix == ".qma":
-        from model_quantization.predictor.quantized_model import load
+        from model_quantization.predictor.opening import load
 
         model = load(path, trusted=trusted)
     else:

@@ -1,7 +1,7 @@
-"""What a child would otherwise import and set up for itself, once in the server that forks it.
+"""Imports that every child needs, made once in the server that forks it.
 
-Importing this module is all that it is for: every family and kernel, and numba with its tables
-filled. That takes 0.5 s, which each of two calls a model would pay again.
+Importing this module loads every family and kernel, which each of the two calls per model would
+pay for again.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from types import ModuleType
-
-from numba import njit
 
 from model_quantization import families, kernels
 
@@ -20,11 +18,5 @@ def _import_all(package: ModuleType) -> None:
         importlib.import_module(found.name)
 
 
-def _fill_tables() -> None:
-    """Fill the tables of types and operators that numba fills at its first compiled call."""
-    njit(lambda row: row + 1)(1)
-
-
 _import_all(kernels)
 _import_all(families)
-_fill_tables()

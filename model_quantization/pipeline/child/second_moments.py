@@ -1,89 +1,42 @@
-"""Second moments of the rows that reach each component, recorded while the original answers."""
+"""Second moments of the rows that reach each component."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.graph.traversal import join
-from model_quantization.planning.calibration import _WEIGHTS
+from model_quantization.pipeline.child.component_inputs import Layer
+from model_quantization.planning.calibration import WEIGHTS
 
 FULL_GRAM_FEATURES = 2048  # more columns than this are taken as uncorrelated
 
 
-_ENTRY = ("predict", "predict_proba", "decision_function", "transform")
-
-
-class Located(Protocol):
-    """A captured model: its objects by path."""
-
-    @property
-    def objects(self) -> dict[str, Any]:
-        """Path -> live object."""
-
-
-def component_grams(held: Located, rows: Any, answered: str) -> dict[str, Array]:
+def component_grams(layers: Mapping[str, Layer]) -> dict[str, Array]:
     """Return, for the weights of each linear component, the second moments of its inputs.
 
     Parameters
     ----------
-    held : Capture
-        The live objects of the model by path; they are used, and left as they were.
-    rows : DataFrame, ndarray or list of str
-        Calibration rows.
-    answered : str
-        Path of the estimator that takes them.
+    layers : mapping of str to Layer
+        From `record_layers`, of calibration rows.
 
     Returns
     -------
     dict of str to ndarray
         Path of the weights -> `X' X`, shape (d, d), or its diagonal for many columns.
     """
-    inputs: dict[str, Any] = {}
-    watched = {
-        path: item
-        for path, item in held.objects.items()
-        if isinstance(getattr(item, _WEIGHTS, None), np.ndarray) and hasattr(item, "__dict__")
+    grams = {
+        path: _second_moments(layer.inputs)
+        for path, layer in layers.items()
+        if path.rpartition("/")[2] == WEIGHTS
     }
-    for path, item in watched.items():
-        for name in _ENTRY:
-            method = getattr(item, name, None)
-            if callable(method):
-                vars(item)[name] = _recording(method, path, inputs)
-    try:
-        estimator = held.objects[answered]
-        for name in ("predict", "transform"):
-            if hasattr(estimator, name):
-                getattr(estimator, name)(rows)
-                break
-    finally:
-        for item in watched.values():
-            for name in _ENTRY:
-                vars(item).pop(name, None)
-    grams = {}
-    for path, given in inputs.items():
-        gram = _second_moments(given)
-        width = np.asarray(watched[path].coef_).shape[-1]
-        if gram is not None and gram.shape[0] == width:
-            grams[join(path, _WEIGHTS)] = gram
-    return grams
-
-
-def _recording(method: Callable[..., Any], path: str, inputs: dict[str, Any]) -> Callable[..., Any]:
-    def call(X: Any, *args: Any, **kwargs: Any) -> Any:
-        inputs.setdefault(path, X)
-        return method(X, *args, **kwargs)
-
-    return call
+    return {path: gram for path, gram in grams.items() if gram is not None}
 
 
 def _second_moments(rows: Any) -> Array | None:
     """`X' X` of what a component was given, dense or sparse; None for anything but numbers."""
-    if hasattr(rows, "to_numpy"):
-        rows = rows.to_numpy()
     if hasattr(rows, "power"):  # a sparse matrix
         columns = rows.power(2).sum(axis=0)
         return np.asarray(columns, dtype=np.float64).ravel()

@@ -10,12 +10,12 @@ from __future__ import annotations
 import html
 import io
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from model_quantization.locks import ForkSafeLock
 from model_quantization.names import printable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _VARIABLES = {
     QUIET: "--quiet",
     **{colour: f"--series-{index}" for index, colour in enumerate(SERIES, 1)},
 }
-_one_at_a_time = threading.Lock()  # matplotlib's settings are the process's
+_one_at_a_time = ForkSafeLock()  # matplotlib's settings are the process's
 
 
 @dataclass(frozen=True, slots=True)

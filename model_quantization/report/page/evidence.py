@@ -24,11 +24,25 @@ MAX_TEXT = 600
 _BITS = {"exact": 64.0, "auto": 65.0}
 _CHECKS = {
     "loss": ("loss of the score", "at most"),
-    "loss_bound": ("loss, upper bound", "at most"),
-    "rows": ("held-out rows", "at least"),
+    "loss_bound": ("loss, upper bound", "at most"),  # in records of former versions
+    "score": ("loss of the metric asked for", "at most"),
+    "agreement": ("labels other than the original's", "at most"),
     "class_recall": ("loss of a class's recall", "at most"),
+    "ranking": ("loss of ranking", "at most"),
+    "proper_score": ("rise of the Brier score", "at most"),
+    "ruined_rows": ("share of rows ruined", "at most"),
     "probability_shift": ("mean shift of probabilities", "at most"),
+    "score_error": ("relative error of scores", "at most"),
+    "rank_correlation": ("rank correlation of scores", "at least"),
+    "transform_error": ("relative error of outputs", "at most"),
+    "rows": ("held-out rows", "at least"),
     "size_reduction": ("size saved", "at least"),
+}
+_MARKS = {
+    "held": "✓",
+    "too_few": "○ too few rows to tell:",
+    "open": "✗ not proven:",
+    "lost": "✗ missed:",
 }
 _TONES = {
     Status.FAILED: "bad",
@@ -194,18 +208,23 @@ def _checks(figures: Mapping[str, Any]) -> Grid | None:
     checks = record.get("checks") if isinstance(record, dict) else None
     if not checks:
         return None
-    rows = []
-    for check in checks:
-        word, side = _CHECKS.get(check["name"], (_cut(str(check["name"])), "limit"))
-        share = check["name"] == "size_reduction"
-        value, limit = (
-            f"{100 * number:.1f} %" if share and _is_known(number) else _number(number)
-            for number in (check["value"], check["limit"])
-        )
-        mark = "✓" if check["passed"] else "✗ missed:"
-        rows.append((f"{mark} {word}", value, f"{side} {limit}"))
+    rows = [_check(check) for check in checks]
     good = tuple(bool(check["passed"]) for check in checks)
-    return Grid("Gate", ("check", "value", "limit"), tuple(rows), good)
+    return Grid("Gate", ("check", "seen", "bound or value", "limit"), tuple(rows), good)
+
+
+def _check(check: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """One line: what was found, on the rows themselves and at most, and the limit."""
+    word, side = _CHECKS.get(check["name"], (_cut(str(check["name"])), "limit"))
+    figure = _percent if check["name"] == "size_reduction" else _number
+    seen, value, limit = (
+        figure(number) for number in (check.get("observed"), check["value"], check["limit"])
+    )
+    # Records of former versions have no finding.
+    finding = check.get("finding") or ("held" if check["passed"] else "lost")
+    mark = _MARKS.get(str(finding), "✗")
+    where = f" ({_cut(str(check['where']), 80)})" if check.get("where") else ""
+    return f"{mark} {word}{where}", seen, value, f"{side} {limit}"
 
 
 def _latency(figures: Mapping[str, Any]) -> Grid | None:
@@ -280,6 +299,12 @@ def _size(component: Mapping[str, Any], key: str) -> int:
 
 def _is_known(value: object) -> bool:
     return isinstance(value, int | float) and isfinite(value) and abs(value) < sys.float_info.max
+
+
+def _percent(value: object) -> str:
+    if isinstance(value, int | float) and _is_known(value):
+        return f"{100 * value:.1f} %"
+    return _number(value)
 
 
 def _number(value: object) -> str:

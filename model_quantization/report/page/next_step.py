@@ -5,10 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from model_quantization.outcome import Guarantee, Outcome, Status
+from model_quantization.outcome import Guarantee, Outcome, Reason, Status
 
 _MORE_BITS = {"8": "16", "16": "exact", "32": "exact", "auto": "exact"}
-_ROUNDED = frozenset({"gate", "class_recall", "probability_shift", "nan_answers", "tier"})
+_ROUNDED = frozenset(
+    {
+        Reason.GATE,
+        Reason.CLASS_RECALL,
+        Reason.RANKING,
+        Reason.PROPER_SCORE,
+        Reason.RUINED_ROWS,
+        Reason.PROBABILITY_SHIFT,
+        Reason.SCORE_ERROR,
+        Reason.RANK_CORRELATION,
+        Reason.NAN_ANSWERS,
+        Reason.TIER,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +63,14 @@ def _unverified(outcome: Outcome) -> NextStep:
 
 def _fallback(outcome: Outcome) -> NextStep:
     reason = outcome.reason
-    if reason == "original_nan":
+    if reason == Reason.ORIGINAL_NAN:
         return NextStep("Retrain or repair the original: its own answers hold NaN or infinity.")
-    if reason == "failed_method":
+    if reason == Reason.FAILED_METHOD:
         return NextStep(
             "Report this with the model's type: an artifact must answer. Until then:",
             _override(outcome.name, "exact"),
         )
-    if reason == "inconclusive":
+    if reason == Reason.INCONCLUSIVE:
         return NextStep(f"{_add_rows(outcome)} Or allow a larger drop for this model.")
     if reason in _ROUNDED and outcome.bit_depth in _MORE_BITS:
         more = _MORE_BITS[outcome.bit_depth]
@@ -70,6 +83,11 @@ def _fallback(outcome: Outcome) -> NextStep:
 
 def _broken(outcome: Outcome) -> NextStep:
     reason = outcome.reason
+    if reason == Reason.DIFFERS:
+        return NextStep(
+            "The original is served. Report this with the model's type: an artifact that rounds "
+            "nothing must answer the same bits."
+        )
     if reason == "untrusted_type":
         return NextStep(
             "If the class is yours, trust it by its name; otherwise do not open this file.",

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from model_quantization.errors import HeldOutError, LimitError, PathRefused
+from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.evaluation.rows.heldout import (
     check_disjoint,
     find_held_out,
@@ -50,7 +51,7 @@ def test_every_format_gives_the_same_rows_targets_and_hashes(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npz"])
 def test_feature_names_give_a_frame_in_the_models_order(tmp_path, suffix):
     names = ("c", "a") if suffix != ".npz" else ("a", "b", "c")
-    data = read_held_out(write(tmp_path, suffix), feature_names=names)
+    data = read_held_out(write(tmp_path, suffix), expected=ExpectedRows(feature_names=names))
     assert tuple(data.rows.columns) == names
     if suffix != ".npz":
         assert data.notes == ("columns the model does not know were dropped: b",)
@@ -68,12 +69,17 @@ def test_text_is_kept_character_for_character(tmp_path, suffix):
 
 def test_text_that_looks_like_numbers_is_text_where_the_model_wants_text(tmp_path):
     path = write(tmp_path, ".csv", pd.DataFrame({"text": ["007", "1.50", "NA", ""]}))
-    assert read_held_out(path, wants_text=True).rows == ["007", "1.50", "NA", ""]
+    assert read_held_out(path, expected=ExpectedRows(wants_text=True)).rows == [
+        "007",
+        "1.50",
+        "NA",
+        "",
+    ]
 
 
 def test_wants_text_false_keeps_a_frame(tmp_path):
     path = write(tmp_path, ".csv", pd.DataFrame({"text": list("wxyz")}))
-    rows = read_held_out(path, wants_text=False).rows
+    rows = read_held_out(path, expected=ExpectedRows(wants_text=False)).rows
     assert list(rows.columns) == ["text"]
 
 
@@ -126,7 +132,10 @@ def test_a_written_index_is_dropped(tmp_path):
 
 def test_take_of_arrays_and_frames(tmp_path):
     path = write(tmp_path, ".parquet")
-    for data in (read_held_out(path), read_held_out(path, feature_names=("a", "b"))):
+    for data in (
+        read_held_out(path),
+        read_held_out(path, expected=ExpectedRows(feature_names=("a", "b"))),
+    ):
         part = data.take(np.array([3, 1]))
         np.testing.assert_array_equal(part.target, TARGET[[3, 1]])
         np.testing.assert_array_equal(part.row_hashes, data.row_hashes[[3, 1]])
@@ -162,7 +171,7 @@ BAD = {
     "only the target": (b"target\n1\n", "no feature columns"),
     "missing target": (b"a,target\n1,0\n2,\n", "target target is missing in 1 rows.*at rows 1"),
     "missing label": (b"a,target\n1,x\n2,\n", "missing in 1 rows"),
-    "not utf-8": (b"a,target\n\xff\xfe,1\n", "cannot be read.*UnicodeDecodeError"),
+    "not utf-8": (b"a,target\n\xff\xfe,1\n", "not UTF-8; got byte 0xff; write it as UTF-8"),
     "surplus": (b"a,target\n1,2,3\n4,5,6\n", "more cells than the header"),
     "ragged": (b"a,target\n1,2\n1,2,3,4\n", "cannot be read.*ParserError"),
 }
@@ -190,17 +199,17 @@ def test_missing_features_are_named(tmp_path):
     with pytest.raises(
         HeldOutError, match=r"2 of the model's 3 features.*columns x, y, got a, b, c"
     ):
-        read_held_out(write(tmp_path, ".csv"), feature_names=("a", "x", "y"))
+        read_held_out(write(tmp_path, ".csv"), expected=ExpectedRows(feature_names=("a", "x", "y")))
     with pytest.raises(HeldOutError, match="expected 2 columns, got shape"):
-        read_held_out(write(tmp_path, ".npz"), feature_names=("a", "b"))
+        read_held_out(write(tmp_path, ".npz"), expected=ExpectedRows(feature_names=("a", "b")))
 
 
 def test_text_models_refuse_other_tables(tmp_path):
-    with pytest.raises(HeldOutError, match=r"takes one text a row.*got a, b, c"):
-        read_held_out(write(tmp_path, ".csv"), wants_text=True)
+    with pytest.raises(HeldOutError, match=r"takes one text per row.*got a, b, c"):
+        read_held_out(write(tmp_path, ".csv"), expected=ExpectedRows(wants_text=True))
     table = pd.DataFrame({"text": ["a", None, "c", "d"]})
     with pytest.raises(HeldOutError, match="1 rows without text"):
-        read_held_out(write(tmp_path, ".parquet", table), wants_text=True)
+        read_held_out(write(tmp_path, ".parquet", table), expected=ExpectedRows(wants_text=True))
 
 
 def test_bad_npz(tmp_path):

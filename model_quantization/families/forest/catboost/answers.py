@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
-from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.family import Component
 from model_quantization.families.forest.catboost.state import BINARY, EXPONENTIAL
 from model_quantization.families.forest.predictors.packed_forest import (
     Jobs,
@@ -16,9 +14,17 @@ from model_quantization.families.forest.predictors.packed_forest import (
     add_leaves,
     threads,
 )
+from model_quantization.families.lowered import Lowered, Method
 from model_quantization.kernels.trees import booster_links, table_exp
-from model_quantization.kernels.trees.symmetric import Levels, levels_of, missing_sides, sum_levels
+from model_quantization.kernels.trees.symmetric import (
+    LANES,
+    Levels,
+    levels_of,
+    missing_sides,
+    sum_levels,
+)
 from model_quantization.kernels.trees.tree_sum import TreeSum, over_rows
+from model_quantization.locks import cached_property
 
 FEWEST_ROWS = 16  # fewer are walked down nodes
 
@@ -35,7 +41,7 @@ class CatBoostTrees:
         self.classes: Array = component.get("classes_")
         if self.bias.shape != (self.forest.width,):
             raise SemanticError(
-                "a bias for each output",
+                "another number of biases than of outputs",
                 where=f"{component.path}/booster_bias".lstrip("/"),
                 expected=str(self.forest.width),
             )
@@ -58,7 +64,7 @@ class CatBoostTrees:
         return levels, missing, trees.rows[trees.ids].reshape(-1)
 
     def raw(self, rows: Array, n_jobs: Jobs) -> Array | None:
-        """What CatBoost calls RawFormulaVal: shape (n, outputs)."""
+        """The sums, RawFormulaVal to CatBoost: shape (n, outputs)."""
         jobs = threads(n_jobs, self.component)
         if len(rows) >= FEWEST_ROWS and self.levels is not None:
             sums: Array | None = self._by_level(self.levels, rows, jobs)
@@ -72,10 +78,11 @@ class CatBoostTrees:
             sums = self.scale * sums + self.bias
         return sums
 
-    def _by_level(self, held: tuple[Levels, Array, Array], rows: Array, jobs: int) -> Array:
-        levels, missing, values = held
+    def _by_level(self, laid_out: tuple[Levels, Array, Array], rows: Array, jobs: int) -> Array:
+        levels, missing, values = laid_out
         out = np.zeros((len(rows), len(self.bias)))
-        rows = np.ascontiguousarray(rows)
+        kind = rows.dtype if rows.dtype == np.float32 else np.float64
+        rows = np.ascontiguousarray(rows, dtype=kind)
 
         def work(first: int, last: int) -> None:
             sum_levels(
@@ -88,6 +95,8 @@ class CatBoostTrees:
                 out.shape[1],
                 first,
                 last,
+                np.empty((rows.shape[1], LANES), dtype=np.float32),
+                np.empty((out.shape[1], LANES)),
                 out,
             )
 
@@ -126,12 +135,19 @@ class CatBoostTrees:
         return np.asarray(self.classes[raw.argmax(axis=1)]).reshape(-1, 1)
 
 
-def lower_catboost(component: Component) -> Lowered | None:
+def lower_catboost(component: Component) -> Lowered:
     """The fast predictor of an estimator of CatBoost."""
     trees = CatBoostTrees(component)
     methods: dict[str, Method] = {"predict": trees.predict_value}
     if "classes_" in component:
         methods = {"predict": trees.predict_class, "predict_proba": trees.predict_proba}
     return Lowered(
-        methods, n_features=trees.forest.n_features, names=(component.path,), integers="float32"
+        methods,
+        by="the sum of the trees",
+        names=(component.path,),
+        n_features=trees.forest.n_features,
+        integers="float32",
+        takes="plain",
+        classes=trees.classes,
+        decides_by="predict_proba",
     )

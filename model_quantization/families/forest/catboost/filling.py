@@ -62,7 +62,7 @@ def with_trees(skeleton: bytes, trees: PooledTrees, n_features: int) -> bytes:
 def _borders(feature: Array, threshold: Array, n_features: int) -> tuple[list[Array], Array]:
     """The sorted borders of each feature, and which of them each split compares with."""
     if feature.size and int(feature.max()) >= n_features:
-        raise SemanticError("a feature that there is not", where="tree_features")
+        raise SemanticError("a feature that does not exist", where="tree_features")
     borders, places = [], np.zeros(feature.size, dtype=np.int64)
     for number in range(n_features):
         mine = feature == number

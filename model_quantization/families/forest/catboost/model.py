@@ -1,9 +1,9 @@
 """CatBoost's binary model, read into pooled trees; `catboost_filling` fills it again.
 
-What the bytes mean is CatBoost's `catboost/libs/model`: a flatbuffer behind the word `CBM1`. Its
-trees are symmetric: all splits of one level are the same, and the answers to them are the bits of
-the leaf's number, that of the root the highest. Rows are compared as float32, and go right above a
-border.
+The bytes are those of CatBoost's `catboost/libs/model`: a flatbuffer behind the word `CBM1`.
+The trees are symmetric: all splits of one level are the same, and the answers to them are the bits
+of the leaf's number, that of the root the highest. Rows are compared as float32, and go right
+above a border.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _VERSION, _TREES, _INFO, _PARTS = range(4)
     _EMBEDDINGS,
 ) = range(19)  # fmt: skip
 _INDEX, _FLAT_INDEX, _BORDERS, _NAME, _NAN = range(1, 6)
-# What a model of trees over numbers has none of, and what it would be.
+# Fields that a model of trees over numbers lacks, and what they would be.
 _NONE = {
     _CATEGORIES: "a feature has categories",
     _ONE_HOT: "a feature has categories",
@@ -62,7 +62,7 @@ class CatBoostModel:
     bias : float64, shape (dimensions,)
         An answer is `scale * sum + bias`.
     info : dict of str to str
-        What CatBoost notes beside the trees.
+        Noted by CatBoost beside the trees.
     names : list of str
         Of the features; empty where they have none.
     """
@@ -115,7 +115,7 @@ class Bytes:
         )
 
     def filled(self) -> list[Span]:
-        """What the trees alone decide; the rest is the skeleton."""
+        """The parts that follow from the trees alone; the rest is the skeleton."""
         return [self.splits, self.values, self.repacked, *self.borders]
 
 

@@ -43,10 +43,10 @@ def read_estimator(kind: str, state: State, arrays: Arrays) -> Dump:
     UnsupportedComponent
         Why it stays as it is.
     """
-    held = state["__model"]
-    if not isinstance(held, BytesNode):
+    blob = state["__model"]
+    if not isinstance(blob, BytesNode):
         raise UnsupportedComponent("it holds no booster that is known here")
-    data = arrays[held.array].tobytes()
+    data = arrays[blob.array].tobytes()
     read = read_model(data)
     loss = _loss(read, kind, state)
     if any("threshold" in key for key in read.info):
@@ -94,15 +94,15 @@ def _classes(read: CatBoostModel, loss: str, arrays: Arrays) -> Node:
         or labels != list(range(expected))
         or (loss in BINARY and outputs != 1)
     ):
-        raise UnsupportedComponent("its labels are not one for each output")
+        raise UnsupportedComponent("it has another number of labels than of outputs")
     if kind == "String":
         if not all(isinstance(name, str) for name in names):
-            raise UnsupportedComponent("its labels are not one for each output")
+            raise UnsupportedComponent("it has another number of labels than of outputs")
         return ObjectArrayNode((len(names),), SequenceNode("list", tuple(names)))
     return ArrayNode(arrays.add(np.array(names).astype(_LABELS[kind])))
 
 
-def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
+def write_estimator(parts: State, trees: PooledTrees, arrays: Arrays) -> Node:
     """The bytes of the estimator's model, with its trees.
 
     Raises
@@ -110,8 +110,8 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
     SemanticError
         Parts that are no booster's.
     """
-    skeleton, n_features = held.get("booster_state"), held.get("n_features_in_")
+    skeleton, n_features = parts.get("booster_state"), parts.get("n_features_in_")
     if not isinstance(skeleton, ArrayNode) or type(n_features) is not int:
-        raise SemanticError("the parts of a CatBoost model", where="booster_state")
+        raise SemanticError("not the parts of a CatBoost model", where="booster_state")
     data = with_trees(arrays[skeleton.array].tobytes(), trees, n_features)
     return BytesNode("bytes", arrays.add(np.frombuffer(data, dtype=np.uint8)))

@@ -1,15 +1,14 @@
-"""Answers of LightGBM's estimators: its sums in its order, its formulas for what they mean."""
+"""Answers of LightGBM's estimators: its sums in its order, by its formulas."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cached_property
 
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
-from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.family import Component
 from model_quantization.families.forest.lightgbm.text import CATEGORIES, Objective, parse_objective
 from model_quantization.families.forest.predictors.coded import CodedTrees
 from model_quantization.families.forest.predictors.packed_forest import (
@@ -18,8 +17,10 @@ from model_quantization.families.forest.predictors.packed_forest import (
     threads,
     used_iterations,
 )
+from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees import booster_links
 from model_quantization.kernels.trees.pooled import PooledTrees, first_trees
+from model_quantization.locks import cached_property
 
 _LOGISTIC = frozenset({"binary", "multiclassova", "cross_entropy"})
 _EXPONENTIAL = frozenset({"poisson", "gamma", "tweedie"})
@@ -65,7 +66,7 @@ class LightGBMTrees:
         return raw if raw is None or self.outputs > 1 else raw.reshape(-1)
 
     def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """What the sums mean: (n,) or (n, outputs)."""
+        """The answers that the sums stand for: (n,) or (n, outputs)."""
         sums = self.decision_function(rows, n_jobs)
         if sums is None:
             return None
@@ -91,7 +92,7 @@ class LightGBMTrees:
 
 
 def _meaning(objective: Objective, sums: Array) -> Array:
-    """What LightGBM's `ConvertOutput` makes of sums, in place where possible."""
+    """The answers that LightGBM's `ConvertOutput` makes of sums, in place where possible."""
     flat = sums.reshape(-1)
     if objective.name == "multiclass":
         booster_links.normalized_exponentials(sums)
@@ -116,11 +117,11 @@ def whole_categories(rows: Array, columns: Array) -> Array:
     return rows
 
 
-def lower_lightgbm(component: Component) -> Lowered | None:
+def lower_lightgbm(component: Component) -> Lowered | NotFast:
     """The fast predictor of an estimator of LightGBM."""
     objective = parse_objective(component["booster_objective"])
     if objective is None:
-        return None
+        return NotFast("its objective is not known")
     trees = LightGBMTrees(component, objective)
     methods: dict[str, Method] = {"predict": trees.predict_value}
     if "classes_" in component:
@@ -131,7 +132,10 @@ def lower_lightgbm(component: Component) -> Lowered | None:
         }
     return Lowered(
         methods,
-        n_features=trees.forest.n_features,
+        by="the sum of the trees",
         names=(component.path,),
+        n_features=trees.forest.n_features,
         integers="float32",
+        takes="plain",
+        classes=trees.classes,
     )

@@ -36,8 +36,8 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
         Why it stays as it is.
     """
     booster = state["_Booster"]
-    held = attributes(booster) if isinstance(booster, ObjectNode) else {}
-    text, rest = held.get("text"), held.get("state")
+    inside = attributes(booster) if isinstance(booster, ObjectNode) else {}
+    text, rest = inside.get("text"), inside.get("state")
     if (
         not isinstance(booster, ObjectNode)
         or booster.type != _BOOSTER
@@ -81,11 +81,11 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
 
 
 def default_names(n_features: int) -> list[str]:
-    """What LightGBM calls the columns of an array."""
+    """The names that LightGBM gives the columns of an array."""
     return [f"Column_{column}" for column in range(n_features)]
 
 
-def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
+def write_estimator(parts: State, trees: PooledTrees, arrays: Arrays) -> Node:
     """The estimator's booster, with the text of its trees.
 
     Raises
@@ -94,9 +94,9 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
         Parts that are no booster's.
     """
     rest, objective, averaged = (
-        held.get(f"booster_{name}") for name in ("state", "objective", "averaged")
+        parts.get(f"booster_{name}") for name in ("state", "objective", "averaged")
     )
-    outputs, n_features = held.get("tree_outputs"), held.get("n_features_in_")
+    outputs, n_features = parts.get("tree_outputs"), parts.get("n_features_in_")
     if (
         not isinstance(rest, DictNode)
         or not isinstance(objective, str)
@@ -106,13 +106,13 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
         or outputs < 1
         or len(trees.sizes) % outputs
     ):
-        raise SemanticError("the parts of a LightGBM booster", where="booster_state")
+        raise SemanticError("not the parts of a LightGBM booster", where="booster_state")
     names = default_names(n_features)
-    named = held.get("feature_names_in_", held.get("booster_names"))
+    named = parts.get("feature_names_in_", parts.get("booster_names"))
     if isinstance(named, ArrayNode):
         names = [str(name) for name in arrays[named.array].ravel()]
     if len(names) != n_features:
-        raise SemanticError("a name for each feature", where="booster_names")
+        raise SemanticError("another number of names than of features", where="booster_names")
     text = write_text(trees, outputs, objective, averaged, names)
     data = np.frombuffer(text.encode(), dtype=np.uint8)
     state: list[tuple[str, Node]] = [

@@ -1,6 +1,6 @@
 """LightGBM's model text, read into pooled trees; `lightgbm_writing` writes it.
 
-What the text means is LightGBM's `src/io/tree.cpp` and `src/boosting/gbdt_model_text.cpp` (versions
+The text is that of LightGBM's `src/io/tree.cpp` and `src/boosting/gbdt_model_text.cpp` (versions
 3 and 4 of the text). Rows are compared in float64, `x <= threshold` goes left.
 """
 
@@ -36,7 +36,7 @@ _OBJECTIVE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What the sums of a model are of.
+    """The objective of a model: how its sums become answers.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class LightGBMText:
     sizes: Array
 
     def importances(self, kind: str, n_trees: int) -> Array:
-        """What `feature_importances_` gives: splits of each feature, or their total gain."""
+        """The value of `feature_importances_`: splits per feature, or their total gain."""
         end = int(self.sizes[:n_trees].sum())
         features, gains = self.features[:end], self.gains[:end]
         used = gains > 0
@@ -192,7 +192,7 @@ class _Trees:
         if (missing[~categorical] == _MISSING_ZERO).any():
             _refuse("zeros are missing values to it")
         threshold = self.numbers(b"threshold", self.splits)
-        # What is not there is 0 where training saw nothing missing; NaN is no category.
+        # A missing value is 0 where training saw none missing; NaN is no category.
         goes_left = np.where(missing == MISSING_NAN, decision & DEFAULT_LEFT != 0, threshold >= 0.0)
         sizes = 2 * self.leaves - 1
         starts = tree_starts(sizes)
@@ -236,10 +236,10 @@ class _Trees:
             for number in numbers[flags].astype(np.int64).tolist():
                 if not 0 <= number < len(spans):
                     _refuse("a split looks at categories that there are not")
-                held = words[spans[number][0] : spans[number][1]]
-                if any(held[WORDS:]) or any(not 0 <= word < 1 << 32 for word in held):
+                bits = words[spans[number][0] : spans[number][1]]
+                if any(bits[WORDS:]) or any(not 0 <= word < 1 << 32 for word in bits):
                     _refuse(f"a feature has categories from {CATEGORIES} on")
-                found.append((held + [0] * WORDS)[:WORDS])
+                found.append((bits + [0] * WORDS)[:WORDS])
         return np.array(found, dtype=np.uint32).reshape(-1, WORDS)
 
 

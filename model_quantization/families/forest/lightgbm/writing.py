@@ -79,12 +79,12 @@ def _blocks(trees: PooledTrees) -> list[str]:
     values = trees.rows[trees.ids, 0]
     blocks = []
     for (a, b), (c, d) in zip(pairwise(rank_starts), pairwise(first_leaf), strict=True):
-        held = lookup[a:b]
+        own = lookup[a:b]
         limits = threshold[a:b].copy()
-        limits[held] = np.arange(int(held.sum()))
+        limits[own] = np.arange(int(own.sum()))
         lines = [
             f"num_leaves={d - c}",
-            f"num_cat={int(held.sum())}",
+            f"num_cat={int(own.sum())}",
             f"split_feature={_joined(trees.feature[a:b])}",
             f"split_gain={_joined(np.ones(b - a, dtype=np.int64))}",
             f"threshold={_joined(limits)}",
@@ -93,7 +93,7 @@ def _blocks(trees: PooledTrees) -> list[str]:
             f"right_child={_joined(right[a:b])}",
             f"leaf_value={_joined(values[c:d])}",
         ]
-        if held.any() and trees.bitsets is not None:
+        if own.any() and trees.bitsets is not None:
             words = trees.bitsets[sets[a] : sets[b]]
             lines.append(f"cat_boundaries={_joined(np.arange(len(words) + 1) * WORDS)}")
             lines.append(f"cat_threshold={_joined(words.reshape(-1))}")

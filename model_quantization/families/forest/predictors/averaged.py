@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.family import Component
 from model_quantization.families.forest import kinds
 from model_quantization.families.forest.kinds import KINDS
 from model_quantization.families.forest.predictors.packed_forest import (
@@ -18,7 +17,9 @@ from model_quantization.families.forest.predictors.packed_forest import (
     leaf_numbers,
     threads,
 )
+from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees.tree_sum import TreeSum
+from model_quantization.locks import cached_property
 
 
 class AveragedTrees:
@@ -54,7 +55,7 @@ class AveragedTrees:
         )
 
     def fractions(self, rows: Array, n_jobs: Jobs) -> list[Array] | None:
-        """Class fractions, one array an output."""
+        """Class fractions, one array per output."""
         mean = self.mean(rows, n_jobs)
         if mean is None:
             return None
@@ -67,7 +68,7 @@ class AveragedTrees:
         ]
 
     def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Any:
-        """Class fractions: an array, or a list of one an output."""
+        """Class fractions: an array, or a list of one array per output."""
         found = self.fractions(rows, n_jobs)
         return found[0] if found is not None and len(found) == 1 else found
 
@@ -102,18 +103,18 @@ class AveragedTrees:
         return leaves if leaves is None or not self.single else leaves.reshape(-1)
 
 
-def lower_averaged(component: Component) -> Lowered | None:
+def lower_averaged(component: Component) -> Lowered | NotFast:
     """The fast predictor of a single tree, a forest or bagged trees."""
     bagged = "tree_columns" in component
     # Bagging in n jobs adds up n partial sums: only one job has an order to reproduce.
     if bagged and component.get("n_jobs") not in (None, 1):
-        return None
+        return NotFast("with `n_jobs` bagging adds up partial sums, one per job")
     trees = AveragedTrees(component)
     classifies = bool(trees.classes)
     if classifies and tuple(len(one) for one in trees.classes) != trees.forest.n_classes:
-        return None
+        return NotFast("its trees have other classes than it has")
     if bagged and component.get("n_estimators") != trees.forest.n_trees:
-        return None
+        return NotFast("it has other trees than it was made for")
     methods: dict[str, Method] = {} if bagged else {"apply": trees.apply}
     if classifies:
         methods["predict"] = trees.predict_class
@@ -122,12 +123,22 @@ def lower_averaged(component: Component) -> Lowered | None:
             methods["predict_log_proba"] = trees.predict_log_proba
     else:
         methods["predict"] = trees.predict_value
-    return Lowered(methods, n_features=trees.forest.n_features, names=(component.path,))
+    return Lowered(
+        methods,
+        by="a tree" if trees.single else "the mean of the trees",
+        names=(component.path,),
+        n_features=trees.forest.n_features,
+        classes=trees.classes[0] if len(trees.classes) == 1 else None,
+        decides_by="predict_proba",
+    )
 
 
-def lower_embedding(component: Component) -> Lowered | None:
+def lower_embedding(component: Component) -> Lowered:
     """The leaves of a totally random embedding; their encoding is another component's."""
     trees = AveragedTrees(component)
     return Lowered(
-        {"apply": trees.apply}, n_features=trees.forest.n_features, names=(component.path,)
+        {"apply": trees.apply},
+        by="the leaves that a row reaches",
+        names=(component.path,),
+        n_features=trees.forest.n_features,
     )

@@ -1,14 +1,13 @@
-"""Gradient boosting: a start value, and each tree's leaf times the learning rate."""
+"""Gradient boosting: a start value, and the leaf of each tree times the learning rate."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.family import Component
 from model_quantization.families.forest.predictors.losses import link_of, probabilities, raw_prior
 from model_quantization.families.forest.predictors.packed_forest import (
     Jobs,
@@ -17,7 +16,9 @@ from model_quantization.families.forest.predictors.packed_forest import (
     leaf_numbers,
     threads,
 )
+from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 _DUMMY = "sklearn.dummy:"
 
@@ -86,28 +87,37 @@ class BoostedTrees:
         return prepared.astype(np.float64).reshape(len(rows), -1, self.outputs)
 
 
-def lower_boosted(component: Component) -> Lowered | None:
+def lower_boosted(component: Component) -> Lowered | NotFast:
     """The fast predictor of gradient boosting; None where it starts from a model of its own."""
     link = link_of(component.get("_loss"))
     classifies = "classes_" in component
     start = None if link is None else _start(component, link, classifies)
     if link is None or start is None or start.shape[1] != component["tree_outputs"]:
-        return None
+        return NotFast("its sum starts from a model of its own, or its loss is not known")
     trees = BoostedTrees(component, link, start)
     methods: dict[str, Method] = {}
     if classifies:
-        methods["apply"] = trees.apply  # that of a regressor refuses lists, by an error of its own
+        # That of a regressor refuses lists, by an error of its own; and of a classifier the first
+        # tree looks at the input, and has other words for named columns.
+        if "feature_names_in_" not in component:
+            methods["apply"] = trees.apply
         methods["decision_function"] = trees.decision_function
         methods["predict"] = trees.predict_class
         methods["predict_proba"] = trees.predict_proba
         methods["predict_log_proba"] = trees.predict_log_proba
     else:
         methods["predict"] = trees.predict_value
-    return Lowered(methods, n_features=trees.forest.n_features, names=(component.path,))
+    return Lowered(
+        methods,
+        by="the sum of the trees",
+        names=(component.path,),
+        n_features=trees.forest.n_features,
+        classes=trees.classes,
+    )
 
 
 def _start(component: Component, link: str, classifies: bool) -> Array | None:
-    """What the sum starts from: (1, outputs); None where it depends on the row."""
+    """The start of the sum: (1, outputs); None where it depends on the row."""
     first = component.get("init_")
     if first == "zero":
         return np.zeros((1, int(component["tree_outputs"])))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 
 import numpy as np
 
@@ -11,9 +10,10 @@ from model_quantization.arrays import Array
 from model_quantization.families.forest.predictors.packed_forest import one_row
 from model_quantization.families.forest.predictors.row_codes import Coding, make_coding
 from model_quantization.kernels.trees import binning, single_row, tree_sum
-from model_quantization.kernels.trees.binning import GROUP
+from model_quantization.kernels.trees.grouping import GROUP
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class CodedTrees:
@@ -24,7 +24,7 @@ class CodedTrees:
     decode : callable
         Gives the trees, decoded anew if need be.
     known : mapping of int to ndarray
-        Feature -> the categories that training saw, for each feature that is looked up.
+        Feature that is looked up -> the categories that training saw.
     outputs : int
         Trees of one boosting iteration.
     most_leaves : int
@@ -42,14 +42,14 @@ class CodedTrees:
         self.known = known
         self.outputs = outputs
         self.most_leaves = most_leaves
-        self._held: Leaves | None = None
+        self._decoded: Leaves | None = None
         self.gaps = False  # whether a row with missing values has been seen
 
     @cached_property
     def coding(self) -> Coding:
         """The coding of rows."""
         leaves, coding = self._decode()
-        self._held = leaves
+        self._decoded = leaves
         return coding
 
     @cached_property
@@ -59,8 +59,8 @@ class CodedTrees:
 
     def _leaves(self) -> Leaves:
         """The trees over the coded columns; those that came with the coding only once."""
-        held, self._held = self._held, None
-        return held if held is not None else self._decode()[0]
+        decoded, self._decoded = self._decoded, None
+        return decoded if decoded is not None else self._decode()[0]
 
     def _decode(self) -> tuple[Leaves, Coding]:
         trees = self.decode()
@@ -79,7 +79,7 @@ class CodedTrees:
         return self.sums.add(groups, len(rows), out, doubled=doubled, threads=jobs)
 
     def _answer_one(self, rows: Array, out: Array) -> bool:
-        """Add one row's leaves to `out`; False where the trees do not fit."""
+        """Add one row's leaves to `out`; False where trees or row do not fit."""
         sums, coding = self.sums, self.coding
         nodes = sums.gap_nodes if self.gaps else sums.nodes
         if nodes is None:
@@ -102,13 +102,13 @@ class CodedTrees:
             sums.table.values,
             sums.table.width,
             sums.cycle,
-            out.reshape(-1),
+            out,
         )
         if state == single_row.MISSING:
             # Where one row has gaps others will: from now on the nodes that know them are used.
             self.gaps = True
             return self._answer_one(rows, out)
-        return True
+        return state == single_row.ANSWERED
 
     def _code(self, rows: Array, jobs: int) -> tuple[Array, bool] | None:
         """The rows coded, in groups of eight, and whether they are doubled for NaN."""
@@ -116,14 +116,13 @@ class CodedTrees:
         n, n_features = rows.shape
         columns = coding.width * (2 if doubled else 1)
         out = np.zeros((-(-n // GROUP), columns, GROUP), dtype=np.float32)
-        flat, flat_out = rows.reshape(-1), out.reshape(-1)
         missing: list[bool] = []
         good: list[bool] = []
 
         def work(first: int, last: int) -> None:
             missing.append(
                 binning.code_rows(
-                    flat,
+                    rows,
                     n_features,
                     coding.columns,
                     coding.table,
@@ -131,7 +130,7 @@ class CodedTrees:
                     coding.pivots,
                     first,
                     last,
-                    flat_out,
+                    out,
                     coding.width,
                     doubled,
                 )
@@ -139,7 +138,7 @@ class CodedTrees:
             if len(coding.category_columns):
                 good.append(
                     binning.code_categories(
-                        flat,
+                        rows,
                         n_features,
                         coding.category_columns,
                         coding.left,
@@ -147,7 +146,7 @@ class CodedTrees:
                         coding.missing_left,
                         first,
                         last,
-                        flat_out,
+                        out,
                         columns * GROUP,
                         len(coding.columns),
                     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.family import Component
 from model_quantization.families.forest.predictors.coded import CodedTrees
 from model_quantization.families.forest.predictors.losses import (
     inverse_link,
@@ -20,6 +20,7 @@ from model_quantization.families.forest.predictors.row_codes import (
     known_categories,
     read_encoder,
 )
+from model_quantization.families.lowered import Lowered, Method, NotFast
 
 
 class HistogramTrees:
@@ -77,11 +78,11 @@ class HistogramTrees:
 _NO_JOBS: Any = {}
 
 
-def lower_histogram(component: Component) -> Lowered | None:
+def lower_histogram(component: Component) -> Lowered | NotFast:
     """The fast predictor of histogram boosting; None for categories that are not numbers."""
     link = link_of(component.get("_loss"))
     if link is None or is_undecided(component):
-        return None
+        return NotFast("its loss is not known, or its categories are no numbers")
     trees = HistogramTrees(component, link)
     methods: dict[str, Method]
     if "classes_" in component:
@@ -92,4 +93,10 @@ def lower_histogram(component: Component) -> Lowered | None:
         }
     else:
         methods = {"predict": trees.predict_value}
-    return Lowered(methods, n_features=trees.forest.n_features, names=(component.path,))
+    return Lowered(
+        methods,
+        by="the sum of the trees",
+        names=(component.path,),
+        n_features=trees.forest.n_features,
+        classes=trees.classes,
+    )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Lowered
+from model_quantization.families.family import Component
 from model_quantization.families.forest.predictors.packed_forest import (
     Jobs,
     PackedForest,
     add_leaves,
     threads,
 )
+from model_quantization.families.lowered import Lowered
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class IsolationTrees:
@@ -79,7 +79,7 @@ def average_path_length(n: int) -> float:
     return float(length[0])
 
 
-def lower_isolated(component: Component) -> Lowered | None:
+def lower_isolated(component: Component) -> Lowered:
     """The fast predictor of an isolation forest."""
     trees = IsolationTrees(component)
     return Lowered(
@@ -88,6 +88,7 @@ def lower_isolated(component: Component) -> Lowered | None:
             "decision_function": trees.decision_function,
             "score_samples": trees.score_samples,
         },
-        n_features=trees.forest.n_features,
+        by="the mean depth in the trees",
         names=(component.path,),
+        n_features=trees.forest.n_features,
     )

@@ -1,4 +1,4 @@
-"""From the sum of boosted trees to answers: links of the losses, as scikit-learn computes them."""
+"""The answers from the sum of boosted trees: links of the losses, as scikit-learn computes them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +18,7 @@ from model_quantization.kernels.trees import single_row, tree_sum
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_layout import Nodes, Shape, lay_out
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 Jobs: TypeAlias = int | None
 
@@ -50,7 +50,7 @@ NAN_CRITERIA = frozenset(
 
 
 class PackedForest:
-    """The trees of one component. Decoded they are only held until they are first laid out.
+    """The trees of one component. Decoded trees are kept only until they are first laid out.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class PackedForest:
         Class of the tree estimators.
     n_outputs : int
     n_classes : tuple of int
-        One an output; 1 for regression.
+        One per output; 1 for regression.
     n_trees, most_leaves, width : int
         Number of trees, leaves of the largest, numbers in a leaf row.
     """
@@ -77,32 +77,32 @@ class PackedForest:
         width = {"value": self.n_outputs * max(self.n_classes), "path": 1, "none": 0}[kind.leaf]
         fractions = kind.leaf == "value" and self.owner in kinds.CLASSIFIER_TREES
         self._layout = Layout(own_features, width, self.n_outputs, fractions)
-        self._held: PooledTrees | None = None
+        self._decoded: PooledTrees | None = None
         trees = self.decode()
-        self._held = trees
+        self._decoded = trees
         self.n_trees = len(trees.sizes)
         self.most_leaves = (int(trees.sizes.max()) + 1) // 2
         self.width = width
 
     def decode(self) -> PooledTrees:
         """The trees, checked. Those of the first time are handed out once."""
-        held, self._held = self._held, None
-        if held is not None:
-            return held
+        decoded, self._decoded = self._decoded, None
+        if decoded is not None:
+            return decoded
         parts: Parts = {name: self.component[name] for name in PART_NAMES if name in self.component}
         return decode_parts(parts, self._layout, self.component.path)
 
     def check_sums(self, outputs: int) -> None:
-        """Pass where each tree has one number a leaf, and trees of `outputs` take turns.
+        """Pass where each tree has one number per leaf, and trees of `outputs` take turns.
 
         Raises
         ------
         SemanticError
-            The kernels would add to places that there are not.
+            The kernels would add to places that do not exist.
         """
         if self.width != 1 or outputs < 1 or self.n_trees % outputs:
             raise SemanticError(
-                "trees that are not whole iterations of one number a leaf",
+                "trees that are not whole iterations of one number per leaf",
                 where=f"{self.component.path}/tree_outputs".lstrip("/"),
                 got=f"{self.n_trees} trees, {outputs} outputs, {self.width} numbers",
             )
@@ -140,7 +140,7 @@ class PackedForest:
             or int(columns.max(initial=0)) >= self.n_features
         ):
             raise SemanticError(
-                "the columns of each tree",
+                "the columns of the trees do not fit them",
                 where=f"{self.component.path}/tree_columns".lstrip("/"),
                 expected=f"columns below {self.n_features} for {self.n_trees} trees",
             )
@@ -193,7 +193,9 @@ def float_rows(
 
 
 def one_row(rows: Array) -> Array:
-    """A single row as a writable float64 array: the one type that the kernels are compiled for."""
+    """A single row as the kernels take it: contiguous float64."""
+    if rows.dtype == np.float64 and rows.flags.c_contiguous and rows.flags.aligned:
+        return rows
     buffer = np.empty(rows.size)
     buffer[:] = rows[0]
     return buffer
@@ -224,11 +226,11 @@ def add_leaves(
     rows : ndarray, shape (n, n_columns)
         Compared as float32.
     start : ndarray, shape (1, cycle * width)
-        What the sum starts from, in the type that it is added up in.
+        The start of the sum, in the type in which it is added up.
     """
     out = np.empty((len(rows), start.shape[1]), dtype=start.dtype)
     out[...] = start
-    if len(rows) == 1 and _answer_one(sums, one_row(rows), divisor, out.reshape(-1)):
+    if len(rows) == 1 and _answer_one(sums, one_row(rows), divisor, out):
         return out
     prepared = float_rows(rows, nan_allowed=nan_allowed, infinity_allowed=infinity_allowed)
     if prepared is None:
@@ -273,7 +275,7 @@ def used_iterations(forest: PackedForest, trees: int) -> int:
     used = forest.component.get("booster_iterations")
     if type(used) is not int or trees < 1 or not 1 <= used <= forest.n_trees // trees:
         raise SemanticError(
-            "iterations that there are not",
+            "iterations that do not exist",
             where=f"{forest.component.path}/booster_iterations".lstrip("/"),
             got=repr(used)[:40],
         )

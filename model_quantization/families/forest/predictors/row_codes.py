@@ -10,9 +10,9 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.kernels.trees import binning
+from model_quantization.kernels.trees.feature_order import by_feature
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_layout import Shape
-from model_quantization.kernels.trees.tree_pack import by_feature
 
 CATEGORIES = 256
 
@@ -26,7 +26,7 @@ class Coding:
     columns, table, starts, pivots
         Numerical features that are looked at, and their sorted thresholds: `binning.pad_table`.
     category_columns, left, known, missing_left
-        One entry for each different categorical split.
+        One entry per different categorical split.
     """
 
     columns: Array
@@ -148,7 +148,7 @@ def _tables(place: Array, threshold: Array, count: int) -> tuple[Array, Array, A
     ends = np.cumsum(np.bincount(place, minlength=count))
     ranks = np.empty(place.size, dtype=np.float32)
     tables = []
-    # A sort for each column is faster than one of all splits by column and threshold.
+    # One sort per column is faster than one of all splits by column and threshold.
     for splits in np.split(order, ends[:-1]) if count else []:
         # -0.0 is 0.0: they compare alike.
         found, ranks[splits] = np.unique(threshold[splits] + 0.0, return_inverse=True)

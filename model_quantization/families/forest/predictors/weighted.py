@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Lowered
+from model_quantization.families.family import Component
 from model_quantization.families.forest import kinds
 from model_quantization.families.forest.predictors.losses import softmax
 from model_quantization.families.forest.predictors.packed_forest import (
@@ -17,9 +15,11 @@ from model_quantization.families.forest.predictors.packed_forest import (
     float_rows,
     threads,
 )
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.kernels.trees import tree_sum
 from model_quantization.kernels.trees.tree_layout import Nodes, lay_out
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class VotingTrees:
@@ -41,9 +41,15 @@ class VotingTrees:
         per_tree = (trees.sizes + 1) // 2
         weight = np.repeat(self.weights[: len(per_tree)], per_tree)
         chosen = trees.rows.argmax(axis=1)[trees.ids]
-        votes = np.repeat((-1 / (count - 1) * weight)[:, np.newaxis], count, axis=1)
+        others = self._other_votes(weight, count)
+        votes = np.repeat(others[:, np.newaxis], count, axis=1)
         votes[np.arange(len(chosen)), chosen] = weight
         return Leaves(self.forest.shape(trees), np.arange(len(chosen)), votes)
+
+    @staticmethod
+    def _other_votes(weight: Array, count: int) -> Array:
+        """The votes of each leaf for the classes that it does not predict."""
+        return np.asarray(-1 / (count - 1) * weight)
 
     def decision_function(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Weighted votes: (n,) for two classes."""
@@ -84,6 +90,28 @@ class VotingTrees:
         return None if found is None else np.log(found)
 
 
+class OldVotingTrees(VotingTrees):
+    """As scikit-learn before 1.3: no vote against the classes that a tree does not predict."""
+
+    @staticmethod
+    def _other_votes(weight: Array, count: int) -> Array:
+        return np.zeros_like(weight)
+
+
+class ProbabilityTrees(VotingTrees):
+    """SAMME.R: each tree gives the centred logarithms of its class fractions."""
+
+    def _leaves(self) -> Leaves:
+        trees, count = self.forest.decode(), len(self.classes)
+        fractions = np.clip(trees.rows, np.finfo(trees.rows.dtype).eps, None)
+        logarithms = np.log(fractions)
+        mean = (1.0 / count) * logarithms.sum(axis=1)[:, np.newaxis]
+        return Leaves(self.forest.shape(trees), trees.ids, (count - 1) * (logarithms - mean))
+
+
+_VOTES = {kinds.BY_OLD_VOTES: OldVotingTrees, kinds.BY_PROBABILITIES: ProbabilityTrees}
+
+
 class MedianTrees:
     """Answers of `AdaBoostRegressor`: the weighted median of the trees' values."""
 
@@ -115,21 +143,24 @@ class MedianTrees:
         return np.asarray(values[every, order[every, above.argmax(axis=1)]])
 
 
-def lower_weighted(component: Component) -> Lowered | None:
+def lower_weighted(component: Component) -> Lowered | NotFast:
     """The fast predictor of AdaBoost over trees of one output."""
     forest = PackedForest(component)
     weights = component["estimator_weights_"]
     if forest.n_outputs != 1 or len(weights) < forest.n_trees:
-        return None
+        return NotFast("its trees answer several outputs, or some have no weight")
     if forest.owner in kinds.REGRESSOR_TREES:
         median = MedianTrees(component)
         return Lowered(
-            {"predict": median.predict}, n_features=forest.n_features, names=(component.path,)
+            {"predict": median.predict},
+            by="the weighted median of the trees",
+            names=(component.path,),
+            n_features=forest.n_features,
         )
     classes, own = component["classes_"], forest.setting("classes_")
     if len(classes) < 2 or not isinstance(own, np.ndarray) or not np.array_equal(classes, own):
-        return None
-    votes = VotingTrees(component)
+        return NotFast("its trees have other classes than it has")
+    votes = _VOTES.get(component.type, VotingTrees)(component)
     return Lowered(
         {
             "decision_function": votes.decision_function,
@@ -137,6 +168,8 @@ def lower_weighted(component: Component) -> Lowered | None:
             "predict_proba": votes.predict_proba,
             "predict_log_proba": votes.predict_log_proba,
         },
-        n_features=forest.n_features,
+        by="weighted votes of the trees",
         names=(component.path,),
+        n_features=forest.n_features,
+        classes=classes,
     )

@@ -18,12 +18,12 @@ from model_quantization.families.forest.stored.parts import (
     leaf_trees,
 )
 from model_quantization.kernels.trees.coarsen import decode_leaves as decode_leaf_codes
+from model_quantization.kernels.trees.feature_order import from_feature_order
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.topology import shape, tree_starts
 from model_quantization.kernels.trees.tree_pack import (
     Ranked,
     divide_counts,
-    from_feature_order,
     unpair_siblings,
     unrank_thresholds,
 )
@@ -75,20 +75,20 @@ def decode_leaves(read: _Reader, flags: Array) -> tuple[Array, Array]:
     if "tree_codes" in parts:
         return _decode_codes(read, flags), np.arange(n_leaves, dtype=np.uint32)
     name = "tree_counts" if "tree_counts" in parts else "tree_rows"
-    held = read.array(name, (None, layout.width), "u" if name == "tree_counts" else "f")
+    stored = read.array(name, (None, layout.width), "u" if name == "tree_counts" else "f")
     if name == "tree_counts":
-        grouped = held.reshape(len(held), layout.outputs, -1)
-        rows = divide_counts(grouped).reshape(held.shape)
+        grouped = stored.reshape(len(stored), layout.outputs, -1)
+        rows = divide_counts(grouped).reshape(stored.shape)
     else:
-        rows = held.astype(np.float64)
+        rows = stored.astype(np.float64)
     if "tree_leaves" in parts:
-        held_ids = read.array("tree_leaves", (None,), "u")
+        ids_stored = read.array("tree_leaves", (None,), "u")
         distances = read.array("tree_second_leaves", (None,), "u")
-        if not len(rows) or (held_ids.size and int(held_ids.max()) >= len(rows)):
+        if not len(rows) or (ids_stored.size and int(ids_stored.max()) >= len(rows)):
             read.refuse("tree_leaves", f"rows below {len(rows)}")
-        ids = unpair_siblings(held_ids, distances, flags, len(rows))
+        ids = unpair_siblings(ids_stored, distances, flags, len(rows))
         if ids is None:
-            read.refuse("tree_leaves", f"a row for each of {n_leaves} leaves")
+            read.refuse("tree_leaves", f"one row per leaf, {n_leaves} in all")
         return rows, ids
     if len(rows) == 1:
         return rows, np.zeros(n_leaves, dtype=np.uint32)
@@ -113,16 +113,16 @@ def _decode_codes(read: _Reader, flags: Array) -> Array:
 
 
 def _decode_thresholds(read: _Reader, feature: Array) -> Array:
-    held = read.array("tree_thresholds", (None,), "f")
-    if np.isnan(held).any():
+    thresholds = read.array("tree_thresholds", (None,), "f")
+    if np.isnan(thresholds).any():
         read.refuse("tree_thresholds", "no NaN")
     if "tree_ranks" not in read.parts:
-        if held.size != feature.size:
-            read.refuse("tree_thresholds", f"one a split ({feature.size})")
-        return from_feature_order(np.array(held), feature)
+        if thresholds.size != feature.size:
+            read.refuse("tree_thresholds", f"one per split ({feature.size})")
+        return from_feature_order(np.array(thresholds), feature)
     sizes = read.array("tree_table_sizes", (None,), "u")
     ranks = read.array("tree_ranks", feature.shape, "u")
-    found = unrank_thresholds(feature, Ranked(held, sizes, ranks))
+    found = unrank_thresholds(feature, Ranked(thresholds, sizes, ranks))
     if found is None:
         read.refuse("tree_ranks", "ranks within the tables of thresholds")
     return found

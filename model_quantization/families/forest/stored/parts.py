@@ -6,7 +6,7 @@
 | `tree_nodes` | number of nodes of all trees |
 | `tree_splits` | one bit a node in preorder, packed: 1 for a split |
 | `tree_features` | the feature of each split, in preorder |
-| `tree_thresholds` | sorted distinct thresholds, by feature; or, without `tree_ranks`, one a split, ordered by feature |
+| `tree_thresholds` | sorted distinct thresholds, by feature; or, without `tree_ranks`, one per split, ordered by feature |
 | `tree_table_sizes` | thresholds of each feature in that table |
 | `tree_ranks` | the place of each split's threshold in its feature's table, ordered by feature |
 | `tree_missing_left` | one bit a split, packed, ordered by leaves on the left less those on the right: missing values go left; or one bool for all |
@@ -14,10 +14,10 @@
 | `tree_second_leaves` | for those, the distance of its row from the left one's, modulo the number of rows |
 | `tree_rows` | leaf rows as numbers |
 | `tree_counts` | leaf rows as counts: a row is its counts over their sum, output by output |
-| `tree_codes`, `tree_scales`, `tree_centre` | leaf rows as codes: centre + scale * (code - half), one scale a tree |
+| `tree_codes`, `tree_scales`, `tree_centre` | leaf rows as codes: centre + scale * (code - half), one scale per tree |
 | `tree_left`, `tree_right_gap` | numbers of the children where nodes are not numbered in preorder |
 | `tree_categorical` | one bit a split, packed: it looks a category up |
-| `tree_bitsets` | the categories that go left, 256 bits for each such split |
+| `tree_bitsets` | the categories that go left, 256 bits per such split |
 
 Any bits that close `tree_count` trees make a valid forest: there is no cycle to be written.
 """  # noqa: E501 - a table
@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.trees.feature_order import by_feature
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.topology import count_leaves, tree_starts
 from model_quantization.kernels.trees.tree_pack import (
     by_balance,
-    by_feature,
     leaf_counts,
     narrow,
     pair_siblings,
@@ -60,7 +60,7 @@ LEAF_PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the owner of the trees knows about them, and the parts therefore need not say.
+    """Facts that follow from the owner of the trees; the parts need not say them.
 
     Attributes
     ----------

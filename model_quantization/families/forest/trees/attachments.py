@@ -1,4 +1,4 @@
-"""What ensembles keep beside their trees, and what follows from the trees."""
+"""Values that ensembles keep beside their trees, and values that follow from the trees."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def path_nodes(trees: PooledTrees, arrays: Arrays) -> list[tuple[str, Node]]:
 
 def member_columns(node: Node, count: int, arrays: Arrays) -> Array | None:
     """Columns that each tree sees: (n_trees, k); empty where each sees all in order."""
-    held = _array_sequence(node, count, arrays)
-    if held is None or any(one.ndim != 1 or one.dtype != np.int64 for one in held):
+    each = _array_sequence(node, count, arrays)
+    if each is None or any(one.ndim != 1 or one.dtype != np.int64 for one in each):
         return None
-    if len({len(one) for one in held}) != 1:
+    if len({len(one) for one in each}) != 1:
         return None
-    columns = np.stack(held)
+    columns = np.stack(each)
     if not columns.size or columns.min() < 0:
         return None
     if (columns == np.arange(columns.shape[1])).all():
@@ -89,17 +89,17 @@ def features_node(node: Node, trees: PooledTrees, make: Any, arrays: Arrays) -> 
     else:
         columns = arrays[node.array] if isinstance(node, ArrayNode) else np.empty(0)
     if columns.shape != (count, make.n_features):
-        raise SemanticError("the columns of each tree", where="tree_columns")
-    held = tuple(ArrayNode(arrays.add(one)) for one in columns.astype(np.int64))
-    return SequenceNode("list", held)
+        raise SemanticError("the columns of the trees do not fit them", where="tree_columns")
+    nodes = tuple(ArrayNode(arrays.add(one)) for one in columns.astype(np.int64))
+    return SequenceNode("list", nodes)
 
 
 def _array_sequence(node: Node, count: int, arrays: Arrays) -> list[Array] | None:
     """The arrays of a sequence node; None where it is not `count` arrays."""
     if not isinstance(node, SequenceNode) or len(node.items) != count:
         return None
-    held = [arrays[item.array] for item in node.items if isinstance(item, ArrayNode)]
-    return held if len(held) == count else None
+    found = [arrays[item.array] for item in node.items if isinstance(item, ArrayNode)]
+    return found if len(found) == count else None
 
 
 def slim_mapper(node: Node, arrays: Arrays) -> Node:

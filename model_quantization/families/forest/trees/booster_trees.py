@@ -33,7 +33,7 @@ class Dump:
     outputs : int
         Trees of one boosting iteration.
     state : list of (attribute, node)
-        What is kept beside the trees.
+        Kept beside the trees.
     """
 
     trees: PooledTrees
@@ -85,7 +85,7 @@ def pool_nodes(
     Raises
     ------
     UnsupportedComponent
-        They are no trees, or look at features that there are not.
+        They are no trees, or look at features that do not exist.
     """
     edges = np.cumsum(nodes.sizes)[:-1]
     children = zip(np.split(nodes.left, edges), np.split(nodes.right, edges), strict=True)

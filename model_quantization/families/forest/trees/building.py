@@ -28,7 +28,7 @@ from model_quantization.kernels.trees.topology import tree_starts
 
 
 def build_trees(trees: PooledTrees, make: TreeMake, arrays: Arrays, *, valued: bool) -> list[Node]:
-    """A `Tree` node for each tree of a forest; `valued`: leaf rows are the trees' values."""
+    """One `Tree` node per tree of a forest; `valued`: leaf rows are the trees' values."""
     n_classes = ArrayNode(arrays.add(np.array(make.n_classes, dtype=np.int64)))
     records = _records(trees, TREE_DTYPE)
     split = trees.split == 1
@@ -71,7 +71,7 @@ def build_trees(trees: PooledTrees, make: TreeMake, arrays: Arrays, *, valued: b
 
 
 def build_predictors(trees: PooledTrees, arrays: Arrays) -> list[Node]:
-    """A histogram predictor node for each tree of a boosted model."""
+    """One histogram predictor node per tree of a boosted model."""
     records = _records(trees, PREDICTOR_DTYPE)
     starts = tree_starts(trees.sizes)
     split = trees.split == 1
@@ -125,8 +125,8 @@ def _record_node(
     fields = dtype.fields
     assert fields is not None
     offsets = tuple(int(fields[name][1]) for name in names)
-    held = tuple(ArrayNode(arrays.add(columns[name][part])) for name in names)
-    return RecordArrayNode((part.stop - part.start,), names, held, dtype.itemsize, offsets)
+    nodes = tuple(ArrayNode(arrays.add(columns[name][part])) for name in names)
+    return RecordArrayNode((part.stop - part.start,), names, nodes, dtype.itemsize, offsets)
 
 
 def _records(trees: PooledTrees, dtype: np.dtype[Any]) -> dict[str, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class Members:
     shared : DictNode
         Attributes that all have alike.
     varying : DictNode
-        Attribute -> one value for each, in order.
+        Attribute -> one value per member, in order.
     """
 
     type: str
@@ -45,7 +45,7 @@ class Members:
 
 
 def gather_members(nodes: list[ObjectNode], arrays: Arrays) -> Members | None:
-    """What the members share and where they differ; None where they are not of one make.
+    """The values that members share, and those in which they differ; None for several kinds.
 
     A generator that members were grown with is not kept: only growing them anew would draw
     from it. Their seeds, where they have such, are.
@@ -117,11 +117,11 @@ def mapping_items(node: DictNode) -> list[tuple[str, Node]]:
 def _generators(nodes: list[ObjectNode]) -> frozenset[int]:
     """Ids of the generators that the members hold between them."""
     return frozenset(
-        held.id
+        state.id
         for node in nodes
         for value in attributes(node).values()
-        for held in [value]
-        if isinstance(held, ObjectNode) and held.type == RANDOM_STATE and held.id is not None
+        for state in [value]
+        if isinstance(state, ObjectNode) and state.type == RANDOM_STATE and state.id is not None
     )
 
 
@@ -134,7 +134,7 @@ def _without_generator(node: Node, generators: frozenset[int]) -> Node:
 
 
 def _is_shared(node: Node) -> bool:
-    return any(getattr(held, "id", None) is not None for _, held in walk(node))
+    return any(getattr(below, "id", None) is not None for _, below in walk(node))
 
 
 def _column(values: list[Node], arrays: Arrays) -> Node:
@@ -171,8 +171,3 @@ def _fingerprint(node: Node, arrays: Arrays) -> Any:
         type(node).__name__,
         *(_fingerprint(getattr(node, field.name), arrays) for field in fields(node)),
     )
-
-
-def without_ids(node: ObjectNode) -> ObjectNode:
-    """The node as one that nothing refers to."""
-    return replace(node, id=None)

@@ -18,8 +18,8 @@ from model_quantization.families.forest.trees.attachments import (
     path_rows,
     slim_mapper,
 )
-from model_quantization.families.forest.trees.holding import (
-    Held,
+from model_quantization.families.forest.trees.ensembles import (
+    Ensemble,
     find_trees,
     leaf_layout,
     tree_owner,
@@ -45,13 +45,13 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
     state = attributes(node)
     if kind is None or node.args or node.entries is not None or kind.attribute not in state:
         return None
-    held = find_trees(kind, state, arrays)
-    if held is None:
+    ensemble = find_trees(kind, state, arrays)
+    if ensemble is None:
         return None
-    read = _read(node.type, kind, held, state, arrays)
+    read = _read(node.type, kind, ensemble, state, arrays)
     if read is None:
         return None
-    gone = {kind.attribute, *(name for name in kinds.RESIDUE if name in state)}
+    gone = {kind.attribute, *(name for name in kinds.DROPPED if name in state)}
     extra: list[tuple[str, Node]] = []
     if kind.leaf == "path":
         paths = path_rows(read, state, arrays)
@@ -60,7 +60,7 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
         read = replace(read, trees=replace(read.trees, rows=paths))
         gone |= {PATH_LENGTHS, DEPTHS}
     if MEMBER_FEATURES in state:
-        columns = member_columns(state[MEMBER_FEATURES], len(held.trees), arrays)
+        columns = member_columns(state[MEMBER_FEATURES], len(ensemble.trees), arrays)
         if columns is None:
             return None
         gone.add(MEMBER_FEATURES)
@@ -68,13 +68,13 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
     if read.make is not None:
         make = read.make
         extra.append(("tree_make", _numbers((make.n_features, make.n_outputs, *make.n_classes))))
-    if held.members is not None:
-        members = held.members
+    if ensemble.members is not None:
+        members = ensemble.members
         extra.append(("tree_type", members.type))
         extra.append(("tree_shared", members.shared))
         extra.append(("tree_varying", members.varying))
-    if held.outputs is not None:
-        extra.append(("tree_outputs", held.outputs))
+    if ensemble.outputs is not None:
+        extra.append(("tree_outputs", ensemble.outputs))
     weights = state.get("estimator_weights_")
     found = importances(
         kind.importances,
@@ -90,7 +90,7 @@ def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
         if name not in gone
     ]
     encoded = encode_parts(
-        read.trees, leaf_layout(kind, read.make, tree_owner(node.type, held.members), state)
+        read.trees, leaf_layout(kind, read.make, tree_owner(node.type, ensemble.members), state)
     )
     return PackedNode(FAMILY_NAME, node.type, (*kept, *extra, *part_nodes(encoded, arrays)))
 
@@ -104,14 +104,14 @@ def part_nodes(parts: Parts, arrays: Arrays) -> list[tuple[str, Node]]:
 
 
 def _read(
-    type_name: str, kind: Kind, held: Held, state: dict[str, Node], arrays: Arrays
+    type_name: str, kind: Kind, ensemble: Ensemble, state: dict[str, Node], arrays: Arrays
 ) -> ReadForest | None:
     if kind.container == "nested":
         n_features = state.get("_n_features")
         if not isinstance(n_features, int):
             return None
-        return read_predictors(held.trees, n_features, arrays)
-    return read_trees(held.trees, tree_owner(type_name, held.members), arrays)
+        return read_predictors(ensemble.trees, n_features, arrays)
+    return read_trees(ensemble.trees, tree_owner(type_name, ensemble.members), arrays)
 
 
 def _numbers(values: tuple[int, ...]) -> SequenceNode:

@@ -233,7 +233,7 @@ def pool_trees(
     categorical: Array | None = None,
     bitsets: Array | None = None,
 ) -> PooledTrees | None:
-    """The trees of what is said of each node in preorder; `rows`: one for each leaf."""
+    """The trees of what is said of each node in preorder; `rows`: one per leaf."""
     flags = split.astype(np.uint8)
     formed = shape(flags, len(order.sizes))
     if formed is None:

@@ -50,7 +50,7 @@ PREDICTOR_DTYPE = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class TreeMake:
-    """What all trees of a forest have alike: the arguments of `Tree.__new__`.
+    """The arguments of `Tree.__new__`, which all trees of a forest share.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from model_quantization.families.forest.trees.attachments import (
     restored_mapper,
 )
 from model_quantization.families.forest.trees.building import build_predictors, build_trees
-from model_quantization.families.forest.trees.holding import (
+from model_quantization.families.forest.trees.ensembles import (
     contain,
     leaf_layout,
     read_make,
@@ -36,21 +36,21 @@ def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
     """
     _, trees = decode_packed(node, arrays)
     kind = KINDS[node.type]
-    held = dict(node.parts)
-    make = read_make(held.get("tree_make"))
-    members = read_members(held)
+    parts = dict(node.parts)
+    make = read_make(parts.get("tree_make"))
+    members = read_members(parts)
     if make is not None:
         built = build_trees(trees, make, arrays, valued=kind.leaf == "value")
     else:
         built = build_predictors(trees, arrays)
-    attribute = contain(kind, built, members, held, arrays)
+    attribute = contain(kind, built, members, parts, arrays)
     state: list[tuple[str, Node]] = [
         (name, restored_mapper(value) if name == "_bin_mapper" else value)
-        for name, value in held.items()
+        for name, value in parts.items()
         if not name.startswith(PREFIX)
     ]
-    if "tree_columns" in held:
-        state.append((MEMBER_FEATURES, features_node(held["tree_columns"], trees, make, arrays)))
+    if "tree_columns" in parts:
+        state.append((MEMBER_FEATURES, features_node(parts["tree_columns"], trees, make, arrays)))
     state.append((kind.attribute, attribute))
     if kind.leaf == "path":
         state += path_nodes(trees, arrays)
@@ -68,9 +68,9 @@ def decode_packed(node: PackedNode, arrays: Arrays) -> tuple[Layout, PooledTrees
     kind = KINDS.get(node.type)
     if kind is None:
         raise SemanticError("not a forest", got=node.type)
-    held = dict(node.parts)
-    make = read_make(held.get("tree_make"))
-    layout = leaf_layout(kind, make, tree_owner(node.type, read_members(held)), held)
+    parts = dict(node.parts)
+    make = read_make(parts.get("tree_make"))
+    layout = leaf_layout(kind, make, tree_owner(node.type, read_members(parts)), parts)
     return layout, decode_parts(read_parts(node, arrays), layout)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
-from model_quantization.families.family import Component, Lowered, Method
+from model_quantization.families.family import Component
 from model_quantization.families.forest.predictors.packed_forest import (
     Jobs,
     PackedForest,
@@ -21,9 +20,11 @@ from model_quantization.families.forest.predictors.packed_forest import (
 from model_quantization.families.forest.stored.parts import leaf_trees
 from model_quantization.families.forest.xgboost.model import interleaved
 from model_quantization.families.forest.xgboost.state import LOG, LOGISTIC, OBJECTIVES, SOFTMAX
+from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees import booster_links
 from model_quantization.kernels.trees.pooled import PooledTrees, first_trees, level_order
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
+from model_quantization.locks import cached_property
 
 
 class XGBoostTrees:
@@ -44,7 +45,7 @@ class XGBoostTrees:
             weights is not None and np.shape(weights) != (self.forest.n_trees,)
         ):
             raise SemanticError(
-                "a base for each output, and a weight for each tree",
+                "the bases do not fit the outputs, or the weights do not fit the trees",
                 where=f"{component.path}/booster_base".lstrip("/"),
             )
         if self.objective in LOGISTIC:
@@ -83,14 +84,14 @@ class XGBoostTrees:
         )
 
     def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """What the sums mean: float32, (n,) or (n, outputs)."""
+        """The answers that the sums stand for: float32, (n,) or (n, outputs)."""
         sums = self.margin(rows, n_jobs)
         if sums is None:
             return None
         if self.objective in LOGISTIC:
             booster_links.logistic32(sums.reshape(-1))
         elif self.objective in LOG:
-            booster_links.exponential(sums.reshape(-1))
+            booster_links.exponential32(sums.reshape(-1))
         elif self.objective in SOFTMAX:
             booster_links.normalized_exponentials32(sums)
         return sums if self.outputs > 1 else sums.reshape(-1)
@@ -137,25 +138,29 @@ class _LevelledForest(PackedForest):
         return replace(trees, order=level_order(trees))
 
 
-def lower_xgboost(component: Component) -> Lowered | None:
+def lower_xgboost(component: Component) -> Lowered | NotFast:
     """The fast predictor of an estimator of XGBoost; None for one of other labels."""
     objective, outputs = component["booster_objective"], int(component["tree_outputs"])
     if objective not in OBJECTIVES:
-        return None
+        return NotFast("its objective is not known")
     methods: dict[str, Method]
     trees = XGBoostTrees(component)
     if "classes_" in component:
         classes = len(component["classes_"])
         several = objective in SOFTMAX and outputs == classes > 2
         if not several and (objective not in LOGISTIC or outputs > 1 or classes != 2):
-            return None
+            return NotFast("its objective does not fit its classes")
         methods = {"predict": trees.predict_class, "predict_proba": trees.predict_proba}
     else:
         methods = {"predict": trees.predict_value}
     methods["apply"] = trees.apply
     return Lowered(
         methods,
-        n_features=trees.forest.n_features,
+        by="the sum of the trees",
         names=(component.path,),
+        n_features=trees.forest.n_features,
         integers="float32",
+        takes="plain",
+        classes=component.get("classes_"),
+        decides_by="predict_proba",
     )

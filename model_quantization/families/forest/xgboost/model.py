@@ -1,6 +1,6 @@
 """XGBoost's model document: read into pooled trees, and written from them.
 
-What the document means is XGBoost's `src/tree/tree_model.cc` and `src/gbm`. Rows are compared as
+The document is that of XGBoost's `src/tree/tree_model.cc` and `src/gbm`. Rows are compared as
 float32, `x < threshold` goes left: here `x <=` the float32 before it.
 """
 
@@ -44,7 +44,7 @@ class XGBoostModel:
         Tree t adds to output `t % outputs`; leaves are float32. `order` is XGBoost's numbering.
     n_features, outputs : int
     parallel : int
-        Trees that an iteration grows for each output.
+        Trees that an iteration grows per output.
     weights : float64, shape (n_trees,), or None
         Of trees, where some were dropped in training.
     skeleton : dict
@@ -106,22 +106,22 @@ def _read(document: Any) -> XGBoostModel:
             _refuse("it drops trees, and was made by another version than 3.2")
     if booster["name"] != "gbtree":
         _refuse(f"it is a {str(booster['name'])[:20]} booster")
-    held = booster["model"]
+    model = booster["model"]
     if any("c" in str(kind) for kind in learner["feature_types"]) or len(
-        held.get("cats", {}).get("enc", [])
+        model.get("cats", {}).get("enc", [])
     ):
         _refuse("a feature has categories")
     numbers = learner["learner_model_param"]
     n_features = int(numbers["num_feature"])
     outputs = max(int(numbers["num_class"]), int(numbers["num_target"]), 1)
-    parallel = int(held["gbtree_model_param"]["num_parallel_tree"])
-    trees = held["trees"]
+    parallel = int(model["gbtree_model_param"]["num_parallel_tree"])
+    trees = model["trees"]
     if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
         _refuse("a leaf has several outputs")
     iteration = outputs * parallel
     if not (trees and 0 < n_features < _FEW and 0 < iteration < _FEW) or len(trees) % iteration:
         _refuse("its trees are not whole iterations")
-    info, ends = np.asarray(held["tree_info"]), np.asarray(held["iteration_indptr"])
+    info, ends = np.asarray(model["tree_info"]), np.asarray(model["iteration_indptr"])
     groups = np.tile(np.repeat(np.arange(outputs), parallel), len(trees) // iteration)
     if not (
         np.array_equal(info, groups)
@@ -192,8 +192,8 @@ def _without_trees(document: dict[str, Any]) -> dict[str, Any]:
     learner = model["learner"]
     booster = learner["gradient_booster"]
     inner = booster["gbtree"] if booster["name"] == "dart" else booster
-    held = {**inner["model"], "trees": [], "tree_info": [], "iteration_indptr": []}
-    bare: dict[str, Any] = {**inner, "model": held}
+    no_trees = {**inner["model"], "trees": [], "tree_info": [], "iteration_indptr": []}
+    bare: dict[str, Any] = {**inner, "model": no_trees}
     if booster["name"] == "dart":
         bare = {**booster, "gbtree": bare, "weight_drop": []}
     learner = {**learner, "gradient_booster": bare}
@@ -225,13 +225,13 @@ def with_trees(
     learner = model["learner"]
     booster = learner["gradient_booster"]
     inner = booster["gbtree"] if weights is not None else booster
-    held = {
+    with_trees = {
         **inner["model"],
         "trees": ordered,
         "tree_info": info.tolist(),
         "iteration_indptr": ends.tolist(),
     }
-    full: dict[str, Any] = {**inner, "model": held}
+    full: dict[str, Any] = {**inner, "model": with_trees}
     if weights is not None:
         full = {**booster, "gbtree": full, "weight_drop": weights[places].tolist()}
     learner = {**learner, "gradient_booster": full}

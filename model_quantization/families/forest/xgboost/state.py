@@ -52,12 +52,12 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
         Why it stays as it is.
     """
     booster = state["_Booster"]
-    held = attributes(booster) if isinstance(booster, ObjectNode) else {}
-    handle = held.get("handle")
+    inside = attributes(booster) if isinstance(booster, ObjectNode) else {}
+    handle = inside.get("handle")
     if (
         not isinstance(booster, ObjectNode)
         or booster.type != _BOOSTER
-        or set(held) != {"handle"}
+        or set(inside) != {"handle"}
         or not isinstance(handle, BytesNode)
     ):
         raise UnsupportedComponent("it holds no booster that is known here")
@@ -108,14 +108,14 @@ def _used(attributes_: dict[str, Any], iterations: int) -> int:
 
 
 def base_scores(learner: dict[str, Any], outputs: int) -> Array:
-    """What sums start from, before its link: float32, shape (outputs,)."""
+    """The start of the sums, before its link: float32, shape (outputs,)."""
     text = str(learner["learner_model_param"]["base_score"]).strip("[]")
     try:
         found = np.array([float(word) for word in text.split(",")], dtype=np.float32)
     except ValueError:
         raise UnsupportedComponent("its base score is no number") from None
     if found.size not in (1, outputs):
-        raise UnsupportedComponent("its base scores are not one for each output")
+        raise UnsupportedComponent("it has another number of base scores than of outputs")
     return np.array(np.broadcast_to(found, outputs))
 
 
@@ -133,7 +133,7 @@ def natural_order(trees: PooledTrees) -> Array:
 
 
 def importances(read: XGBoostModel, kind: Node) -> Array | None:
-    """What `feature_importances_` gives; None for a kind that there is not.
+    """The value of `feature_importances_`; None for an unknown kind.
 
     The library adds float32 up, tree by tree from the root, and left subtrees last.
     """
@@ -173,7 +173,7 @@ def _walked(read: XGBoostModel, amounts: Array) -> tuple[Array, Array]:
     return np.concatenate(features).astype(np.int64), np.concatenate(values)
 
 
-def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
+def write_estimator(parts: State, trees: PooledTrees, arrays: Arrays) -> Node:
     """The estimator's booster, with the document of its trees.
 
     Raises
@@ -182,20 +182,20 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
         Parts that are no booster's.
     """
     outputs, parallel, n_features = (
-        held.get(name) for name in ("tree_outputs", "booster_parallel", "n_features_in_")
+        parts.get(name) for name in ("tree_outputs", "booster_parallel", "n_features_in_")
     )
-    skeleton, weights = held.get("booster_state"), held.get("booster_weights")
+    skeleton, weights = parts.get("booster_state"), parts.get("booster_weights")
     if (
         not isinstance(skeleton, DictNode)
         or any(type(n) is not int or n < 1 for n in (outputs, parallel, n_features))
         or len(trees.sizes) % (outputs * parallel)  # type: ignore[operator]
         or not isinstance(weights, ArrayNode | None)
     ):
-        raise SemanticError("the parts of an XGBoost booster", where="booster_state")
+        raise SemanticError("not the parts of an XGBoost booster", where="booster_state")
     weighed = arrays[weights.array].astype(np.float64) if weights is not None else None
     if weighed is not None and weighed.shape != trees.sizes.shape:
-        raise SemanticError("a weight for each tree", where="booster_weights")
-    if held.get("booster_levels") is True:
+        raise SemanticError("another number of weights than of trees", where="booster_weights")
+    if parts.get("booster_levels") is True:
         trees = replace(trees, order=level_order(trees))
     try:
         document = with_trees(
@@ -209,7 +209,7 @@ def write_estimator(held: State, trees: PooledTrees, arrays: Arrays) -> Node:
         data = write_ubjson(document)
     except (KeyError, TypeError, AttributeError) as error:
         raise SemanticError(
-            "the document of an XGBoost booster", where="booster_state", got=str(error)[:80]
+            "not the document of an XGBoost booster", where="booster_state", got=str(error)[:80]
         ) from None
     handle = BytesNode("bytearray", arrays.add(np.frombuffer(data, dtype=np.uint8)))
     return ObjectNode(RESTORED_XGBOOST, (), mapping([("handle", handle)]))

@@ -1,0 +1,66 @@
+"""`batch_quantize_models`: a run over a directory, as the flow does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from model_quantization.api.arguments import bit_depth_of
+
+
+def batch_quantize_models(
+    model_dir: str | Path,
+    output_dir: str | Path | None = None,
+    bit_depth: int | str = 8,
+    weight_threshold: float = 0.001,
+    *,
+    recipe: str | None = None,
+    holdout_dir: str | Path | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Quantize every model of a directory, publish what may be published, and return the result.
+
+    Parameters
+    ----------
+    model_dir : path
+        Searched for `.pkl`, `.pickle`, `.joblib` and `.sav` files.
+    output_dir : path, optional
+        The release; by default `quantized` inside the model directory.
+    bit_depth, weight_threshold, recipe
+        As in `quantize_model_file`.
+    holdout_dir : path, optional
+        Holds `<model name>.parquet`, `.csv`, `.csv.gz` or `.npz`. Models without a file there are
+        written `unverified`.
+    **options
+        Any other key of the run configuration (`RunConfig`).
+
+    Returns
+    -------
+    dict
+        `{"models": {name: {...}}, "summary": {"overall_size_reduction_percent": ..., "counts":
+        {...}, ...}}`. One bad model never stops the rest: its `status` and `note` say what it got.
+
+    Raises
+    ------
+    ConfigError
+        An option that cannot be used, or no such directory.
+    ReleaseLocked
+        Another run is writing to the output directory.
+    """
+    from model_quantization.batch.run import run_batch
+    from model_quantization.config.file import load_config
+    from model_quantization.report.summary import summarise
+
+    models = Path(model_dir)
+    output = Path(output_dir) if output_dir is not None else models / "quantized"
+    config = load_config(
+        given={
+            "model_dir": str(models),
+            "output_dir": str(output),
+            "holdout_dir": str(holdout_dir) if holdout_dir is not None else None,
+            "bit_depth": bit_depth_of(bit_depth, recipe),
+            "weight_threshold": weight_threshold,
+            **options,
+        }
+    )
+    return summarise(run_batch(config).outcomes, output)

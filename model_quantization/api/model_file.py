@@ -1,0 +1,113 @@
+"""`quantize_model_file`: one file, with evaluation where there is held-out data."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model_quantization.api.arguments import bit_depth_of, nothing_to_choose_by
+from model_quantization.config.model_settings import ModelSettings
+from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.files.atomic import write_atomically
+from model_quantization.limits import Limits
+from model_quantization.outcome import Outcome
+from model_quantization.records import ErrorRecord
+
+
+def quantize_model_file(
+    input_path: str | Path,
+    output_path: str | Path | None = None,
+    bit_depth: int | str = 8,
+    weight_threshold: float = 0.001,
+    *,
+    recipe: str | None = None,
+    held_out: str | Path | None = None,
+    target: str | Sequence[str] = "target",
+    gate: GatePolicy | None = None,
+    use_dynamic_quantization: bool = True,
+    calibration_rows: int = 0,
+    trusted: Sequence[str] = (),
+    overrides: Sequence[tuple[str, dict[str, Any]]] = (),
+    limits: Limits | None = None,
+) -> dict[str, Any]:
+    """Quantize one model file and return its outcome.
+
+    Parameters
+    ----------
+    input_path : path
+        A pickle or joblib file. It is read, never changed.
+    output_path : path, optional
+        The artifact; by default the input's name with the ending `.qma`.
+    bit_depth : {8, 16, 32}, "exact" or "auto"
+        `auto`: the smallest that passes the gate (needs `held_out`).
+    weight_threshold : float
+        Weights of smaller magnitude become zero, where that does not move the scores.
+    recipe : str, optional
+        `exact` in place of `bit_depth`: nothing is rounded.
+    held_out : path, optional
+        Parquet, CSV or NPZ file to evaluate on. Without it the artifact is written `unverified`.
+    target : str or sequence of str
+        Its target column or columns.
+    gate : GatePolicy, optional
+        The limits within which the artifact is written.
+    use_dynamic_quantization : bool
+        Ranges per channel.
+    calibration_rows : int
+        The first so many held-out rows choose ranges, and are not evaluated on.
+    trusted, overrides
+        As in `ModelQuantizer`.
+    limits : Limits, optional
+
+    Returns
+    -------
+    dict
+        `input_path, output_path` (None when the original stays), `model_type, bit_depth,
+        weight_threshold, original_size_bytes, quantized_size_bytes,
+        file_size_reduction_percent, guarantee, status, reason, note, components, evaluation`.
+
+    Raises
+    ------
+    QuantizationError
+        The file is refused, or the model cannot be treated; the message says what to do. A model
+        that fails the gate or gains nothing does not raise: its `status` says so.
+    """
+    from model_quantization.names import model_name
+    from model_quantization.pipeline.stages import quantize_file
+    from model_quantization.report.summary import summarise
+
+    source = Path(input_path)
+    if bit_depth_of(bit_depth, recipe) == "auto" and held_out is None:
+        raise nothing_to_choose_by("pass held_out=...")
+    settings = ModelSettings(
+        bit_depth=bit_depth_of(bit_depth, recipe),
+        weight_threshold=weight_threshold,
+        dynamic=use_dynamic_quantization,
+        overrides=tuple(overrides),
+        gate=gate or GatePolicy(),
+        trusted=tuple(trusted),
+        limits=limits or Limits(),
+        target=(target,) if isinstance(target, str) else tuple(target),
+        calibration_rows=calibration_rows,
+    )
+    default = source.with_name(f"{model_name(source.name)}.qma")
+    destination = Path(output_path) if output_path is not None else default
+    with tempfile.TemporaryDirectory(prefix="quantize-") as staging:
+        outcome = quantize_file(
+            source, Path(staging), settings, Path(held_out) if held_out is not None else None
+        )
+        _raise_failure(outcome)
+        if outcome.artifact is not None:
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(destination, Path(outcome.artifact).read_bytes())
+    record: dict[str, Any] = dict(summarise([outcome])["models"][outcome.name])
+    record["output_path"] = str(destination) if outcome.artifact is not None else None
+    record["evaluation"] = outcome.evaluation
+    return record
+
+
+def _raise_failure(outcome: Outcome) -> None:
+    error = outcome.evaluation.get("error")
+    if error is not None:
+        raise ErrorRecord.from_json(error).error()

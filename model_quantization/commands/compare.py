@@ -1,0 +1,134 @@
+"""`model-quantization compare`: compares two models on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_quantization.commands.exit_codes import ExitCode
+from model_quantization.commands.options import AsJson, Target, Trusted
+from model_quantization.commands.output import print_json
+
+
+def compare(
+    original: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ORIGINAL",
+            help="A pickle or joblib file, or a .qma file.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ],
+    quantized: Annotated[
+        Path,
+        typer.Argument(
+            metavar="QUANTIZED",
+            help="The same kinds of file.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ],
+    held_out: Annotated[
+        Path,
+        typer.Option(
+            "--held-out",
+            metavar="FILE",
+            help="Rows to compare on: .parquet, .csv, .csv.gz, .npz.",
+            exists=True,
+            show_default=False,
+        ),
+    ],
+    target: Target = None,
+    trusted: Trusted = None,
+    metric: Annotated[
+        str, typer.Option("--metric", metavar="NAME", help="The metric of the score.")
+    ] = "auto",
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Compare two models on the same rows.
+
+    Prints score, agreement, speed, loading time, memory and size. A file without the target
+    column is scored by agreement with the original. Both models are loaded in this process,
+    originals after a scan. Exits with 1 when a method of the quantized model fails.
+    """
+    from model_quantization.api import compare_model_performance, open_any
+    from model_quantization.evaluation.rows.expected import ask_model
+    from model_quantization.evaluation.rows.heldout import find_held_out, read_held_out
+    from model_quantization.graph.methods import task_of
+    from model_quantization.names import model_name
+
+    names = tuple(trusted or ())
+    model = open_any(original, names)
+    rows = find_held_out(held_out, model_name(original.name)) if held_out.is_dir() else held_out
+    data = read_held_out(
+        rows or held_out,
+        target=tuple(target or ("target",)),
+        expected=ask_model(model, task_of(model)),
+        require_target=False,
+    )
+    figures = compare_model_performance(
+        original, quantized, data.rows, data.target, trusted=names, metric=metric
+    )
+    if as_json:
+        print_json(figures)
+    else:
+        print("\n".join(_lines(figures)))
+    return ExitCode.FOUND_SOMETHING if figures["failed"] else ExitCode.ALL_WELL
+
+
+def _lines(figures: dict[str, Any]) -> Iterator[str]:
+    """One line per figure: original, quantized, and how they differ."""
+    yield f"{'':14} {'original':>12} {'quantized':>12}"
+    for label, first, second, change in _figures(figures):
+        yield f"{label:14} {first:>12} {second:>12}  {change}".rstrip()
+    if figures["agreement"] is not None:
+        yield f"same answers: {100 * figures['agreement']:.2f} % of {figures['rows']} rows"
+    else:
+        yield f"rows: {figures['rows']}"
+    for method, difference in sorted(figures["largest_score_difference"].items()):
+        if difference is not None:
+            yield f"largest difference of {method}: {difference:.3g}"
+    yield f"equal bit for bit: {'yes' if figures['bit_identical'] else 'no'}"
+    for method, why in figures["failed"].items():
+        yield f"failed: {method}: {why}"
+
+
+def _figures(figures: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    from model_quantization.report.table import human_bytes, times_smaller
+
+    first, second = figures["original"], figures["quantized"]
+
+    def line(
+        label: str, values: tuple[Any, Any], show: Callable[[Any], str], change: str = ""
+    ) -> tuple[str, str, str, str]:
+        shown = ["-" if value is None else show(value) for value in values]
+        return label, shown[0], shown[1], change
+
+    metric, change = figures["metric"], figures["score_change"]
+    if metric:
+        scores = first["score"], second["score"]
+        yield line(metric, scores, _number, "" if change is None else f"{change:+.4g}")
+    for name, score in first["metrics"].items():
+        if name != metric:
+            yield line(name, (score, second["metrics"].get(name)), _number)
+    sizes = first["size_bytes"], second["size_bytes"]
+    smaller = times_smaller(*sizes)
+    yield line("size", sizes, human_bytes, "" if smaller == "-" else f"{smaller} smaller")
+    for label, key, faster in (
+        ("1 row (us)", "one_row_p50_us", figures["speedup_one_row"]),
+        ("in batch (us)", "batch_p50_us", figures["speedup_batch"]),
+    ):
+        times = tuple(side["latency"] and side["latency"][key] for side in (first, second))
+        yield line(label, times, "{:,.1f}".format, f"{faster:.1f}x faster" if faster else "")
+    yield line("load (s)", (first["load_seconds"], second["load_seconds"]), "{:.3f}".format)
+    yield line("memory", (first["resident_bytes"], second["resident_bytes"]), human_bytes)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

@@ -1,0 +1,98 @@
+"""`model_quantization_demo.py`: the documented script, another name of `quantize DIRECTORY`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from model_quantization.commands.exit_codes import ExitCode, exit_codes_text
+from model_quantization.commands.options import (
+    CONFIG_HELP,
+    AllowedDrop,
+    AsJson,
+    BitDepthOption,
+    Force,
+    HeldOut,
+    JUnit,
+    ModelDir,
+    OutputDir,
+    Strict,
+    WeightThreshold,
+    Workers,
+)
+from model_quantization.commands.output import execute
+from model_quantization.commands.quantize import quantize_directory
+
+PROGRAM = "model_quantization_demo.py"
+EPILOG = f"""{exit_codes_text()}
+
+Environment:
+
+ML_MODEL_DIR is the model directory when --model-dir is not given. MLQ_<KEY> sets any key of the
+configuration, with `__` between nested keys (MLQ_GATE__ALLOWED_DROP).
+
+Examples:
+
+python {PROGRAM} --bit-depth 8
+
+python {PROGRAM} --model intent --bit-depth 16
+
+python {PROGRAM} --weight-threshold 0.0005"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(epilog=EPILOG)
+def demo(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "--only",
+            metavar="NAME",
+            help="Only this model, or those that match a pattern such as 'intent*'; may be "
+            "repeated.",
+        ),
+    ] = None,
+    bit_depth: BitDepthOption = None,
+    weight_threshold: WeightThreshold = None,
+    allowed_drop: AllowedDrop = None,
+    force: Force = None,
+    strict: Strict = None,
+    model_dir: ModelDir = None,
+    output_dir: OutputDir = None,
+    held_out: HeldOut = None,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="FILE", help=CONFIG_HELP)
+    ] = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+    junit: JUnit = None,
+) -> ExitCode:
+    """Quantize the models of a directory, prove that nothing was lost, and publish them.
+
+    The same as `model-quantization quantize DIRECTORY`. Without a configuration, a model without
+    held-out data is published as `unverified`.
+    """
+    return quantize_directory(
+        config,
+        as_json=as_json,
+        junit=junit,
+        only=model,
+        bit_depth=bit_depth,
+        weight_threshold=weight_threshold,
+        allowed_drop=allowed_drop,
+        force=force,
+        strict=strict,
+        model_dir=model_dir,
+        output_dir=output_dir,
+        held_out=held_out,
+        workers=workers,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script over the arguments `argv` and return its exit code."""
+    return execute(app, argv, program=PROGRAM)

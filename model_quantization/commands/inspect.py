@@ -1,0 +1,86 @@
+"""`model-quantization inspect`: shows what an artifact holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_quantization.commands.exit_codes import ExitCode
+from model_quantization.commands.options import AsJson, Trusted
+from model_quantization.commands.output import print_json
+
+
+def inspect(
+    artifact: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ARTIFACT", help="A .qma file.", exists=True, dir_okay=False, show_default=False
+        ),
+    ],
+    trusted: Trusted = None,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Show what an artifact holds.
+
+    Prints the model, its components, its predictors and its evaluation.
+    """
+    from model_quantization.artifact.reader import read_artifact
+    from model_quantization.maintenance.contents import describe_artifact
+
+    record = describe_artifact(read_artifact(artifact), tuple(trusted or ()))
+    if as_json:
+        print_json(record)
+    else:
+        print("\n".join(_lines(record)))
+    return ExitCode.ALL_WELL
+
+
+def _lines(record: dict[str, Any]) -> Iterator[str]:
+    from model_quantization.report.table import human_bytes
+
+    yield f"{record['file']}: {human_bytes(record['size_bytes'])}, sha256 {record['sha256']}"
+    source, producer = record["source"], record["producer"]
+    yield f"signed       {record['key_id'] or 'no'}"
+    yield f"model        {record['model']['type']} ({record['model']['family']})"
+    yield f"precision    {record['bit_depth']}{', exact' if record['model']['exact'] else ''}"
+    yield f"made from    {source['name']}, {human_bytes(source['size_bytes'])}, {source['sha256']}"
+    libraries = ", ".join(f"{name} {it}" for name, it in sorted(record["libraries"].items()))
+    yield f"made with    {producer['name']} {producer['version']}, {libraries}"
+    for path, methods in record["methods"].items():
+        yield f"answers      {path + ': ' if path else ''}{', '.join(methods)}"
+    for explained in record["predictors"]:
+        yield from _predictor_lines(explained)
+    yield f"self-test    {', '.join(record['golden_methods']) or 'none'}"
+    yield f"arrays       {record['arrays']}"
+    for row in record["components"]:
+        name = row["path"] or "(model)"
+        kind = row["type"].rpartition(":")[2]
+        schemes = ", ".join(row["schemes"])
+        size = human_bytes(row["stored_bytes"])
+        yield f"  {size:>10}  {name} {kind}: {row['arrays']} arrays, {schemes}"
+    if record["residue"]:
+        yield f"not kept     {', '.join(record['residue'])}"
+    for note in record["notes"]:
+        yield f"note         {note}"
+    if record["evaluation"] is None:
+        yield "evaluation   none"
+    else:
+        yield "evaluation"
+        yield from (f"  {line}" for line in json.dumps(record["evaluation"], indent=1).splitlines())
+
+
+def _predictor_lines(explained: dict[str, Any]) -> Iterator[str]:
+    """One line per method and per component inside: fast or restored, by what, and why."""
+    where = f" of {explained['path']}" if explained["path"] else ""
+    error = f"   not known: {explained['error']}" if explained["error"] else ""
+    yield f"predictors{where}{error}"
+    rows = [(item["method"], item) for item in explained["methods"]]
+    if len(explained["components"]) > 1:  # a single one is the model itself
+        rows += [(item["path"] or "(model)", item) for item in explained["components"]]
+    for name, item in rows:
+        how = "fast" if item["fast"] else "restored"
+        yield f"  {name:24} {how:9} {', '.join(filter(None, (item['by'], item['why'])))}"

@@ -1,0 +1,77 @@
+"""How a command line ends: results on stdout, errors as one line on stderr, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from model_quantization.commands.exit_codes import ExitCode, exit_code_of
+from model_quantization.errors import QuantizationError
+
+
+def print_json(record: Any) -> None:
+    """Print `record` as JSON on stdout."""
+    print(json.dumps(record, indent=1))
+
+
+def print_error(message: object) -> None:
+    """Print one line on stderr."""
+    print(f"error: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def execute(
+    app: typer.Typer, argv: Sequence[str] | None, *, program: str, context: Any = None
+) -> int:
+    """Run the command that `argv` asks for, and return the exit code.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        Its commands return an exit code.
+    argv : sequence of str, optional
+        The arguments after the program's name; those of the process by default.
+    program : str
+        The program's name in help texts.
+    context : object, optional
+        Given to the commands as `context.obj`.
+    """
+    command = typer.main.get_command(app)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        code = command.main(arguments, program, standalone_mode=False, obj=context)
+        sys.stdout.flush()  # a reader that has gone is noticed here at the latest
+    except typer.TyperException as error:
+        print_error(f"{_told(error)} (see {_path_of(error, program)} --help)")
+        return error.exit_code
+    except BrokenPipeError:
+        return _leave_pipe()
+    except SystemExit as stopped:  # so typer and rich end when the reader of the output has gone
+        if isinstance(stopped.__context__, BrokenPipeError):
+            return _leave_pipe()
+        raise
+    except (QuantizationError, OSError) as error:
+        print_error(error)
+        return exit_code_of(error)
+    return int(code or 0)
+
+
+def _told(error: typer.TyperException) -> str:
+    """Typer's message without the name of the exception that pydantic puts into it."""
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    return message[:1].lower() + message[1:]
+
+
+def _path_of(error: typer.TyperException, program: str) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else program
+
+
+def _leave_pipe() -> ExitCode:
+    """Send the rest of the output nowhere: the interpreter flushes it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return ExitCode.READER_GONE

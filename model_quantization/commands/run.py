@@ -1,0 +1,119 @@
+"""`model-quantization run`: runs a configuration, as the flow does, without Prefect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model_quantization.commands.batch_run import run_directory, settings
+from model_quantization.commands.exit_codes import ExitCode
+from model_quantization.commands.options import (
+    AllowedDrop,
+    AsJson,
+    BitDepthOption,
+    ConfigFile,
+    DryRun,
+    Force,
+    HeldOut,
+    JUnit,
+    ModelDir,
+    Only,
+    OutputDir,
+    PrintConfig,
+    PublicKey,
+    SigningKey,
+    Strict,
+    Target,
+    Trusted,
+    WeightThreshold,
+    Workers,
+)
+from model_quantization.commands.output import print_json
+from model_quantization.errors import ConfigError
+
+if TYPE_CHECKING:
+    from model_quantization.config.run_config import RunConfig
+
+
+def run(
+    config: ConfigFile = "configs/nightly.yaml",
+    model_dir: ModelDir = None,
+    output_dir: OutputDir = None,
+    held_out: HeldOut = None,
+    bit_depth: BitDepthOption = None,
+    weight_threshold: WeightThreshold = None,
+    allowed_drop: AllowedDrop = None,
+    target: Target = None,
+    trusted: Trusted = None,
+    only: Only = None,
+    force: Force = None,
+    strict: Strict = None,
+    workers: Workers = None,
+    signing_key: SigningKey = None,
+    public_key: PublicKey = None,
+    junit: JUnit = None,
+    dry_run: DryRun = False,
+    print_config: PrintConfig = False,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Run a configuration without Prefect.
+
+    The command does what the flow does with the same configuration. An option that is not given
+    is as the configuration says. Every key can also be set in the environment:
+    MLQ_BIT_DEPTH=16, MLQ_GATE__ALLOWED_DROP=0.01.
+    """
+    check_only_one(dry_run=dry_run, print_config=print_config)
+
+    def configure() -> RunConfig:
+        from model_quantization.config.file import load_config
+
+        given = settings(
+            model_dir=model_dir,
+            output_dir=output_dir,
+            held_out=held_out,
+            bit_depth=bit_depth,
+            weight_threshold=weight_threshold,
+            allowed_drop=allowed_drop,
+            target=target,
+            trusted=trusted,
+            only=only,
+            force=force,
+            strict=strict,
+            workers=workers,
+            signing_key=signing_key,
+            public_key=public_key,
+        )
+        return load_config(config, given=given)
+
+    if print_config:
+        print_json(configure().model_dump(mode="json"))
+    elif dry_run:
+        print_preview(configure(), as_json=as_json)
+    else:
+        return run_directory(configure, as_json=as_json, junit=junit)
+    return ExitCode.ALL_WELL
+
+
+def print_preview(config: RunConfig, *, as_json: bool) -> None:
+    """Print what a run would do with each model, and why."""
+    from model_quantization.batch.preview import preview
+
+    planned = preview(config)
+    if as_json:
+        print_json(planned.to_json())
+    else:
+        print("\n".join(planned.lines()))
+
+
+def check_only_one(**instead_of_a_run: bool) -> None:
+    """Check that at most one of these options was given.
+
+    Raises
+    ------
+    ConfigError
+        Two of them ask for different things.
+    """
+    given = [f"--{name.replace('_', '-')}" for name, asked in instead_of_a_run.items() if asked]
+    if len(given) > 1:
+        raise ConfigError(
+            "these options do not go together", got=" and ".join(given), do="leave one of them out"
+        )

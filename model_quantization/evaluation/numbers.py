@@ -1,0 +1,131 @@
+"""Checks of answers that are numbers: against the target, and against the original's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_quantization.evaluation.agreement import column_scale, gaps, relative_errors
+from model_quantization.evaluation.checks import Check, CheckName, held_against, worst
+from model_quantization.evaluation.labels import flip_check
+from model_quantization.evaluation.mean_bounds import Differences, mean_p_value
+from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.evaluation.ranking import rank_correlation
+from model_quantization.evaluation.scores import mean_check
+
+Matrix = NDArray[np.float64]
+
+# In variances of the target, and in its standard deviations: what one row may add to the loss of
+# R2 and of the mean absolute error before it counts as ruined.
+_LARGEST_LOSS = {"r2": 0.5, "neg_mae": 0.5}
+
+
+def scale_of(truth: Matrix) -> NDArray[np.float64]:
+    """What differences in each column (n, outputs) of the target are held against.
+
+    Its standard deviation; its size, where it is constant.
+    """
+    deviation = truth.std(axis=0)
+    return column_scale(np.where(deviation > 0, deviation, np.abs(truth).max(axis=0)))
+
+
+def regression_checks(
+    before: Matrix, after: Matrix, truth: Matrix, metric: str, policy: GatePolicy
+) -> list[Check]:
+    """The checks of numbers (n, outputs) against the target: each output by itself.
+
+    Ruined rows are counted by an exact bound: those whose answer moves by more than `moved_part`
+    of the target's spread, or whose own loss exceeds the cap of the mean. Under that cap the bound
+    on the mean loss is exact too.
+    """
+    scale = scale_of(truth)
+    unit = np.where(scale > 0, scale, 1.0)
+    old, new = (before - truth) / unit, (after - truth) / unit
+    losses = new**2 - old**2 if metric != "neg_mae" else np.abs(new) - np.abs(old)
+    cap = _LARGEST_LOSS.get(metric, _LARGEST_LOSS["r2"])
+    ruined = (np.abs(before - after) / unit > policy.moved_part) | (losses > cap)
+    flips = ruined.sum(axis=0)
+    j = int(flips.argmax())
+    few = flip_check(CheckName.RUINED_ROWS, int(flips[j]), len(truth), policy, _output(j, scale))
+    if metric not in _LARGEST_LOSS:
+        return [few]
+    outputs = _worst_outputs(losses, cap, policy)
+    return [worst([_mean_loss(losses, j, cap, policy, scale) for j in outputs]), few]
+
+
+def _worst_outputs(losses: Matrix, cap: float, policy: GatePolicy) -> list[int]:
+    """The output with the largest mean loss, and the one whose loss is least surely allowed.
+
+    A bound takes many p-values; one for each output tells which bounds are worth their time.
+    """
+    p_values = [
+        mean_p_value(Differences.of(column, cap), policy.allowed_drop) for column in losses.T
+    ]
+    return sorted({int(losses.mean(axis=0).argmax()), int(np.argmax(p_values))})
+
+
+def _mean_loss(
+    losses: Matrix, j: int, cap: float, policy: GatePolicy, scale: NDArray[np.float64]
+) -> Check:
+    """The bound on the capped mean; what was observed is not capped."""
+    check = mean_check(
+        CheckName.LOSS,
+        policy.allowed_drop,
+        Differences.of(losses[:, j], cap),
+        len(losses),
+        policy,
+        _output(j, scale),
+    )
+    observed = float(losses[:, j].mean())
+    return held_against(
+        check.name,
+        check.limit,
+        max(check.value, observed),
+        observed=observed,
+        where=check.where,
+        rows_needed=check.rows_needed,
+    )
+
+
+def _output(j: int, scale: NDArray[np.float64]) -> str:
+    return f"output {j}" if len(scale) > 1 else ""
+
+
+def ruined_rows_check(before: Any, after: Any, where: str, policy: GatePolicy) -> Check:
+    """The exact bound on the share of rows whose answer is far from the original's.
+
+    Far is more than `moved_part` of the spread: of the root mean square distance of the original's
+    answers from their mean, all columns together.
+    """
+    moved, spread = gaps(before, after)
+    far = int(np.count_nonzero(moved > policy.moved_part * spread))
+    return flip_check(CheckName.RUINED_ROWS, far, len(moved), policy, where)
+
+
+def error_check(name: CheckName, limit: float, before: Any, after: Any, where: str) -> Check:
+    """The relative error of the worst column, as it was seen."""
+    errors = relative_errors(before, after)
+    j = int(errors.argmax()) if errors.size else 0
+    value = float(errors[j]) if errors.size else 0.0
+    column = f"{where}, column {j}" if errors.size > 1 else where
+    return held_against(name, limit, value, where=column)
+
+
+def correlation_check(before: Any, after: Any, where: str, policy: GatePolicy) -> Check | None:
+    """The rank correlation of the worst column with the original's; None where none varies."""
+    old, new = (
+        np.asarray(each, dtype=np.float64).reshape(len(each), -1) for each in (before, after)
+    )
+    checks = []
+    for j in range(old.shape[1]):
+        found = rank_correlation(old[:, j], new[:, j])
+        if found is not None:
+            column = f"{where}, column {j}" if old.shape[1] > 1 else where
+            checks.append(
+                held_against(
+                    CheckName.RANK_CORRELATION, policy.min_rank_correlation, found, where=column
+                )
+            )
+    return worst(checks) if checks else None

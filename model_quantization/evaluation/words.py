@@ -1,0 +1,87 @@
+"""The gate's sentences for a person: which limit, which value, and how many rows would tell."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from model_quantization.evaluation.checks import Check, CheckName, Finding
+from model_quantization.evaluation.evidence import Evaluation
+from model_quantization.evaluation.policy import GatePolicy
+
+TRY = "try more bits, a lower weight threshold or the exact recipe"
+
+
+def score_text(evaluation: Evaluation) -> str:
+    """The score before and after, or the error where there is no score."""
+    if evaluation.score_before is None or evaluation.score_after is None:
+        loss = evaluation.loss if evaluation.loss is not None else float("nan")
+        return f"{evaluation.metric.replace('_', ' ')} {loss:.4g}"
+    return f"{evaluation.metric} {evaluation.score_before:.4f} -> {evaluation.score_after:.4f}"
+
+
+def lost_note(check: Check, evaluation: Evaluation) -> str:
+    """What was lost, on these very rows."""
+    seen = check.value if check.observed is None else check.observed
+    rows, limit, at = f"{evaluation.rows:,} rows", f"{check.limit:.4g}", _at(check)
+    match check.name:
+        case CheckName.LOSS | CheckName.SCORE | CheckName.AGREEMENT:
+            text = f"{score_text(evaluation)} on {rows}, a loss of {seen:.4g}{at}"
+            return f"{text} where {limit} is allowed"
+        case CheckName.CLASS_RECALL:
+            worst = evaluation.worst_class
+            recalls = (
+                f"from {worst.recall_before:.4g} to {worst.recall_after:.4g} on {worst.rows:,} rows"
+                if worst
+                else f"by {seen:.4g}"
+            )
+            return f"recall of {check.where} fell {recalls}, more than the {limit} that is allowed"
+        case CheckName.RANKING:
+            return f"{check.note}{at} on {rows}, a loss of {seen:.4g} where {limit} is allowed"
+        case CheckName.PROPER_SCORE:
+            return f"{check.note}{at} on {rows}, where a rise of {limit} is allowed"
+        case CheckName.PROBABILITY_SHIFT:
+            return f"probabilities moved by {seen:.4g} on average where {limit} is allowed"
+        case CheckName.RUINED_ROWS:
+            return f"{seen:.2%} of {rows} are ruined{at}, where {check.limit:.2%} are allowed"
+        case CheckName.RANK_CORRELATION:
+            return f"rank correlation {seen:.4g}{at} on {rows} where {limit} is needed"
+        case _:
+            return f"relative error {seen:.4g}{at} on {rows}, where {limit} is allowed"
+
+
+def inconclusive_note(evaluation: Evaluation, policy: GatePolicy) -> str:
+    """What the rows cannot rule out, and how many would."""
+    if evaluation.rows < policy.min_rows:
+        least = max(policy.min_rows, evaluation.rows_needed or 0)
+        return f"{evaluation.rows} held-out rows show nothing; at least {least:,} are needed"
+    unproven = [check for check in evaluation.checks if check.finding is Finding.OPEN]
+    rows = f"{evaluation.rows:,} rows"
+    if evaluation.repeated_rows:
+        rows = f"{evaluation.rows:,} distinct rows"
+    if not unproven:
+        note = f"{score_text(evaluation)}, but its loss could not be bounded on {rows}"
+    else:
+        check = unproven[0]
+        bound = f"{check.value:.4g}" if isfinite(check.value) else "any size"
+        subject = _SUBJECTS.get(check.name, "a loss")
+        subject += _at(check) if check.name is not CheckName.CLASS_RECALL else f" of {check.where}"
+        rows = f"{check.rows:,} of {rows}" if check.rows else rows
+        note = (
+            f"{score_text(evaluation)}, but on {rows} {subject} of up to {bound} cannot be ruled "
+            f"out where {check.limit:.4g} is allowed"
+        )
+    if evaluation.rows_needed:
+        note += f"; about {evaluation.rows_needed:,} rows would tell"
+    return note
+
+
+_SUBJECTS = {
+    CheckName.CLASS_RECALL: "a loss of recall",
+    CheckName.RANKING: "a loss of ranking",
+    CheckName.PROPER_SCORE: "a rise of the Brier score",
+    CheckName.RUINED_ROWS: "a share of ruined rows",
+}
+
+
+def _at(check: Check) -> str:
+    return f" at {check.where}" if check.where else ""

@@ -1,0 +1,138 @@
+"""A component's fast predictor, or the reason why it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, TypeAlias
+
+from model_quantization.arrays import Array
+from model_quantization.families.forms import Form
+
+Method: TypeAlias = Callable[..., Any]
+Input: TypeAlias = Literal["rows", "text", "table"]
+Integers: TypeAlias = Literal["float64", "float32", "kept", "each"]
+Takes: TypeAlias = Literal["numbers", "plain", "floats"]
+Deciding: TypeAlias = Literal["decision_function", "predict_proba"]
+
+
+@dataclass(frozen=True, slots=True)
+class NotFast:
+    """Why a component has no fast predictor: the restored estimator answers.
+
+    Attributes
+    ----------
+    reason : str
+        A clause with a subject of its own, as `the weights are a sparse matrix`.
+    where : str or None
+        Path of the component that is the reason; None is the component that was asked.
+    """
+
+    reason: str
+    where: str | None = None
+
+
+class Lowered:
+    """A fast predictor: for each method, the function that answers it.
+
+    Parameters
+    ----------
+    methods : mapping of str to callable
+        Public method name -> function of the prepared rows. A function may return None: the
+        restored estimator then answers instead (odd input that the fast path does not treat,
+        so that every error and warning is scikit-learn's own).
+    by : str
+        How it answers, in a few words, as `explain()` shows it: `mean of the trees' leaves`.
+    names : tuple of str
+        Path of every component that this predictor answers for (fused ones included).
+    input : {"rows", "text", "table"}
+        `rows`: a float32 or float64 ndarray of shape (n, n_features), any strides, finite or
+        not (a method that must refuse NaN returns None for it). `text`: a list of str.
+        `table`: a pandas DataFrame as it was given.
+    n_features : int or None
+        Columns of `rows`.
+    n_columns : int or None
+        Columns of what `transform` gives, where that is known.
+    form : Form or None
+        How the component looks to the step after it.
+    absorb : callable or None
+        Given the `Lowered` of the step before this one, the fused predictor of both, or None.
+    integers : {"float64", "float32", "kept", "each"}
+        The type that arrays of integers are given. `float32` is for the libraries of boosted
+        trees, to which frames of integers are float64. `kept`: the predictor takes them as they
+        are, because the order in memory of a conversion shows in the last bits of a product.
+        `each`: it holds predictors that want different types, and converts for each.
+    takes : {"numbers", "plain", "floats"}
+        Columns of a frame that it takes. `numbers`: all that scikit-learn converts to numbers
+        (booleans, nullable and Arrow columns, objects that are numbers). `plain`: numpy's numbers
+        only. `floats`: numpy's floats only, also as an array.
+    classes : ndarray or None
+        The labels of a classifier with one target.
+    decides_by : {"decision_function", "predict_proba"}
+        The method whose scores decide, as scikit-learn chooses it: `predict_proba` for
+        classifiers that have no `decision_function`, whether or not it is answered fast.
+
+    Notes
+    -----
+    Not a dataclass, and never changed: `dataclasses.replace` would keep fields that are true of a
+    child and false of its parent. A parent makes a new one and says everything itself.
+    """
+
+    __slots__ = (
+        "absorb",
+        "by",
+        "classes",
+        "decides_by",
+        "form",
+        "input",
+        "integers",
+        "methods",
+        "n_columns",
+        "n_features",
+        "names",
+        "takes",
+    )
+
+    methods: Mapping[str, Method]
+    by: str
+    names: tuple[str, ...]
+    input: Input
+    n_features: int | None
+    n_columns: int | None
+    form: Form | None
+    absorb: Callable[[Lowered], Lowered | None] | None
+    integers: Integers
+    takes: Takes
+    classes: Array | None
+    decides_by: Deciding
+
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        *,
+        by: str,
+        names: tuple[str, ...],
+        input: Input = "rows",
+        n_features: int | None = None,
+        n_columns: int | None = None,
+        form: Form | None = None,
+        absorb: Callable[[Lowered], Lowered | None] | None = None,
+        integers: Integers = "float64",
+        takes: Takes = "numbers",
+        classes: Array | None = None,
+        decides_by: Deciding = "decision_function",
+    ) -> None:
+        values = locals()
+        for name in self.__slots__:
+            object.__setattr__(self, name, values[name])
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a fast predictor is not changed: make a new one to set {name!r}")
+
+    def __repr__(self) -> str:
+        return f"Lowered({', '.join(self.methods)}: {self.by})"
+
+    @property
+    def deciding_method(self) -> Deciding | None:
+        """The method whose scores decide for a classifier; None where it is not answered."""
+        return self.decides_by if self.decides_by in self.methods else None

@@ -1,0 +1,208 @@
+/* Linear models answered in one call: see linear_rows.py.
+
+   Compiled for each VALUE of f32, f64. */
+
+#include <math.h>
+
+#include "vectors.h"
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+enum {
+    LANES = VECTOR_BYTES / 8,
+    CHUNK = 112, /* columns at a time: memory is asked for little by little */
+    AHEAD = 8,   /* rows; four are being multiplied */
+    LINE = 8     /* numbers in a cache line */
+};
+
+VECTOR_OF(f64, numbers, LANES);
+VECTOR_OF(VALUE, inputs, LANES);
+
+INLINE numbers added_product(numbers a, numbers b, numbers sum) {
+#if defined(__AVX512F__)
+    return (numbers)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)sum);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (numbers)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)sum);
+#else
+    return a * b + sum;
+#endif
+}
+
+INLINE numbers load_row(const VALUE *at) {
+    return __builtin_convertvector(LOAD(inputs, at), numbers);
+}
+
+INLINE f64 sum_of(numbers vector) {
+    f64 total = 0.0;
+    for (int lane = 0; lane < LANES; lane++)
+        total += vector[lane];
+    return total;
+}
+
+INLINE f64 dot(const VALUE *row, const f64 *weight, i64 width) {
+    numbers sums[2] = {{0}, {0}};
+    i64 at = 0;
+    for (; at + 2 * LANES <= width; at += 2 * LANES) {
+        sums[0] = added_product(load_row(row + at), LOAD(numbers, weight + at), sums[0]);
+        sums[1] = added_product(
+            load_row(row + at + LANES), LOAD(numbers, weight + at + LANES), sums[1]
+        );
+    }
+    for (; at + LANES <= width; at += LANES)
+        sums[0] = added_product(load_row(row + at), LOAD(numbers, weight + at), sums[0]);
+    f64 total = sum_of(sums[0] + sums[1]);
+    for (; at < width; at++)
+        total += (f64)row[at] * weight[at];
+    return total;
+}
+
+/* Add the products of four rows with five columns each, over `width` features: twenty sums. */
+#define FOUR_BY_FIVE(X) X(0, 0) X(1, 0) X(2, 0) X(3, 0) X(0, 1) X(1, 1) X(2, 1) X(3, 1) \
+    X(0, 2) X(1, 2) X(2, 2) X(3, 2) X(0, 3) X(1, 3) X(2, 3) X(3, 3)                     \
+    X(0, 4) X(1, 4) X(2, 4) X(3, 4)
+
+INLINE void add_tile(
+    const VALUE *rows, i64 row_size, const f64 *weights, i64 weight_size, i64 width,
+    f64 *out, i64 out_size
+) {
+#define SUM(k, c) numbers s##k##c = {0};
+    FOUR_BY_FIVE(SUM)
+#undef SUM
+    i64 at = 0;
+    for (; at + LANES <= width; at += LANES) {
+        const numbers a0 = load_row(rows + at), a1 = load_row(rows + row_size + at);
+        const numbers a2 = load_row(rows + 2 * row_size + at);
+        const numbers a3 = load_row(rows + 3 * row_size + at);
+        numbers v;
+#define ADD(c)                                              \
+    v = LOAD(numbers, weights + c * weight_size + at);      \
+    s0##c = added_product(a0, v, s0##c);                    \
+    s1##c = added_product(a1, v, s1##c);                    \
+    s2##c = added_product(a2, v, s2##c);                    \
+    s3##c = added_product(a3, v, s3##c);
+        ADD(0) ADD(1) ADD(2) ADD(3) ADD(4)
+#undef ADD
+    }
+#define STORE_SUM(k, c) out[k * out_size + c] += sum_of(s##k##c);
+    FOUR_BY_FIVE(STORE_SUM)
+#undef STORE_SUM
+    for (; at < width; at++)
+        for (int k = 0; k < 4; k++)
+            for (int c = 0; c < 5; c++)
+                out[k * out_size + c] += (f64)rows[k * row_size + at] * weights[c * weight_size + at];
+}
+
+/* Ask for a share of the next rows: memory arrives while the processor multiplies. */
+INLINE void ask_ahead(const VALUE *rows, i64 width, i64 from, i64 to) {
+    for (i64 at = from; at < to; at += LINE)
+        for (int k = 0; k < 4; k++)
+            PREFETCH(rows + k * width + at);
+}
+
+/* Fill `out` with rows @ weights.T + bias; whether every score is finite. */
+INLINE int fill_scores(ROWS_IN(VALUE) rows, f64_rows_in weights, f64_in bias, f64_rows_out out) {
+    const i64 width = rows.columns, n_columns = weights.rows;
+    const i64 fours = rows.rows - rows.rows % 4, fives = n_columns - n_columns % 5;
+    for (i64 i = 0; i < rows.rows; i++)
+        for (i64 c = 0; c < n_columns; c++)
+            out.at[i * n_columns + c] = bias.at[c];
+    for (i64 i = 0; i < fours; i += 4) {
+        const VALUE *ahead = rows.at + MIN(i + AHEAD, rows.rows - 4) * width;
+        for (i64 start = 0; start < width; start += CHUNK) {
+            const i64 size = MIN(width - start, CHUNK);
+            const VALUE *block = rows.at + i * width + start;
+            f64 *scores = out.at + i * n_columns;
+            for (i64 c = 0; c < fives; c += 5) {
+                ask_ahead(ahead, width, start + size * c / fives, start + size * (c + 5) / fives);
+                add_tile(block, width, weights.at + c * width + start, width, size, scores + c,
+                         n_columns);
+            }
+            for (i64 c = fives; c < n_columns; c++)
+                for (i64 k = 0; k < 4; k++)
+                    scores[k * n_columns + c] +=
+                        dot(block + k * width, weights.at + c * width + start, size);
+        }
+    }
+    for (i64 i = fours; i < rows.rows; i++)
+        for (i64 c = 0; c < n_columns; c++)
+            out.at[i * n_columns + c] += dot(rows.at + i * width, weights.at + c * width, width);
+    int finite = 1;
+    for (i64 at = 0; at < out.rows * n_columns; at++)
+        finite &= out.at[at] - out.at[at] == 0.0;
+    return finite;
+}
+
+#define REQUIRE_SCORES(out)                                                        \
+    REQUIRE(weights.columns == rows.columns && bias.size == weights.rows);         \
+    REQUIRE((out).rows == rows.rows && (out).columns == weights.rows && weights.rows > 0)
+
+KERNEL truth fill_row_scores(
+    ROWS_IN(VALUE) rows, f64_rows_in weights, f64_in bias, f64_rows_out out
+) {
+    REQUIRE_SCORES(out);
+    RETURN(fill_scores(rows, weights, bias, out));
+}
+
+KERNEL truth fill_row_softmax(
+    ROWS_IN(VALUE) rows, f64_rows_in weights, f64_in bias, f64_rows_out out
+) {
+    REQUIRE_SCORES(out);
+    if (!fill_scores(rows, weights, bias, out))
+        RETURN(0);
+    for (i64 i = 0; i < out.rows; i++) {
+        f64 *row = out.at + i * out.columns;
+        f64 largest = row[0], total = 0.0;
+        for (i64 c = 1; c < out.columns; c++)
+            largest = MAX(largest, row[c]);
+        for (i64 c = 0; c < out.columns; c++) {
+            row[c] = exp(row[c] - largest);
+            total += row[c];
+        }
+        for (i64 c = 0; c < out.columns; c++)
+            row[c] /= total;
+    }
+    RETURN(1);
+}
+
+KERNEL truth fill_row_one_vs_rest(
+    ROWS_IN(VALUE) rows, f64_rows_in weights, f64_in bias, f64_rows_out scores, f64_rows_out pairs
+) {
+    REQUIRE_SCORES(scores);
+    REQUIRE(scores.columns > 1 || (pairs.rows == rows.rows && pairs.columns == 2));
+    if (!fill_scores(rows, weights, bias, scores))
+        RETURN(0);
+    for (i64 i = 0; i < scores.rows; i++) {
+        f64 *row = scores.at + i * scores.columns, total = 0.0;
+        for (i64 c = 0; c < scores.columns; c++) {
+            row[c] = 1.0 / (1.0 + exp(-row[c]));
+            total += row[c];
+        }
+        if (scores.columns == 1) {
+            pairs.at[2 * i] = 1.0 - row[0];
+            pairs.at[2 * i + 1] = row[0];
+            continue;
+        }
+        for (i64 c = 0; c < scores.columns; c++)
+            row[c] = total > 0.0 ? row[c] / total : 1.0 / (f64)scores.columns;
+    }
+    RETURN(1);
+}
+
+KERNEL truth fill_row_winners(
+    ROWS_IN(VALUE) rows, f64_rows_in weights, f64_in bias, f64_rows_out scores, i64_out winners
+) {
+    REQUIRE_SCORES(scores);
+    REQUIRE(winners.size == rows.rows);
+    if (!fill_scores(rows, weights, bias, scores))
+        RETURN(0);
+    for (i64 i = 0; i < scores.rows; i++) {
+        const f64 *row = scores.at + i * scores.columns;
+        i64 best = 0;
+        for (i64 c = 1; c < scores.columns; c++)
+            best = row[c] > row[best] ? c : best;
+        winners.at[i] = scores.columns > 1 ? best : row[0] > 0.0;
+    }
+    RETURN(1);
+}

@@ -1,0 +1,113 @@
+"""The two questions to the child process: what a model file holds, and how an artifact answers.
+
+The answers are believed only as data: the child may have been taken over by what it loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_quantization.evaluation.answers import Answers
+from model_quantization.evaluation.latency import Latency
+from model_quantization.limits import Limits
+from model_quantization.loading.pickles.scan import ScannedFile
+from model_quantization.loading.sandbox.confinement import Access
+from model_quantization.pipeline.child.candidate import STEM, answer_rows
+from model_quantization.pipeline.child.handlers import ask_child
+from model_quantization.pipeline.child.handover import Original, read_answers, read_original
+from model_quantization.pipeline.child.messages import (
+    CandidateRequest,
+    OriginalRequest,
+    RowsRequest,
+)
+from model_quantization.pipeline.child.original import import_path, inspect
+from model_quantization.predictor.explanation import Explanation
+from model_quantization.probes.compare import ProbeReport
+from model_quantization.trust import TrustPolicy
+
+__all__ = ["Candidate", "ask_candidate", "ask_original"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The answers of a written artifact.
+
+    Attributes
+    ----------
+    answers : Answers or None
+        To the held-out rows, where there are any.
+    latency : Latency or None
+    golden : dict or None
+        A few rows and answers for the artifact's self-test.
+    explanations : tuple of Explanation
+        One per model in the artifact: which predictor answers each method.
+    probes : mapping of str to ProbeReport
+        Path of each probed estimator -> what its probe rows showed.
+    unreadable : str
+        Why the artifact does not open; empty when it does.
+    """
+
+    answers: Answers | None
+    latency: Latency | None
+    golden: dict[str, Any] | None
+    explanations: tuple[Explanation, ...]
+    probes: Mapping[str, ProbeReport]
+    unreadable: str
+
+
+def ask_original(
+    scanned: ScannedFile,
+    trust: TrustPolicy,
+    limits: Limits,
+    rows: RowsRequest | None,
+    workspace: Path,
+) -> Original:
+    """Load a scanned file in a child process and return what it holds, as data.
+
+    Raises
+    ------
+    WorkerCrashed, WorkerTimeout
+        The child died, or was stopped at its time limit.
+    QuantizationError
+        Whatever the child found wrong with the model.
+    """
+    request = OriginalRequest(
+        snapshot=scanned.snapshot,
+        source=scanned.source,
+        format=scanned.format,
+        names=tuple(sorted(scanned.names)),
+        trusted=tuple(sorted(trust.extra)),
+        import_path=import_path(trust),
+        limits=limits,
+        workspace=workspace,
+        rows=rows,
+    )
+    reads = (*request.import_path, *([str(rows.held_out)] if rows else []))
+    reply = ask_child(inspect, request, limits, Access(str(workspace), reads))
+    return read_original(reply, workspace, limits)
+
+
+def ask_candidate(request: CandidateRequest) -> Candidate:
+    """Ask a written artifact the held-out rows and the probe rows, in a child process.
+
+    Raises
+    ------
+    WorkerCrashed, WorkerTimeout
+        The child died, or was stopped at its time limit.
+    QuantizationError
+        The artifact cannot be used, or fails at `predict`.
+    """
+    workspace = request.workspace
+    held_out = (request.rows.held_out,) if request.rows else ()
+    needed = (request.artifact, *held_out, *request.import_path)
+    access = Access(str(workspace), tuple(map(str, needed)))
+    reply = ask_child(answer_rows, request, request.limits, access)
+    answers = None
+    if request.answered is not None and not reply.unreadable:
+        answers = read_answers(workspace, STEM, request.limits)
+    return Candidate(
+        answers, reply.latency, reply.golden, reply.explanations, reply.probes, reply.unreadable
+    )

@@ -1,0 +1,214 @@
+"""The requests that the child process answers, and its replies: the one spelling of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.rows.expected import ExpectedRows
+from model_quantization.graph.methods import PublicMethods
+from model_quantization.limits import Limits
+from model_quantization.predictor.explanation import Explanation
+from model_quantization.probes.compare import ProbeReport
+from model_quantization.records import ErrorRecord, Record
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRequest(Record):
+    """Which held-out rows a model is asked, and how they are read.
+
+    Attributes
+    ----------
+    held_out : Path
+        The file, absolute.
+    target : tuple of str
+        Its target columns.
+    calibration_rows : int
+        The first so many rows calibrate, and are not asked for answers.
+    latency_seconds : float
+        Time budget of each latency figure; 0: not measured.
+    """
+
+    held_out: Path
+    target: tuple[str, ...] = ("target",)
+    calibration_rows: int = 0
+    latency_seconds: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRequest(Record):
+    """Asks for the content of one scanned model file, and for its answers.
+
+    Attributes
+    ----------
+    snapshot : Path
+        The private copy that was scanned.
+    source : Path
+        The file it is a copy of, for messages.
+    format : str
+        `pickle` or `joblib`, as the scan found.
+    names : tuple of str
+        The classes and functions that the scan saw it name; nothing else is imported.
+    trusted : tuple of str
+        User classes and functions that the model may hold.
+    import_path : tuple of str
+        Where the parent finds the modules of those.
+    limits : Limits
+    workspace : Path
+        Where arrays and answers are written.
+    rows : RowsRequest or None
+        The rows that the model is asked, if any.
+    """
+
+    snapshot: Path
+    source: Path
+    format: str
+    names: tuple[str, ...]
+    trusted: tuple[str, ...]
+    import_path: tuple[str, ...]
+    limits: Limits
+    workspace: Path
+    rows: RowsRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArray(Record):
+    """Where one array lies in the file of arrays.
+
+    Attributes
+    ----------
+    dtype : str
+    shape : tuple of int
+    order : str
+        `C` or `F`.
+    offset : int
+        Bytes before it.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    order: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowsReply(Record):
+    """How the original answered the rows; the answers themselves lie in the workspace.
+
+    Attributes
+    ----------
+    answered : str
+        Path of the estimator that answered.
+    expected : ExpectedRows
+        What that estimator says of the rows it takes.
+    latency : Latency or None
+    grams : tuple of str
+        Path of each calibrated array; its second moments lie in `grams.npz`, in this order.
+    """
+
+    answered: str
+    expected: ExpectedRows
+    latency: Latency | None
+    grams: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalReply(Record):
+    """The content of a model file.
+
+    Attributes
+    ----------
+    graph : list
+        The graph as `graph.json_form` writes it.
+    arrays : tuple of StoredArray
+    notes : tuple of str
+    dropped : mapping of str to str
+        Path of each attribute that is not kept -> what it was.
+    surfaces : mapping of str to PublicMethods
+        Path of each estimator that a caller can reach -> its methods and task.
+    sklearn_version : str
+    load_seconds : float
+    rows : RowsReply or None
+        None when no rows were asked, or when no single model in the file could answer them.
+    error : ErrorRecord or None
+        Why there are no answers although rows were asked.
+    probed : tuple of str
+        Path of each estimator that was asked probe rows; its rows and reactions lie in the
+        workspace, in this order.
+    """
+
+    graph: Any
+    arrays: tuple[StoredArray, ...]
+    notes: tuple[str, ...]
+    dropped: Mapping[str, str]
+    surfaces: Mapping[str, PublicMethods]
+    sklearn_version: str
+    load_seconds: float
+    rows: RowsReply | None = None
+    error: ErrorRecord | None = None
+    probed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRequest(Record):
+    """Asks one written artifact the held-out rows and the probe rows.
+
+    Attributes
+    ----------
+    artifact : Path
+    answered : str or None
+        Path of the model in it that takes the held-out rows; None: they are not asked.
+    methods : tuple of str
+        Those that the original answered.
+    rows : RowsRequest or None
+        As the original was asked.
+    expected : ExpectedRows or None
+        What the original says of its rows.
+    probed : tuple of str
+        Paths of the estimators whose probe rows and reactions lie in the workspace.
+    trusted : tuple of str
+        User classes and functions that the artifact may name.
+    import_path : tuple of str
+        Where the parent finds the modules of those.
+    limits : Limits
+    workspace : Path
+        Where the answers are written.
+    """
+
+    artifact: Path
+    answered: str | None
+    methods: tuple[str, ...]
+    rows: RowsRequest | None
+    expected: ExpectedRows | None
+    trusted: tuple[str, ...]
+    import_path: tuple[str, ...]
+    limits: Limits
+    workspace: Path
+    probed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateReply(Record):
+    """How an artifact answered; the answers to held-out rows lie in the workspace.
+
+    Attributes
+    ----------
+    latency : Latency or None
+    golden : dict or None
+        A few rows and answers for the artifact's self-test.
+    explanations : tuple of Explanation
+        One per model in the artifact: which predictor answers each method.
+    probes : mapping of str to ProbeReport
+        Path of each probed estimator -> what its probe rows showed.
+    unreadable : str
+        Why the artifact does not open or cannot be restored; empty when it does.
+    """
+
+    latency: Latency | None = None
+    golden: dict[str, Any] | None = None
+    explanations: tuple[Explanation, ...] = ()
+    probes: Mapping[str, ProbeReport] = field(default_factory=dict)
+    unreadable: str = ""

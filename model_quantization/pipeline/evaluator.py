@@ -1,0 +1,313 @@
+"""One artifact compared with the original, and what is tried when it does not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.config.model_settings import ModelSettings
+from model_quantization.evaluation import (
+    Evaluation,
+    GatePolicy,
+    Verdict,
+    decide,
+    evaluate,
+    failed_artifact,
+)
+from model_quantization.evaluation.answers import Answers
+from model_quantization.evaluation.rows.heldout import HeldOut, read_rows
+from model_quantization.graph.nodes import ModelGraph
+from model_quantization.outcome import Outcome, Reason
+from model_quantization.pipeline.ask import Candidate, ask_candidate
+from model_quantization.pipeline.child.handover import read_spreads
+from model_quantization.pipeline.child.messages import CandidateRequest, RowsRequest
+from model_quantization.pipeline.child.original import import_path
+from model_quantization.pipeline.record import HeldOutAnswers, StageRecord, write_artifact
+from model_quantization.planning.encoding import ComponentCost
+from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
+from model_quantization.planning.plan import Plan, make_plan
+from model_quantization.planning.search import search_precision
+from model_quantization.probes.compare import ProbeReport
+
+CANDIDATE = "candidate.qma"
+LOSSLESS = "lossless.qma"
+# Reasons that more bits would not change.
+_NOT_BY_ROUNDING = (Reason.NO_GAIN, Reason.ORIGINAL_NAN)
+_TASKS = ("classification", "regression", "cluster", "outlier")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One artifact, evaluated and decided on.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        The artifact's answers, to held-out rows and to probe rows.
+    row_notes, target_notes : tuple of str
+        Remarks on the held-out rows and on their targets.
+    before : Attempt or None
+        The rounded attempt that this exact one stands in for.
+    """
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    bit_depth: str
+    components: tuple[ComponentCost, ...]
+    evaluation: Evaluation | None
+    candidate: Candidate
+    verdict: Verdict
+    row_notes: tuple[str, ...] = ()
+    target_notes: tuple[str, ...] = ()
+    before: Attempt | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """Return the evidence as JSON values, the attempt before it included."""
+        latency = self.candidate.latency
+        found: dict[str, Any] = {
+            "verdict": self.verdict.to_json(),
+            "latency_after": latency.to_json() if latency else None,
+            "answers": [one.to_json() for one in self.candidate.explanations],
+            "probes": {path: one.to_json() for path, one in self.candidate.probes.items()},
+        }
+        if self.evaluation is not None:
+            found |= self.evaluation.figures()
+        if self.before is not None:
+            found["before"] = {"bit_depth": self.before.bit_depth} | self.before.figures()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """Compares artifacts of one model with the original, on the same rows, under one policy."""
+
+    record: StageRecord
+    workspace: Path
+
+    @property
+    def settings(self) -> ModelSettings:
+        """The settings of the model."""
+        return self.record.settings
+
+    @property
+    def gate(self) -> GatePolicy:
+        """The policy for each attempt: `auto` publishes the first of several that passes."""
+        attempts = self.record.attempts if self.settings.bit_depth == "auto" else 1
+        return self.settings.gate.for_attempts(attempts)
+
+    def decide(self, file: str, components: tuple[ComponentCost, ...], bit_depth: str) -> Attempt:
+        """Evaluate the artifact `file` of the workspace, seal the evaluation into it, and decide.
+
+        Parameters
+        ----------
+        file : str
+            `CANDIDATE` or `LOSSLESS`.
+        components, bit_depth
+            Of this artifact, for the report.
+        """
+        path = self.workspace / file
+        artifact = read_artifact(path, self.settings.limits)
+        rows = _gate_rows(self.record.answers, self.settings) if self.record.answers else None
+        candidate, evaluation = self._evaluate(path, rows)
+        sealed = artifact.sealed(
+            evaluation.figures() if evaluation else None,
+            candidate.golden,
+            {place: found.restored for place, found in candidate.probes.items()},
+        )
+        target = path.with_suffix(".sealed.qma")
+        target.write_bytes(sealed)
+        read_back = read_artifact(target, self.settings.limits)
+        exact = bool(artifact.manifest["model"]["exact"])
+        verdict = _fault(candidate, exact=exact) or decide(
+            evaluation,
+            self.gate,
+            size_before=self.record.source.size_bytes,
+            size_after=len(sealed),
+            exact_by_construction=exact,
+            probe_rows=sum(found.rows for found in candidate.probes.values()),
+            probe_note=_probe_note(candidate.probes),
+        )
+        return Attempt(
+            path=target,
+            size_bytes=len(sealed),
+            sha256=read_back.sha256,
+            bit_depth=bit_depth,
+            components=components,
+            evaluation=evaluation,
+            candidate=candidate,
+            verdict=verdict,
+            row_notes=rows.notes if rows else (),
+            target_notes=rows.target_notes if rows else (),
+        )
+
+    def _evaluate(
+        self, path: Path, gate_rows: HeldOut | None
+    ) -> tuple[Candidate, Evaluation | None]:
+        """The artifact's answers, and figures where the original answered held-out rows."""
+        answers, settings = self.record.answers, self.settings
+        request = CandidateRequest(
+            artifact=path,
+            answered=None,
+            methods=(),
+            rows=None,
+            expected=None,
+            trusted=settings.trusted,
+            import_path=import_path(settings.trust),
+            limits=settings.limits,
+            workspace=self.workspace,
+            probed=self.record.probed,
+        )
+        if answers is None or gate_rows is None:
+            return ask_candidate(request), None
+        original = Answers.from_files(self.workspace, limits=settings.limits)
+        candidate = ask_candidate(
+            replace(
+                request,
+                answered=answers.answered,
+                methods=original.methods,
+                rows=RowsRequest(
+                    gate_rows.path.absolute(),
+                    settings.target,
+                    settings.calibration_rows,
+                    settings.latency_seconds,
+                ),
+                expected=answers.expected,
+            )
+        )
+        if candidate.answers is None:
+            return candidate, None
+        # A model that answers no method (a clusterer of its training rows) has no task.
+        is_known = answers.expected.task in _TASKS and original.methods
+        task: Any = answers.expected.task if is_known else "auto"
+        evaluation = evaluate(
+            original,
+            candidate.answers,
+            gate_rows.target,
+            self.gate,
+            task=task,
+            rows=gate_rows.row_hashes,
+        )
+        return candidate, evaluation
+
+    def rounding_is_to_blame(self, attempt: Attempt) -> bool:
+        """Whether a more precise artifact could pass where this one did not."""
+        rounded = self.settings.bit_depth != "exact"
+        return rounded and attempt.verdict.reason not in _NOT_BY_ROUNDING
+
+
+def retry_after_failure(evaluator: Evaluator, first: Attempt) -> Attempt:
+    """Return a better attempt after a failed gate, or `first` when there is none.
+
+    `auto` widens component by component. Otherwise the lossless artifact is tried, if asked for.
+    """
+    record = evaluator.record
+    if record.settings.bit_depth == "auto" and record.answers is not None:
+        found = _widened(evaluator)
+        if found is not None:
+            return found
+    if record.lossless_components is None:
+        return first
+    exact = evaluator.decide(LOSSLESS, record.lossless_components, "exact")
+    if not exact.verdict.publish:
+        return first
+    why = first.verdict.note.removeprefix("original kept: ").partition(";")[0]
+    note = f"{exact.verdict.note}; exact in place of {first.bit_depth} bits: {why}"
+    return replace(exact, verdict=replace(exact.verdict, note=note), before=first)
+
+
+def _fault(candidate: Candidate, *, exact: bool) -> Verdict | None:
+    """The verdict on an artifact that does not open, or answers otherwise than it may."""
+    if candidate.unreadable:
+        note = f"the artifact does not open ({candidate.unreadable}); report it"
+        return failed_artifact(Reason.UNREADABLE, note)
+    for path, found in candidate.probes.items():
+        if found.differs:
+            where = f"{path}: " if path else ""
+            promise = "rounds nothing and answers otherwise" if exact else "answers in another form"
+            note = f"the artifact {promise} on probe rows: {where}{found.differs}; report it"
+            return failed_artifact(Reason.DIFFERS, note)
+    return None
+
+
+def _probe_note(probes: Mapping[str, ProbeReport]) -> str:
+    """What the probe rows showed, as a clause; that of the first model and the number of others."""
+    notes = [found.note() for found in probes.values() if found.rows]
+    more = f" (and {len(notes) - 1} other models)" if len(notes) > 1 else ""
+    return f"{notes[0]}{more}" if notes else ""
+
+
+def _widened(evaluator: Evaluator) -> Attempt | None:
+    """The first attempt that passes, from narrow to wide."""
+    record, workspace = evaluator.record, evaluator.workspace
+    artifact = read_artifact(workspace / LOSSLESS, record.settings.limits)
+    graph = ModelGraph(artifact.root, tuple(artifact))
+
+    def attempt(plan: Plan) -> Attempt:
+        path = workspace / CANDIDATE
+        components = write_artifact(plan, record.source, record.description, path)
+        return evaluator.decide(CANDIDATE, components, plan.precision)
+
+    start = keep_exact_where_smaller(
+        make_plan(graph, record.settings.recipe(), spreads=read_spreads(workspace))
+    )
+    return search_precision(start, attempt, lambda made: made.verdict.publish)
+
+
+def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
+    """Return the outcome of a model whose last attempt this is."""
+    verdict, evaluation = attempt.verdict, attempt.evaluation
+    before = record.answers.latency if record.answers else None
+    after = attempt.candidate.latency
+    figures = {"latency_before": before.to_json() if before else None} | attempt.figures()
+    return Outcome(
+        name=record.name,
+        source=record.source.path,
+        status=verdict.status,
+        guarantee=verdict.guarantee,
+        reason=verdict.reason,
+        note="; ".join(filter(None, (verdict.note, *attempt.target_notes))),
+        source_sha256=record.source.sha256,
+        source_size_bytes=record.source.size_bytes,
+        family=record.description.family,
+        model_type=record.description.model_type,
+        bit_depth=attempt.bit_depth,
+        weight_threshold=record.settings.weight_threshold,
+        artifact=str(attempt.path) if verdict.publish else None,
+        artifact_sha256=attempt.sha256,
+        artifact_size_bytes=attempt.size_bytes,
+        metric=evaluation.metric if evaluation else "",
+        score_before=evaluation.score_before if evaluation else None,
+        score_after=evaluation.score_after if evaluation else None,
+        score_change=evaluation.change if evaluation else None,
+        latency_us_before=before.one_row_p50_us if before else None,
+        latency_us_after=after.one_row_p50_us if after else None,
+        components=[cost.to_json() for cost in attempt.components],
+        evaluation=figures,
+        notes=[*record.description.notes, *attempt.row_notes, *_unused_rows(record)],
+    )
+
+
+def _gate_rows(answers: HeldOutAnswers, settings: ModelSettings) -> HeldOut:
+    """The held-out rows that the original answered, read again; never a calibration row."""
+    _, gate = read_rows(
+        answers.held_out,
+        settings.target,
+        answers.expected,
+        settings.calibration_rows,
+        settings.limits,
+    )
+    return gate
+
+
+def _unused_rows(record: StageRecord) -> list[str]:
+    """Why the held-out rows were asked of no model, if so."""
+    if record.held_out is None or record.answers is not None:
+        return []
+    count = len(record.source.surfaces)
+    return [
+        f"the held-out rows were not used: they can only be for one model, this file has {count}"
+    ]

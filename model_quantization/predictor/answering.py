@@ -1,0 +1,199 @@
+"""The public methods of a quantized model: fast where a predictor answers, else the original's."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from model_quantization.errors import EnvironmentMismatch, SemanticError
+from model_quantization.graph.values import MISFITS
+from model_quantization.loading.pickles.migrations.steps import installed_version
+from model_quantization.predictor.input_rows import InputAdapter
+
+_JOBS = "n_jobs : int or None: threads for a large batch, counted as joblib counts."
+_TEXTS = {
+    "predict": "Return the label or value of each row.",
+    "predict_proba": "Return the probability of each class, one row per row of the input.",
+    "predict_log_proba": "Return the logarithms of `predict_proba`.",
+    "predict_joint_log_proba": "Return the joint log-probability of each row and class.",
+    "decision_function": "Return the scores that decide, one row per row of the input.",
+    "score_samples": "Return the score of each row.",
+    "transform": "Return the rows transformed.",
+    "inverse_transform": "Return the rows before they were transformed.",
+    "score": "Return the score of the model on rows and targets.",
+    "apply": "Return the leaf that each row reaches in each tree.",
+}
+
+
+def restored_method(
+    type_name: str, name: str, original: Callable[[], Any], saved_by: str = ""
+) -> Callable[..., Any]:
+    """A method that the restored estimator answers.
+
+    Parameters
+    ----------
+    type_name : str
+        Class of the original, `module:qualname`.
+    name : str
+        The method.
+    original : callable
+        Gives the restored estimator.
+    saved_by : str, optional
+        The version of scikit-learn that the model's state is of.
+    """
+
+    def restored(*args: Any, **options: Any) -> Any:
+        try:
+            return getattr(original(), name)(*args, **options)
+        except AttributeError as error:
+            if saved_by in ("", installed_version()):
+                raise
+            raise _mismatch(name, type_name, saved_by, error) from error
+
+    return _named(restored, type_name, name, "Answered by the restored estimator.", None)
+
+
+def _mismatch(
+    name: str, type_name: str, saved_by: str, error: AttributeError
+) -> EnvironmentMismatch:
+    return EnvironmentMismatch(
+        f"{name} cannot be answered by the installed libraries",
+        where=type_name,
+        expected=f"scikit-learn {saved_by} and the libraries of its time",
+        got=f"scikit-learn {installed_version()}: {error}",
+        do="install the versions that the artifact names, or quantize the original here",
+    )
+
+
+def fast_method(
+    type_name: str,
+    name: str,
+    fast: Callable[..., Any],
+    adapter: InputAdapter,
+    restored: Callable[..., Any],
+    argument: str,
+) -> Callable[..., Any]:
+    """A method that a fast predictor answers, and the restored estimator for any odd call.
+
+    Parameters
+    ----------
+    type_name, name
+        As in `restored_method`.
+    fast : callable
+        The predictor's function of prepared rows.
+    adapter : InputAdapter
+    restored : callable
+        The same method of the restored estimator.
+    argument : str
+        Name of the original's first argument: `X`, or `raw_documents` of vectorizers.
+    """
+    frames = _frames_are_configured if name == "transform" else None
+
+    def answer(*args: Any, n_jobs: int | None = None, **options: Any) -> Any:
+        if len(args) == 1 and not options:
+            X = args[0]
+        elif not args and len(options) == 1 and argument in options:
+            X = options[argument]
+        else:
+            return restored(*args, **options)
+        if not (frames and frames()):
+            rows = adapter.rows(X)
+            if rows is not None:
+                try:
+                    result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
+                except MISFITS as error:
+                    raise _misfit(name, error) from error
+                if result is not None:
+                    adapter.warn_unnamed(X)
+                    return result
+        return restored(*args, **options)
+
+    text = f"Answered by a fast predictor; odd input by the restored estimator.\n\n{_JOBS}"
+    return _named(answer, type_name, name, text, argument)
+
+
+def _misfit(name: str, error: Exception) -> SemanticError:
+    """A fast predictor raises nothing over rows: its own numbers contradict each other."""
+    return SemanticError(
+        f"{name} cannot be answered: stored values do not fit each other",
+        got=f"{type(error).__name__}: {error}"[:200],
+        do="quantize the original again",
+    )
+
+
+def _named(
+    method: Callable[..., Any], type_name: str, name: str, how: str, argument: str | None
+) -> Callable[..., Any]:
+    """The method with the name, text and signature of the original's, as far as they are known."""
+    method.__name__ = name
+    method.__qualname__ = f"QuantizedModel.{name}"
+    known = _original_method(type_name, name)
+    text = (known.__doc__ if known is not None else "") or _TEXTS.get(name, "")
+    method.__doc__ = f"{how}\n\n{text}".strip() if text else how
+    signature = _own_signature(argument) if argument else None
+    if known is not None:
+        signature = _signature_of(known, with_jobs=argument is not None) or signature
+    if signature is not None:
+        method.__signature__ = signature  # type: ignore[attr-defined]  # `inspect` looks for it
+    return method
+
+
+def attributes_of_class(type_name: str) -> set[str]:
+    """Public properties of the original's class, as far as they are known; no methods."""
+    cls = _original_class(type_name)
+    names = {name for name in dir(cls) if not name.startswith("_")} if cls is not None else set()
+    return {name for name in names if isinstance(inspect.getattr_static(cls, name), property)}
+
+
+def _original_class(type_name: str) -> type | None:
+    """The original's class, when its module is imported; it is not imported for this."""
+    module, _, qualname = type_name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) else None
+
+
+def _original_method(type_name: str, name: str) -> Any:
+    cls = _original_class(type_name)
+    return inspect.getattr_static(cls, name, None) if cls is not None else None
+
+
+def _signature_of(method: Any, *, with_jobs: bool) -> inspect.Signature | None:
+    """The signature without `self`; None where there is none to read."""
+    # A method that is there for some parameters only is behind a descriptor that holds it.
+    method = getattr(method, "fn", method)
+    try:
+        own = list(inspect.signature(method).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return None
+    rest = [each for each in own if each.kind is each.VAR_KEYWORD]
+    named = [each for each in own if each.kind is not each.VAR_KEYWORD]
+    if with_jobs and not any(each.name == "n_jobs" for each in named):
+        named.append(_JOBS_PARAMETER)
+    return inspect.Signature([*named, *rest])
+
+
+_JOBS_PARAMETER = inspect.Parameter("n_jobs", inspect.Parameter.KEYWORD_ONLY, default=None)
+
+
+@cache
+def _own_signature(argument: str) -> inspect.Signature:
+    first = inspect.Parameter(argument, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    rest = inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)
+    return inspect.Signature([first, _JOBS_PARAMETER, rest])
+
+
+def _in_threads(fast: Callable[..., Any], rows: Any, n_jobs: int) -> Any:
+    """The answer of a fast predictor, in several threads where it knows how to use them."""
+    takes = "n_jobs" in inspect.signature(fast).parameters
+    return fast(rows, n_jobs=n_jobs) if takes else fast(rows)
+
+
+def _frames_are_configured() -> bool:
+    """Whether `sklearn.set_config` asks every `transform` for frames."""
+    sklearn = sys.modules.get("sklearn")
+    return sklearn is not None and sklearn.get_config()["transform_output"] != "default"

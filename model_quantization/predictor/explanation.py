@@ -1,0 +1,155 @@
+"""Which predictor answers each method of a quantized model, and why the others are not fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from model_quantization.families import Lowered, NotFast
+from model_quantization.records import Record
+
+RESTORED = "the restored estimator"
+
+
+@dataclass(frozen=True, slots=True)
+class MethodAnswer(Record):
+    """How one public method of a model is answered.
+
+    Attributes
+    ----------
+    method : str
+    fast : bool
+        Whether a fast predictor answers; rows that it does not treat (infinities, other types)
+        still go to the restored estimator.
+    by : str
+        The predictor, in a few words.
+    why : str
+        Why it is not fast; empty when it is.
+    """
+
+    method: str
+    fast: bool
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentAnswer(Record):
+    """Whether a component inside a model has a fast predictor of its own.
+
+    Attributes
+    ----------
+    path : str
+        Where it is in the file's model.
+    type : str
+        Exact class name, `module:qualname`.
+    family : str
+        The family that speaks for it.
+    fast : bool
+    by : str
+        Its predictor, in a few words; the model may have fused it with others.
+    methods : tuple of str
+        What its predictor answers; may be none, for a step that only another one can take in.
+    why : str
+        Why it has no fast predictor; empty when it has one.
+    where : str
+        Path of the component that is the reason; empty when it has a predictor.
+    """
+
+    path: str
+    type: str
+    family: str
+    fast: bool
+    by: str
+    methods: tuple[str, ...] = ()
+    why: str = ""
+    where: str = ""
+
+
+def component_answer(
+    path: str, type_name: str, family: str, found: Lowered | NotFast
+) -> ComponentAnswer:
+    """The record of what a family's `lower` gave."""
+    if isinstance(found, NotFast):
+        return ComponentAnswer(
+            path, type_name, family, False, RESTORED, (), found.reason, found.where or ""
+        )
+    return ComponentAnswer(path, type_name, family, True, found.by, tuple(found.methods))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation(Record):
+    """Which predictor answers each method of one model.
+
+    It prints as a table; `to_json()` gives plain values.
+
+    Attributes
+    ----------
+    path : str
+        Where the model is in its file; empty for the file's one model.
+    type : str
+        Exact class name.
+    exact : bool
+        Whether the artifact rounds nothing, so that every answer has the original's bits.
+    methods : tuple of MethodAnswer
+        Every public method, in order.
+    components : tuple of ComponentAnswer
+        The model and every component inside it that was asked for a fast predictor.
+    """
+
+    path: str
+    type: str
+    exact: bool
+    methods: tuple[MethodAnswer, ...]
+    components: tuple[ComponentAnswer, ...]
+
+    def __str__(self) -> str:
+        name = self.type.rpartition(":")[2]
+        head = f"{self.path}: {name}" if self.path else name
+        tables = [head, *_aligned(self._method_rows())]
+        if len(self.components) > 1:
+            tables += ["", *_aligned(self._component_rows())]
+        return "\n".join(tables)
+
+    def _repr_html_(self) -> str:
+        tables = [_html(self._method_rows())]
+        if len(self.components) > 1:
+            tables.append(_html(self._component_rows()))
+        return "".join(tables)
+
+    def _method_rows(self) -> Iterator[tuple[str, ...]]:
+        yield "method", "answered", "by", "why"
+        for each in self.methods:
+            yield each.method, _speed(each.fast), each.by, each.why
+
+    def _component_rows(self) -> Iterator[tuple[str, ...]]:
+        yield "component", "class", "answered", "by", "why"
+        for each in self.components:
+            elsewhere = each.where not in ("", each.path)
+            why = f"{each.where}: {each.why}" if elsewhere else each.why
+            name = each.type.rpartition(":")[2]
+            yield each.path or "(model)", name, _speed(each.fast), each.by, why
+
+
+def _speed(fast: bool) -> str:
+    return "fast" if fast else "restored"
+
+
+def _aligned(rows: Iterator[tuple[str, ...]]) -> list[str]:
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def _html(rows: Iterator[tuple[str, ...]]) -> str:
+    head, *body = rows
+    lines = [_html_row(head, "th"), *(_html_row(row, "td") for row in body)]
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _html_row(cells: Sequence[str], tag: str) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

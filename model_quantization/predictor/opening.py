@@ -1,0 +1,183 @@
+"""Opens an artifact: the quantized model in it, or a container of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.estimators.restore import restore
+from model_quantization.files.signing import PublicKeys
+from model_quantization.graph.nodes import (
+    DictNode,
+    Node,
+    ObjectNode,
+    PackedNode,
+    RefNode,
+    SequenceNode,
+    entries,
+)
+from model_quantization.graph.traversal import children, dict_steps, join
+from model_quantization.graph.values import dict_value
+from model_quantization.limits import Limits
+from model_quantization.predictor.component import ComponentView, Context, view_value
+from model_quantization.predictor.explanation import Explanation
+from model_quantization.predictor.memory import give_back
+from model_quantization.predictor.quantized_model import (
+    QuantizedModel,
+    dropped_below,
+    quantized_model,
+    saved_by,
+)
+from model_quantization.trust import TrustPolicy
+
+
+def load(
+    source: Path | str | bytes,
+    *,
+    trusted: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    sha256: str = "",
+    keys: PublicKeys | None = None,
+) -> Any:
+    """Open a `.qma` artifact and return the quantized model.
+
+    Parameters
+    ----------
+    source : path or bytes
+        The file, or its bytes.
+    trusted : tuple of str
+        User classes and functions (`module:qualname`) that the model may hold beside those of
+        the allow-list. Only the caller can say this; an artifact never can.
+    limits : Limits, optional
+        Caps on what is read and decoded.
+    sha256 : str, optional
+        The only file that will do, as a release pins it.
+    keys : PublicKeys, optional
+        The keys whose signature counts (`model_quantization.files.signing.read_public_keys`).
+
+    Returns
+    -------
+    QuantizedModel
+        Or, for a model that is a dict, list or tuple, that container with each estimator in it
+        quantized.
+
+    Raises
+    ------
+    ArtifactError
+        The file is broken, tampered with or of another format; `SignatureError` when `keys` do
+        not accept it.
+    UntrustedTypeError
+        It holds a class that is not allowed.
+    """
+    artifact = read_artifact(source, limits, sha256=sha256, keys=keys)
+    return open_model(artifact, TrustPolicy(frozenset(trusted)))
+
+
+def open_model(artifact: Artifact, trust: TrustPolicy) -> Any:
+    """Return the quantized model of an opened artifact (see `load`)."""
+    model = _Opening(artifact, trust, Context.of(artifact.root, artifact)).open(artifact.root, "")
+    # A predictor holds what it needs; the rest is decoded again when asked for.
+    give_back(artifact.release())
+    return model
+
+
+def explain(artifact: Artifact, trust: TrustPolicy | None = None) -> list[Explanation]:
+    """Which predictor answers each method of each model in an artifact.
+
+    Parameters
+    ----------
+    artifact : Artifact
+        An opened file (`artifact.reader.read_artifact`).
+    trust : TrustPolicy, optional
+        Needed for an artifact that holds several models and objects of user classes beside them.
+
+    Raises
+    ------
+    ArtifactError, UntrustedTypeError
+        As `load` says.
+    """
+    return [one.explain() for one in iter_models(open_model(artifact, trust or TrustPolicy()))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """One artifact being opened; an object that several refer to is opened once."""
+
+    artifact: Artifact
+    trust: TrustPolicy
+    context: Context
+    opened: dict[int, Any] = field(default_factory=dict)
+
+    def open(self, node: Node, path: str) -> Any:
+        if isinstance(node, RefNode):
+            if node.target not in self.opened:
+                self.open(self.context.identified[node.target], path)
+            return self.opened[node.target]
+        made = self._made(node, path)
+        identity = getattr(node, "id", None)
+        if identity is not None:
+            self.opened[identity] = made
+        return made
+
+    def _made(self, node: Node, path: str) -> Any:
+        manifest = self.artifact.manifest
+        match node:
+            case ObjectNode() | PackedNode() if path in manifest["model"]["surfaces"]:
+                view = ComponentView(node, self.context, path)
+                return quantized_model(self.artifact, self.trust, view)
+            case SequenceNode(kind=kind) if kind in ("list", "tuple"):
+                items = [self.open(item, join(path, step)) for step, item in children(node)]
+                return items if kind == "list" else tuple(items)
+            case DictNode(values=SequenceNode()):
+                pairs = list(entries(node))
+                keys = [self._key(key, path) for key, _ in pairs]
+                steps = zip(dict_steps(node), pairs, strict=True)
+                values = [self.open(value, join(path, step)) for step, (_, value) in steps]
+                return dict_value(keys, values, path)
+            case _:
+                return self._restored(node, path)
+
+    def _key(self, node: Node, path: str) -> Any:
+        """The key of a dict: a plain value, or an object such as a date."""
+        if isinstance(node, ObjectNode | PackedNode | RefNode):
+            return self._restored(node, path)
+        return view_value(node, self.context, path)
+
+    def _restored(self, node: Node, path: str) -> Any:
+        return restore(
+            node,
+            self.artifact,
+            self.trust,
+            dropped=dropped_below(self.artifact.manifest["residue"], path),
+            identified=self.context.identified,
+            saved_by=saved_by(self.artifact),
+        )
+
+
+def model_at(loaded: Any, path: str) -> QuantizedModel:
+    """The quantized model at `path` in what `load` returned.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    for model in iter_models(loaded):
+        if model.path == path:
+            return model
+    raise KeyError(path)
+
+
+def iter_models(loaded: Any) -> Iterator[QuantizedModel]:
+    """The quantized models in what `load` returned, in order."""
+    if isinstance(loaded, QuantizedModel):
+        yield loaded
+    elif isinstance(loaded, dict):
+        for value in loaded.values():
+            yield from iter_models(value)
+    elif isinstance(loaded, list | tuple):
+        for value in loaded:
+            yield from iter_models(value)

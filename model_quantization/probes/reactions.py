@@ -1,0 +1,207 @@
+"""Reactions of a model to probe rows: its answers as plain arrays, or the error it raises."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.evaluation.agreement import same_bits
+from model_quantization.evaluation.answers import MODEL_ERRORS, plain_array, plain_arrays
+from model_quantization.probes.rows import FEWEST_ROWS, ProbeRows, all_rows, other_forms
+
+ALL_ROWS: Final = "all rows"
+PROBED_METHODS: Final = (
+    "predict",
+    "predict_proba",
+    "decision_function",
+    "score_samples",
+    "transform",
+    "predict_log_proba",
+    "predict_joint_log_proba",
+    "apply",
+    "kneighbors",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What one call gave.
+
+    Attributes
+    ----------
+    kind : str
+        The type of the answer (`numpy.ndarray`), or of the error that was raised.
+    form : str
+        The shapes and dtypes of the answer, as text; empty for an error.
+    arrays : mapping of str to ndarray
+        The answer, keyed as `evaluation.answers` says; empty for an error.
+    """
+
+    kind: str
+    form: str
+    arrays: Mapping[str, Array]
+
+    @property
+    def raised(self) -> bool:
+        """Whether the call raised."""
+        return not self.form
+
+
+@dataclass(frozen=True, slots=True)
+class Reactions:
+    """Reactions of one model, by form of the rows and method.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of the form `all rows`.
+    calls : mapping of (str, str) to Reaction
+        (form, method) -> reaction. Empty when no method answered the plain rows: they are not of
+        the kind that the model takes.
+    classes : mapping of str to ndarray
+        The labels behind the columns of scores, if any.
+    """
+
+    rows: int
+    calls: Mapping[tuple[str, str], Reaction]
+    classes: Mapping[str, Array]
+
+    def to_files(self, directory: Path, stem: str) -> None:
+        """Write `<stem>.npz` and `<stem>.json` for `from_files`."""
+        arrays: list[Array] = [*self.classes.values()]
+        calls = []
+        for (form, method), reaction in self.calls.items():
+            keys = list(reaction.arrays)
+            calls.append([form, method, reaction.kind, reaction.form, keys])
+            arrays += reaction.arrays.values()
+        np.savez(directory / f"{stem}.npz", *arrays, allow_pickle=False)
+        record = {"rows": self.rows, "classes": list(self.classes), "calls": calls}
+        (directory / f"{stem}.json").write_text(json.dumps(record), encoding="utf-8")
+
+    @classmethod
+    def from_files(cls, directory: Path, stem: str) -> Reactions:
+        """Return the reactions that `to_files` wrote."""
+        record = json.loads((directory / f"{stem}.json").read_text(encoding="utf-8"))
+        with np.load(directory / f"{stem}.npz", allow_pickle=False) as stored:
+            arrays = iter([stored[f"arr_{place}"] for place in range(len(stored.files))])
+        classes = {key: next(arrays) for key in record["classes"]}
+        calls = {
+            (form, method): Reaction(kind, shape, {key: next(arrays) for key in keys})
+            for form, method, kind, shape, keys in record["calls"]
+        }
+        return cls(record["rows"], calls, classes)
+
+
+def probed_methods(model: Any) -> tuple[str, ...]:
+    """Return the methods of a model that probe rows are asked of."""
+    return tuple(name for name in PROBED_METHODS if _has(model, name))
+
+
+def _has(model: Any, name: str) -> bool:
+    try:
+        return callable(getattr(model, name, None))
+    except MODEL_ERRORS:
+        return False
+
+
+def ask(model: Any, rows: ProbeRows, budget_seconds: float) -> tuple[ProbeRows, Reactions]:
+    """Ask a model every method and form that fit the budget; the first `FEWEST_ROWS` always.
+
+    Parameters
+    ----------
+    model : object
+        The original.
+    rows : ProbeRows
+    budget_seconds : float
+        When it is spent, no further form is asked.
+
+    Returns
+    -------
+    rows : ProbeRows
+        The rows that were asked: all, or the first of them.
+    reactions : Reactions
+        Methods that do not repeat their own answers (they draw random numbers) are left out.
+    """
+    started = time.perf_counter()
+    methods = probed_methods(model)
+    for chosen in (rows, *rows.milder()):
+        few = chosen.first(FEWEST_ROWS)
+        first = _ask_form(model, methods, ALL_ROWS, all_rows(few))
+        if any(not reaction.raised for reaction in first.values()):
+            break
+    spent = time.perf_counter() - started
+    again = _ask_form(model, methods, ALL_ROWS, all_rows(few))
+    steady = tuple(name for name in methods if same(first[ALL_ROWS, name], again[ALL_ROWS, name]))
+    # A call costs little more for 64 rows than for 16 where the overhead is most of it.
+    many = chosen if spent * 4 < budget_seconds else few
+    calls = _ask_form(model, steady, ALL_ROWS, all_rows(many))
+    if all(reaction.raised for reaction in calls.values()):
+        return many, Reactions(0, {}, {})
+    main = steady[:2]
+    for number, (name, make) in enumerate(other_forms(many).items()):
+        if number and time.perf_counter() - started > budget_seconds:
+            break
+        calls |= _ask_form(model, main, name, make(many))
+    return many, Reactions(len(many), calls, _classes(model))
+
+
+def ask_again(model: Any, rows: ProbeRows, wanted: Iterable[tuple[str, str]]) -> Reactions:
+    """Ask another model the same rows, in the same forms, through the same methods."""
+    forms: dict[str, list[str]] = {}
+    for form, method in wanted:
+        forms.setdefault(form, []).append(method)
+    calls: dict[tuple[str, str], Reaction] = {}
+    for form, methods in forms.items():
+        given = all_rows(rows) if form == ALL_ROWS else other_forms(rows)[form](rows)
+        calls |= _ask_form(model, methods, form, given)
+    return Reactions(len(rows), calls, _classes(model))
+
+
+def _ask_form(
+    model: Any, methods: Sequence[str], form: str, given: Any
+) -> dict[tuple[str, str], Reaction]:
+    return {(form, name): react(model, name, given) for name in methods}
+
+
+# HashingVectorizer lets StopIteration out when it gets no document.
+_RAISED: Final[tuple[type[Exception], ...]] = (StopIteration, *MODEL_ERRORS)
+
+
+def react(model: Any, method: str, given: Any) -> Reaction:
+    """Return what one call gives, error or answer; its warnings are not of interest here."""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            answer = getattr(model, method)(given)
+            arrays = plain_arrays(method, answer)
+    except _RAISED as error:
+        return Reaction(type(error).__name__, "", {})
+    kind = type(answer)
+    shapes = ", ".join(f"{key} {array.dtype} {array.shape}" for key, array in arrays.items())
+    return Reaction(f"{kind.__module__}.{kind.__qualname__}", shapes or "empty", arrays)
+
+
+def same(one: Reaction, other: Reaction) -> bool:
+    """Whether two reactions are equal, bit for bit."""
+    return (
+        one.kind == other.kind
+        and one.form == other.form
+        and all(same_bits(array, other.arrays[key]) for key, array in one.arrays.items())
+    )
+
+
+def _classes(model: Any) -> dict[str, Array]:
+    try:
+        classes = model.classes_
+    except MODEL_ERRORS:
+        return {}
+    each = classes if isinstance(classes, list) else [classes]
+    return {f"classes_/{at}": plain_array(found) for at, found in enumerate(each)}

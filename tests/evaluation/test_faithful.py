@@ -1,0 +1,64 @@
+"""The default limits let through what 16 bits do to the families' own examples, on 1,000 rows."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model_quantization.api import ModelQuantizer
+from model_quantization.evaluation import Finding
+from model_quantization.evaluation.answers import Answers, answer, answerable
+from model_quantization.evaluation.predictions import judge_answers
+from tests.families.checks import Case, all_cases
+
+ROWS = 1000
+METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
+
+
+def numeric_cases() -> list[Case]:
+    return [case for case in all_cases() if case.is_numeric]
+
+
+def rows_between(rows: np.ndarray) -> np.ndarray:
+    """1,000 rows on the lines between the example's own: nowhere out of its domain."""
+    generator = np.random.default_rng(0)
+    first, second = generator.integers(0, len(rows), (2, ROWS))
+    share = generator.random((ROWS, 1))
+    return np.asarray(share * rows[first] + (1 - share) * rows[second], dtype=np.float64)
+
+
+def truth_about(answers: Answers) -> Any:
+    """What the original answers, with noise: nine labels of ten, and numbers nearly."""
+    if "predict" not in answers.methods:
+        return None
+    labels = np.asarray(answers.arrays.get("predict"))
+    generator = np.random.default_rng(1)
+    if labels.dtype.kind == "f" and "classes_" not in answers.arrays:
+        return labels + 0.3 * labels.std(axis=0) * generator.normal(size=labels.shape)
+    noisy = labels.copy()
+    wrong = generator.random(ROWS) < 0.1
+    noisy[wrong] = labels[generator.permutation(ROWS)][wrong]
+    return noisy
+
+
+@cache
+def judged(case: Case) -> Any:
+    model = case.example.model
+    rows = rows_between(np.asarray(case.example.rows, dtype=np.float64))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the models, about rows of their own making
+        quantized, _ = ModelQuantizer(bit_depth=16, weight_threshold=0.0).quantize_model(model)
+        methods = [method for method in answerable(model) if method in METHODS]
+        original, candidate = answer(model, rows, methods), answer(quantized, rows, methods)
+    return judge_answers(original, candidate, truth_about(original))
+
+
+@pytest.mark.parametrize("case", numeric_cases(), ids=str)
+def test_sixteen_bits_pass(case: Case) -> None:
+    found = judged(case)
+    missed = [check for check in found.checks if check.finding in (Finding.LOST, Finding.OPEN)]
+    assert found.published, (found.note, missed)

@@ -1,0 +1,258 @@
+"""Locks over a fork; no file of the library makes one of its own."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import model_quantization.locks as locks
+from model_quantization.locks import ForkSafeLock, cached_property
+from tests.forking import held_by_another_thread, in_a_fork
+from tests.test_import_rules import MODULES, ROOT
+
+BOTH = pytest.mark.parametrize("reentrant", [False, True])
+RAW = frozenset({"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"})
+
+
+# --- nobody makes another lock --------------------------------------------------------------
+
+
+def raw_locks(source: str) -> Iterator[str]:
+    """Every name in a file that stands for a lock which a fork would inherit."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names}
+            if node.module in ("threading", "_thread", "multiprocessing"):
+                yield from names & (RAW | {"allocate_lock"})
+            if node.module == "functools":
+                yield from names & {"cached_property"}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id in ("threading", "_thread", "multiprocessing"):
+                yield from {node.attr} & (RAW | {"allocate_lock"})
+            if node.value.id == "functools":
+                yield from {node.attr} & {"cached_property"}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {locks.__name__}))
+def test_every_lock_comes_from_the_factory(module: str) -> None:
+    found = list(raw_locks(MODULES[module].read_text("utf-8")))
+    assert not found, f"{MODULES[module].relative_to(ROOT)}: use model_quantization.locks"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import threading\nx = threading.Lock()",
+        "import threading\nx = field(default_factory=threading.RLock)",
+        "from threading import Condition as C",
+        "from functools import cached_property",
+        "import functools\n@functools.cached_property\ndef f(self): ...",
+    ],
+)
+def test_a_raw_lock_is_found(source: str) -> None:
+    assert list(raw_locks(source))
+
+
+# --- what a lock does -----------------------------------------------------------------------
+
+
+@BOTH
+def test_one_thread_at_a_time(reentrant: bool) -> None:
+    lock = ForkSafeLock(reentrant=reentrant)
+    with held_by_another_thread(lock):
+        assert not lock.acquire(blocking=False)
+    assert lock.acquire(blocking=False)
+    lock.release()
+    with pytest.raises(RuntimeError):
+        lock.release()
+
+
+def test_only_a_reentrant_one_is_acquired_twice() -> None:
+    with (outer := ForkSafeLock(reentrant=True)), outer:
+        assert outer.acquire(blocking=False)
+        outer.release()
+    plain = ForkSafeLock()
+    with plain:
+        assert not plain.acquire(blocking=False)
+
+
+@BOTH
+def test_a_child_finds_free_what_another_thread_held(reentrant: bool) -> None:
+    lock = ForkSafeLock(reentrant=reentrant)
+    with held_by_another_thread(lock):
+        assert in_a_fork(lambda: lock.acquire(blocking=False)) == 0
+        assert not lock.acquire(blocking=False), "the parent's lock is as it was"
+
+
+@BOTH
+def test_a_child_still_holds_what_the_forking_thread_held(reentrant: bool) -> None:
+    lock = ForkSafeLock(reentrant=reentrant)
+
+    def others_wait_until_it_is_released() -> bool:
+        tried: list[bool] = []
+
+        def attempt() -> None:
+            if taken := lock.acquire(blocking=False):
+                lock.release()
+            tried.append(taken)
+
+        def other() -> None:
+            thread = threading.Thread(target=attempt)
+            thread.start()
+            thread.join()
+
+        other()
+        lock.release()
+        other()
+        return tried == [False, True]
+
+    with lock:
+        assert in_a_fork(others_wait_until_it_is_released) == 0
+
+
+@BOTH
+def test_a_child_of_a_child(reentrant: bool) -> None:
+    lock = ForkSafeLock(reentrant=reentrant)
+
+    def fork_again() -> bool:
+        with held_by_another_thread(lock):
+            return in_a_fork(lambda: lock.acquire(blocking=False)) == 0
+
+    with held_by_another_thread(lock):
+        assert in_a_fork(fork_again) == 0
+
+
+def test_locks_are_let_go_of() -> None:
+    gc.collect()
+    before = len(locks._LOCKS)
+    made = [ForkSafeLock() for _ in range(5)]
+    assert len(locks._LOCKS) == before + len(made)
+    made.clear()
+    gc.collect()
+    assert len(locks._LOCKS) == before
+
+
+# --- imports --------------------------------------------------------------------------------
+
+MODULE = "slow_to_import_while_forking"
+
+
+def test_a_fork_waits_for_an_import_of_another_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{MODULE}.py").write_text("import time\ntime.sleep(1)\nanswer = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    thread = threading.Thread(target=__import__, args=(MODULE,))
+    thread.start()
+    while MODULE not in sys.modules:
+        time.sleep(0.001)
+    try:
+        assert in_a_fork(lambda: __import__(MODULE).answer == 1, seconds=20) == 0
+    finally:
+        thread.join()
+        del sys.modules[MODULE]
+
+
+def test_a_fork_does_not_wait_for_an_import_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "IMPORT_SECONDS", 0.05)
+    (tmp_path / f"{MODULE}.py").write_text(
+        "import threading\nbegun, leave = threading.Event(), threading.Event()\nbegun.set()\n"
+        "leave.wait(60)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    thread = threading.Thread(target=__import__, args=(MODULE,))
+    thread.start()
+    while not hasattr(sys.modules.get(MODULE), "begun"):
+        time.sleep(0.001)
+    try:
+        assert in_a_fork(lambda: True) == 0
+    finally:
+        sys.modules[MODULE].leave.set()
+        thread.join()
+        del sys.modules[MODULE]
+
+
+def test_a_module_that_forks_when_imported_does_not_wait_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{MODULE}.py").write_text(
+        "from tests.forking import in_a_fork\ncode = in_a_fork(lambda: True)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(locks, "IMPORT_SECONDS", 3600.0)
+    assert __import__(MODULE).code == 0
+    del sys.modules[MODULE]
+
+
+# --- attributes computed once ---------------------------------------------------------------
+
+
+class Counted:
+    """Counts how often its attribute is computed."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.waiting = threading.Barrier(1)
+
+    @cached_property
+    def value(self) -> list[int]:
+        """The attribute."""
+        self.times += 1
+        self.waiting.wait(10)
+        return [self.times]
+
+
+def test_an_attribute_is_computed_once() -> None:
+    one, other = Counted(), Counted()
+    assert one.value is one.value
+    assert (one.times, other.times) == (1, 0)
+    assert other.value is not one.value
+    assert isinstance(Counted.value, cached_property)
+    assert Counted.value.__doc__ == "The attribute."
+
+
+def test_an_attribute_whose_method_fails_is_tried_again() -> None:
+    one = Counted()
+    one.waiting.abort()
+    with pytest.raises(threading.BrokenBarrierError):
+        _ = one.value
+    one.waiting = threading.Barrier(1)
+    assert one.value == [2]
+
+
+def test_threads_that_come_first_together_are_given_one_value() -> None:
+    one = Counted()
+    one.waiting = threading.Barrier(2)  # each computes it while the other does
+    found: list[list[int]] = []
+    threads = [threading.Thread(target=lambda: found.append(one.value)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] is found[1] is one.value
+
+
+def test_a_child_computes_what_another_thread_was_computing() -> None:
+    one = Counted()
+    one.waiting = threading.Barrier(2)
+    thread = threading.Thread(target=lambda: one.value)
+    thread.start()
+    while not one.times:
+        time.sleep(0.001)
+
+    def ask() -> bool:
+        one.waiting = threading.Barrier(1)
+        return one.value == [2]
+
+    assert in_a_fork(ask) == 0
+    one.waiting.wait(10)
+    thread.join()
