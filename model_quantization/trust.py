@@ -18,8 +18,13 @@ from typing import Final
 from model_quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
 
 SECTIONS: Final = (
-    "classes", "called classes", "array types", "reconstructors", "values", "read as data",
-)  # fmt: skip
+    "classes",
+    "called classes",
+    "array types",
+    "reconstructors",
+    "values",
+    "read as data",
+)
 JOBLIB_WRAPPER: Final = "joblib.numpy_pickle:NumpyArrayWrapper"
 PARTIAL: Final = "functools:partial"
 

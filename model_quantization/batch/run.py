@@ -178,14 +178,14 @@ def failed_job(job: Job, error: BaseException) -> Outcome:
     A file that crashes the child which only loads it and asks it is refused, as one that the scan
     refuses: the next run does not open it again, and no serving process loads it as the original.
     """
-    crashed = isinstance(error, WorkerCrashed) and error.is_native and error.where == inspect.name
     if not isinstance(error, QuantizationError | OSError):
         _log.error("%s: unexpected error", job.name, exc_info=error)
+    by_file = isinstance(error, WorkerCrashed) and error.is_native and error.where == inspect.name
     return failed_outcome(
         job.name,
         job.source,
         error,
-        status=Status.REFUSED if crashed else Status.FAILED,
+        status=Status.REFUSED if by_file else Status.FAILED,
         source_sha256=job.source_sha256,
         source_size_bytes=job.source_size_bytes,
         bit_depth=job.settings.bit_depth,

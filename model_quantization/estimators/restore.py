@@ -25,6 +25,7 @@ from model_quantization.errors import (
 from model_quantization.estimators.builders import SPECIAL, make_partial
 from model_quantization.estimators.checks import check_state
 from model_quantization.estimators.dropped import reporting_class, stored_properties
+from model_quantization.estimators.meanings import inexpressible
 from model_quantization.families import known_family
 from model_quantization.graph.nodes import (
     ArrayNode,
@@ -57,6 +58,12 @@ from model_quantization.graph.values import (
     scalar_value,
     small_value,
 )
+from model_quantization.loading.pickles.migrations.steps import (
+    AS_SAVED,
+    in_todays_form,
+    installed_version,
+    steps_of,
+)
 from model_quantization.trust import PARTIAL, TrustPolicy
 
 _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
@@ -74,7 +81,8 @@ def restore(
     *,
     dropped: Mapping[str, str] | None = None,
     identified: Mapping[int, Node] | None = None,
-    reporting: bool = True,
+    saved_by: str = "",
+    as_scikit_learn: bool = False,
 ) -> Any:
     """Return the real object that a graph describes.
 
@@ -89,10 +97,13 @@ def restore(
         Path of each dropped attribute -> what it was. Reading one raises `DroppedAttribute`.
     identified : mapping of int to Node, optional
         Nodes outside `root` that nodes in it may refer to.
-    reporting : bool, optional
-        False: every estimator is of scikit-learn's own class, and a dropped attribute is not there.
-        By default it is of a subclass that says in a named error what was dropped, and that keeps
-        the values of properties which are worked out of what was dropped.
+    saved_by : str, optional
+        The version of scikit-learn that the graph's state is of; default: the installed one.
+    as_scikit_learn : bool, optional
+        Every estimator is of scikit-learn's own class, and a dropped attribute is not there; what
+        only `estimators.as_saved` can answer is refused. By default it is of a subclass that says
+        in a named error what was dropped, and that keeps the values of properties which are worked
+        out of what was dropped.
 
     Raises
     ------
@@ -101,11 +112,12 @@ def restore(
     FormatError, SemanticError
         Values that make no sense, state that would make native code misbehave.
     EnvironmentMismatch
-        The installed library cannot take the state.
+        The installed library cannot take the state, or cannot say what it means.
     LimitError
         Nested deeper than this interpreter's stack.
     """
-    builder = _Builder(arrays, trust, _by_owner(dropped or {}), dict(identified or {}), reporting)
+    owners = _by_owner(dropped or {})
+    builder = _Builder(arrays, trust, owners, dict(identified or {}), saved_by, as_scikit_learn)
     try:
         return builder.build(root, "")
     except RecursionError:
@@ -127,7 +139,8 @@ class _Builder:
     trust: TrustPolicy
     dropped: dict[str, dict[str, str]]
     identified: dict[int, Node]
-    reporting: bool = True
+    saved_by: str
+    as_scikit_learn: bool
     made: dict[int, Any] = field(default_factory=dict)
     owned: dict[int, Array] = field(default_factory=dict)
 
@@ -229,17 +242,33 @@ class _Builder:
             )
         state = self.build_state(node.state, path)
         args = [self.build(item, path) for item in node.args]
+        cls, state = self._in_todays_form(cls, state, path)
+        if self.as_scikit_learn and cls.__module__ == AS_SAVED:
+            raise inexpressible(cls.__name__, path)
         check_state(node.type, args, state, path)
         made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
-        if not self.reporting and isinstance(state, dict):
+        if self.as_scikit_learn and isinstance(state, dict):
             worked_out = stored_properties(cls, state)
             state = {key: item for key, item in state.items() if key not in worked_out}
         _set_state(made, state, path)
-        if self.reporting:
+        if not self.as_scikit_learn:
             self._report_dropped(made, state, path)
         own_requests(made, state)
         self._fill(made, node.entries, path)
         return made
+
+    def _in_todays_form(self, cls: type, state: Any, path: str) -> tuple[type, Any]:
+        """The class and state of an object, where another version made the artifact."""
+        if not isinstance(state, dict):
+            return cls, state
+        saved_by = self.saved_by or installed_version()
+        if saved_by == installed_version() and not steps_of(cls):
+            return cls, state
+        with fitting(f"state of {cls.__qualname__} that no version has", path):
+            upgrade = in_todays_form(cls, state, saved_by)
+        if upgrade.as_saved:
+            cls = self.trust.resolve_class(f"{AS_SAVED}:{upgrade.as_saved}", path)
+        return cls, upgrade.state
 
     def build_state(self, state: Node, path: str) -> Any:
         """The state of an object: the path of an attribute is `object/attribute`."""

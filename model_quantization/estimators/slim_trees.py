@@ -48,6 +48,7 @@ class RestoredPredictor(TreePredictor):  # type: ignore[misc, unused-ignore]
     """A histogram tree that answers for rows, but not for binned rows: only fitting has those."""
 
     __reduce_ex__ = reduced_as(TreePredictor)
+
     predict_binned = dropped_method("the bin of each threshold", "TreePredictor")
     compute_partial_dependence = dropped_method(_TRAINING_ROWS, "TreePredictor")
 
@@ -59,4 +60,5 @@ class RestoredBinMapper(_BinMapper):  # type: ignore[misc, unused-ignore]
     """
 
     __reduce_ex__ = reduced_as(_BinMapper)
+
     transform = dropped_method("the bin edges of numerical features", "_bin_mapper")

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from model_quantization.errors import SemanticError
+from model_quantization.errors import EnvironmentMismatch, SemanticError
 from model_quantization.graph.values import MISFITS
+from model_quantization.loading.pickles.migrations.steps import installed_version
 from model_quantization.predictor.input_rows import InputAdapter
 
 _JOBS = "n_jobs : int or None: threads for a large batch, counted as joblib counts."
@@ -27,7 +28,9 @@ _TEXTS = {
 }
 
 
-def restored_method(type_name: str, name: str, original: Callable[[], Any]) -> Callable[..., Any]:
+def restored_method(
+    type_name: str, name: str, original: Callable[[], Any], saved_by: str = ""
+) -> Callable[..., Any]:
     """A method that the restored estimator answers.
 
     Parameters
@@ -38,12 +41,31 @@ def restored_method(type_name: str, name: str, original: Callable[[], Any]) -> C
         The method.
     original : callable
         Gives the restored estimator.
+    saved_by : str, optional
+        The version of scikit-learn that the model's state is of.
     """
 
     def restored(*args: Any, **options: Any) -> Any:
-        return getattr(original(), name)(*args, **options)
+        try:
+            return getattr(original(), name)(*args, **options)
+        except AttributeError as error:
+            if saved_by in ("", installed_version()):
+                raise
+            raise _mismatch(name, type_name, saved_by, error) from error
 
     return _named(restored, type_name, name, "Answered by the restored estimator.", None)
+
+
+def _mismatch(
+    name: str, type_name: str, saved_by: str, error: AttributeError
+) -> EnvironmentMismatch:
+    return EnvironmentMismatch(
+        f"{name} cannot be answered by the installed libraries",
+        where=type_name,
+        expected=f"scikit-learn {saved_by} and the libraries of its time",
+        got=f"scikit-learn {installed_version()}: {error}",
+        do="install the versions that the artifact names, or quantize the original here",
+    )
 
 
 def fast_method(
@@ -53,7 +75,6 @@ def fast_method(
     adapter: InputAdapter,
     restored: Callable[..., Any],
     argument: str,
-    where: str,
 ) -> Callable[..., Any]:
     """A method that a fast predictor answers, and the restored estimator for any odd call.
 
@@ -68,8 +89,6 @@ def fast_method(
         The same method of the restored estimator.
     argument : str
         Name of the original's first argument: `X`, or `raw_documents` of vectorizers.
-    where : str
-        Path of the model, for messages.
     """
     frames = _frames_are_configured if name == "transform" else None
 
@@ -86,7 +105,7 @@ def fast_method(
                 try:
                     result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
                 except MISFITS as error:
-                    raise _misfit(name, where, error) from error
+                    raise _misfit(name, error) from error
                 if result is not None:
                     adapter.warn_unnamed(X)
                     return result
@@ -96,11 +115,10 @@ def fast_method(
     return _named(answer, type_name, name, text, argument)
 
 
-def _misfit(name: str, where: str, error: Exception) -> SemanticError:
+def _misfit(name: str, error: Exception) -> SemanticError:
     """A fast predictor raises nothing over rows: its own numbers contradict each other."""
     return SemanticError(
         f"{name} cannot be answered: stored values do not fit each other",
-        where=where or "model",
         got=f"{type(error).__name__}: {error}"[:200],
         do="quantize the original again",
     )

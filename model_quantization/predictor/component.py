@@ -172,12 +172,13 @@ class ComponentView(Component):
     def _lower(self, family: Family, exact: bool) -> Lowered | NotFast:
         if family.lower is not None:
             if self._holds_lists(family.slots):
-                return NotFast("a list stands where fitting makes an array")
+                return NotFast("a list stands where scikit-learn fits an array")
             check_shapes(self, self.family)
             return family.lower(self, exact)
         if family.types:
             return NotFast(f"family `{family.name}` has no fast predictor")
         return NotFast(f"no family speaks for {self.type}")
+
 
     def _holds_lists(self, slots: Iterable[str]) -> bool:
         """Whether something that is an array after fitting was replaced by a list.

@@ -356,6 +356,16 @@ HOSTILE_PICKLES: dict[str, bytes] = {
     "DUP": program(pickle.NONE, pickle.DUP, pickle.TUPLE2),
     "number that two readers read differently": program(pickle.INT + b"0x1_0\n"),
     "python 2 text": program(pickle.SHORT_BINSTRING + b"\x01a", protocol=2),
+    "scipy's maker of distributions": program(
+        name("scipy.stats._distn_infrastructure", "rv_continuous"),
+        _EMPTY,
+        pickle.NEWOBJ,
+        pickle.EMPTY_DICT,
+        text("_parse_arg_template"),
+        text("import os"),
+        pickle.SETITEM,
+        pickle.BUILD,
+    ),
 }
 TOO_LARGE: dict[str, bytes] = {
     "17 FRAME of 2^60": program(pickle.FRAME + struct.pack("<Q", 1 << 60), pickle.NONE),

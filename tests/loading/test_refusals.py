@@ -500,7 +500,7 @@ def test_a_complete_object_takes_no_state(made: bytes, state: bytes, tmp_path: P
 
 
 def test_everything_else_that_is_read_as_data_keeps_its_state_to_itself() -> None:
-    from model_quantization.loading.pickles.read_as_data import reader_of
+    from model_quantization.loading.pickles.read_as_data import keeps_state_as_data, reader_of
     from model_quantization.loading.pickles.states import COMPLETE
 
     found = 0
@@ -509,10 +509,10 @@ def test_everything_else_that_is_read_as_data_keeps_its_state_to_itself() -> Non
             reader = reader_of(full)
         except (ImportError, AttributeError):
             continue  # of another version of scipy
-        if full.rpartition(":")[2] in COMPLETE:
+        if full.rpartition(":")[2] in COMPLETE or not keeps_state_as_data(full):
             continue
         assert isinstance(reader, type), full
         own = next(each for each in reader.__mro__ if "__setstate__" in vars(each))
         assert "read_as_data" in vars(own)["__setstate__"].__module__, full
         found += 1
-    assert found > 100
+    assert found > 30

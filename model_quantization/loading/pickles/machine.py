@@ -13,6 +13,7 @@ from typing import Final, TypeGuard
 
 from model_quantization.errors import LimitError, ScanMalformed, ScanRefused
 from model_quantization.limits import Limits
+from model_quantization.loading.pickles.migrations.names import current_name
 from model_quantization.loading.pickles.names import todays_name
 from model_quantization.loading.pickles.placeholders import (
     Global,
@@ -175,7 +176,7 @@ class Machine:
         if not isinstance(module, str) or not isinstance(qualname, str):
             got = f"{describe(module)}, {describe(qualname)}"
             raise ScanRefused("a name is not text", got=got, do=LEAVE)
-        name = ":".join(todays_name(module, qualname))
+        name = current_name(":".join(todays_name(module, qualname)))
         if not self.found.trust.allows_in_pickle(name):
             self.found.unlisted.setdefault(name, self.op_start)
             self.stack.append(Unlisted(name))

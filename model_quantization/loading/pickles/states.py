@@ -20,9 +20,10 @@ from model_quantization.loading.pickles.placeholders import (
     Pairs,
     describe,
 )
+from model_quantization.loading.pickles.read_as_data import keeps_state_as_data
 from model_quantization.loading.pickles.reconstructors import check_partial_state
 from model_quantization.loading.pickles.stream import LEAVE
-from model_quantization.trust import JOBLIB_WRAPPER, PARTIAL, TrustPolicy, is_read_as_data
+from model_quantization.trust import JOBLIB_WRAPPER, PARTIAL, TrustPolicy
 
 # Objects whose own `__setstate__` takes a pair that is not (attributes, slots).
 _TAKES_PAIRS: Final = {"numpy.random:BitGenerator"}
@@ -66,7 +67,7 @@ def check_state(target: Instance, state: object, trust: TrustPolicy) -> bool:
     elif target.name == PARTIAL and PARTIAL not in trust.extra:
         check_partial_state(target, state, trust)
     elif target.name != JOBLIB_WRAPPER:  # which is checked where its bytes are read
-        if not is_read_as_data(target.name):
+        if not keeps_state_as_data(target.name):
             _check_attributes(target, state, trust)
         elif target.name.rpartition(":")[2] in COMPLETE and not _is_cache(state):
             raise _refused("sets the state of what was complete when it was made", state)
@@ -95,9 +96,9 @@ def _check_attributes(target: Instance, state: object, trust: TrustPolicy) -> No
     It sets the second part of a pair attribute by attribute, which runs properties and can replace
     the object's class: plain names in a plain dict only. An instance may be a kind of tuple.
     """
-    if isinstance(state, Instance) and not isinstance(state, NDArray):  # noqa: SIM102  one rule
-        if state.name not in _DICTS and target.name not in trust.extra:
-            raise _refused("a state is an object of its own", state)
+    is_object = isinstance(state, Instance) and not isinstance(state, NDArray)
+    if is_object and state.name not in _DICTS and target.name not in trust.extra:
+        raise _refused("a state is an object of its own", state)
     if target.name in _TAKES_PAIRS or not isinstance(state, tuple) or len(state) != 2:
         return
     attributes, slots = state

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import inspect
 import pickle
-import sys
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
 from model_quantization.errors import QuantizationError, ScanMalformed, ScanRefused
 from model_quantization.graph.values import refusals
+from model_quantization.loading.pickles.migrations.names import current_name
+from model_quantization.loading.pickles.migrations.stand_ins import Readings
 from model_quantization.loading.pickles.names import todays_name
 from model_quantization.loading.pickles.read_as_data import reader_of
 from model_quantization.trust import how_to_trust
-
-Replaced: TypeAlias = Callable[[str, str], type | None]
 
 
 def unpickle_scanned(
@@ -48,8 +47,9 @@ def unpickle_scanned(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            model = _load(snapshot, kind, names)
-            notes = _put_right(model)
+            readings = Readings()
+            model = readings.finish(_load(snapshot, kind, names, readings))
+            notes = readings.notes()
         except QuantizationError:
             raise
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
@@ -60,39 +60,26 @@ def unpickle_scanned(
     return model, sorted({_first_line(warning.message) for warning in caught} | set(notes))
 
 
-def _load(snapshot: Path, kind: str, names: Collection[str]) -> Any:
-    try:
-        return _read(snapshot, kind, lambda module, name: None, names)
-    except ValueError:  # among others: nodes of a tree that scikit-learn 1.2 wrote
-        if "sklearn.tree._tree" not in sys.modules:
-            raise
-    return _read(snapshot, kind, _tree_or_none, names)
-
-
-def _read(snapshot: Path, kind: str, replaced: Replaced, names: Collection[str]) -> Any:
+def _load(snapshot: Path, kind: str, names: Collection[str], readings: Readings) -> Any:
+    """Read the file; what other versions saved is brought into the form of the installed one."""
     make = _joblib_reader(snapshot) if kind == "joblib" else pickle.Unpickler
 
     class Reader(make):  # type: ignore[misc, valid-type, unused-ignore]
         def find_class(self, module: str, name: str) -> Any:
             module, name = todays_name(module, name)
-            if f"{module}:{name}" not in names:
+            full = current_name(f"{module}:{name}")
+            if full not in names:
                 raise ScanRefused(
-                    f"{module}:{name} is asked for, and the scan did not see it",
+                    f"{full} is asked for, and the scan did not see it",
                     do="do not open this file",
                 )
-            stand_in = replaced(module, name) or reader_of(f"{module}:{name}")
+            stand_in = reader_of(full)
+            if stand_in is None:
+                stand_in = readings.find(module, name)
             return super().find_class(module, name) if stand_in is None else stand_in
 
     with snapshot.open("rb") as file:
         return Reader(file).load()
-
-
-def _tree_or_none(module: str, name: str) -> type | None:
-    if (module, name) != ("sklearn.tree._tree", "Tree"):
-        return None
-    from model_quantization.loading.pickles.old_trees import rescuing_tree
-
-    return rescuing_tree()
 
 
 def _joblib_reader(snapshot: Path) -> type:
@@ -108,14 +95,6 @@ def _joblib_reader(snapshot: Path) -> type:
             super().__init__(str(snapshot), file, **options)
 
     return JoblibReader
-
-
-def _put_right(model: Any) -> list[str]:
-    if "sklearn.tree._tree" not in sys.modules:
-        return []
-    from model_quantization.loading.pickles.old_trees import put_right
-
-    return put_right(model)
 
 
 def _unfit(what: str, where: str, error: Exception, names: Collection[str]) -> ScanMalformed:

@@ -51,7 +51,7 @@ class OriginalRequest(Record):
     format : str
         `pickle` or `joblib`, as the scan found.
     names : tuple of str
-        Every class and function that the scan saw the file name; nothing else is imported.
+        The classes and functions that the scan saw it name; nothing else is imported.
     trusted : tuple of str
         User classes and functions that the model may hold.
     import_path : tuple of str

@@ -8,12 +8,20 @@ in their place, which keep what the file says and make the object by its public 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Final
 
 from model_quantization.loading.pickles.read_as_data.distributions import distribution_reader
 from model_quantization.loading.pickles.read_as_data.held import held_class
 from model_quantization.loading.pickles.read_as_data.tables import table_reader
 from model_quantization.trust import is_read_as_data
+
+# All others of that heading are classes of scikit-learn's past: `migrations` reads those.
+_READ_HERE: Final = ("joblib.", "numpy:vectorize", "pandas", "pathlib:", "pyarrow.")
+
+
+def keeps_state_as_data(name: str) -> bool:
+    """Whether an object of this name takes its state by a method of this library, as data."""
+    return is_read_as_data(name) and name.startswith(_READ_HERE)
 
 
 def reader_of(name: str) -> Any:
@@ -24,11 +32,13 @@ def reader_of(name: str) -> Any:
     name : str
         `module:qualname`.
     """
-    if not is_read_as_data(name):
+    if name.startswith("scipy.stats.") and is_read_as_data(name):
+        return distribution_reader(name)
+    if not keeps_state_as_data(name):
         return None
     if name == "joblib.memory:Memory":
         return _memory_reader()
-    return distribution_reader(name) or table_reader(name) or held_class(name)
+    return table_reader(name) or held_class(name)
 
 
 @functools.cache

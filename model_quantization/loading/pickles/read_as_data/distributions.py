@@ -17,9 +17,11 @@ _FROZEN: Final = "scipy.stats._distn_infrastructure:"
 def distribution_reader(name: str) -> type | None:
     """A class that takes a distribution's state by its name; None for another name."""
     module, _, qualname = name.partition(":")
-    if not name.startswith(_GENERATORS):
+    if name.startswith(_FROZEN) and not name.endswith("_frozen"):
+        return None  # of values of one's own: scipy has no name for it
+    cls = getattr(importlib.import_module(module), qualname, None)
+    if cls is None:  # of another version: nothing is made of it
         return None
-    cls = getattr(importlib.import_module(module), qualname)
     return _frozen_reader(cls) if name.startswith(_FROZEN) else _generator_reader(cls)
 
 
