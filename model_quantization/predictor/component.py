@@ -179,7 +179,6 @@ class ComponentView(Component):
             return NotFast(f"family `{family.name}` has no fast predictor")
         return NotFast(f"no family speaks for {self.type}")
 
-
     def _holds_lists(self, slots: Iterable[str]) -> bool:
         """Whether something that is an array after fitting was replaced by a list.
 
