@@ -411,7 +411,7 @@ def test_models_by_keys_of_any_kind(tmp_path: Path) -> None:
 
 
 def test_labels_renamed_by_a_list_answer_as_in_scikit_learn(tmp_path: Path) -> None:
-    linear, bayes = LogisticRegression().fit(X, LABELS), GaussianNB().fit(X, LABELS)
+    linear, bayes = LogisticRegression().fit(X, LABELS), MultinomialNB().fit(np.abs(X), LABELS)
     parts = [("a", GaussianNB()), ("b", LogisticRegression())]
     voting = VotingClassifier(parts, voting="soft").fit(X, LABELS)
     for model in (linear, bayes, voting, make_pipeline(StandardScaler(), linear)):

@@ -7,7 +7,6 @@ opens nevertheless answers, or says in a named error that its values contradict 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,8 +154,7 @@ def test_a_fast_predictor_that_cannot_answer_says_so(monkeypatch: pytest.MonkeyP
     def broken(rows: Any) -> Any:
         raise IndexError("index 3 is out of bounds")
 
-    lowered = loaded._lowered
-    loaded._lowered = replace(lowered, methods={**lowered.methods, "predict": broken})
+    monkeypatch.setitem(loaded._lowered.methods, "predict", broken)
     loaded._set_methods()
     with pytest.raises(SemanticError, match=r"predict cannot be answered.*IndexError: index 3"):
         loaded.predict(ROWS)
