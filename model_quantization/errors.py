@@ -41,6 +41,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+_NATIVE_SIGNALS = tuple(
+    f"signal SIG{name}" for name in ("SEGV", "BUS", "ILL", "FPE", "ABRT", "TRAP")
+)
+
 
 class QuantizationError(Exception):
     """Root of every error raised on purpose by this library.
@@ -168,6 +172,14 @@ class WorkerError(QuantizationError, RuntimeError):
 
 class WorkerCrashed(WorkerError):
     """The child process died before it answered."""
+
+    @property
+    def is_native(self) -> bool:
+        """Whether native code crashed on its own, as it will on the same file again.
+
+        Otherwise the process was ended from outside: for want of memory, or by somebody.
+        """
+        return self.got.startswith(_NATIVE_SIGNALS)
 
 
 class WorkerTimeout(WorkerError, TimeoutError):

@@ -65,15 +65,34 @@ def _allowed() -> Mapping[str, frozenset[str]]:
 
 
 def is_read_as_data(name: str) -> bool:
-    """Whether a file's objects of this name are kept as plain data, and nothing is imported."""
+    """Whether a file's objects of this name are kept as plain data, and nothing of it is run."""
     return name in _allowed()["read as data"]
 
 
-def how_to_trust(name: str) -> str:
-    """What a person can do about a name that is not on the list."""
+def how_to_trust(*names: str) -> str:
+    """What a person can do about names that are not on the list.
+
+    Trusting a name helps only if the process that loads the model can import it: a class of a
+    notebook or script (`__main__`) cannot be imported anywhere else, and cloudpickle puts the code
+    itself into the file, to be run.
+    """
+    if any(name.startswith("cloudpickle.") for name in names):
+        return (
+            "the file was saved by cloudpickle and carries program code: put the function or class "
+            "into a module, import it from there, and save the model again with pickle or joblib"
+        )
+    main = [name.partition(":")[2] for name in names if name.startswith("__main__:")]
+    if main:
+        return (
+            f"{', '.join(main)} was defined in a notebook or script, which no other process can "
+            "import: put it into a module, import it from there, and save the model again"
+        )
+    shown = names[0] if len(names) == 1 else "them"
+    they = "it is" if len(names) == 1 else "they are"
     return (
-        f"if you wrote {name} or know that it is harmless, add it to `trusted: [{name!r}]` in the "
-        "configuration or to the `trusted=` argument; otherwise do not open this file"
+        f"if you wrote {shown} or know that {they} harmless, add "
+        f"{'it' if len(names) == 1 else 'them'} to `trusted: {list(names)!r}` in the configuration "
+        "or to the `trusted=` argument; otherwise do not open this file"
     )
 
 
@@ -130,6 +149,10 @@ class TrustPolicy:
             or name in allowed["read as data"]
             or name in self.extra
         )
+
+    def may_hold(self, name: str) -> bool:
+        """Whether a file's model may hold this as a value: never what only a pickle may call."""
+        return self.allows(name) or is_read_as_data(name)
 
     def is_value(self, name: str) -> bool:
         """Whether this may be held and called later by whoever holds it: what a partial holds."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-BAD_INPUTS = 57
+BAD_INPUTS = 67
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,6 +19,21 @@ from model_quantization.limits import Limits
 
 HEADER_CAP = 16 << 20
 LONGEST_NUMBER = 100
+# What people give in an artifact's place, by its first bytes. The length of a header may begin with
+# some of them, so they are looked at only where they cannot be one.
+_OTHERS = (
+    *((bytes([0x80, protocol]), "a pickle") for protocol in range(2, 6)),
+    (b"\x1f\x8b", "a pickle or joblib file compressed by gzip"),
+    (b"BZh", "a pickle or joblib file compressed by bz2"),
+    (b"\xfd7zXZ\x00", "a pickle or joblib file compressed by xz"),
+    (b"\x5d\x00\x00", "a pickle or joblib file compressed by lzma"),
+    *(
+        (bytes([0x78, level]), "a joblib file compressed by zlib")
+        for level in (1, 0x5E, 0x9C, 0xDA)
+    ),
+    *((head, "a pickle") for head in (b"ccopy_reg\n", b"(", b"}", b"]", b"csklearn.")),
+    (b"PK\x03\x04", "a zip archive"),
+)
 
 
 def write_container(segments: Mapping[str, bytes], metadata: Mapping[str, str]) -> bytes:
@@ -56,12 +71,18 @@ def read_container(
         _refuse(where, "too short for an artifact", f"{len(data)} bytes")
     (length,) = struct.unpack("<Q", data[:8])
     if length > min(HEADER_CAP, limits.manifest_bytes):
+        _refuse_others(data, where)
         if length > len(data):
             _refuse(where, "the header is longer than the file", f"{length} bytes")
         raise LimitError("header too large", where=where, expected=f"<= {HEADER_CAP} bytes")
     if 8 + length > len(data):
+        _refuse_others(data, where)
         _refuse(where, "the header is longer than the file", f"{length} bytes")
-    header = parse_json(bytes(data[8 : 8 + length]), where)
+    try:
+        header = parse_json(bytes(data[8 : 8 + length]), where)
+    except FormatError:
+        _refuse_others(data, where)
+        raise
     if not isinstance(header, dict):
         _refuse(where, "the header is not an object", type(header).__name__)
     metadata = header.pop("__metadata__", {})
@@ -83,6 +104,18 @@ def read_container(
     if data[: 8 + length] != _head({n: len(held) for n, held in segments.items()}, metadata):
         _refuse(where, "the header is spelt in another way than the format's", "")
     return segments, metadata
+
+
+def _refuse_others(data: bytes, where: str) -> None:
+    """Say what a file is that is no artifact, where its first bytes tell."""
+    other = next((name for head, name in _OTHERS if data.startswith(head)), "")
+    if other:
+        raise FormatError(
+            f"this is {other}; quantize it first",
+            where=where,
+            expected="an artifact (.qma)",
+            do="call `quantize_model_file` on it, and load the file that it writes",
+        )
 
 
 def parse_json(data: bytes, where: str) -> Any:

@@ -22,6 +22,7 @@ from model_quantization.errors import QuantizationError, ReleaseError, WorkerCra
 from model_quantization.files.atomic import write_json
 from model_quantization.files.signing import read_signing_key
 from model_quantization.outcome import Outcome, Status, failed_outcome, falls_short
+from model_quantization.pipeline.child.original import inspect
 from model_quantization.pipeline.record import Staged
 from model_quantization.pipeline.stages import evaluate_stage, quantize_stage
 from model_quantization.release.manifest import Release
@@ -172,13 +173,19 @@ def evaluate_job(job: Job, staged: Staged) -> Outcome:
 
 
 def failed_job(job: Job, error: BaseException) -> Outcome:
-    """Return the outcome of a model whose stages raised `error`; an unexpected one is logged."""
+    """Return the outcome of a model whose stages raised `error`; an unexpected one is logged.
+
+    A file that crashes the child which only loads it and asks it is refused, as one that the scan
+    refuses: the next run does not open it again, and no serving process loads it as the original.
+    """
     if not isinstance(error, QuantizationError | OSError):
         _log.error("%s: unexpected error", job.name, exc_info=error)
+    by_file = isinstance(error, WorkerCrashed) and error.is_native and error.where == inspect.name
     return failed_outcome(
         job.name,
         job.source,
         error,
+        status=Status.REFUSED if by_file else Status.FAILED,
         source_sha256=job.source_sha256,
         source_size_bytes=job.source_size_bytes,
         bit_depth=job.settings.bit_depth,
@@ -189,7 +196,7 @@ def failed_job(job: Job, error: BaseException) -> Outcome:
 def is_transient(error: BaseException | None) -> bool:
     """Whether the same work may succeed a little later: a killed worker, a busy or full system."""
     if isinstance(error, WorkerCrashed):
-        return True
+        return not error.is_native
     if isinstance(error, ReleaseError):
         return is_transient(error.__cause__)
     return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS

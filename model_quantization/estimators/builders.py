@@ -1,6 +1,7 @@
 """Classes that are not made by `__new__` and state.
 
-numpy's generators and masked arrays, LightGBM's boosters, partials of functions that models hold.
+numpy's generators and masked arrays, LightGBM's boosters, pandas' tables, scipy's distributions,
+partials of functions that models hold.
 """
 
 from __future__ import annotations
@@ -12,12 +13,19 @@ from typing import Any
 import numpy as np
 
 from model_quantization.errors import SemanticError, UntrustedTypeError
+from model_quantization.estimators.distributions import (
+    FROZEN,
+    GENERATOR,
+    make_distribution,
+    make_frozen,
+)
 from model_quantization.estimators.lightgbm_booster import (
     LIGHTGBM_BOOSTER,
     RESTORED_LIGHTGBM,
     make_booster,
     make_restored_booster,
 )
+from model_quantization.estimators.tables import MAKERS
 from model_quantization.graph.nodes import NameNode, ObjectNode, attributes
 from model_quantization.graph.values import fitting
 from model_quantization.trust import TrustPolicy
@@ -109,4 +117,7 @@ SPECIAL: dict[str, Callable[[Any, str], Any]] = {
     "numpy.random._generator:Generator": _generator,
     "numpy.ma:MaskedArray": _masked,
     "numpy.ma.core:MaskedArray": _masked,
+    FROZEN: make_frozen,
+    GENERATOR: make_distribution,
+    **MAKERS,
 }

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copyreg
 import functools
+import pickle
+import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +21,15 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.codecs.strings import encode_strings
-from model_quantization.errors import LimitError, UnsupportedComponent
+from model_quantization.errors import LimitError, UnsupportedComponent, UntrustedTypeError
+from model_quantization.estimators.checks import check_state
+from model_quantization.estimators.distributions import distribution_kind, distribution_state
 from model_quantization.estimators.lightgbm_booster import (
     LIGHTGBM_BOOSTER,
     RESTORED_LIGHTGBM,
     booster_state,
 )
+from model_quantization.estimators.tables import STATES, pandas_name
 from model_quantization.families import family_of
 from model_quantization.graph.nodes import (
     ArrayNode,
@@ -43,16 +48,12 @@ from model_quantization.graph.nodes import (
     StringsNode,
     ValueNode,
 )
-from model_quantization.graph.traversal import join
+from model_quantization.graph.traversal import entry_steps, join
 from model_quantization.limits import Limits
-from model_quantization.loading.pickles.migrations.names import (
-    COLUMN_LIST,
-    DISTRIBUTIONS,
-    current_name,
-    distribution_text,
-)
+from model_quantization.loading.pickles.migrations.names import COLUMN_LIST, current_name
 from model_quantization.loading.pickles.migrations.steps import installed
-from model_quantization.trust import PARTIAL, TrustPolicy
+from model_quantization.loading.pickles.read_as_data.held import Held
+from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
 
 _LOGISTIC = (
     "sklearn.linear_model._logistic:LogisticRegression",
@@ -63,6 +64,7 @@ _INT64 = 1 << 63
 _FUNCTIONS = (
     types.FunctionType,
     types.BuiltinFunctionType,
+    types.MethodDescriptorType,
     np.ufunc,
     type(np.sum),  # functions that dispatch on __array_function__
 )
@@ -104,6 +106,7 @@ def capture_objects(model: Any, trust: TrustPolicy, limits: Limits | None = None
     """Return the graph together with the live objects (see `capture`)."""
     walker = _Walker(trust, limits or Limits())
     root = walker.node(model, "")
+    walker.check_names()
     graph = ModelGraph(root, tuple(walker.arrays), tuple(walker.notes), walker.dropped)
     return Capture(graph, walker.objects)
 
@@ -119,6 +122,7 @@ class _Walker:
     open: set[int] = field(default_factory=set)
     objects: dict[str, Any] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+    untrusted: dict[str, str] = field(default_factory=dict)  # name -> the first place that has it
     references: int = 0
     depth: int = 0
     count: int = 0
@@ -172,6 +176,23 @@ class _Walker:
             self.references += 1
         assert node.id is not None
         return RefNode(node.id)
+
+    def _is_trusted(self, name: str, path: str) -> bool:
+        """Whether a model may hold this; if not, the walk goes on, so that all such are named."""
+        if not self.trust.allows(name):
+            self.untrusted.setdefault(name, path)
+            return False
+        return True
+
+    def check_names(self) -> None:
+        """Raise `UntrustedTypeError` for all names that the model needs and the list lacks."""
+        names = list(self.untrusted)
+        if not names:
+            return
+        what = f"{names[0]} is not on the allow-list"
+        if len(names) > 1:
+            what = f"{len(names)} names are not on the allow-list: {', '.join(names)}"
+        raise UntrustedTypeError(what, where=self.untrusted[names[0]], do=how_to_trust(*names))
 
     # Containers ---------------------------------------------------------------------------
 
@@ -231,8 +252,8 @@ class _Walker:
             values = SequenceNode(
                 "list",
                 tuple(
-                    self.node(v, join(path, str(k) if isinstance(k, str | int) else "key"))
-                    for k, v in value.items()
+                    self.node(v, join(path, step))
+                    for step, v in zip(entry_steps(value), value.values(), strict=True)
                 ),
             )
         return DictNode(keys, values)
@@ -270,14 +291,12 @@ class _Walker:
         return BytesNode(kind, self.add(np.frombuffer(value, dtype=np.uint8)))
 
     def _name(self, value: Any, path: str) -> Node:
-        module = getattr(value, "__module__", None) or (
-            "numpy" if isinstance(value, np.ufunc) else ""
-        )
-        qualname = str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
+        module, qualname = _home(value)
         name = f"{module}:{qualname}"
         if not module or "<" in qualname:
             self._refuse(value, path, "it has no importable name; use a function of a module")
-        self.trust.check(name, path)
+        if not self._is_trusted(name, path):
+            return None
         if self.trust.resolve_name(name, path) is not value:
             self._refuse(value, path, f"{name} is another object when it is imported")
         return NameNode(name)
@@ -321,16 +340,25 @@ class _Walker:
         self.objects[path] = value
         if name == COLUMN_LIST:  # a list that warned while scikit-learn changed what it holds
             return self.node(list(value.data), path)
-        if name in DISTRIBUTIONS:  # only a search's fit draws from it
-            return distribution_text(value.dist.name, value.args, value.kwds)
         if name == PARTIAL:
             return self._partial(value, path)
-        special = _SPECIAL.get(name)
+        special = _special(value, name)
         if special is not None:
-            return ObjectNode(name, (), self.node(special(value), path))
+            name, state_of = special
+            return ObjectNode(name, (), self.node(state_of(value), path))
+        if name in _LEFT_OUT:
+            self.notes.append(f"{path or 'model'}: left out, {_LEFT_OUT[name]}")
+            return None
+        if isinstance(value, Held):
+            self._refuse(
+                value, path, f"{value.name} is understood only as a part of another object"
+            )
         if kind.__module__ in ("builtins", "_io", "threading", "_thread"):
             self._refuse(value, path, "it is not data")
-        self.trust.check(name, path)
+        if not self._is_trusted(name, path):
+            for step, item in getattr(value, "__dict__", {}).items():
+                self.node(item, join(path, str(step)))  # for the names that it needs as well
+            return None
         if issubclass(kind, np.ndarray):
             self._refuse(value, path, "it is a subclass of ndarray")
         try:
@@ -340,12 +368,15 @@ class _Walker:
         if isinstance(reduced, str):
             self._refuse(value, path, "it is a global object")
         args, state = self._construction(value, kind, reduced, path)
+        check_state(name, list(args), state, path, compiled=False)
         entries: Node = None
         if len(reduced) > 3 and reduced[3] is not None:
             entries = self._items("list", reduced[3], path)
         if len(reduced) > 4 and reduced[4] is not None:
             entries = self._mapping(dict(reduced[4]), path)
         if isinstance(state, dict):
+            if name in _ROUTED:  # the estimator that holds the requests: restored as that
+                state = {key: item for key, item in state.items() if not _is_owner(key, item)}
             captured: Node = self._mapping(self._kept(name, state, path), path)
         else:
             captured = self.node(state, path)
@@ -356,6 +387,8 @@ class _Walker:
         if value.args or vars(value):
             self._refuse(value, path, "it has positional arguments or attributes")
         function = self.node(value.func, join(path, "func"))
+        if function is None and self.untrusted:
+            return ObjectNode(PARTIAL, (), None)
         if not isinstance(function, NameNode) or not self.trust.is_value(function.name):
             self._refuse(value, path, "its function is not one that models may hold to call")
         keywords = self.node(value.keywords, join(path, "keywords"))
@@ -389,7 +422,7 @@ class _Walker:
         label = str(getattr(build, "__name__", ""))
         if build is copyreg.__newobj__:  # type: ignore[attr-defined]
             return args[1:], state
-        if build is kind:
+        if isinstance(build, type) and issubclass(kind, build):  # restored: pickles as its base
             return args, state
         if label == "newObj" and args == (kind,):
             return (), state
@@ -483,6 +516,45 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "numpy.ma:MaskedArray": _masked,
     "numpy.ma.core:MaskedArray": _masked,
 }
+
+# What keeps the results of fitting: it opens files in a directory, and answers no row.
+_LEFT_OUT: dict[str, str] = {
+    "joblib.memory:Memory": "where the results of fitting were kept; only `fit` looks there"
+}
+_ROUTED = frozenset(
+    f"sklearn.utils._metadata_requests:{name}"
+    for name in ("MetadataRequest", "MethodMetadataRequest")
+)
+
+
+def _is_owner(key: object, item: object) -> bool:
+    return key == "owner" and not isinstance(item, str)
+
+
+def _special(value: Any, name: str) -> tuple[str, Callable[[Any], Any]] | None:
+    """(the name in the graph, what takes the state) of a class with an interface of its own."""
+    if name in _SPECIAL:
+        return name, _SPECIAL[name]
+    table = pandas_name(type(value))
+    if table:
+        return table, STATES[table]
+    kind = distribution_kind(value)
+    return (kind, distribution_state) if kind else None
+
+
+def _home(value: Any) -> tuple[str, str]:
+    """The module and the name in it by which a class or function is found again."""
+    qualname = str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
+    if isinstance(value, np.ufunc):
+        # A ufunc does not say where it is from. Of the modules that have some, the public ones.
+        for module in ("numpy", "scipy.special"):
+            if getattr(sys.modules.get(module), qualname, None) is value:
+                return module, qualname
+        return str(pickle.whichmodule(value, qualname)), qualname  # type: ignore[attr-defined]
+    if isinstance(value, types.MethodDescriptorType):
+        return value.__objclass__.__module__, qualname
+    return str(getattr(value, "__module__", None) or ""), qualname
+
 
 _BY_TYPE: dict[type, Callable[[_Walker, Any, str], Node]] = {
     list: _Walker._list,

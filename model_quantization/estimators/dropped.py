@@ -50,6 +50,19 @@ def stored_properties(cls: type, state: dict[str, Any]) -> frozenset[str]:
     return frozenset(name for name, own in found if isinstance(own, property) and own.fset is None)
 
 
+def reduced_as(cls: type) -> Any:
+    """A `__reduce_ex__` for a subclass of `cls`: its objects pickle as objects of `cls`."""
+
+    def reduce(self: Any, protocol: Any) -> Any:
+        build, args, *rest = super(type(self), self).__reduce_ex__(protocol)
+        if build is copyreg.__newobj__ and len(args) == 1:  # type: ignore[attr-defined]
+            # Picklers check that `__newobj__` is given the object's own class; not so this.
+            return (copyreg._reconstructor, (cls, object, None), *rest)  # type: ignore[attr-defined]
+        return (build, tuple(cls if item is type(self) else item for item in args), *rest)
+
+    return reduce
+
+
 def _stored(name: str) -> property:
     return property(lambda self: vars(self)[name], doc=f"{name}, as the original had it.")
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from model_quantization.errors import UnfittedModel
-from model_quantization.graph.methods import PublicMethods, is_estimator, public_methods_of
-from model_quantization.graph.traversal import join
+from model_quantization.graph.methods import (
+    PUBLIC_METHODS,
+    PublicMethods,
+    is_estimator,
+    method_of,
+    public_methods_of,
+)
+from model_quantization.graph.traversal import entry_steps, join
+from model_quantization.graph.values import MISFITS
 
 # Classes that hold nothing fitted; scikit-learn says so of each only since 1.7.
 _NEVER_FITTED = ("FeatureHasher", "HashingVectorizer")
@@ -24,11 +32,11 @@ def find_estimators(model: Any, path: str = "") -> dict[str, Any]:
     """Return path -> estimator: the model itself, or those in the containers it is made of."""
     if is_estimator(model):
         return {path: model}
-    items: list[tuple[str, Any]] = []
+    items: Iterable[tuple[str, Any]] = ()
     if type(model) is dict:
-        items = [(str(key), value) for key, value in model.items() if isinstance(key, str | int)]
+        items = zip(entry_steps(model), model.values(), strict=True)
     elif type(model) in (list, tuple):
-        items = [(str(position), value) for position, value in enumerate(model)]
+        items = ((str(position), value) for position, value in enumerate(model))
     found: dict[str, Any] = {}
     for step, value in items:
         found |= find_estimators(value, join(path, step))
@@ -49,12 +57,31 @@ def check_fitted(model: Any) -> None:
         try:
             check_is_fitted(estimator)
         except NotFittedError:
+            if _answers_unfitted(estimator):
+                continue
             raise UnfittedModel(
                 "the estimator was never fitted",
                 where=": ".join(part for part in (path, type(estimator).__name__) if part),
                 expected="a fitted estimator",
                 do="fit it before saving it",
             ) from None
+
+
+def _answers_unfitted(estimator: Any) -> bool:
+    """Whether an estimator without fitted attributes answers nevertheless: an empty question.
+
+    A vectorizer with a vocabulary of its own, for one, learns nothing by being fitted.
+    """
+    method = serving_method(
+        [name for name in PUBLIC_METHODS if callable(method_of(estimator, name))]
+    )
+    if method is None:
+        return False
+    try:
+        getattr(copy.deepcopy(estimator), method)([])
+    except MISFITS:  # `NotFittedError` among them
+        return False
+    return True
 
 
 def serving_method(methods: Sequence[str]) -> str | None:

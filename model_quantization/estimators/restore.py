@@ -44,7 +44,7 @@ from model_quantization.graph.nodes import (
     StringsNode,
     ValueNode,
 )
-from model_quantization.graph.traversal import children, entry_step, join
+from model_quantization.graph.traversal import children, entry_steps, join
 from model_quantization.graph.values import (
     MISFITS,
     ArraySource,
@@ -100,7 +100,10 @@ def restore(
     saved_by : str, optional
         The version of scikit-learn that the graph's state is of; default: the installed one.
     as_scikit_learn : bool, optional
-        Refuse what only `estimators.as_saved` can answer.
+        Every estimator is of scikit-learn's own class, and a dropped attribute is not there; what
+        only `estimators.as_saved` can answer is refused. By default it is of a subclass that says
+        in a named error what was dropped, and that keeps the values of properties which are worked
+        out of what was dropped.
 
     Raises
     ------
@@ -215,8 +218,8 @@ class _Builder:
         keys = self.build(node.keys, join(path, "keys"))
         if isinstance(node.values, SequenceNode) and len(node.values.items) == len(keys):
             values = [
-                self.build(value, join(path, entry_step(key)))
-                for key, value in zip(keys, node.values.items, strict=True)
+                self.build(value, join(path, step))
+                for step, value in zip(entry_steps(keys), node.values.items, strict=True)
             ]
         else:
             values = self.build(node.values, join(path, "values"))
@@ -244,8 +247,13 @@ class _Builder:
             raise inexpressible(cls.__name__, path)
         check_state(node.type, args, state, path)
         made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
+        if self.as_scikit_learn and isinstance(state, dict):
+            worked_out = stored_properties(cls, state)
+            state = {key: item for key, item in state.items() if key not in worked_out}
         _set_state(made, state, path)
-        self._report_dropped(made, state, path)
+        if not self.as_scikit_learn:
+            self._report_dropped(made, state, path)
+        own_requests(made, state)
         self._fill(made, node.entries, path)
         return made
 
@@ -299,6 +307,16 @@ _FILLS: tuple[tuple[type, type, Callable[[Any, Any], object]], ...] = (
 def _made_otherwise(cls: type) -> bool:
     """Whether objects of this class are other nodes, and never an `ObjectNode`."""
     return cls.__module__ in ("builtins", "numpy") or issubclass(cls, np.random.BitGenerator)
+
+
+def own_requests(made: Any, state: Any) -> None:
+    """Tell the metadata requests of an estimator whose they are: a graph has no way back up."""
+    requests = state.get("_metadata_request") if isinstance(state, dict) else None
+    if type(requests).__module__ != "sklearn.utils._metadata_requests":
+        return
+    for request in (requests, *vars(requests).values()):
+        if type(request).__module__ == type(requests).__module__ and not hasattr(request, "owner"):
+            request.owner = made
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightgbm.basic import Booster
 
-from model_quantization.estimators.dropped import dropped_method, raise_dropped
+from model_quantization.estimators.dropped import dropped_method, raise_dropped, reduced_as
 
 
 class RestoredLightGBM(Booster):  # type: ignore[misc, unused-ignore]
@@ -17,6 +17,8 @@ class RestoredLightGBM(Booster):  # type: ignore[misc, unused-ignore]
 
     The estimator keeps its own feature importances.
     """
+
+    __reduce_ex__ = reduced_as(Booster)
 
     def predict(self, data: Any, *args: Any, **kwargs: Any) -> Any:
         """Return LightGBM's predictions; `DroppedAttribute` for leaf numbers and contributions."""

@@ -11,7 +11,7 @@ from sklearn.ensemble._hist_gradient_boosting.binning import _BinMapper
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.tree._tree import Tree
 
-from model_quantization.estimators.dropped import dropped_method, dropped_property
+from model_quantization.estimators.dropped import dropped_method, dropped_property, reduced_as
 
 _TRAINING_ROWS = "the number of training rows of each node"  # a plot weighs nodes by them
 
@@ -32,8 +32,10 @@ class RestoredTree(Tree):  # type: ignore[misc, unused-ignore]
     compute_partial_dependence = dropped_method(_TRAINING_ROWS, "tree_")
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # Loadable where this library is not installed: as scikit-learn's own tree, in which what
+        # was dropped is zero and importances are NaN.
         _, args, state = super().__reduce__()
-        return type(self), args, state
+        return Tree, args, state
 
 
 class RestoredLeaves(RestoredTree):
@@ -45,6 +47,8 @@ class RestoredLeaves(RestoredTree):
 class RestoredPredictor(TreePredictor):  # type: ignore[misc, unused-ignore]
     """A histogram tree that answers for rows, but not for binned rows: only fitting has those."""
 
+    __reduce_ex__ = reduced_as(TreePredictor)
+
     predict_binned = dropped_method("the bin of each threshold", "TreePredictor")
     compute_partial_dependence = dropped_method(_TRAINING_ROWS, "TreePredictor")
 
@@ -54,5 +58,7 @@ class RestoredBinMapper(_BinMapper):  # type: ignore[misc, unused-ignore]
 
     Only fitting maps rows to bins.
     """
+
+    __reduce_ex__ = reduced_as(_BinMapper)
 
     transform = dropped_method("the bin edges of numerical features", "_bin_mapper")

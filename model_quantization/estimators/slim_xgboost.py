@@ -9,7 +9,7 @@ from typing import Any
 
 from xgboost.core import Booster
 
-from model_quantization.estimators.dropped import dropped_method, raise_dropped
+from model_quantization.estimators.dropped import dropped_method, raise_dropped, reduced_as
 
 
 class RestoredXGBoost(Booster):  # type: ignore[misc, unused-ignore]
@@ -17,6 +17,8 @@ class RestoredXGBoost(Booster):  # type: ignore[misc, unused-ignore]
 
     The estimator keeps its own feature importances.
     """
+
+    __reduce_ex__ = reduced_as(Booster)
 
     def predict(self, data: Any, **options: Any) -> Any:
         """Return XGBoost's predictions; `DroppedAttribute` for contributions."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.errors import SemanticError
 from model_quantization.families.family import Component, Example, Family, slots_for
 from model_quantization.families.forms import Columns, Dense, Text
 from model_quantization.families.lowered import Input, Lowered, NotFast
@@ -123,11 +124,24 @@ def _one_hot(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | Non
     widths = component["_n_features_outs"]
     if dtype is None:
         return None
+    if len(widths) != len(lookups):
+        raise SemanticError("widths for another number of columns", where=component.path)
     starts = np.cumsum([0, *widths])
     targets = tuple(
         _columns_of_ones(component, feature, lookup.size, int(starts[feature]))
         for feature, lookup in enumerate(lookups)
     )
+    for feature, target in enumerate(targets):
+        known = target[:-1][target[:-1] >= 0]
+        if known.size != 0 and int(known.max()) + 1 != starts[feature + 1]:
+            raise SemanticError(
+                "a column of categories has another width than it says",
+                where=component.path,
+                expected=str(int(known.max()) + 1 - starts[feature]),
+                got=str(widths[feature]),
+            )
+        if known.size == 0 and widths[feature]:
+            raise SemanticError("columns for categories that there are not", where=component.path)
     return Indicators(lookups, targets, int(starts[-1]), dtype)
 
 

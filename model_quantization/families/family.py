@@ -71,6 +71,10 @@ class Component(ABC):
         """The attribute, or `default` when it is not stored."""
 
     @abstractmethod
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array, without its values; None for what is no array."""
+
+    @abstractmethod
     def codes(self, name: str) -> StoredCodes | None:
         """The stored integer codes of an array and the scale of each channel.
 

@@ -62,6 +62,10 @@ PUBLIC_METHODS: tuple[str, ...] = (
 FITTING_METHODS = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
 
 
+# Tables have methods of these names, and are asked nothing.
+_TABLES = frozenset({"pandas", "polars"})
+
+
 @dataclass(frozen=True, slots=True)
 class PublicMethods(Record):
     """How a caller can ask one estimator.
@@ -84,7 +88,7 @@ def public_methods_of(model: Any) -> PublicMethods:
         tuple(
             name
             for name in PUBLIC_METHODS
-            if name not in FITTING_METHODS and callable(_get(model, name))
+            if name not in FITTING_METHODS and callable(method_of(model, name))
         ),
         task_of(model),
     )
@@ -108,21 +112,22 @@ def task_of(model: Any) -> str:
     }
     if kind in names:
         return names[kind]
-    if callable(_get(model, "predict_proba")) and hasattr(model, "classes_"):
+    if callable(method_of(model, "predict_proba")) and hasattr(model, "classes_"):
         return "classification"
-    return "transform" if callable(_get(model, "transform")) else "auto"
+    return "transform" if callable(method_of(model, "transform")) else "auto"
 
 
 def is_estimator(value: Any) -> bool:
     """Whether an object is asked something: a fitted estimator, of scikit-learn or alike."""
-    if isinstance(value, type):
+    if isinstance(value, type) or type(value).__module__.partition(".")[0] in _TABLES:
         return False
-    return any(callable(_get(value, name)) for name in ("predict", "transform", "decode")) or all(
-        callable(_get(value, name)) for name in ("fit", "get_params")
-    )
+    return any(
+        callable(method_of(value, name)) for name in ("predict", "transform", "decode")
+    ) or all(callable(method_of(value, name)) for name in ("fit", "get_params"))
 
 
-def _get(model: Any, name: str) -> Any:
+def method_of(model: Any, name: str) -> Any:
+    """The method of this name; None where the model, as it is fitted, has none."""
     # `available_if` raises AttributeError; a meta-estimator may raise what its inner one does.
     try:
         return getattr(model, name, None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
+
+import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.errors import FormatError
 from model_quantization.graph.growing import GrowingArrays
 from model_quantization.graph.nodes import (
     ArrayNode,
@@ -21,12 +24,14 @@ from model_quantization.graph.nodes import (
     PackedNode,
     RecordArrayNode,
     RefNode,
+    ScalarNode,
     SequenceNode,
     StringsNode,
     ValueNode,
     attributes,
     entries,
 )
+from model_quantization.graph.values import scalar_value
 
 
 def children(node: Node) -> Iterator[tuple[str, Node]]:
@@ -43,10 +48,10 @@ def children(node: Node) -> Iterator[tuple[str, Node]]:
                 yield (str(item.items[0]) if _is_named(item) else str(position)), item
         case DictNode():
             if isinstance(node.keys, SequenceNode) and isinstance(node.values, SequenceNode):
-                for key, value in entries(node):
+                for step, (key, value) in zip(dict_steps(node), entries(node), strict=True):
                     if not isinstance(key, Atom):
                         yield "keys", key
-                    yield entry_step(key), value
+                    yield step, value
             else:
                 yield "keys", node.keys
                 yield "values", node.values
@@ -72,9 +77,60 @@ def children(node: Node) -> Iterator[tuple[str, Node]]:
             return
 
 
-def entry_step(key: Any) -> str:
-    """The step to the value at `key` of a dict (a key, or the node of one)."""
-    return str(key) if isinstance(key, str | int) else "key"
+def entry_steps(keys: Iterable[Any]) -> list[str]:
+    """The step to the value at each of a dict's keys; no two are alike.
+
+    Examples
+    --------
+    >>> entry_steps(["eu", 7, (1, None), 0.5, "7"])
+    ['eu', '7', '(1, None)', '0.5', '7~1']
+    """
+    steps: list[str] = []
+    taken: set[str] = set()
+    for key in keys:
+        step = plain = _entry_step(key)
+        number = 0
+        while step in taken:
+            number += 1
+            step = f"{plain}~{number}"
+        taken.add(step)
+        steps.append(step)
+    return steps
+
+
+def dict_steps(node: DictNode) -> list[str]:
+    """The steps to the values of a dict whose keys are a plain sequence."""
+    keys = node.keys.items if isinstance(node.keys, SequenceNode) else ()
+    return entry_steps(map(_key_of, keys))
+
+
+def _entry_step(key: Any) -> str:
+    value = key.item() if isinstance(key, np.generic) else key
+    if isinstance(value, str | int):
+        return str(value)
+    if value is None or isinstance(value, float):
+        return repr(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_entry_step, value))})"
+    return "key"
+
+
+_OTHER: Final = object()
+
+
+def _key_of(node: Node) -> Any:
+    """The key that a node is, where it is a plain value; else something without a name."""
+    match node:
+        case None | bool() | int() | float() | str():
+            return node
+        case ScalarNode(dtype=dtype, data=data):
+            try:
+                return scalar_value(dtype, data, "")
+            except FormatError:
+                return _OTHER
+        case SequenceNode(kind="tuple", items=items):
+            return tuple(map(_key_of, items))
+    return _OTHER
 
 
 def _is_named(node: Node) -> TypeGuard[SequenceNode]:
@@ -200,7 +256,8 @@ def with_children_at(node: Node, path: str, change: Callable[[Node, str], Node])
             items = [change(item, join(path, step)) for step, item in children(node)]
             return replace(node, items=tuple(items))
         case DictNode(keys=SequenceNode(), values=SequenceNode() as values):
-            items = [change(item, join(path, entry_step(key))) for key, item in entries(node)]
+            steps = zip(dict_steps(node), values.items, strict=True)
+            items = [change(item, join(path, step)) for step, item in steps]
             return replace(node, values=replace(values, items=tuple(items)))
         case PackedNode(parts=parts):
             return replace(node, parts=tuple((n, change(p, join(path, n))) for n, p in parts))

@@ -78,6 +78,7 @@ def ask_original(
         snapshot=scanned.snapshot,
         source=scanned.source,
         format=scanned.format,
+        names=tuple(sorted(scanned.names)),
         trusted=tuple(sorted(trust.extra)),
         import_path=import_path(trust),
         limits=limits,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from model_quantization.errors import EnvironmentMismatch
+from model_quantization.errors import EnvironmentMismatch, SemanticError
+from model_quantization.graph.values import MISFITS
 from model_quantization.loading.pickles.migrations.steps import installed_version
 from model_quantization.predictor.input_rows import InputAdapter
 
@@ -74,6 +75,7 @@ def fast_method(
     adapter: InputAdapter,
     restored: Callable[..., Any],
     argument: str,
+    where: str = "",
 ) -> Callable[..., Any]:
     """A method that a fast predictor answers, and the restored estimator for any odd call.
 
@@ -88,6 +90,8 @@ def fast_method(
         The same method of the restored estimator.
     argument : str
         Name of the original's first argument: `X`, or `raw_documents` of vectorizers.
+    where : str, optional
+        Path of the model, for messages.
     """
     frames = _frames_are_configured if name == "transform" else None
 
@@ -101,7 +105,10 @@ def fast_method(
         if not (frames and frames()):
             rows = adapter.rows(X)
             if rows is not None:
-                result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
+                try:
+                    result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
+                except MISFITS as error:
+                    raise _misfit(name, where, error) from error
                 if result is not None:
                     adapter.warn_unnamed(X)
                     return result
@@ -109,6 +116,16 @@ def fast_method(
 
     text = f"Answered by a fast predictor; odd input by the restored estimator.\n\n{_JOBS}"
     return _named(answer, type_name, name, text, argument)
+
+
+def _misfit(name: str, where: str, error: Exception) -> SemanticError:
+    """A fast predictor raises nothing over rows: its own numbers contradict each other."""
+    return SemanticError(
+        f"{name} cannot be answered: stored values do not fit each other",
+        where=where or "model",
+        got=f"{type(error).__name__}: {error}"[:200],
+        do="quantize the original again",
+    )
 
 
 def _named(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,10 @@ from model_quantization.codecs import decode_strings
 from model_quantization.errors import FormatError
 from model_quantization.families import Family, Lowered, NotFast, family_of, known_family
 from model_quantization.families.family import Component
+from model_quantization.families.shared.contracts import check_shapes
 from model_quantization.graph.nodes import (
     ArrayNode,
+    Atom,
     DictNode,
     NameNode,
     Node,
@@ -25,7 +27,7 @@ from model_quantization.graph.nodes import (
     StringsNode,
     attributes,
 )
-from model_quantization.graph.traversal import children, entry_step, join, walk, with_children
+from model_quantization.graph.traversal import children, entry_steps, join, walk, with_children
 from model_quantization.graph.values import (
     ArraySource,
     dict_value,
@@ -133,6 +135,16 @@ class ComponentView(Component):
         node = self._attributes.get(name, _ABSENT)
         return default if node is _ABSENT else self[name]  # None is a value, too
 
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array, without its values; None for what is no array."""
+        node = self._attributes.get(name)
+        if isinstance(node, ObjectArrayNode):
+            return node.shape
+        if not isinstance(node, ArrayNode):
+            return None
+        stored = getattr(self.context.arrays, "quantized", self.context.arrays.__getitem__)
+        return tuple(stored(node.array).shape)
+
     def codes(self, name: str) -> StoredCodes | None:
         """The stored codes of an array and their scales, when it is `scale * code`."""
         node = self._attributes.get(name)
@@ -159,10 +171,26 @@ class ComponentView(Component):
 
     def _lower(self, family: Family, exact: bool) -> Lowered | NotFast:
         if family.lower is not None:
+            if self._holds_lists(family.slots):
+                return NotFast("a list stands where scikit-learn fits an array")
+            check_shapes(self, self.family)
             return family.lower(self, exact)
         if family.types:
             return NotFast(f"family `{family.name}` has no fast predictor")
         return NotFast(f"no family speaks for {self.type}")
+
+    def _holds_lists(self, slots: Iterable[str]) -> bool:
+        """Whether something that is an array after fitting was replaced by a list.
+
+        scikit-learn answers from a list as well, in its own way: so the restored estimator does.
+        """
+        for name in ("classes_", *slots):
+            node = self._attributes.get(name)
+            if name.endswith("_") and isinstance(node, StringsNode | NumbersNode | SequenceNode):
+                items = node.items if isinstance(node, SequenceNode) else ()
+                if all(isinstance(item, Atom | ScalarNode) for item in items):
+                    return True
+        return False
 
 
 def view_value(node: Node, context: Context, path: str) -> Any:
@@ -192,8 +220,8 @@ def view_value(node: Node, context: Context, path: str) -> Any:
             names = view_value(keys, context, path)
             if isinstance(node.values, SequenceNode) and len(node.values.items) == len(names):
                 values = [
-                    view_value(item, context, join(path, entry_step(name)))
-                    for name, item in zip(names, node.values.items, strict=True)
+                    view_value(item, context, join(path, step))
+                    for step, item in zip(entry_steps(names), node.values.items, strict=True)
                 ]
             else:
                 values = view_value(node.values, context, path)

@@ -19,7 +19,7 @@ from model_quantization.graph.nodes import (
     SequenceNode,
     entries,
 )
-from model_quantization.graph.traversal import children, entry_step, join
+from model_quantization.graph.traversal import children, dict_steps, join
 from model_quantization.graph.values import dict_value
 from model_quantization.limits import Limits
 from model_quantization.predictor.component import ComponentView, Context, view_value
@@ -133,18 +133,28 @@ class _Opening:
                 return items if kind == "list" else tuple(items)
             case DictNode(values=SequenceNode()):
                 pairs = list(entries(node))
-                keys = [view_value(key, self.context, path) for key, _ in pairs]
-                values = [self.open(value, join(path, entry_step(key))) for key, value in pairs]
+                keys = [self._key(key, path) for key, _ in pairs]
+                steps = zip(dict_steps(node), pairs, strict=True)
+                values = [self.open(value, join(path, step)) for step, (_, value) in steps]
                 return dict_value(keys, values, path)
             case _:
-                return restore(
-                    node,
-                    self.artifact,
-                    self.trust,
-                    dropped=dropped_below(manifest["residue"], path),
-                    identified=self.context.identified,
-                    saved_by=saved_by(self.artifact),
-                )
+                return self._restored(node, path)
+
+    def _key(self, node: Node, path: str) -> Any:
+        """The key of a dict: a plain value, or an object such as a date."""
+        if isinstance(node, ObjectNode | PackedNode | RefNode):
+            return self._restored(node, path)
+        return view_value(node, self.context, path)
+
+    def _restored(self, node: Node, path: str) -> Any:
+        return restore(
+            node,
+            self.artifact,
+            self.trust,
+            dropped=dropped_below(self.artifact.manifest["residue"], path),
+            identified=self.context.identified,
+            saved_by=saved_by(self.artifact),
+        )
 
 
 def model_at(loaded: Any, path: str) -> QuantizedModel:

@@ -182,7 +182,10 @@ class QuantizedModel:
         return target
 
     def restore(self) -> Any:
-        """Return a new, real estimator of the original's class.
+        """Return a new estimator of the original's own class.
+
+        It can be saved and loaded where this library is not installed. What was dropped as training
+        residue is not there; this quantized model says in a named error what it was.
 
         Raises
         ------
@@ -317,7 +320,7 @@ class QuantizedModel:
         adapter = input_adapter(self._view, self._lowered)
         argument = family_named(self._view.family).argument.get(kind, "X")
         fast = self._lowered.methods[name]
-        return fast_method(kind, name, fast, adapter, restored, argument)
+        return fast_method(kind, name, fast, adapter, restored, argument, self.path)
 
 
 class _IndexedModel(QuantizedModel, Indexed):

@@ -144,7 +144,7 @@ def ask(model: Any, rows: ProbeRows, budget_seconds: float) -> tuple[ProbeRows, 
     many = chosen if spent * 4 < budget_seconds else few
     calls = _ask_form(model, steady, ALL_ROWS, all_rows(many))
     if all(reaction.raised for reaction in calls.values()):
-        return many, Reactions(0, {}, {})
+        return many, Reactions(0, {}, _classes(model))
     main = steady[:2]
     for number, (name, make) in enumerate(other_forms(many).items()):
         if number and time.perf_counter() - started > budget_seconds:

@@ -13,7 +13,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from model_quantization.arrays import Array
+from model_quantization.errors import QuantizationError
 from model_quantization.estimators.capture import capture
 from model_quantization.estimators.restore import restore
 from model_quantization.graph.json_form import node_from_json, node_to_json
@@ -44,18 +45,20 @@ def mutations(model: Any) -> Iterator[Mutation]:
     """What is changed, and a function that gives the changed graph."""
     graph = capture(model, TRUST)
     for index, array in enumerate(graph.arrays):
-        for what, change in _of_array(array):
+        for what, change in of_array(array):
             yield (
                 f"array {index} {array.dtype.str[:20]} {array.shape}: {what}",
-                _changed(graph, index, change),
+                changed_array(graph, index, change),
             )
     record = node_to_json(graph.root)
-    for way in _whole_numbers(record):
+    for way in whole_numbers(record):
         for value in (*_WILD, 0, 7):
-            yield f"number at {way[-6:]}: {value}", _with_number(graph, record, way, value)
+            yield f"number at {way[-6:]}: {value}", changed_number(graph, record, way, value)
 
 
-def _changed(graph: ModelGraph, index: int, change: Callable[[Array], Array]) -> Any:
+def changed_array(graph: ModelGraph, index: int, change: Callable[[Array], Array]) -> Any:
+    """A function that gives the graph with one array changed."""
+
     def make() -> ModelGraph:
         made = change(graph.arrays[index].copy())
         return replace(graph, arrays=(*graph.arrays[:index], made, *graph.arrays[index + 1 :]))
@@ -63,7 +66,9 @@ def _changed(graph: ModelGraph, index: int, change: Callable[[Array], Array]) ->
     return make
 
 
-def _with_number(graph: ModelGraph, record: Any, way: tuple[int, ...], value: int) -> Any:
+def changed_number(graph: ModelGraph, record: Any, way: tuple[int, ...], value: int) -> Any:
+    """A function that gives the graph with one number of its record changed."""
+
     def make() -> ModelGraph:
         changed = copy.deepcopy(record)
         node = changed
@@ -76,7 +81,8 @@ def _with_number(graph: ModelGraph, record: Any, way: tuple[int, ...], value: in
     return make
 
 
-def _of_array(array: Array) -> Iterator[tuple[str, Callable[[Array], Array]]]:
+def of_array(array: Array) -> Iterator[tuple[str, Callable[[Array], Array]]]:
+    """How an array is changed: other lengths, types and values."""
     for axis in range(array.ndim):
         if array.shape[axis] > 1:
             yield f"one of axis {axis}", lambda a, axis=axis: a.take([0], axis=axis)
@@ -128,7 +134,7 @@ def _wrapping(array: Array) -> Array:
     return flat.reshape(array.shape)
 
 
-def _whole_numbers(node: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+def whole_numbers(node: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
     """Where whole numbers stand that are values of the model's state, not parts of the grammar."""
     if not isinstance(node, list):
         return
@@ -139,31 +145,59 @@ def _whole_numbers(node: Any, way: tuple[int, ...] = ()) -> Iterator[tuple[int, 
         if type(item) is int and step >= start:
             yield (*way, step)
         else:
-            yield from _whole_numbers(item, (*way, step))
+            yield from whole_numbers(item, (*way, step))
 
 
-def ask(graph: ModelGraph, rows: Any) -> None:
-    """Make the estimator and ask it all that it answers; it may refuse in any way but one."""
+def ask(graph: ModelGraph, rows: Any) -> int:
+    """Make the estimator and ask it all that it answers; how many answers it gave.
+
+    It may refuse in any way but one: -1 says that the estimator was not even made.
+    """
     try:
         made = restore(graph.root, graph.arrays, TRUST, dropped=graph.dropped)
-    except Exception:  # noqa: BLE001  whatever is raised is no crash
-        return
+    except (QuantizationError, MemoryError, OverflowError):
+        return -1
+    answers = 0
     for name in _ASKED:
         try:
             answer = getattr(made, name)(rows)
             if issparse(answer):  # the next step of a pipeline multiplies it
                 answer @ np.ones(answer.shape[1])
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001  whatever an estimator says to rows is no crash
             continue
+        answers += 1
+    return answers
 
 
-def crashes(model: Any, rows: Any) -> list[str]:
-    """Every mutation that ended the process that asked it.
+@dataclass(slots=True)
+class Tally:
+    """What became of the mutations of one model.
+
+    Attributes
+    ----------
+    crashed : list of str
+        Those that ended the process that asked.
+    asked, refused, answered : int
+        All that were tried; of those, not made at all; made, and answered at least once.
+    """
+
+    crashed: list[str]
+    asked: int = 0
+    refused: int = 0
+    answered: int = 0
+
+
+def crashes(model: Any, rows: Any) -> Tally:
+    """What became of every mutation, above all those that ended the process that asked it.
+
+    The model itself must be made and must answer: a check that refuses everything proves nothing.
 
     One that takes longer than `SECONDS` is passed over: a number of columns or neighbors that is
     merely huge is a model that asks for much, as its user may have meant it to.
     """
-    found: list[str] = []
+    least = 1 if any(hasattr(model, name) for name in _ASKED) else 0  # some can only be fitted
+    assert ask(capture(model, TRUST), rows) >= least, "the model as it is does not answer"
+    found = Tally([])
     names = [name for name, _ in mutations(model)]
     start = 0
     while start < len(names):
@@ -176,14 +210,18 @@ def crashes(model: Any, rows: Any) -> list[str]:
         with os.fdopen(reader, "rb") as stream:
             done = stream.read()
         _, status = os.waitpid(child, 0)
+        verdicts = done.translate(None, b".")
+        found.asked += len(verdicts)
+        found.refused += verdicts.count(b"r")
+        found.answered += verdicts.count(b"a")
+        at = start + done.count(b".") - 1  # a dot is written before each, a letter after
+        start = at + 1
         if status == 0:
             break
-        at = start + len(done) - 1  # a byte is written before each
-        start = at + 1
         if not os.WIFSIGNALED(status):
-            found.append(f"{names[at]}: exit {status >> 8}")
+            found.crashed.append(f"{names[at]}: exit {status >> 8}")
         elif os.WTERMSIG(status) != signal.SIGALRM:
-            found.append(f"{names[at]}: {signal.Signals(os.WTERMSIG(status)).name}")
+            found.crashed.append(f"{names[at]}: {signal.Signals(os.WTERMSIG(status)).name}")
     return found
 
 
@@ -205,10 +243,11 @@ def _work(model: Any, rows: Any, start: int, writer: int) -> None:
                 signal.alarm(SECONDS)
                 try:
                     graph = make()
-                except Exception:  # noqa: BLE001  not every value fits every place
+                except QuantizationError:  # not every value fits every place
                     continue
-                ask(graph, rows)
+                answers = ask(graph, rows)
                 signal.alarm(0)
+                os.write(writer, b"r" if answers < 0 else b"a" if answers else b"n")
         code = 0
     finally:
         os._exit(code)

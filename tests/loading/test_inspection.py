@@ -99,7 +99,7 @@ def test_estimators_in_containers_have_paths() -> None:
         ("odd", "key"): CLASSIFIER,
         "set": {1},
     }
-    assert list(find_estimators(model)) == ["a", "deep/list/0", "deep/tuple/1", "5"]
+    assert list(find_estimators(model)) == ["a", "deep/list/0", "deep/tuple/1", "5", "(odd, key)"]
     surfaces = find_surfaces(model)
     assert surfaces["a"] == public_methods_of(CLASSIFIER)
     assert surfaces["5"].task == "transform" and surfaces["a"].task == "classification"

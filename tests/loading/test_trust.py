@@ -32,10 +32,9 @@ def test_a_listed_class_is_allowed_and_resolved(policy: TrustPolicy) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "os:system", "posix:system", "builtins:eval", "builtins:getattr", "numpy:load",
+        "os:system", "posix:system", "builtins:eval", "builtins:str.format", "numpy:load",
         "sklearn.linear_model._logistic:logisticregression", LOGISTIC + ".fit",
-        "sklearn.datasets._base:os.system", "joblib.memory:Memory", "numpy:memmap",
-        "operator:methodcaller",
+        "sklearn.datasets._base:os.system", "numpy:memmap", "operator:methodcaller",
         "scipy.stats._distn_infrastructure:rv_generic", "", ":", "os", "copyreg",
     ],
 )  # fmt: skip
@@ -105,7 +104,8 @@ def test_a_trusted_package_that_is_not_installed_says_so() -> None:
 @pytest.mark.parametrize(
     "name",
     ["copyreg:_reconstructor", "numpy._core.multiarray:_reconstruct", "_codecs:encode",
-     "functools:partial", "joblib.numpy_pickle:NumpyArrayWrapper"],
+     "functools:partial", "joblib.numpy_pickle:NumpyArrayWrapper", "builtins:getattr",
+     "joblib.memory:Memory", "scipy.stats._continuous_distns:norm_gen", "pandas:DataFrame"],
 )  # fmt: skip
 def test_reconstructors_are_names_of_pickles_only(policy: TrustPolicy, name: str) -> None:
     assert policy.allows_in_pickle(name)

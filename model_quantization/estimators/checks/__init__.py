@@ -41,8 +41,13 @@ from model_quantization.graph.values import fitting
 __all__ = ["check_state"]
 
 
-def check_state(type_name: str, args: list[Any], state: Any, path: str) -> None:
+def check_state(
+    type_name: str, args: list[Any], state: Any, path: str, *, compiled: bool = True
+) -> None:
     """Check the state of a class that has a validator; others pass.
+
+    With `compiled=False` the links of trees are not followed, for which there is a kernel: where
+    a child process that may not write a kernel's cache takes a live model apart.
 
     Raises
     ------
@@ -52,7 +57,7 @@ def check_state(type_name: str, args: list[Any], state: Any, path: str) -> None:
     validator = _VALIDATORS.get(type_name)
     if validator is None and "._dist_metrics:" in type_name and state is not None:
         validator = check_metric
-    if validator is not None:
+    if validator is not None and (compiled or validator not in _BY_KERNEL):
         with fitting(f"the state of {type_name} has another shape", path):
             validator(args, state, path)
 
@@ -61,6 +66,9 @@ _Validator = Callable[[list[Any], Any, str], None]
 _ENSEMBLE = "sklearn.ensemble."
 _HISTOGRAM = f"{_ENSEMBLE}_hist_gradient_boosting."
 _RESTORED = "model_quantization.estimators.slim_trees:"
+
+
+_BY_KERNEL = frozenset({check_tree, check_predictor})
 
 
 def _named(validator: _Validator, module: str, *names: str) -> dict[str, _Validator]:

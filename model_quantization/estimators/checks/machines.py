@@ -34,7 +34,11 @@ def check_support(args: list[Any], state: Any, path: str) -> None:
     if "classes_" in state and (counts.min() < 0 or counts.sum() != rows):
         refuse(path, "support vectors of the classes do not add up", f"{rows} rows")
     vectors = state["support_vectors_"]
-    if state["kernel"] != "precomputed" and vectors.shape != (rows, state["n_features_in_"]):
+    if callable(state["kernel"]):
+        known = state["_BaseLibSVM__Xfit"]  # of which the function makes a column each
+        if known.shape[0] != fitted[0]:
+            refuse(path, "training rows do not fit the machine", f"{known.shape[0]}, {fitted[0]}")
+    elif state["kernel"] != "precomputed" and vectors.shape != (rows, state["n_features_in_"]):
         refuse(path, "support vectors of another shape", str(vectors.shape))
 
 

@@ -9,6 +9,7 @@ from model_quantization.estimators.checks.errors import refuse
 
 def check_vocabulary(args: list[Any], state: Any, path: str) -> None:
     """Refuse a vocabulary with columns beyond its number of terms."""
+    check_content(state, path)
     vocabulary = state.get("vocabulary_")
     if not vocabulary:
         return
@@ -19,6 +20,14 @@ def check_vocabulary(args: list[Any], state: Any, path: str) -> None:
 
 def check_hashing(args: list[Any], state: Any, path: str) -> None:
     """Refuse a number of columns that nothing can be divided by."""
+    check_content(state, path)
     columns = state["n_features"]
     if type(columns) is bool or not 0 < columns < 1 << 31:
         refuse(path, "a number of columns that cannot be", repr(columns)[:80])
+
+
+def check_content(state: Any, path: str) -> None:
+    """Refuse a vectorizer that takes its documents for the names of files, and opens them."""
+    source = state.get("input", "content")
+    if source != "content" and "analyzer" in state:
+        refuse(path, "a vectorizer that opens the files its callers name", repr(source)[:80])

@@ -6,32 +6,27 @@ allow-list instead of imported, calls are checked instead of made.
 
 from __future__ import annotations
 
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from mmap import mmap
-from typing import Final
+from typing import Final, TypeGuard
 
 from model_quantization.errors import LimitError, ScanMalformed, ScanRefused
 from model_quantization.limits import Limits
-from model_quantization.loading.pickles import array_state
 from model_quantization.loading.pickles.migrations.names import current_name
+from model_quantization.loading.pickles.names import todays_name
 from model_quantization.loading.pickles.placeholders import (
-    DType,
     Global,
     Instance,
     Members,
-    NDArray,
     Pairs,
+    Unlisted,
     describe,
 )
-from model_quantization.loading.pickles.reconstructors import (
-    Call,
-    check_partial_state,
-    make_called,
-    make_empty,
-)
+from model_quantization.loading.pickles.reconstructors import Call, make_called, make_empty
+from model_quantization.loading.pickles.states import check_state, containers_of
 from model_quantization.loading.pickles.stream import LEAVE, RESAVE, Stream
-from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
+from model_quantization.trust import TrustPolicy
 
 _KEY_PARTS: Final = 1000
 _DICTS: Final = {
@@ -45,11 +40,16 @@ _DICTS: Final = {
 
 @dataclass(slots=True)
 class Findings:
-    """What the walks of one file have seen so far, and the rules they go by."""
+    """What the walks of one file have seen so far, and the rules they go by.
+
+    `unlisted` has the names that are not on the allow-list, and the byte at which each is first
+    named: the walk goes on, so that one refusal names all of them.
+    """
 
     trust: TrustPolicy
     limits: Limits
     names: set[str] = field(default_factory=set)
+    unlisted: dict[str, int] = field(default_factory=dict)
     opcodes: int = 0
     joblib_arrays: int = 0
     sklearn_version: str | None = None
@@ -69,6 +69,7 @@ class Machine:
         self.stack: list[object] = []
         self.below: list[list[object]] = []
         self.memo: dict[int, object] = {}
+        self.checked: dict[int, object] = {}  # containers that a rule has looked into
 
     # Stack and memo.
 
@@ -116,10 +117,10 @@ class Machine:
 
     def append(self, items: list[object]) -> None:
         """Extend the list on top of the stack."""
-        target = self.stack[-1]
+        target = self._changeable()
         if type(target) is list:
             target += items
-        elif isinstance(target, Instance) and self._is_a("collections:deque", target):
+        elif self._is_a(target, "collections:deque"):
             target.items += items
         else:
             raise ScanRefused(
@@ -128,7 +129,7 @@ class Machine:
 
     def set_items(self, items: list[object]) -> None:
         """Add pairs to the dict on top of the stack."""
-        target = self.stack[-1]
+        target = self._changeable()
         if len(items) % 2:
             raise ScanMalformed("a dict has a key without a value", do=RESAVE)
         for key in items[::2]:
@@ -136,19 +137,30 @@ class Machine:
                 _check_key(key)
         if type(target) is Pairs:
             target += items
-        elif isinstance(target, Instance) and any(self._is_a(name, target) for name in _DICTS):
+        elif self._is_a(target, *_DICTS):
             target.items += items
         else:
             raise ScanRefused(
                 "sets items of something else than a dict", got=describe(target), do=LEAVE
             )
 
-    def _is_a(self, name: str, target: Instance) -> bool:
-        return target.name == name or target.name in self.found.trust.extra
+    def _is_a(self, target: object, *names: str) -> TypeGuard[Instance]:
+        return isinstance(target, Instance) and (
+            target.name in names or target.name in self.found.trust.extra or target.unlisted
+        )
+
+    def _changeable(self) -> object:
+        """The top of the stack, unless a rule has checked it: what was checked stays as it was."""
+        target = self.stack[-1]
+        if id(target) in self.checked:
+            raise ScanRefused(
+                "changes something after it was checked", got=describe(target), do=LEAVE
+            )
+        return target
 
     def add_members(self, items: list[object]) -> None:
         """Extend the set on top of the stack."""
-        target = self.stack[-1]
+        target = self._changeable()
         if type(target) is not Members:
             raise ScanRefused(
                 "adds members to something else than a set", got=describe(target), do=LEAVE
@@ -164,19 +176,20 @@ class Machine:
         if not isinstance(module, str) or not isinstance(qualname, str):
             got = f"{describe(module)}, {describe(qualname)}"
             raise ScanRefused("a name is not text", got=got, do=LEAVE)
-        if (self.protocol or 0) < 3:  # as unpicklers do: the names of Python 2
-            module, qualname = NAME_MAPPING.get((module, qualname), (module, qualname))
-            module = IMPORT_MAPPING.get(module, module)
-        name = current_name(f"{module}:{qualname}")
+        name = current_name(":".join(todays_name(module, qualname)))
         if not self.found.trust.allows_in_pickle(name):
-            shown = name if name.isprintable() else ascii(name)
-            raise ScanRefused(f"{shown} is not on the allow-list", do=how_to_trust(shown))
+            self.found.unlisted.setdefault(name, self.op_start)
+            self.stack.append(Unlisted(name))
+            return
         self.found.names.add(name)
         self.stack.append(Global(name))
 
     def reduce(self) -> None:
         """Replace a function and its arguments by the placeholder of what it would make."""
         args, function = self.stack.pop(), self.stack.pop()
+        self._push(function, lambda: self._called(function, args))
+
+    def _called(self, function: object, args: object) -> object:
         name = function.name if isinstance(function, Global) else ""
         if not name or not self.found.trust.may_call(name):
             raise ScanRefused(
@@ -186,16 +199,28 @@ class Machine:
             )
         if type(args) is not tuple:
             raise ScanRefused(f"calls {name} without a tuple", got=describe(args), do=LEAVE)
-        call = Call(name, args, self.found.trust, self.stream.count_latin1)
-        self.stack.append(make_called(call))
+        return make_called(Call(name, args, self.found.trust, self.stream.count_latin1))
 
     def new_object(self, *, keywords: bool = False) -> None:
         """Replace a class and the arguments of its `__new__` by an instance."""
         extra = self.stack.pop() if keywords else Pairs()
         args, cls = self.stack.pop(), self.stack.pop()
+        self._push(cls, lambda: self._made(cls, args, extra))
+
+    def _made(self, cls: object, args: object, extra: object) -> object:
         if type(args) is not tuple or extra != []:
             raise ScanRefused(f"makes {describe(cls)} with keyword arguments", do=LEAVE)
-        self.stack.append(make_empty(cls, args, self.found.trust))
+        return make_empty(cls, args, self.found.trust)
+
+    def _push(self, maker: object, make: Callable[[], object]) -> None:
+        """Push what a rule makes; in a file that is refused anyway, a placeholder of no class."""
+        try:
+            self.stack.append(make())
+        except ScanRefused:
+            if not self.found.unlisted:
+                raise
+            name = maker.name if isinstance(maker, Global | Instance) else ""
+            self.stack.append(Instance(name, unlisted=True))
 
     def build(self, target: object, state: object) -> None:
         """Give the instance `target` its state, once."""
@@ -207,26 +232,13 @@ class Machine:
             raise ScanRefused(what, got=describe(target), do=LEAVE)
         target.built = True
         target.state = state
-        if isinstance(target, DType):
-            array_state.set_dtype_state(target, state)
-        elif isinstance(target, NDArray):
-            array_state.set_array_state(target, state)
-        elif target.name == PARTIAL and PARTIAL not in self.found.trust.extra:
-            check_partial_state(target, state, self.found.trust)
-        else:
-            _check_state(state)
-            if isinstance(state, Pairs) and "_sklearn_version" in state:
-                version = state[state.index("_sklearn_version") + 1]
-                self.found.sklearn_version = version if isinstance(version, str) else None
-
-
-def _check_state(state: object) -> None:
-    # A pair (dict, dict) sets its second part by setattr, which runs properties: plain names only.
-    if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], Pairs):
-        for name in state[1][::2]:
-            if not isinstance(name, str) or name.startswith("__"):
-                what = "a state sets a special attribute"
-                raise ScanRefused(what, got=describe(name), do=LEAVE)
+        if target.unlisted:
+            return
+        if check_state(target, state, self.found.trust):
+            self.checked.update((id(each), each) for each in containers_of(state))
+        if isinstance(state, Pairs) and "_sklearn_version" in state[::2]:
+            version = state[state[::2].index("_sklearn_version") * 2 + 1]
+            self.found.sklearn_version = version if isinstance(version, str) else None
 
 
 def _check_key(key: object) -> None:

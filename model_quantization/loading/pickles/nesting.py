@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from model_quantization.errors import ScanRefused
 from model_quantization.limits import Limits
-from model_quantization.loading.pickles.placeholders import Instance, Members, Pairs
+from model_quantization.loading.pickles.placeholders import Global, Instance, Members, Pairs
+from model_quantization.trust import TrustPolicy
 
 _CONTAINERS = frozenset({tuple, list, Pairs, Members})
 _SHARING_ALLOWED = 20
@@ -18,8 +19,11 @@ def _inner(value: object) -> Iterator[object]:
     return iter(value if isinstance(value, list | tuple) else ())
 
 
-def check_nesting(root: object, limits: Limits) -> None:
+def check_nesting(root: object, limits: Limits, trust: TrustPolicy) -> None:
     """Pass only for a model that code may walk: not too deep, no "billion laughs".
+
+    On the way every name that the model holds is held against the list once more: a function that
+    only a pickle may call (`getattr`, numpy's reconstructors) is never something to keep.
 
     Thirty lists, each holding the next one twice, are a small file and a billion items to whoever
     walks them. Both figures are computed without walking anything twice; a reference back to
@@ -29,14 +33,17 @@ def check_nesting(root: object, limits: Limits) -> None:
     ------
     ScanRefused
         Nested deeper than `limits.pickle_depth`, or, written out, more containers than
-        `limits.nodes` and 20 times as many as there are.
+        `limits.nodes` and 20 times as many as there are. It holds a function as a value that only
+        a pickle may call.
     """
+    _check_held(root, trust)
     measured: dict[int, tuple[int, int]] = {id(root): (0, 0)}
     opened: list[tuple[object, Iterator[object], int, int]] = [(root, _inner(root), 0, 1)]
     while opened:
         value, rest, depth, weight = opened.pop()
         for child in rest:
             if type(child) not in _CONTAINERS and not isinstance(child, Instance):
+                _check_held(child, trust)
                 continue
             known = measured.get(id(child))
             if known is None:
@@ -62,4 +69,13 @@ def check_nesting(root: object, limits: Limits) -> None:
             expected=f"at most {limits.nodes:,} containers",
             got=f"{weight:.3g} out of {len(measured):,}",
             do=do,
+        )
+
+
+def _check_held(value: object, trust: TrustPolicy) -> None:
+    if type(value) is Global and not trust.may_hold(value.name):
+        raise ScanRefused(
+            f"the model holds {value.name}, which a pickle may call in its own way only",
+            expected="a class or function that models hold",
+            do="do not open this file",
         )

@@ -18,7 +18,7 @@ from model_quantization.loading.pickles.array_state import check_wrapper_state
 from model_quantization.loading.pickles.machine import Findings, Machine
 from model_quantization.loading.pickles.placeholders import Instance, Members, NDArray, Pairs
 from model_quantization.loading.pickles.stream import LEAVE, RESAVE, decode
-from model_quantization.trust import JOBLIB_WRAPPER
+from model_quantization.trust import JOBLIB_WRAPPER, how_to_trust
 
 Handler: TypeAlias = Callable[[Machine], None]
 
@@ -28,6 +28,8 @@ _INDEX: Final = re.compile(rb"0|[1-9][0-9]{0,9}")
 _FLOAT: Final = re.compile(rb"-?(?:nan|inf|[0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?)")
 _LONG_BYTES: Final = 1024  # far from the 4,300 digits that Python refuses to print
 _STOP: Final = pickle.STOP[0]
+_NAMES_SHOWN: Final = 40
+_NAME_SHOWN: Final = 200
 
 
 def walk_pickle(
@@ -53,12 +55,18 @@ def walk_pickle(
     try:
         root = _run(machine)
     except (InputRefused, LimitError) as error:
+        if found.unlisted:  # whatever came after them: they are why the file is refused
+            raise _names_refused(machine) from error
         raise error.at(_place(machine)) from error
     except IndexError as error:
+        if found.unlisted:
+            raise _names_refused(machine) from error
         what = "an opcode finds nothing on the stack to work on"
         if machine.op_start >= len(data):
             what = "the file ends before the pickle does"
         raise ScanMalformed(what, where=_place(machine), do=RESAVE) from error
+    if found.unlisted and not nested:
+        raise _names_refused(machine)
     protocol = machine.protocol
     if protocol is None:
         protocol = 0 if machine.text_memo else 1
@@ -92,11 +100,24 @@ def _run(machine: Machine) -> object:
     return machine.stack[0]
 
 
-def _place(machine: Machine) -> str:
-    place, data = f"byte {machine.op_start:,}", machine.stream.data
-    if machine.op_start < len(data):
-        return f"{place} ({_NAMES.get(data[machine.op_start], 'no opcode')})"
-    return place
+def _place(machine: Machine, position: int | None = None) -> str:
+    at, data = machine.op_start if position is None else position, machine.stream.data
+    place = f"byte {at:,}"
+    return f"{place} ({_NAMES.get(data[at], 'no opcode')})" if at < len(data) else place
+
+
+def _names_refused(machine: Machine) -> ScanRefused:
+    """The refusal of all names that are not on the allow-list, at the place of the first."""
+    found = machine.found.unlisted
+    names = [name if name.isprintable() else ascii(name) for name in found]
+    what = f"{names[0]} is not on the allow-list"
+    if len(names) > 1:
+        shown = ", ".join(name[:_NAME_SHOWN] for name in names[:_NAMES_SHOWN])
+        more = len(names) - _NAMES_SHOWN
+        also = f" and {more:,} more" if more > 0 else ""
+        what = f"{len(names):,} names are not on the allow-list: {shown}{also}"
+    place = _place(machine, next(iter(found.values())))
+    return ScanRefused(what, where=place, do=how_to_trust(*names[:_NAMES_SHOWN]))
 
 
 # Opcodes that need more than one line.

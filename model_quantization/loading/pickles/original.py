@@ -57,7 +57,7 @@ def load_original(
                 got=scanned.sha256,
                 do="find out who replaced it, and run the quantization again",
             )
-        model, warned = unpickle_scanned(scanned.snapshot, scanned.format, str(path))
+        model, warned = unpickle_scanned(scanned.snapshot, scanned.format, str(path), scanned.names)
     for line in warned:
         logger.warning("%s: %s", path, line)
     return model, scanned.sha256

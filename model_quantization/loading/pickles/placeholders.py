@@ -21,6 +21,11 @@ class Global:
 
 
 @dataclass(slots=True, eq=False)
+class Unlisted(Global):
+    """A name that is not on the allow-list: the file is refused once all such names are known."""
+
+
+@dataclass(slots=True, eq=False)
 class Blob:
     """A long run of bytes or text that stays in the file: where it lies, and how it is written.
 
@@ -50,6 +55,7 @@ class Instance:
 
     `built` says that it was given its state. A second state is refused everywhere: no pickle that
     Python writes gives one, and it would change an object under those who already hold it.
+    `unlisted` says that its class is unknown, as the file names what is not on the allow-list.
     """
 
     name: str
@@ -57,6 +63,7 @@ class Instance:
     state: object = None
     items: list[object] = field(default_factory=list)
     built: bool = False
+    unlisted: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -93,7 +93,7 @@ def _walk(path: Path, trust: TrustPolicy, limits: Limits) -> tuple[Findings, int
                 got=f"{len(data):,}",
                 do="save one object to a file, with one call of dump",
             )
-    check_nesting(root, limits)
+    check_nesting(root, limits, trust)
     return found, protocol
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import inspect
 import pickle
 import warnings
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
-from model_quantization.errors import ScanMalformed
+from model_quantization.errors import QuantizationError, ScanMalformed, ScanRefused
 from model_quantization.graph.values import refusals
+from model_quantization.loading.pickles.migrations.names import current_name
 from model_quantization.loading.pickles.migrations.stand_ins import Readings
+from model_quantization.loading.pickles.names import todays_name
+from model_quantization.loading.pickles.read_as_data import reader_of
+from model_quantization.trust import how_to_trust
 
 
-def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[str]]:
+def unpickle_scanned(
+    snapshot: Path, kind: str, where: str, names: Collection[str]
+) -> tuple[Any, list[str]]:
     """The model in `snapshot`, and what its loading warned of or put right, one line each.
 
     Trees that older versions of scikit-learn wrote are brought to today's format, which it refuses
@@ -28,9 +34,13 @@ def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[s
         "pickle" or "joblib", as the scan says.
     where : str
         The name of the file in messages.
+    names : collection of str
+        What the scan saw the file name. Nothing else is imported, whatever the file is taken for.
 
     Raises
     ------
+    ScanRefused
+        The file names something that the scan did not see.
     ScanMalformed
         The model does not fit the installed libraries, or its values make no sense to them.
     """
@@ -38,54 +48,63 @@ def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[s
         warnings.simplefilter("always")
         try:
             readings = Readings()
-            model = readings.finish(_load(snapshot, kind, readings))
+            model = readings.finish(_load(snapshot, kind, names, readings))
             notes = readings.notes()
+        except QuantizationError:
+            raise
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
-            raise _unfit("the model does not load", where, error) from None
+            raise _unfit("the model does not load", where, error, names) from None
         except refusals(ValueError, TypeError, KeyError, IndexError) as error:
             what = "the model's state does not fit the installed classes"
-            raise _unfit(what, where, error) from None
+            raise _unfit(what, where, error, names) from None
     return model, sorted({_first_line(warning.message) for warning in caught} | set(notes))
 
 
-def _load(snapshot: Path, kind: str, readings: Readings) -> Any:
-    make = _joblib_reader(snapshot, readings) if kind == "joblib" else _Reader
+def _load(snapshot: Path, kind: str, names: Collection[str], readings: Readings) -> Any:
+    """Read the file; what other versions saved is brought into the form of the installed one."""
+    make = _joblib_reader(snapshot) if kind == "joblib" else pickle.Unpickler
+
+    class Reader(make):  # type: ignore[misc, valid-type, unused-ignore]
+        def find_class(self, module: str, name: str) -> Any:
+            module, name = todays_name(module, name)
+            full = current_name(f"{module}:{name}")
+            if full not in names:
+                raise ScanRefused(
+                    f"{full} is asked for, and the scan did not see it",
+                    do="do not open this file",
+                )
+            stand_in = reader_of(full)
+            if stand_in is None:
+                stand_in = readings.find(module, name)
+            return super().find_class(module, name) if stand_in is None else stand_in
+
     with snapshot.open("rb") as file:
-        return make(file, readings).load()
+        return Reader(file).load()
 
 
-class _Reader(pickle.Unpickler):
-    """Unpickles what other versions saved, in the form of the installed one."""
-
-    def __init__(self, file: IO[bytes], readings: Readings) -> None:
-        super().__init__(file)
-        self._readings = readings
-
-    def find_class(self, module: str, name: str) -> Any:
-        found = self._readings.find(module, name)
-        return super().find_class(module, name) if found is None else found
-
-
-def _joblib_reader(snapshot: Path, readings: Readings) -> Callable[[IO[bytes], Readings], Any]:
+def _joblib_reader(snapshot: Path) -> type:
     from joblib.numpy_pickle import NumpyUnpickler
 
-    class Reader(NumpyUnpickler):  # type: ignore[misc, unused-ignore]
-        def find_class(self, module: str, name: str) -> Any:
-            found = readings.find(module, name)
-            return super().find_class(module, name) if found is None else found
-
-    # Since joblib 1.5 it asks what to do about arrays of another byte order.
+    # Since joblib 1.5 it asks what to do about arrays of another byte order, and has arrays of
+    # objects read with this reader's `find_class`.
     known = inspect.signature(NumpyUnpickler).parameters
     options = {"ensure_native_byte_order": True} if "ensure_native_byte_order" in known else {}
-    return lambda file, _: Reader(str(snapshot), file, **options)
+
+    class JoblibReader(NumpyUnpickler):  # type: ignore[misc, unused-ignore]
+        def __init__(self, file: IO[bytes]) -> None:
+            super().__init__(str(snapshot), file, **options)
+
+    return JoblibReader
 
 
-def _unfit(what: str, where: str, error: Exception) -> ScanMalformed:
+def _unfit(what: str, where: str, error: Exception, names: Collection[str]) -> ScanMalformed:
+    do = "load it with the library versions it was saved with, and save it again"
+    scripted = sorted(name for name in names if name.startswith("__main__:"))
     return ScanMalformed(
         what,
         where=where,
         got=f"{type(error).__name__}: {error}",
-        do="load it with the library versions it was saved with, and save it again",
+        do=how_to_trust(*scripted) if scripted else do,
     )
 
 

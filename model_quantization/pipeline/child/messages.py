@@ -50,6 +50,8 @@ class OriginalRequest(Record):
         The file it is a copy of, for messages.
     format : str
         `pickle` or `joblib`, as the scan found.
+    names : tuple of str
+        The classes and functions that the scan saw it name; nothing else is imported.
     trusted : tuple of str
         User classes and functions that the model may hold.
     import_path : tuple of str
@@ -64,6 +66,7 @@ class OriginalRequest(Record):
     snapshot: Path
     source: Path
     format: str
+    names: tuple[str, ...]
     trusted: tuple[str, ...]
     import_path: tuple[str, ...]
     limits: Limits

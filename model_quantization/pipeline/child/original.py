@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from model_quantization.errors import QuantizationError
+from model_quantization.errors import QuantizationError, ScanRefused, SemanticError
 from model_quantization.estimators.capture import Capture, capture_objects
 from model_quantization.estimators.reachable import (
     answered_model,
@@ -50,9 +50,14 @@ def inspect(request: OriginalRequest) -> OriginalReply:
     """Run in the child: say what one scanned file holds, and ask it the rows."""
     extend_import_path(request.import_path)
     started = time.perf_counter()
-    model, warned = unpickle_scanned(request.snapshot, request.format, str(request.source))
+    model, warned = unpickle_scanned(
+        request.snapshot, request.format, str(request.source), frozenset(request.names)
+    )
     load_seconds = time.perf_counter() - started
-    captured = capture_objects(model, TrustPolicy(frozenset(request.trusted)), request.limits)
+    try:
+        captured = capture_objects(model, TrustPolicy(frozenset(request.trusted)), request.limits)
+    except SemanticError as error:  # state that native code would follow: nobody may ask this model
+        raise ScanRefused(**error.fields() | {"do": "do not use this file"}) from None
     check_fitted(model)
     import sklearn
 

@@ -1,0 +1,40 @@
+"""An object of which a file's words are kept, and nothing else."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+
+class Held:
+    """What a file said of an object: the class it named, the arguments, the state.
+
+    Attributes
+    ----------
+    name : str
+        `module:qualname` of the class or function.
+    args : tuple
+    state : object
+        None when the file gives none.
+    """
+
+    name = ""
+    args: tuple[Any, ...] = ()
+    state: Any = None
+
+    def __init__(self, *args: Any) -> None:
+        self.args = args
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    @property
+    def kind(self) -> str:
+        """The last part of the name: what it is, wherever a version of the library has it."""
+        return self.name.rpartition(":")[2].rpartition(".")[2]
+
+
+@functools.cache
+def held_class(name: str) -> type[Held]:
+    """The class whose objects hold what a file says of objects of this name."""
+    return type(name.rpartition(":")[2], (Held,), {"name": name})
