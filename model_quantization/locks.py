@@ -10,7 +10,9 @@ of other threads are waited for.
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401  registers its hook for forks before ours, see below
 import importlib
+import logging  # noqa: F401  likewise
 import os
 import threading
 import time
@@ -22,7 +24,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 Value = TypeVar("Value")
 
 # A fork goes ahead after so long, whatever is still being imported: it must not wait for ever.
-IMPORT_SECONDS: Final = 10.0
+IMPORT_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.001
 
 
@@ -152,5 +154,7 @@ def _renew_all() -> None:
         lock._renew()
 
 
+# What was registered last runs first before a fork. `logging` takes its lock there, which imports
+# need as well: were it taken first, an import that is waited for would wait for this process.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_wait_for_imports, after_in_child=_renew_all)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import gc
+import os
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -147,7 +150,9 @@ MODULE = "slow_to_import_while_forking"
 def test_a_fork_waits_for_an_import_of_another_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / f"{MODULE}.py").write_text("import time\ntime.sleep(1)\nanswer = 1\n")
+    (tmp_path / f"{MODULE}.py").write_text(
+        "import logging, time\ntime.sleep(1)\nlogging.getLogger(__name__)\nanswer = 1\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     thread = threading.Thread(target=__import__, args=(MODULE,))
     thread.start()
@@ -256,3 +261,34 @@ def test_a_child_computes_what_another_thread_was_computing() -> None:
     assert in_a_fork(ask) == 0
     one.waiting.wait(10)
     thread.join()
+
+
+def test_the_hook_of_logging_runs_after_ours() -> None:
+    """Were it first, it would hold a lock that the import needs which a fork waits for."""
+    script = (
+        "import os, sys, threading, time\n"
+        "import model_quantization.locks as locks\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "thread = threading.Thread(target=__import__, args=('slow_and_logging',))\n"
+        "thread.start()\n"
+        "while 'slow_and_logging' not in sys.modules: time.sleep(0.001)\n"
+        "locks.IMPORT_SECONDS = 3600.0\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    import slow_and_logging\n"
+        "    os._exit(0)\n"
+        "thread.join()\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "slow_and_logging.py").write_text(
+            "import time, logging\ntime.sleep(0.5)\nlogging.getLogger('x').setLevel(10)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, folder],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0

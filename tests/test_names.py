@@ -132,7 +132,7 @@ def test_from_the_file_to_the_answer(tmp_path: Path, spelled: str, called: str) 
     (job,) = plan_batch(config).jobs
     assert job.name == COMPOSED
     assert job.held_out is not None
-    assert job.settings["weight_threshold"] == 0.5
+    assert job.settings.weight_threshold == 0.5
     run_batch(config)
     assert list(read_release(tmp_path / "out").models) == [COMPOSED]
     assert plan_batch(config).jobs == (), "the next run knows it again"

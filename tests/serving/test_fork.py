@@ -14,6 +14,7 @@ import pytest
 
 import model_quantization.loading.pickles.original as original_module
 import model_quantization.predictor.quantized_model as predictor_module
+from model_quantization.predictor import opening
 from model_quantization.serving.loader import ModelLoader
 from model_quantization.serving.selection import Selection
 from tests.forking import in_a_fork
@@ -58,8 +59,8 @@ def status(loader: ModelLoader, releases: Releases) -> bool:
     [
         (original_module, "load_original", ask_the_original),
         (predictor_module, "restore", restore),
-        (predictor_module, "load", first_answer),
-        (predictor_module, "load", status),
+        (opening, "load", first_answer),
+        (opening, "load", status),
         (Selection, "choose", reload),
     ],
     ids=["original", "restore", "first answer", "status", "reload"],
@@ -99,6 +100,7 @@ def test_a_child_that_is_forked_meanwhile_answers(
 # Imports of scikit-learn, with their own locks, are in the middle of it here.
 SCRIPT = """
 import os, sys, threading, time
+from model_quantization.predictor import opening
 from model_quantization.serving.loader import ModelLoader
 from tests.forking import in_a_fork
 loader = ModelLoader("intent", sys.argv[1])
