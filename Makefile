@@ -11,7 +11,7 @@ READY = $(STAMP) $(KERNELS)
 KERNEL_SOURCES := $(wildcard model_quantization/kernels/*/*.[ch] kernel_build/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all bad-inputs lint bench fuzz kernels sanitize wheels constraints clean distclean
+.PHONY: help demo serve docs test test-all test-versions bad-inputs lint bench fuzz kernels sanitize wheels constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -58,6 +58,9 @@ test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 
 test-all: $(READY) ## Run every test.
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+test-versions: $(READY) ## Run the main tests under other versions of scikit-learn (environments of their own, slow).
+	$(RUN) -m tests.versions.environments
 
 bad-inputs: $(READY) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q

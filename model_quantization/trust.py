@@ -17,7 +17,14 @@ from typing import Final
 
 from model_quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
 
-SECTIONS: Final = ("classes", "called classes", "array types", "reconstructors", "values")
+SECTIONS: Final = (
+    "classes",
+    "called classes",
+    "array types",
+    "reconstructors",
+    "values",
+    "read as data",
+)
 JOBLIB_WRAPPER: Final = "joblib.numpy_pickle:NumpyArrayWrapper"
 PARTIAL: Final = "functools:partial"
 
@@ -55,6 +62,11 @@ def parse_allowed_names(text: str) -> dict[str, frozenset[str]]:
 def _allowed() -> Mapping[str, frozenset[str]]:
     text = resources.files(__package__).joinpath("allowed_names.txt").read_text("utf-8")
     return types.MappingProxyType(parse_allowed_names(text))
+
+
+def is_read_as_data(name: str) -> bool:
+    """Whether a file's objects of this name are kept as plain data, and nothing is imported."""
+    return name in _allowed()["read as data"]
 
 
 def how_to_trust(name: str) -> str:
@@ -95,6 +107,7 @@ class TrustPolicy:
         return name in self.extra or (
             self.allows_in_pickle(name)
             and name not in _allowed()["reconstructors"]
+            and not is_read_as_data(name)
             and name != JOBLIB_WRAPPER
         )
 
@@ -105,7 +118,8 @@ class TrustPolicy:
     def may_make(self, name: str) -> bool:
         """Whether a pickle may make an empty instance of this class."""
         allowed = _allowed()
-        return name in allowed["classes"] or name in allowed["called classes"] or name in self.extra
+        made = (allowed["classes"], allowed["called classes"], allowed["read as data"])
+        return name in self.extra or any(name in names for names in made)
 
     def may_call(self, name: str) -> bool:
         """Whether a pickle may call this with arguments."""
@@ -113,6 +127,7 @@ class TrustPolicy:
         return (
             name in allowed["called classes"]
             or name in allowed["reconstructors"]
+            or name in allowed["read as data"]
             or name in self.extra
         )
 

@@ -318,7 +318,7 @@ def test_importing_the_library_costs_nothing() -> None:
 
 NAMED = re.compile(rf"\b{LIBRARY}(?:\.\w+)+")
 # Classes that an artifact names: only `estimators` makes objects of them.
-RESTORED = f"{LIBRARY}.estimators.slim_"
+RESTORED = (f"{LIBRARY}.estimators.slim_", f"{LIBRARY}.estimators.as_saved")
 
 
 def named_in_strings(module: str) -> Iterator[tuple[int, str]]:

@@ -45,8 +45,19 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import join
 from model_quantization.limits import Limits
+from model_quantization.loading.pickles.migrations.names import (
+    COLUMN_LIST,
+    DISTRIBUTIONS,
+    current_name,
+    distribution_text,
+)
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.trust import PARTIAL, TrustPolicy
 
+_LOGISTIC = (
+    "sklearn.linear_model._logistic:LogisticRegression",
+    "sklearn.linear_model._logistic:LogisticRegressionCV",
+)
 BULK = 8  # from this many equal-typed items on, a list becomes one array
 _INT64 = 1 << 63
 _FUNCTIONS = (
@@ -306,8 +317,12 @@ class _Walker:
 
     def _object(self, value: Any, path: str) -> Node:
         kind = type(value)
-        name = f"{kind.__module__}:{kind.__qualname__}"
+        name = current_name(f"{kind.__module__}:{kind.__qualname__}")
         self.objects[path] = value
+        if name == COLUMN_LIST:  # a list that warned while scikit-learn changed what it holds
+            return self.node(list(value.data), path)
+        if name in DISTRIBUTIONS:  # only a search's fit draws from it
+            return distribution_text(value.dist.name, value.args, value.kwds)
         if name == PARTIAL:
             return self._partial(value, path)
         special = _SPECIAL.get(name)
@@ -361,7 +376,7 @@ class _Walker:
             note = _note_of(notes, key)
             if note is not None:
                 self.dropped[join(path, str(key))] = note
-            elif key != "_sklearn_version":  # the artifact names the version once
+            elif not _is_stale(name, key):
                 kept[key] = item
         return kept
 
@@ -426,6 +441,13 @@ def _native(array: Array) -> Array:
     if plain.flags.c_contiguous or not plain.flags.f_contiguous:
         return np.ascontiguousarray(plain).reshape(plain.shape)
     return plain
+
+
+def _is_stale(name: str, key: Any) -> bool:
+    """Whether the installed version reads this attribute no more, though an older one left it."""
+    if key == "_sklearn_version":  # the artifact names the version once
+        return True
+    return key == "multi_class" and name in _LOGISTIC and installed("sklearn") >= (1, 8)
 
 
 def _note_of(notes: Mapping[str, str], key: Any) -> str | None:

@@ -25,6 +25,7 @@ from model_quantization.errors import (
 from model_quantization.estimators.builders import SPECIAL, make_partial
 from model_quantization.estimators.checks import check_state
 from model_quantization.estimators.dropped import reporting_class, stored_properties
+from model_quantization.estimators.meanings import inexpressible
 from model_quantization.families import known_family
 from model_quantization.graph.nodes import (
     ArrayNode,
@@ -57,6 +58,12 @@ from model_quantization.graph.values import (
     scalar_value,
     small_value,
 )
+from model_quantization.loading.pickles.migrations.steps import (
+    AS_SAVED,
+    in_todays_form,
+    installed_version,
+    steps_of,
+)
 from model_quantization.trust import PARTIAL, TrustPolicy
 
 _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
@@ -74,6 +81,8 @@ def restore(
     *,
     dropped: Mapping[str, str] | None = None,
     identified: Mapping[int, Node] | None = None,
+    saved_by: str = "",
+    as_scikit_learn: bool = False,
 ) -> Any:
     """Return the real object that a graph describes.
 
@@ -88,6 +97,10 @@ def restore(
         Path of each dropped attribute -> what it was. Reading one raises `DroppedAttribute`.
     identified : mapping of int to Node, optional
         Nodes outside `root` that nodes in it may refer to.
+    saved_by : str, optional
+        The version of scikit-learn that the graph's state is of; default: the installed one.
+    as_scikit_learn : bool, optional
+        Refuse what only `estimators.as_saved` can answer.
 
     Raises
     ------
@@ -96,11 +109,12 @@ def restore(
     FormatError, SemanticError
         Values that make no sense, state that would make native code misbehave.
     EnvironmentMismatch
-        The installed library cannot take the state.
+        The installed library cannot take the state, or cannot say what it means.
     LimitError
         Nested deeper than this interpreter's stack.
     """
-    builder = _Builder(arrays, trust, _by_owner(dropped or {}), dict(identified or {}))
+    owners = _by_owner(dropped or {})
+    builder = _Builder(arrays, trust, owners, dict(identified or {}), saved_by, as_scikit_learn)
     try:
         return builder.build(root, "")
     except RecursionError:
@@ -122,6 +136,8 @@ class _Builder:
     trust: TrustPolicy
     dropped: dict[str, dict[str, str]]
     identified: dict[int, Node]
+    saved_by: str
+    as_scikit_learn: bool
     made: dict[int, Any] = field(default_factory=dict)
     owned: dict[int, Array] = field(default_factory=dict)
 
@@ -223,12 +239,28 @@ class _Builder:
             )
         state = self.build_state(node.state, path)
         args = [self.build(item, path) for item in node.args]
+        cls, state = self._in_todays_form(cls, state, path)
+        if self.as_scikit_learn and cls.__module__ == AS_SAVED:
+            raise inexpressible(cls.__name__, path)
         check_state(node.type, args, state, path)
         made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
         _set_state(made, state, path)
         self._report_dropped(made, state, path)
         self._fill(made, node.entries, path)
         return made
+
+    def _in_todays_form(self, cls: type, state: Any, path: str) -> tuple[type, Any]:
+        """The class and state of an object, where another version made the artifact."""
+        if not isinstance(state, dict):
+            return cls, state
+        saved_by = self.saved_by or installed_version()
+        if saved_by == installed_version() and not steps_of(cls):
+            return cls, state
+        with fitting(f"state of {cls.__qualname__} that no version has", path):
+            upgrade = in_todays_form(cls, state, saved_by)
+        if upgrade.as_saved:
+            cls = self.trust.resolve_class(f"{AS_SAVED}:{upgrade.as_saved}", path)
+        return cls, upgrade.state
 
     def build_state(self, state: Node, path: str) -> Any:
         """The state of an object: the path of an attribute is `object/attribute`."""

@@ -23,6 +23,8 @@ from model_quantization.kernels.linear.multiclass import nearest_codes, pairwise
 from model_quantization.schemes.scheme import Role, Slot
 
 _ONE_VS_REST = "sklearn.multiclass:OneVsRestClassifier"
+# As scikit-learn before 1.8: of equal scores the last class wins.
+_LAST_OF_TIES = "model_quantization.estimators.as_saved:LastOfTiesOneVsRest"
 _ONE_VS_ONE = "sklearn.multiclass:OneVsOneClassifier"
 _OUTPUT_CODE = "sklearn.multiclass:OutputCodeClassifier"
 _CONSTANT = "sklearn.multiclass:_ConstantPredictor"
@@ -94,6 +96,8 @@ def _one_vs_rest(component: Component, binary: _Binary) -> _Made | NotFast:
 
     def predict(ask: Ask) -> Array:
         scores = np.array(binary.decisions(ask))
+        if kind == "multiclass" and component.type == _LAST_OF_TIES:
+            return np.asarray(classes[binary.n - 1 - scores[::-1].argmax(axis=0)])
         if kind == "multiclass":
             return np.asarray(classes[scores.argmax(axis=0)])
         above = (scores > binary.border).astype(np.int64)
@@ -156,7 +160,12 @@ def _output_code(component: Component, binary: _Binary) -> _Made | NotFast:
     return {"predict": predict}, classes
 
 
-_COMBINE = {_ONE_VS_REST: _one_vs_rest, _ONE_VS_ONE: _one_vs_one, _OUTPUT_CODE: _output_code}
+_COMBINE = {
+    _ONE_VS_REST: _one_vs_rest,
+    _LAST_OF_TIES: _one_vs_rest,
+    _ONE_VS_ONE: _one_vs_one,
+    _OUTPUT_CODE: _output_code,
+}
 
 
 def examples() -> Iterable[Example]:

@@ -100,9 +100,9 @@ def ask_candidate(request: CandidateRequest) -> Candidate:
         The artifact cannot be used, or fails at `predict`.
     """
     workspace = request.workspace
-    held_out = [str(request.rows.held_out)] if request.rows else []
-    reads = (str(request.artifact), *request.import_path, *held_out)
-    access = Access(str(workspace), reads)
+    held_out = (request.rows.held_out,) if request.rows else ()
+    needed = (request.artifact, *held_out, *request.import_path)
+    access = Access(str(workspace), tuple(map(str, needed)))
     reply = ask_child(answer_rows, request, request.limits, access)
     answers = None
     if request.answered is not None and not reply.unreadable:

@@ -84,9 +84,9 @@ def _old_format_notes(model: Any) -> tuple[str, ...]:
     """Notes on trees that the caller loaded from an old file and that were put right."""
     if "sklearn.tree._tree" not in sys.modules:
         return ()
-    from model_quantization.loading.pickles.old_trees import old_format_notes
+    from model_quantization.loading.pickles.migrations.trees import counted_trees_note
 
-    return old_format_notes(model)
+    return counted_trees_note(model)
 
 
 def quantize_pickle(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from model_quantization.errors import EnvironmentMismatch
+from model_quantization.loading.pickles.migrations.steps import installed_version
 from model_quantization.predictor.input_rows import InputAdapter
 
 _JOBS = "n_jobs : int or None: threads for a large batch, counted as joblib counts."
@@ -25,7 +27,9 @@ _TEXTS = {
 }
 
 
-def restored_method(type_name: str, name: str, original: Callable[[], Any]) -> Callable[..., Any]:
+def restored_method(
+    type_name: str, name: str, original: Callable[[], Any], saved_by: str = ""
+) -> Callable[..., Any]:
     """A method that the restored estimator answers.
 
     Parameters
@@ -36,12 +40,31 @@ def restored_method(type_name: str, name: str, original: Callable[[], Any]) -> C
         The method.
     original : callable
         Gives the restored estimator.
+    saved_by : str, optional
+        The version of scikit-learn that the model's state is of.
     """
 
     def restored(*args: Any, **options: Any) -> Any:
-        return getattr(original(), name)(*args, **options)
+        try:
+            return getattr(original(), name)(*args, **options)
+        except AttributeError as error:
+            if saved_by in ("", installed_version()):
+                raise
+            raise _mismatch(name, type_name, saved_by, error) from error
 
     return _named(restored, type_name, name, "Answered by the restored estimator.", None)
+
+
+def _mismatch(
+    name: str, type_name: str, saved_by: str, error: AttributeError
+) -> EnvironmentMismatch:
+    return EnvironmentMismatch(
+        f"{name} cannot be answered by the installed libraries",
+        where=type_name,
+        expected=f"scikit-learn {saved_by} and the libraries of its time",
+        got=f"scikit-learn {installed_version()}: {error}",
+        do="install the versions that the artifact names, or quantize the original here",
+    )
 
 
 def fast_method(

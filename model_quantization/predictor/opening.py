@@ -29,6 +29,7 @@ from model_quantization.predictor.quantized_model import (
     QuantizedModel,
     dropped_below,
     quantized_model,
+    saved_by,
 )
 from model_quantization.trust import TrustPolicy
 
@@ -142,6 +143,7 @@ class _Opening:
                     self.trust,
                     dropped=dropped_below(manifest["residue"], path),
                     identified=self.context.identified,
+                    saved_by=saved_by(self.artifact),
                 )
 
 

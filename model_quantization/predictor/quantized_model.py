@@ -38,6 +38,11 @@ from model_quantization.trust import TrustPolicy
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
+def saved_by(artifact: Artifact) -> str:
+    """The version of scikit-learn whose state the artifact holds."""
+    return str(artifact.manifest["libraries"].get("scikit-learn", ""))
+
+
 def dropped_below(notes: Mapping[str, str], path: str) -> dict[str, str]:
     """Notes on dropped attributes at or below `path`, by where they are below it."""
     if not path:
@@ -182,14 +187,21 @@ class QuantizedModel:
         Raises
         ------
         EnvironmentMismatch
-            The installed scikit-learn cannot take the state.
+            The installed scikit-learn cannot take the state, or its class cannot say what the
+            version that saved the model meant; this model itself answers as that version did.
         """
+        return self._made(as_scikit_learn=True)
+
+    def _made(self, *, as_scikit_learn: bool = False) -> Any:
+        """The estimator that answers what no fast predictor does."""
         return restore(
             self._view.node,
             self.artifact,
             self._trust,
             dropped=dropped_below(self.artifact.manifest["residue"], self.path),
             identified=self._view.context.identified,
+            saved_by=saved_by(self.artifact),
+            as_scikit_learn=as_scikit_learn,
         )
 
     def self_test(self) -> bool:
@@ -271,7 +283,7 @@ class QuantizedModel:
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self.restore()
+                    self._restored = self._made()
         return self._restored
 
     def _part_of(self, view: ComponentView) -> QuantizedModel:
@@ -299,7 +311,7 @@ class QuantizedModel:
 
     def _method(self, name: str) -> Callable[..., Any]:
         kind = self._view.type
-        restored = restored_method(kind, name, self._original)
+        restored = restored_method(kind, name, self._original, saved_by(self.artifact))
         if self._lowered is None or name not in self.fast_methods:
             return restored
         adapter = input_adapter(self._view, self._lowered)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from model_quantization.loading.pickles.migrations.steps import parse_release
 from model_quantization.outcome import Outcome, Status, verdict
 from model_quantization.report.table import (
     COLUMNS,
@@ -61,6 +63,7 @@ _DO = {
     "held-out directory, or set gate.publish_unverified.",
     Status.NO_GAIN: "the artifact is not smaller, so the original stays; nothing to do.",
 }
+_SAVED_BY = re.compile(r"saved by scikit-learn ([\d.]+\w*)[^:]*: it answers as it did there")
 _STYLES = {
     "failed": "bold red",
     "refused": "bold red",
@@ -240,6 +243,26 @@ def print_table(outcomes: Iterable[Outcome], console: Console | None = None) -> 
     for sentence in advice(ordered):
         console.print(Text(sentence), soft_wrap=True)
     console.print(Text(total_line(ordered), style="bold"), soft_wrap=True)
+    if older := older_line(ordered):
+        console.print(Text(older), soft_wrap=True)
+
+
+def older_line(outcomes: Iterable[Outcome]) -> str:
+    """Return how many models older versions of scikit-learn saved; empty for none.
+
+    Examples
+    --------
+    `12 models saved by scikit-learn 1.1.3 to 1.4.2 answer as they did there.`
+    """
+    found = [set(_SAVED_BY.findall(" ".join(outcome.notes))) for outcome in outcomes]
+    older = [versions for versions in found if versions]
+    if not older:
+        return ""
+    known = sorted(set().union(*older), key=parse_release)
+    span = known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
+    many = "1 model saved" if len(older) == 1 else f"{len(older):,} models saved"
+    answer = "answers as it" if len(older) == 1 else "answer as they"
+    return f"{many} by scikit-learn {span} {answer} did there."
 
 
 def summarise(outcomes: Sequence[Outcome], output_dir: Path | None = None) -> dict[str, Any]:
@@ -259,6 +282,7 @@ def summarise(outcomes: Sequence[Outcome], output_dir: Path | None = None) -> di
             "served_size_bytes": sum(served_bytes(outcome) for outcome in outcomes),
             "overall_size_reduction_percent": overall_reduction_percent(outcomes),
             "total": total_line(outcomes),
+            "saved_by_older_versions": older_line(outcomes),
         },
     }
 
@@ -279,6 +303,7 @@ def _model_record(outcome: Outcome, output_dir: Path | None) -> Mapping[str, Any
         "status": str(outcome.status),
         "reason": outcome.reason,
         "note": outcome.note,
+        "notes": list(outcome.notes),
         "verdict": verdict(outcome),
         "published": outcome.published,
         "advice": next(iter(advice([outcome])), ""),

@@ -356,8 +356,8 @@ HOSTILE_PICKLES: dict[str, bytes] = {
     "DUP": program(pickle.NONE, pickle.DUP, pickle.TUPLE2),
     "number that two readers read differently": program(pickle.INT + b"0x1_0\n"),
     "python 2 text": program(pickle.SHORT_BINSTRING + b"\x01a", protocol=2),
-    "scipy distribution": program(
-        name("scipy.stats._continuous_distns", "norm_gen"),
+    "scipy's maker of distributions": program(
+        name("scipy.stats._distn_infrastructure", "rv_continuous"),
         _EMPTY,
         pickle.NEWOBJ,
         pickle.EMPTY_DICT,

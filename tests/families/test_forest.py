@@ -33,7 +33,7 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import walk
 from model_quantization.kernels.trees.tree_pack import floor_float32
-from model_quantization.loading.pickles.old_trees import rescuing_tree
+from model_quantization.loading.pickles.migrations.held import TREE, Held
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.trust import TrustPolicy
@@ -560,7 +560,7 @@ def test_forests_of_the_old_format_answer_as_they_did(model: Any) -> None:
     assert same_bits(model.predict_proba(rows), lowered(again).methods["predict_proba"](rows))
 
 
-def test_an_old_tree_loads_through_the_rescuing_class() -> None:
+def test_an_old_tree_is_made_of_its_state_as_data() -> None:
     rows, labels = classes_data()
     model = tree.DecisionTreeClassifier(max_depth=4, random_state=0).fit(rows, labels)
     _, args, state = model.tree_.__reduce__()
@@ -568,9 +568,9 @@ def test_an_old_tree_loads_through_the_rescuing_class() -> None:
     old = np.zeros(len(state["nodes"]), dtype=[(n, state["nodes"].dtype[n]) for n in names])
     for name in names:
         old[name] = state["nodes"][name]
-    rescued = rescuing_tree()(*args)
-    rescued.__setstate__({**state, "nodes": old})
-    model.tree_, expected = rescued, model.predict_proba(rows)
+    held = Held(TREE, args)
+    held.__setstate__({**state, "nodes": old})
+    model.tree_, expected = held.make(), model.predict_proba(rows)
     assert same_bits(model.predict_proba(rows), expected)
     graph = packed_graph(model)
     assert same_bits(restored(graph).predict_proba(rows), expected)

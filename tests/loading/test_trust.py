@@ -36,7 +36,7 @@ def test_a_listed_class_is_allowed_and_resolved(policy: TrustPolicy) -> None:
         "sklearn.linear_model._logistic:logisticregression", LOGISTIC + ".fit",
         "sklearn.datasets._base:os.system", "joblib.memory:Memory", "numpy:memmap",
         "operator:methodcaller",
-        "scipy.stats._continuous_distns:norm_gen", "", ":", "os", "copyreg",
+        "scipy.stats._distn_infrastructure:rv_generic", "", ":", "os", "copyreg",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(policy: TrustPolicy, name: str) -> None:
@@ -77,11 +77,23 @@ def test_a_function_is_no_class(policy: TrustPolicy) -> None:
         policy.resolve_class("numpy:log1p", "model")
 
 
-def test_a_listed_name_that_is_not_installed_says_so(policy: TrustPolicy) -> None:
-    old = "sklearn.ensemble._gb_losses:BinomialDeviance"
+def test_a_listed_name_that_is_not_installed_says_so(
+    policy: TrustPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = "sklearn.neighbors._kd_tree:KDTree16"
+    monkeypatch.setattr(TrustPolicy, "allows", lambda policy, name: True)
     with pytest.raises(EnvironmentMismatch, match="install the version of sklearn") as caught:
         policy.resolve_class(old, "model/loss_")
     assert "does not exist here" in str(caught.value)
+
+
+def test_what_is_read_as_data_is_named_in_pickles_only(policy: TrustPolicy) -> None:
+    for name in parse_allowed_names(DATA)["read as data"]:
+        assert policy.allows_in_pickle(name)
+        assert not policy.allows(name)
+        assert not policy.is_value(name)
+        with pytest.raises(UntrustedTypeError):
+            policy.resolve_class(name, "an artifact")
 
 
 def test_a_trusted_package_that_is_not_installed_says_so() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Arrays
-from model_quantization.families.forest.kinds import KINDS
+from model_quantization.families.forest.kinds import BY_PROBABILITIES, KINDS
 from model_quantization.families.forest.stored.parts import (
     LEAF_PARTS,
     Layout,
@@ -94,7 +94,7 @@ def _leaves(
     if kind.leaf != "value" or len(trees.rows) <= FEW_ROWS or (bits == 16 and tabulated):
         return None, ""
     if layout.fractions:
-        if bits > 8:
+        if bits > 8 or packed.type == BY_PROBABILITIES:  # the logarithm of a fraction counts
             return None, ""
         grouped = trees.rows.reshape(len(trees.rows), layout.outputs, -1)
         counts = np.rint(grouped * FRACTION_STEPS)

@@ -30,6 +30,11 @@ RESTORED_LIGHTGBM = "model_quantization.estimators.slim_lightgbm:RestoredLightGB
 RESTORED_XGBOOST = "model_quantization.estimators.slim_xgboost:RestoredXGBoost"
 RESTORED_BIN_MAPPER = "model_quantization.estimators.slim_trees:RestoredBinMapper"
 
+# Estimators that answer as an older scikit-learn did: `estimators.as_saved`.
+_AS_SAVED = "model_quantization.estimators.as_saved"
+BY_PROBABILITIES = f"{_AS_SAVED}:ProbabilityAdaBoost"
+BY_OLD_VOTES = f"{_AS_SAVED}:VotingAdaBoost"
+
 CLASSIFIER_TREES = frozenset(
     {
         "sklearn.tree._classes:DecisionTreeClassifier",
@@ -110,6 +115,9 @@ KINDS: dict[str, Kind] = {
     f"{_ENSEMBLE}_bagging:BaggingRegressor": _BAGGING,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostClassifier": _WEIGHTED,
     f"{_ENSEMBLE}_weight_boosting:AdaBoostRegressor": _WEIGHTED,
+    BY_PROBABILITIES: _WEIGHTED,
+    BY_OLD_VOTES: _WEIGHTED,
+    f"{_AS_SAVED}:UncentredGradientBoosting": _BOOSTING,
     **dict.fromkeys(LIGHTGBM, Kind("_Booster", "booster", "lightgbm")),
     **dict.fromkeys(XGBOOST, Kind("_Booster", "booster", "xgboost")),
     **dict.fromkeys(CATBOOST, Kind("__model", "booster", "catboost")),

@@ -25,10 +25,16 @@ def named(module: str, *names: str) -> frozenset[str]:
 
 
 _LOGISTIC = named("linear_model._logistic", "LogisticRegression", "LogisticRegressionCV")
+# Logistic regressions that answer as scikit-learn before 1.8: `estimators.as_saved`.
+_AS_SAVED = "model_quantization.estimators.as_saved"
+_OLD_ONE_VS_REST = frozenset(f"{_AS_SAVED}:OneVsRestLogistic{ending}" for ending in ("", "CV"))
+_OLD_SOFTMAX = frozenset(f"{_AS_SAVED}:SoftmaxOfTwoLogistic{ending}" for ending in ("", "CV"))
 _SGD = named("linear_model._stochastic_gradient", "SGDClassifier")
 _DISCRIMINANT = named("discriminant_analysis", "LinearDiscriminantAnalysis")
 CLASSIFIERS = (
     _LOGISTIC
+    | _OLD_ONE_VS_REST
+    | _OLD_SOFTMAX
     | _SGD
     | _DISCRIMINANT
     | named("linear_model._ridge", "RidgeClassifier", "RidgeClassifierCV")
@@ -75,9 +81,11 @@ def _as_they_are(component: Component) -> Answer:
 
 
 def _classifier_answers(component: Component) -> dict[str, Answer] | None:
-    classes = component["classes_"]
     decision = {"decision_function": _answer(flat_scores)}
     binarizer = component.get("_label_binarizer")
+    # Before scikit-learn 1.8 a RidgeClassifier had its classes there only.
+    owner = component if "classes_" in component else binarizer
+    classes = owner["classes_"] if isinstance(owner, Component) else component["classes_"]
     if isinstance(binarizer, Component) and binarizer.get("y_type_", "").startswith("multilabel"):
         if binarizer.get("sparse_input_"):
             return None
@@ -94,6 +102,10 @@ def _probabilities(component: Component, n_classes: int) -> dict[str, Answer]:
     """How this classifier turns scores into probabilities; none when it does not, or otherwise."""
     if component.type in _DISCRIMINANT:
         return _proba(_EACH if n_classes <= 2 else _TOGETHER, log_nonzero)
+    if component.type in _OLD_ONE_VS_REST:
+        return _proba(_EACH)
+    if component.type in _OLD_SOFTMAX:
+        return _proba(_answer(lambda scores: softmax(np.c_[-scores, scores])))
     if component.type in _LOGISTIC:
         asked = component.get("multi_class", "auto") not in ("auto", "deprecated")
         if asked or (component.get("solver") == "liblinear" and n_classes > 2):

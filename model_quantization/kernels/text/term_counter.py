@@ -123,7 +123,8 @@ class TermCounter:
         words = analysis.analyzer == "char_wb"
         longest = (term_counts.longest(found[1]) + 1) * (most - least + 1)
         scratch = (np.empty(longest, dtype=np.int32), np.empty(longest, dtype=np.int32))
-        arguments: tuple[Any, ...] = (*found, least, most, words, *nodes, indices, counts, rows)
-        term_counts.count_terms(*arguments, *scratch)
+        filled_in = (indices, counts, rows, *scratch)
+        arguments: tuple[Any, ...] = (*found, least, most, words, *nodes, *filled_in)
+        term_counts.count_terms(*arguments)
         filled = rows[-1]
         return indices[:filled], counts[:filled], rows

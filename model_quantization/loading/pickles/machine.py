@@ -14,6 +14,7 @@ from typing import Final
 from model_quantization.errors import LimitError, ScanMalformed, ScanRefused
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles import array_state
+from model_quantization.loading.pickles.migrations.names import current_name
 from model_quantization.loading.pickles.placeholders import (
     DType,
     Global,
@@ -166,7 +167,7 @@ class Machine:
         if (self.protocol or 0) < 3:  # as unpicklers do: the names of Python 2
             module, qualname = NAME_MAPPING.get((module, qualname), (module, qualname))
             module = IMPORT_MAPPING.get(module, module)
-        name = f"{module}:{qualname}"
+        name = current_name(f"{module}:{qualname}")
         if not self.found.trust.allows_in_pickle(name):
             shown = name if name.isprintable() else ascii(name)
             raise ScanRefused(f"{shown} is not on the allow-list", do=how_to_trust(shown))

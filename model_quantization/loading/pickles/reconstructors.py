@@ -21,7 +21,7 @@ from model_quantization.loading.pickles.placeholders import (
     Pairs,
     describe,
 )
-from model_quantization.trust import PARTIAL, TrustPolicy
+from model_quantization.trust import PARTIAL, TrustPolicy, is_read_as_data
 
 _BASES: Final = {f"builtins:{name}" for name in ("dict", "float", "int", "list", "str", "tuple")}
 _GENERATORS: Final = {
@@ -31,6 +31,9 @@ _GENERATORS: Final = {
     "numpy.random._philox:Philox",
     "numpy.random._sfc64:SFC64",
 }
+# Tuples with named parts: what `__new__` is given is what they hold.
+_TUPLES: Final = {"sklearn.impute._iterative:_ImputerTriplet"}
+_UNPICKLED_LOSS: Final = "sklearn._loss._loss:__pyx_unpickle_"
 _GENERATOR_CTOR: Final = "numpy.random._pickle:__bit_generator_ctor"
 
 
@@ -57,7 +60,7 @@ def make_called(call: Call) -> object:
     """
     if call.name in call.trust.extra:
         return Instance(call.name, call.args)
-    rule = _RULES.get(call.name)
+    rule = _cython_object if call.name.startswith(_UNPICKLED_LOSS) else _RULES.get(call.name)
     return rule(call) if rule else _make_plain(call)
 
 
@@ -75,7 +78,8 @@ def make_empty(cls: object, args: tuple[object, ...], trust: TrustPolicy) -> Ins
             expected="a class on the allow-list",
             do="do not open this file",
         )
-    if args and cls.name not in trust.extra:
+    holds_arguments = cls.name in _TUPLES or is_read_as_data(cls.name)
+    if args and cls.name not in trust.extra and not holds_arguments:
         raise _unexpected(cls.name, args)
     return Instance(cls.name, args)
 
@@ -248,11 +252,8 @@ _RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "copyreg:_reconstructor": _reconstructor,
         PARTIAL: _partial,
         "numpy:dtype": lambda call: array_state.make_dtype(call.args),
-        "numpy.core.multiarray:_reconstruct": _array,
         "numpy._core.multiarray:_reconstruct": _array,
-        "numpy.core.multiarray:scalar": _scalar,
         "numpy._core.multiarray:scalar": _scalar,
-        "numpy.core.numeric:_frombuffer": lambda call: array_state.make_from_buffer(call.args),
         "numpy._core.numeric:_frombuffer": lambda call: array_state.make_from_buffer(call.args),
         "numpy.ma.core:_mareconstruct": lambda call: array_state.make_array(
             call.args, call.trust, masked=True
@@ -261,10 +262,8 @@ _RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "numpy.random._pickle:__generator_ctor": _generator,
         "numpy.random._pickle:__randomstate_ctor": _generator,
         "numpy.random.bit_generator:__pyx_unpickle_SeedSequence": _cython_object,
-        "sklearn._loss._loss:__pyx_unpickle_CyHalfMultinomialLoss": _cython_object,
         "sklearn.metrics._dist_metrics:newObj": _new_object,
         "sklearn.neighbors._ball_tree:newObj": _new_object,
-        "sklearn.neighbors._dist_metrics:newObj": _new_object,
         "sklearn.neighbors._kd_tree:newObj": _new_object,
     }
 )

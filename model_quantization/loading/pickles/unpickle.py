@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import pickle
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import IO, Any
 
 from model_quantization.errors import ScanMalformed
 from model_quantization.graph.values import refusals
+from model_quantization.loading.pickles.migrations.stand_ins import Readings
 
 
 def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[str]]:
@@ -37,8 +37,9 @@ def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[s
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            model = _load(snapshot, kind)
-            notes = _put_right(model)
+            readings = Readings()
+            model = readings.finish(_load(snapshot, kind, readings))
+            notes = readings.notes()
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
             raise _unfit("the model does not load", where, error) from None
         except refusals(ValueError, TypeError, KeyError, IndexError) as error:
@@ -47,56 +48,36 @@ def unpickle_scanned(snapshot: Path, kind: str, where: str) -> tuple[Any, list[s
     return model, sorted({_first_line(warning.message) for warning in caught} | set(notes))
 
 
-def _load(snapshot: Path, kind: str) -> Any:
-    try:
-        if kind == "joblib":
-            import joblib
-
-            return joblib.load(snapshot)
-        with snapshot.open("rb") as file:
-            return pickle.load(file)
-    except ValueError:  # among others: nodes of a tree that scikit-learn 1.2 wrote
-        if "sklearn.tree._tree" not in sys.modules:
-            raise
-    make = _joblib_rescuer(snapshot) if kind == "joblib" else _Rescuer
+def _load(snapshot: Path, kind: str, readings: Readings) -> Any:
+    make = _joblib_reader(snapshot, readings) if kind == "joblib" else _Reader
     with snapshot.open("rb") as file:
-        return make(file).load()
+        return make(file, readings).load()
 
 
-class _Rescuer(pickle.Unpickler):
-    """Unpickles trees of the old format, too."""
+class _Reader(pickle.Unpickler):
+    """Unpickles what other versions saved, in the form of the installed one."""
+
+    def __init__(self, file: IO[bytes], readings: Readings) -> None:
+        super().__init__(file)
+        self._readings = readings
 
     def find_class(self, module: str, name: str) -> Any:
-        return _tree_or_none(module, name) or super().find_class(module, name)
+        found = self._readings.find(module, name)
+        return super().find_class(module, name) if found is None else found
 
 
-def _tree_or_none(module: str, name: str) -> type | None:
-    if (module, name) != ("sklearn.tree._tree", "Tree"):
-        return None
-    from model_quantization.loading.pickles.old_trees import rescuing_tree
-
-    return rescuing_tree()
-
-
-def _joblib_rescuer(snapshot: Path) -> Callable[[IO[bytes]], Any]:
+def _joblib_reader(snapshot: Path, readings: Readings) -> Callable[[IO[bytes], Readings], Any]:
     from joblib.numpy_pickle import NumpyUnpickler
 
-    class Rescuer(NumpyUnpickler):  # type: ignore[misc, unused-ignore]
+    class Reader(NumpyUnpickler):  # type: ignore[misc, unused-ignore]
         def find_class(self, module: str, name: str) -> Any:
-            return _tree_or_none(module, name) or super().find_class(module, name)
+            found = readings.find(module, name)
+            return super().find_class(module, name) if found is None else found
 
     # Since joblib 1.5 it asks what to do about arrays of another byte order.
     known = inspect.signature(NumpyUnpickler).parameters
     options = {"ensure_native_byte_order": True} if "ensure_native_byte_order" in known else {}
-    return lambda file: Rescuer(str(snapshot), file, **options)
-
-
-def _put_right(model: Any) -> list[str]:
-    if "sklearn.tree._tree" not in sys.modules:
-        return []
-    from model_quantization.loading.pickles.old_trees import put_right
-
-    return put_right(model)
+    return lambda file, _: Reader(str(snapshot), file, **options)
 
 
 def _unfit(what: str, where: str, error: Exception) -> ScanMalformed:

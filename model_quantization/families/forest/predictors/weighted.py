@@ -41,9 +41,15 @@ class VotingTrees:
         per_tree = (trees.sizes + 1) // 2
         weight = np.repeat(self.weights[: len(per_tree)], per_tree)
         chosen = trees.rows.argmax(axis=1)[trees.ids]
-        votes = np.repeat((-1 / (count - 1) * weight)[:, np.newaxis], count, axis=1)
+        others = self._other_votes(weight, count)
+        votes = np.repeat(others[:, np.newaxis], count, axis=1)
         votes[np.arange(len(chosen)), chosen] = weight
         return Leaves(self.forest.shape(trees), np.arange(len(chosen)), votes)
+
+    @staticmethod
+    def _other_votes(weight: Array, count: int) -> Array:
+        """The votes of each leaf for the classes that it does not predict."""
+        return np.asarray(-1 / (count - 1) * weight)
 
     def decision_function(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Weighted votes: (n,) for two classes."""
@@ -82,6 +88,28 @@ class VotingTrees:
         """Their logarithms."""
         found = self.predict_proba(rows, n_jobs)
         return None if found is None else np.log(found)
+
+
+class OldVotingTrees(VotingTrees):
+    """As scikit-learn before 1.3: no vote against the classes that a tree does not predict."""
+
+    @staticmethod
+    def _other_votes(weight: Array, count: int) -> Array:
+        return np.zeros_like(weight)
+
+
+class ProbabilityTrees(VotingTrees):
+    """SAMME.R: each tree gives the centred logarithms of its class fractions."""
+
+    def _leaves(self) -> Leaves:
+        trees, count = self.forest.decode(), len(self.classes)
+        fractions = np.clip(trees.rows, np.finfo(trees.rows.dtype).eps, None)
+        logarithms = np.log(fractions)
+        mean = (1.0 / count) * logarithms.sum(axis=1)[:, np.newaxis]
+        return Leaves(self.forest.shape(trees), trees.ids, (count - 1) * (logarithms - mean))
+
+
+_VOTES = {kinds.BY_OLD_VOTES: OldVotingTrees, kinds.BY_PROBABILITIES: ProbabilityTrees}
 
 
 class MedianTrees:
@@ -132,7 +160,7 @@ def lower_weighted(component: Component) -> Lowered | NotFast:
     classes, own = component["classes_"], forest.setting("classes_")
     if len(classes) < 2 or not isinstance(own, np.ndarray) or not np.array_equal(classes, own):
         return NotFast("its trees have other classes than it has")
-    votes = VotingTrees(component)
+    votes = _VOTES.get(component.type, VotingTrees)(component)
     return Lowered(
         {
             "decision_function": votes.decision_function,

@@ -1,0 +1,34 @@
+"""What models of `as_saved` mean, and since when scikit-learn cannot say it any more."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model_quantization.errors import EnvironmentMismatch
+from model_quantization.loading.pickles.migrations.steps import installed_version
+
+# Class of `as_saved` -> what it means, and the release of scikit-learn that no longer can.
+MEANINGS: Final = {
+    "LastOfTiesOneVsRest": ("of equal scores the last class wins", "1.8"),
+    "NearestOfCentroids": ("the nearest centroid, without priors of classes", "1.6"),
+    "OneVsRestLogistic": ("logistic regression of one problem per class", "1.8"),
+    "OneVsRestLogisticCV": ("logistic regression of one problem per class", "1.8"),
+    "ProbabilityAdaBoost": ("AdaBoost by probabilities, SAMME.R", "1.6"),
+    "SoftmaxOfTwoLogistic": ("multinomial logistic regression of two classes", "1.8"),
+    "SoftmaxOfTwoLogisticCV": ("multinomial logistic regression of two classes", "1.8"),
+    "UncentredGradientBoosting": ("boosting that starts at uncentred logarithms", "1.4"),
+    "VotingAdaBoost": ("AdaBoost by votes without negative ones", "1.3"),
+}
+
+
+def inexpressible(name: str, where: str) -> EnvironmentMismatch:
+    """The error for a model that answers as an older version did, by its class in `as_saved`."""
+    meaning, release = MEANINGS[name]
+    return EnvironmentMismatch(
+        f"scikit-learn {installed_version()} cannot say what this model means: {meaning}",
+        where=where or "model",
+        expected=f"scikit-learn below {release}",
+        got=f"scikit-learn {installed_version()}",
+        do="ask the quantized model itself, which answers as the version that saved it did; or "
+        f"open the original where scikit-learn is older than {release}",
+    )

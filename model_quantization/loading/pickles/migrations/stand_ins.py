@@ -1,0 +1,174 @@
+"""What an unpickler is given in the place of scikit-learn's classes, for a file of another version.
+
+A stand-in is a subclass that takes the state as saved, brings it into today's form, and then is
+the class itself: nothing of it is left in the model.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from model_quantization.loading.pickles.migrations.held import Held, is_held, real, replace_held
+from model_quantization.loading.pickles.migrations.names import PASSTHROUGH_SCORER, current_name
+from model_quantization.loading.pickles.migrations.steps import (
+    AS_SAVED,
+    in_todays_form,
+    installed_version,
+    known_release,
+    steps_of,
+)
+from model_quantization.trust import is_read_as_data
+
+_UNPICKLE: Final = "__pyx_unpickle_Cy"
+_RECONSTRUCTORS: Final = ("copyreg:_reconstructor", "copy_reg:_reconstructor")
+# Whose classes may have steps, and under whose names others may be found today.
+_OF_LIBRARIES: Final = ("sklearn.", "numpy", "scipy.", "lightgbm.", "xgboost.")
+
+
+class Gone:
+    """An object of a class that is no more; `name` says which. The owner's step replaces it."""
+
+    name = ""
+
+    def __init__(self, *args: Any) -> None:
+        self.args = args
+
+
+class Readings:
+    """What the objects of one file said of themselves while they were read.
+
+    Attributes
+    ----------
+    versions : set of str
+        Versions of scikit-learn that saved them.
+    as_saved : set of str
+        Classes of `estimators.as_saved` that answer for some of them.
+    """
+
+    __slots__ = ("as_saved", "held", "versions")
+
+    def __init__(self) -> None:
+        self.versions: set[str] = set()
+        self.as_saved: set[str] = set()
+        self.held: list[Held] = []
+
+    def find(self, module: str, qualname: str) -> Any:
+        """What the file gets for `module:qualname`; None when that is what the name says."""
+        name = current_name(f"{module}:{qualname}")
+        if is_held(name):
+            return functools.partial(self.hold, name)
+        if is_read_as_data(name):
+            return _gone(name)
+        if name in _RECONSTRUCTORS:
+            return _reconstructed
+        if not name.startswith(_OF_LIBRARIES):
+            return None
+        module, _, qualname = name.partition(":")
+        if qualname == "newObj":
+            return _called
+        if qualname.startswith(_UNPICKLE):
+            return _loss_of
+        value: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            value = getattr(value, part)
+        return _stand_in(value, self) if isinstance(value, type) and _changes(value) else value
+
+    def hold(self, name: str, *args: Any) -> Held:
+        """A new object held as data."""
+        held = Held(name, args)
+        self.held.append(held)
+        return held
+
+    def finish(self, model: Any) -> Any:
+        """The model that was read, with real objects for those that no estimator owned."""
+        if any(held.real is None for held in self.held):
+            replace_held(model)
+        return real(model)
+
+    def notes(self) -> list[str]:
+        """What a person should know of how the file was read, one line each."""
+        today = installed_version()
+        others = sorted(version for version in self.versions if version != today)
+        if not others:
+            return []
+        shown = ", ".join(others)
+        lines = [f"saved by scikit-learn {shown}: it answers as it did there"]
+        if not all(known_release(version) for version in others):
+            lines = [f"saved by scikit-learn {shown}: answers as loaded by scikit-learn {today}"]
+        if self.as_saved:
+            names = ", ".join(sorted(self.as_saved))
+            lines.append(f"scikit-learn {today} cannot say what it means; answered as {names}")
+        return lines
+
+
+def _reconstructed(cls: type, base: type, state: Any) -> Any:
+    # Protocols 0 and 1 make an object by its base, which the class of an inert one has not.
+    return cls(state) if issubclass(cls, Gone) else copyreg._reconstructor(cls, base, state)  # type: ignore[attr-defined]
+
+
+def _called(factory: Callable[[], Any]) -> Any:
+    return factory()
+
+
+def _loss_of(cls: type, _: int, state: tuple[Any, ...] | None = None) -> Any:
+    # Cython checks a number that each version computes otherwise; the state is the arguments.
+    return cls(*(state or ()))
+
+
+@functools.cache
+def _gone(name: str) -> type:
+    return type(name.rpartition(":")[2], (Gone,), {"name": name})
+
+
+@functools.cache
+def _changes(cls: Any) -> bool:
+    """Whether objects of this class may be saved in another form."""
+    if issubclass(cls, type) or not hasattr(cls, "__dict__"):
+        return False
+    return bool(steps_of(cls)) or any(
+        base.__module__ == "sklearn.base" and base.__name__ == "BaseEstimator"
+        for base in cls.__mro__
+    )
+
+
+def _stand_in(cls: type, readings: Readings) -> type:
+    def set_state(self: Any, state: Any) -> None:
+        saved_by = state.get("_sklearn_version", "") if isinstance(state, dict) else ""
+        if saved_by:
+            readings.versions.add(saved_by)
+        if isinstance(state, dict):
+            state = {key: real(value) for key, value in state.items()}
+        upgrade = in_todays_form(cls, state, saved_by)
+        target = cls
+        if upgrade.as_saved:
+            readings.as_saved.add(upgrade.as_saved)
+            target = getattr(importlib.import_module(AS_SAVED), upgrade.as_saved)
+        self.__class__ = target
+        give_state(self, upgrade.state)
+
+    body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__slots__": (),
+            "__setstate__": set_state}  # fmt: skip
+    return type(cls)(cls.__name__, (cls,), body)
+
+
+def give_state(made: Any, state: Any) -> None:
+    """Set the state as unpickling does; scikit-learn's remark on its version is ours to make."""
+    if hasattr(made, "__setstate__"):
+        if isinstance(state, dict) and "_sklearn_version" in state:
+            state = {**state, "_sklearn_version": installed_version()}
+        made.__setstate__(state)
+    elif isinstance(state, tuple) and len(state) == 2:
+        vars(made).update(state[0] or {})
+        for name, value in (state[1] or {}).items():
+            setattr(made, name, value)
+    else:
+        vars(made).update(state)
+
+
+def is_passthrough_scorer(value: Any) -> bool:
+    """Whether this stands for the function that asked an estimator for its own score."""
+    return isinstance(value, type) and getattr(value, "name", "") == PASSTHROUGH_SCORER
