@@ -30,7 +30,7 @@ def batch_quantize_models(
         As in `quantize_model_file`.
     holdout_dir : path, optional
         Holds `<model name>.parquet`, `.csv`, `.csv.gz` or `.npz`. Models without a file there are
-        written `unverified`.
+        published only where their artifact rounds nothing, unless `gate` says otherwise.
     **options
         Any other key of the run configuration (`RunConfig`).
 

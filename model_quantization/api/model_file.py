@@ -47,7 +47,8 @@ def quantize_model_file(
     recipe : str, optional
         `exact` in place of `bit_depth`: nothing is rounded.
     held_out : path, optional
-        Parquet, CSV or NPZ file to evaluate on. Without it the artifact is written `unverified`.
+        Parquet, CSV or NPZ file to evaluate on. Without it only an artifact that
+        rounds nothing is written, unless `gate` says otherwise.
     target : str or sequence of str
         Its target column or columns.
     gate : GatePolicy, optional

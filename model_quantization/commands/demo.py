@@ -73,8 +73,7 @@ def demo(
 ) -> ExitCode:
     """Quantize the models of a directory, prove that nothing was lost, and publish them.
 
-    The same as `model-quantization quantize DIRECTORY`. Without a configuration, a model without
-    held-out data is published as `unverified`.
+    The same as `model-quantization quantize DIRECTORY`.
     """
     return quantize_directory(
         config,

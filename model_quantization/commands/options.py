@@ -40,7 +40,7 @@ HeldOut: TypeAlias = Annotated[
         "--holdout-dir",
         metavar="PATH",
         help="Held-out data: a directory of <model>.parquet, .csv, .csv.gz or .npz; for a single "
-        "model also its file. Without it models are unverified.",
+        "model also its file. Without it only artifacts that round nothing are published.",
     ),
 ]
 Target: TypeAlias = Annotated[

@@ -63,8 +63,8 @@ def quantize(
 ) -> ExitCode:
     """Quantize a model file or a directory.
 
-    A directory becomes a release with a manifest. A file becomes one artifact. A model without
-    held-out data is written as `unverified`.
+    A directory becomes a release with a manifest. A file becomes one artifact. Without held-out
+    data only artifacts that round nothing are written.
     """
     given: dict[str, Any] = {
         "output_dir": output_dir,

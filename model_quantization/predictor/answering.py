@@ -75,6 +75,7 @@ def fast_method(
     adapter: InputAdapter,
     restored: Callable[..., Any],
     argument: str,
+    where: str = "",
 ) -> Callable[..., Any]:
     """A method that a fast predictor answers, and the restored estimator for any odd call.
 
@@ -89,6 +90,8 @@ def fast_method(
         The same method of the restored estimator.
     argument : str
         Name of the original's first argument: `X`, or `raw_documents` of vectorizers.
+    where : str, optional
+        Path of the model, for messages.
     """
     frames = _frames_are_configured if name == "transform" else None
 
@@ -105,7 +108,7 @@ def fast_method(
                 try:
                     result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
                 except MISFITS as error:
-                    raise _misfit(name, error) from error
+                    raise _misfit(name, where, error) from error
                 if result is not None:
                     adapter.warn_unnamed(X)
                     return result
@@ -115,10 +118,11 @@ def fast_method(
     return _named(answer, type_name, name, text, argument)
 
 
-def _misfit(name: str, error: Exception) -> SemanticError:
+def _misfit(name: str, where: str, error: Exception) -> SemanticError:
     """A fast predictor raises nothing over rows: its own numbers contradict each other."""
     return SemanticError(
         f"{name} cannot be answered: stored values do not fit each other",
+        where=where or "model",
         got=f"{type(error).__name__}: {error}"[:200],
         do="quantize the original again",
     )

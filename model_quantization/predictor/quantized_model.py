@@ -320,7 +320,7 @@ class QuantizedModel:
         adapter = input_adapter(self._view, self._lowered)
         argument = family_named(self._view.family).argument.get(kind, "X")
         fast = self._lowered.methods[name]
-        return fast_method(kind, name, fast, adapter, restored, argument)
+        return fast_method(kind, name, fast, adapter, restored, argument, self.path)
 
 
 class _IndexedModel(QuantizedModel, Indexed):

@@ -56,10 +56,15 @@ SAVED = "saved by scikit-learn {}: it answers as it did there"
 COUNTED = "held class counts"
 
 
-@pytest.fixture(autouse=True)
-def _version_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What these tests pickle says that scikit-learn 1.1.3 saved it."""
-    monkeypatch.setattr("sklearn.base.__version__", "1.1.3")
+def as_then(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """A writer whose files say that scikit-learn 1.1.3 saved them."""
+
+    def written_then(model: Any) -> bytes:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sklearn.base.__version__", "1.1.3")
+            return write(model)
+
+    return written_then
 
 
 class OldTree:
@@ -133,7 +138,7 @@ def test_an_old_forest_is_quantized_and_gives_its_original_probabilities(
     writer: str, tmp_path: Path
 ) -> None:
     model = RandomForestClassifier(4, max_depth=4, random_state=0).fit(ROWS, LABELS)
-    source = written(tmp_path, WRITERS[writer](aged(model)))
+    source = written(tmp_path, as_then(WRITERS[writer])(aged(model)))
     np.savez(tmp_path / "rows.npz", X=ROWS, y=LABELS)
     found = quantize_model_file(
         source, tmp_path / "m.qma", bit_depth="exact", held_out=tmp_path / "rows.npz", target="y"
@@ -150,7 +155,7 @@ def test_an_old_forest_is_quantized_and_gives_its_original_probabilities(
 @pytest.mark.parametrize("writer", ["pickle", "joblib, zlib"])
 def test_a_loader_serves_an_old_original_as_it_was(name: str, writer: str, tmp_path: Path) -> None:
     model = (CLASSIFIERS | OTHERS)[name].fit(ROWS, LABELS)
-    source = written(tmp_path, WRITERS[writer](aged(model)))
+    source = written(tmp_path, as_then(WRITERS[writer])(aged(model)))
     opened, _ = load_original(source)
     for method in ("predict", "predict_proba", "score_samples"):
         if hasattr(model, method):
@@ -162,10 +167,10 @@ def test_a_loader_serves_an_old_original_as_it_was(name: str, writer: str, tmp_p
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_counts_in_nodes_of_the_present_form(name: str, tmp_path: Path) -> None:
     model = CLASSIFIERS[name].fit(ROWS, LABELS)
-    source = written(tmp_path, pickle.dumps(aged(model, gapless=False)))
+    source = written(tmp_path, as_then(pickle.dumps)(aged(model, gapless=False)))
     opened, _ = load_original(source)
     assert same_bits(opened.predict_proba(ROWS), model.predict_proba(ROWS))
-    live = pickle.loads(source.read_bytes())
+    live = pickle.loads(pickle.dumps(aged(model, gapless=False)))
     before = pickle.dumps(live)
     made, stats = ModelQuantizer(bit_depth="exact").quantize_model(live)
     assert same_bits(made.predict_proba(ROWS), model.predict_proba(ROWS))

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.pipeline.in_memory import quantize_live_model
 from model_quantization.pipeline.stages import quantize_file
-from model_quantization.predictor.quantized_model import load
+from model_quantization.predictor.opening import load
 from model_quantization.schemes.recipe import recipe_for
 from model_quantization.trust import TrustPolicy
 from tests.pipeline.test_stages import QUICK

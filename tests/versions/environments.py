@@ -20,13 +20,13 @@ SHARED = ("pytest>=8", "hypothesis>=6.100", "rich>=13.7", "pyyaml>=6.0", "pydant
 # The lowest set is that of pyproject.toml.
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "lowest": (
-        "scikit-learn==1.6.0", "numpy==2.1.0", "scipy==1.13.1", "pandas==2.2.2", "numba==0.61.0",
+        "scikit-learn==1.6.0", "numpy==2.1.0", "scipy==1.13.1", "pandas==2.2.2",
         "joblib==1.4.2", "pyarrow==17.0.0", "zstandard==0.24.0", "pcodec==1.0.0",
         "matplotlib==3.9.2",
     ),
-    "1.7": ("scikit-learn==1.7.2", "numpy<2.4", "scipy<1.17", "pandas<3", "numba", "pyarrow",
+    "1.7": ("scikit-learn==1.7.2", "numpy<2.4", "scipy<1.17", "pandas<3", "pyarrow",
             "zstandard", "pcodec", "matplotlib"),
-    "1.8": ("scikit-learn==1.8.0", "numpy<2.5", "scipy<1.18", "pandas<3", "numba", "pyarrow",
+    "1.8": ("scikit-learn==1.8.0", "numpy<2.5", "scipy<1.18", "pandas<3", "pyarrow",
             "zstandard", "pcodec", "matplotlib"),
 }  # fmt: skip
 MAIN_TESTS = ("tests/versions", "tests/families", "tests/estimators", "tests/loading",
@@ -52,9 +52,7 @@ def made(name: str) -> Path:
 def run(name: str, tests: tuple[str, ...]) -> int:
     """Run these tests in the environment; return pytest's exit code."""
     python = made(name)
-    # Kernels of another numba would overwrite the cache beside the package.
-    cache = ROOT / ".venvs" / f"{name}-kernels"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(cache)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [str(python), "-m", "pytest", "-q", "-m", "not slow", *tests]
     print(f"== {name}: {' '.join(ENVIRONMENTS[name])}", flush=True)
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode

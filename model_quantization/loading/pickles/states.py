@@ -96,8 +96,12 @@ def _check_attributes(target: Instance, state: object, trust: TrustPolicy) -> No
     It sets the second part of a pair attribute by attribute, which runs properties and can replace
     the object's class: plain names in a plain dict only. An instance may be a kind of tuple.
     """
-    is_object = isinstance(state, Instance) and not isinstance(state, NDArray)
-    if is_object and getattr(state, "name", "") not in _DICTS and target.name not in trust.extra:
+    if (
+        isinstance(state, Instance)
+        and not isinstance(state, NDArray)
+        and state.name not in _DICTS
+        and target.name not in trust.extra
+    ):
         raise _refused("a state is an object of its own", state)
     if target.name in _TAKES_PAIRS or not isinstance(state, tuple) or len(state) != 2:
         return
