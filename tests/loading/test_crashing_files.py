@@ -10,6 +10,7 @@ import pytest
 from model_quantization.batch.plan import Job
 from model_quantization.batch.run import failed_job, is_transient, run_batch
 from model_quantization.config.file import load_config
+from model_quantization.config.model_settings import ModelSettings
 from model_quantization.errors import WorkerCrashed
 from model_quantization.outcome import Status
 from model_quantization.pipeline.child.original import inspect
@@ -63,7 +64,7 @@ def test_a_crashing_file_is_refused_and_not_opened_again(
 def test_a_crash_of_the_artifact_is_not_the_originals() -> None:
     job = Job(
         name="m", source="m.pkl", source_sha256="a" * 64, source_size_bytes=1, held_out=None,
-        settings={}, fingerprint="", staging="", output_dir="", why="", signing_key="",
+        settings=ModelSettings(), fingerprint="", staging="", output_dir="", why="", signing_key="",
     )  # fmt: skip
     for where, status in ((inspect.name, Status.REFUSED), ("candidate", Status.FAILED)):
         error = WorkerCrashed("died", where=where, got="signal SIGSEGV")
