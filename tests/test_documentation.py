@@ -78,8 +78,8 @@ def test_the_readmes_examples_run(shop: dict[str, Any], capsys: pytest.CaptureFi
     )
     assert agreement > 95
     assert unproven < overall / 2  # without rows nothing is rounded, which saves less
-    # At 8 bits; at 16 bits over three equal models, whose names differ in length.
-    assert single > overall > 20
+    assert single > 0  # of the artifact that rounds nothing: the first example gives no rows
+    assert overall > 20  # at 16 bits, over three equal models whose names differ in length
     assert overall == pytest.approx(served, abs=0.1)
     expected = shop["model"].predict(shop["rows"])
     assert np.array_equal(shop["labels"], expected)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from model_quantization.artifact.golden_rows import run_self_test
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import ConfigError, FormatError
@@ -181,11 +183,16 @@ class QuantizedModel:
         write_atomically(target, bytes(self.artifact.data))
         return target
 
-    def restore(self) -> Any:
-        """Return a new estimator of the original's own class.
+    def restore(self, *, as_scikit_learn: bool = False) -> Any:
+        """Return a new, real estimator of the original's class.
 
-        It can be saved and loaded where this library is not installed. What was dropped as training
-        residue is not there; this quantized model says in a named error what it was.
+        Parameters
+        ----------
+        as_scikit_learn : bool
+            Return exactly the original's class, which can be saved and loaded where this library
+            is not installed. Attributes that were dropped are then missing. By default a subclass
+            gives the values that were computed before (`feature_importances_`) and names in its
+            error whatever was dropped.
 
         Raises
         ------
@@ -193,10 +200,14 @@ class QuantizedModel:
             The installed scikit-learn cannot take the state, or its class cannot say what the
             version that saved the model meant; this model itself answers as that version did.
         """
-        return self._made(as_scikit_learn=True)
+        return self._made(as_scikit_learn=as_scikit_learn)
 
     def _made(self, *, as_scikit_learn: bool = False) -> Any:
         """The estimator that answers what no fast predictor does."""
+        with np.errstate(all="ignore"):  # the caller's error state is for its rows, not for this
+            return self._restore(as_scikit_learn)
+
+    def _restore(self, as_scikit_learn: bool) -> Any:
         return restore(
             self._view.node,
             self.artifact,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from model_quantization.evaluation.answers import MODEL_ERRORS, plain_array, pla
 from model_quantization.probes.rows import FEWEST_ROWS, ProbeRows, all_rows, other_forms
 
 ALL_ROWS: Final = "all rows"
+FEWEST_FORMS: Final = 4
 PROBED_METHODS: Final = (
     "predict",
     "predict_proba",
@@ -112,16 +113,17 @@ def _has(model: Any, name: str) -> bool:
         return False
 
 
-def ask(model: Any, rows: ProbeRows, budget_seconds: float) -> tuple[ProbeRows, Reactions]:
-    """Ask a model every method and form that fit the budget; the first `FEWEST_ROWS` always.
+def ask(model: Any, rows: ProbeRows, *, thorough: bool) -> tuple[ProbeRows, Reactions]:
+    """Ask a model its probe rows, through every method, and in every form when `thorough`.
 
     Parameters
     ----------
     model : object
         The original.
     rows : ProbeRows
-    budget_seconds : float
-        When it is spent, no further form is asked.
+    thorough : bool
+        All rows in all forms; otherwise the first `FEWEST_ROWS`, and the first few forms. It
+        follows from the model's size and not from a clock, so that results repeat.
 
     Returns
     -------
@@ -130,25 +132,20 @@ def ask(model: Any, rows: ProbeRows, budget_seconds: float) -> tuple[ProbeRows, 
     reactions : Reactions
         Methods that do not repeat their own answers (they draw random numbers) are left out.
     """
-    started = time.perf_counter()
     methods = probed_methods(model)
     for chosen in (rows, *rows.milder()):
         few = chosen.first(FEWEST_ROWS)
         first = _ask_form(model, methods, ALL_ROWS, all_rows(few))
         if any(not reaction.raised for reaction in first.values()):
             break
-    spent = time.perf_counter() - started
     again = _ask_form(model, methods, ALL_ROWS, all_rows(few))
     steady = tuple(name for name in methods if same(first[ALL_ROWS, name], again[ALL_ROWS, name]))
-    # A call costs little more for 64 rows than for 16 where the overhead is most of it.
-    many = chosen if spent * 4 < budget_seconds else few
+    many = chosen if thorough else few
     calls = _ask_form(model, steady, ALL_ROWS, all_rows(many))
     if all(reaction.raised for reaction in calls.values()):
         return many, Reactions(0, {}, _classes(model))
     main = steady[:2]
-    for number, (name, make) in enumerate(other_forms(many).items()):
-        if number and time.perf_counter() - started > budget_seconds:
-            break
+    for name, make in islice(other_forms(many).items(), None if thorough else FEWEST_FORMS):
         calls |= _ask_form(model, main, name, make(many))
     return many, Reactions(len(many), calls, _classes(model))
 

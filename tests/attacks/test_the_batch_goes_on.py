@@ -216,10 +216,15 @@ def test_it_is_listed_with_its_reason(night: Night, case: Case) -> None:
 
 
 @pytest.mark.bad_input(50)
-@pytest.mark.parametrize("name", ["unseen", "one-class"])
-def test_rows_that_prove_little_are_no_error(night: Night, name: str) -> None:
-    # The labels are the user's truth: a model that never saw one is wrong there, before and after.
-    outcome = next(outcome for outcome in night.result.outcomes if outcome.name == name)
+def test_labels_that_the_model_has_never_seen_are_an_error_of_the_file(night: Night) -> None:
+    outcome = next(outcome for outcome in night.result.outcomes if outcome.name == "unseen")
+    assert (outcome.status, outcome.artifact) == (Status.FAILED, None)
+    assert outcome.evaluation["error"]["name"] == "HeldOutError"
+
+
+@pytest.mark.bad_input(50)
+def test_rows_that_prove_little_are_no_error(night: Night) -> None:
+    outcome = next(outcome for outcome in night.result.outcomes if outcome.name == "one-class")
     assert outcome.status in (Status.PUBLISHED, Status.FALLBACK) and outcome.metric
     assert outcome.score_before == pytest.approx(outcome.score_after, abs=0.05)
 

@@ -251,9 +251,9 @@ def test_quantizing_a_file(shop: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert (code, err) == (0, "")
     assert "LogisticRegression" in out and "label_exact" in out
     assert f"artifact {tmp_path / 'churn.qma'}" in out
-    code, text, _ = run(capsys, *arguments, "--json")
+    code, text, _ = run(capsys, *arguments, "--bit-depth", "16", "--json")
     record = json.loads(text)
-    assert code == record["exit_code"] == 0 and record["bit_depth"] == "8"
+    assert code == record["exit_code"] == 0 and record["bit_depth"] == "16"
     assert record["output_path"] == str(tmp_path / "churn.qma")
     assert record["score_before"] is not None and record["verdict"] and record["metric"]
     code, out, _ = run(capsys, *arguments, "--allowed-drop", "0", "--strict", "--bit-depth", "8")
@@ -317,7 +317,8 @@ def test_comparing_two_files(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     original, quantized = shop / "churn.pkl", tmp_path / "churn.qma"
-    run(capsys, "quantize", original, "--output-dir", tmp_path, "--bit-depth", "16")
+    where = ("--output-dir", tmp_path, "--held-out", shop / "rows")
+    run(capsys, "quantize", original, *where, "--bit-depth", "16")
     arguments = ("compare", original, quantized, "--held-out", shop / "rows" / "churn.npz")
     code, out, err = run(capsys, *arguments)
     assert (code, err) == (0, "")

@@ -164,7 +164,7 @@ def through_a_file(model: Any, folder: Path, trusted: tuple[str, ...] = ()) -> A
     record = quantize_model_file(
         write(model, folder), recipe="exact", gate=ANY_SIZE, trusted=trusted
     )
-    assert record["status"] == "unverified", record
+    assert record["status"] in ("unverified", "published"), record  # published: rounds nothing
     return mq.load(record["output_path"], trusted=trusted)
 
 

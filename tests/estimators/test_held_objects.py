@@ -446,7 +446,7 @@ def _fitted() -> list[BaseEstimator]:
 @pytest.mark.parametrize("model", _fitted(), ids=lambda model: type(model).__name__)
 def test_the_restored_estimator_loads_without_this_library(model: Any) -> None:
     made, _ = ModelQuantizer(recipe="exact").quantize_model(model.fit(X, LABELS))
-    again = made.restore()
+    again = made.restore(as_scikit_learn=True)
     assert type(again) is type(model)
     for dump in (pickle.dumps, lambda value: pickle.dumps(value, 2)):
         raw = dump(again)

@@ -297,8 +297,10 @@ def test_the_estimator_is_restored_once_whoever_asks_first(
     classifier: LogisticRegression, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, calls = quantized(classifier), []
-    restore = QuantizedModel.restore
-    monkeypatch.setattr(QuantizedModel, "restore", lambda self: (calls.append(1), restore(self))[1])
+    make = QuantizedModel._restore
+    monkeypatch.setattr(
+        QuantizedModel, "_restore", lambda self, own: (calls.append(1), make(self, own))[1]
+    )
     barrier, results = threading.Barrier(8), []
 
     def ask() -> None:

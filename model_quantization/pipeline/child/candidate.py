@@ -18,25 +18,30 @@ from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
 from model_quantization.pipeline.child.original import extend_import_path, measure_serving
-from model_quantization.pipeline.child.probing import probe_artifact
+from model_quantization.pipeline.child.probing import probe_artifact, read_questions
 from model_quantization.predictor.opening import iter_models, model_at, open_model
 from model_quantization.probes.compare import ProbeReport
 from model_quantization.trust import TrustPolicy
 
 STEM = "candidate-answers"  # of the files that hold the answers
-_FAULTS: tuple[type[Exception], ...] = (QuantizationError, *MODEL_ERRORS)
+# Not what the machine does to a process (a full disk): that is tried again.
+_FAULTS: tuple[type[Exception], ...] = (
+    QuantizationError,
+    *(kind for kind in MODEL_ERRORS if kind is not OSError),
+)
 
 
 @Handler
 def answer_rows(request: CandidateRequest) -> CandidateReply:
     """Run in the child: ask one artifact the rows."""
     extend_import_path(request.import_path)
+    asked = read_questions(request.probed, request.workspace)
     try:
         artifact = read_artifact(request.artifact, request.limits)
         artifact.check()
         opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
         exact = bool(artifact.manifest["model"]["exact"])
-        probes = probe_artifact(opened, request.probed, request.workspace, exact=exact)
+        probes = probe_artifact(opened, asked, exact=exact)
     except _FAULTS as error:
         return CandidateReply(unreadable=f"{type(error).__name__}: {error}")
     slow = {path: found.restored for path, found in probes.items() if found.restored}

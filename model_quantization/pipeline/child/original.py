@@ -39,7 +39,7 @@ from model_quantization.pipeline.child.messages import (
     RowsReply,
     RowsRequest,
 )
-from model_quantization.pipeline.child.probing import PROBE_SHARE, ask_original_probes
+from model_quantization.pipeline.child.probing import ask_original_probes
 from model_quantization.pipeline.child.second_moments import component_grams
 from model_quantization.records import ErrorRecord
 from model_quantization.trust import TrustPolicy
@@ -75,8 +75,7 @@ def inspect(request: OriginalRequest) -> OriginalReply:
             reply = replace(reply, rows=_ask(model, captured, request, request.rows))
         except QuantizationError as error:  # about the held-out data: a finding, not a failure
             return replace(reply, error=ErrorRecord.of(error))
-    spent = time.perf_counter() - started
-    probed = ask_original_probes(model, captured.graph, request.workspace, PROBE_SHARE * spent)
+    probed = ask_original_probes(model, captured.graph, request.workspace)
     return replace(reply, probed=probed)
 
 

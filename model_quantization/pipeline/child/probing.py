@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,16 +14,13 @@ from model_quantization.probes.questions import probe_rows
 from model_quantization.probes.reactions import Reactions, ask, ask_again
 from model_quantization.probes.rows import ProbeRows
 
-PROBE_SHARE: Final = 0.1
-"""Share of the time that a model takes otherwise, which its probe rows may take."""
-_LEAST_SECONDS: Final = 0.05
+LARGE_BYTES: Final = 4_000_000
+"""Arrays of a model from which on it is asked fewer rows in fewer forms."""
 PROBES: Final = "probe-"
 """The names of all files of probe rows begin with this."""
 
 
-def ask_original_probes(
-    model: Any, graph: ModelGraph, workspace: Path, budget_seconds: float
-) -> tuple[str, ...]:
+def ask_original_probes(model: Any, graph: ModelGraph, workspace: Path) -> tuple[str, ...]:
     """Ask each estimator of a loaded file its probe rows; write rows and reactions.
 
     Parameters
@@ -32,8 +30,6 @@ def ask_original_probes(
     graph : ModelGraph
         The same as data.
     workspace : Path
-    budget_seconds : float
-        For all estimators together; each is asked the fewest rows in any case.
 
     Returns
     -------
@@ -44,16 +40,30 @@ def ask_original_probes(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         questions = probe_rows(graph, estimators)
-        each = max(budget_seconds, _LEAST_SECONDS) / max(len(questions), 1)
+        size_bytes = sum(array.nbytes for array in graph.arrays)
+        thorough = size_bytes < LARGE_BYTES and len(questions) == 1
         for number, (path, rows) in enumerate(questions.items()):
-            asked, reactions = ask(estimators[path], rows, each)
+            asked, reactions = ask(estimators[path], rows, thorough=thorough)
             asked.to_files(workspace, _rows_stem(number))
             reactions.to_files(workspace, _reactions_stem(number))
     return tuple(questions)
 
 
+def read_questions(
+    probed: tuple[str, ...], workspace: Path
+) -> dict[str, tuple[ProbeRows, Reactions]]:
+    """Return the rows and the original's reactions that `ask_original_probes` wrote, by path."""
+    return {
+        path: (
+            ProbeRows.from_files(workspace, _rows_stem(number)),
+            Reactions.from_files(workspace, _reactions_stem(number)),
+        )
+        for number, path in enumerate(probed)
+    }
+
+
 def probe_artifact(
-    opened: Any, probed: tuple[str, ...], workspace: Path, *, exact: bool
+    opened: Any, asked: Mapping[str, tuple[ProbeRows, Reactions]], *, exact: bool
 ) -> dict[str, ProbeReport]:
     """Return what the probe rows show of each model of an opened artifact.
 
@@ -61,10 +71,8 @@ def probe_artifact(
     ----------
     opened : object
         The loaded artifact.
-    probed : tuple of str
-        The paths that `ask_original_probes` returned for the original.
-    workspace : Path
-        Where the original's rows and reactions lie.
+    asked : mapping of str to (ProbeRows, Reactions)
+        By path: the rows, and the original's reactions to them.
     exact : bool
         Nothing in the artifact was rounded.
 
@@ -76,10 +84,8 @@ def probe_artifact(
     from model_quantization.predictor.opening import model_at
 
     found: dict[str, ProbeReport] = {}
-    for number, path in enumerate(probed):
+    for path, (rows, original) in asked.items():
         model = model_at(opened, path)
-        rows = ProbeRows.from_files(workspace, _rows_stem(number))
-        original = Reactions.from_files(workspace, _reactions_stem(number))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             quantized = ask_again(model, rows, original.calls)
