@@ -107,6 +107,8 @@ def fast_method(
             if rows is not None:
                 try:
                     result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
+                except FloatingPointError:
+                    raise  # the caller's `numpy.errstate` asked for it
                 except MISFITS as error:
                     raise _misfit(name, where, error) from error
                 if result is not None:

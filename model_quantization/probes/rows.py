@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from math import isnan
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -87,7 +88,10 @@ class ProbeRows:
 
     def to_files(self, directory: Path, stem: str) -> None:
         """Write `<stem>.npy` and `<stem>.json` for `from_files`."""
-        np.save(directory / f"{stem}.npy", self.numbers, allow_pickle=False)
+        # numpy, writing to a file itself, says of a full disk only how many bytes were written.
+        data = BytesIO()
+        np.save(data, self.numbers, allow_pickle=False)
+        (directory / f"{stem}.npy").write_bytes(data.getvalue())
         record = {
             "kind": self.kind,
             "columns": self.columns,

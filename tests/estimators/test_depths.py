@@ -29,6 +29,11 @@ REASONS = {
         "inconclusive",
         "nan_answers",
         "original_nan",
+        "proper_score",
+        "rank_correlation",
+        "ranking",
+        "ruined_rows",
+        "score_error",
     },
 }
 # Small models gain nothing from a file of their own: the size is not what is looked at here.
@@ -51,7 +56,9 @@ def quantize(name: str, bit_depth: str, folder: Path) -> Outcome:
     source = folder / f"{name}.pkl"
     source.write_bytes(pickle.dumps(item.model))
     held_out = write_held_out(item, folder / f"{name}.npz")
-    settings = ModelSettings(bit_depth=bit_depth, gate=POLICY, latency_seconds=0)
+    settings = ModelSettings(
+        bit_depth=bit_depth, gate=POLICY, latency_seconds=0, on_gate_failure="original"
+    )
     return quantize_file(source, folder / "staging", settings, held_out)
 
 
