@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -387,11 +388,12 @@ def test_the_summary_counts_what_is_served() -> None:
 
 
 def test_an_unverified_model_is_published_only_where_asked(tmp_path: Path) -> None:
-    model = LogisticRegression().fit([[float(i)] * 400 for i in range(4)], [0, 1, 0, 1])
+    rows = np.random.default_rng(0).normal(size=(40, 400))
+    model = LogisticRegression().fit(rows, rows[:, 0] > 0)
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(model))
-    config = RunConfig(model_dir=str(tmp_path), latency_seconds=0)
+    config = RunConfig(model_dir=str(tmp_path), latency_seconds=0, on_gate_failure="original")
     outcome = run_batch(config).outcomes[0]
-    assert (outcome.status, outcome.guarantee) == (Status.PUBLISHED, Guarantee.EXACT)
+    assert (outcome.status, outcome.artifact) == (Status.UNVERIFIED, None)
     lenient = config.model_copy(update={"gate": GateConfig(publish_unverified=True)})
     result = run_batch(lenient)
     assert result.outcomes[0].status is Status.UNVERIFIED
