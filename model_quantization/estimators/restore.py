@@ -83,6 +83,7 @@ def restore(
     identified: Mapping[int, Node] | None = None,
     saved_by: str = "",
     as_scikit_learn: bool = False,
+    own_class: bool = False,
 ) -> Any:
     """Return the real object that a graph describes.
 
@@ -100,10 +101,11 @@ def restore(
     saved_by : str, optional
         The version of scikit-learn that the graph's state is of; default: the installed one.
     as_scikit_learn : bool, optional
-        Every estimator is of scikit-learn's own class, and a dropped attribute is not there; what
-        only `estimators.as_saved` can answer is refused. By default it is of a subclass that says
-        in a named error what was dropped, and that keeps the values of properties which are worked
-        out of what was dropped.
+        A model that only `estimators.as_saved` can answer is refused.
+    own_class : bool, optional
+        Every estimator is of scikit-learn's own class, and a dropped attribute is not there. By
+        default it is of a subclass that says in a named error what was dropped, and that keeps the
+        values of properties which are worked out of what was dropped.
 
     Raises
     ------
@@ -117,7 +119,9 @@ def restore(
         Nested deeper than this interpreter's stack.
     """
     owners = _by_owner(dropped or {})
-    builder = _Builder(arrays, trust, owners, dict(identified or {}), saved_by, as_scikit_learn)
+    builder = _Builder(
+        arrays, trust, owners, dict(identified or {}), saved_by, as_scikit_learn, own_class
+    )
     try:
         return builder.build(root, "")
     except RecursionError:
@@ -141,6 +145,7 @@ class _Builder:
     identified: dict[int, Node]
     saved_by: str
     as_scikit_learn: bool
+    own_class: bool
     made: dict[int, Any] = field(default_factory=dict)
     owned: dict[int, Array] = field(default_factory=dict)
 
@@ -247,11 +252,11 @@ class _Builder:
             raise inexpressible(cls.__name__, path)
         check_state(node.type, args, state, path)
         made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
-        if self.as_scikit_learn and isinstance(state, dict):
+        if self.own_class and isinstance(state, dict):
             worked_out = stored_properties(cls, state)
             state = {key: item for key, item in state.items() if key not in worked_out}
         _set_state(made, state, path)
-        if not self.as_scikit_learn:
+        if not self.own_class:
             self._report_dropped(made, state, path)
         own_requests(made, state)
         self._fill(made, node.entries, path)

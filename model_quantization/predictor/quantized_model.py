@@ -200,14 +200,22 @@ class QuantizedModel:
             The installed scikit-learn cannot take the state, or its class cannot say what the
             version that saved the model meant; this model itself answers as that version did.
         """
-        return self._made(as_scikit_learn=as_scikit_learn)
+        return self._made(as_scikit_learn=True, own_class=as_scikit_learn)
 
-    def _made(self, *, as_scikit_learn: bool = False) -> Any:
+    def restored_estimator(self) -> Any:
+        """Return the estimator that answers whatever no fast predictor does, made once.
+
+        Other than that of `restore` it may be of a class of this library, for a model that the
+        installed scikit-learn has no estimator for any more.
+        """
+        return self._original()
+
+    def _made(self, *, as_scikit_learn: bool = False, own_class: bool = False) -> Any:
         """The estimator that answers what no fast predictor does."""
         with np.errstate(all="ignore"):  # the caller's error state is for its rows, not for this
-            return self._restore(as_scikit_learn)
+            return self._restore(as_scikit_learn, own_class)
 
-    def _restore(self, as_scikit_learn: bool) -> Any:
+    def _restore(self, as_scikit_learn: bool, own_class: bool) -> Any:
         return restore(
             self._view.node,
             self.artifact,
@@ -216,6 +224,7 @@ class QuantizedModel:
             identified=self._view.context.identified,
             saved_by=saved_by(self.artifact),
             as_scikit_learn=as_scikit_learn,
+            own_class=own_class,
         )
 
     def self_test(self) -> bool:

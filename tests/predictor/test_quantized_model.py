@@ -299,7 +299,7 @@ def test_the_estimator_is_restored_once_whoever_asks_first(
     made, calls = quantized(classifier), []
     make = QuantizedModel._restore
     monkeypatch.setattr(
-        QuantizedModel, "_restore", lambda self, own: (calls.append(1), make(self, own))[1]
+        QuantizedModel, "_restore", lambda self, *how: (calls.append(1), make(self, *how))[1]
     )
     barrier, results = threading.Barrier(8), []
 

@@ -89,7 +89,7 @@ def probe_artifact(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             quantized = ask_again(model, rows, original.calls)
-            restored = ask_again(model.restore(), rows, original.calls)
+            restored = ask_again(model.restored_estimator(), rows, original.calls)
         found[path] = report(
             original, restored, quantized, fast_methods=model.fast_methods, exact=exact
         )
