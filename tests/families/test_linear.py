@@ -96,7 +96,7 @@ def test_every_class_in_every_shape(name: str) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # a deprecated class says so
                 made = quantized(model, bit_depth)
-                restored = made.restore()
+                restored = made.restored_estimator()
             for method in made.fast_methods:
                 for rows in (X, X[:1], X[:9], X.astype(np.float32), np.asfortranarray(X)):
                     with np.errstate(all="ignore"):
