@@ -11,13 +11,14 @@ unchanged and `clone` returns it itself, so that it can stand in a `Pipeline` or
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from model_quantization.artifact.golden_rows import run_self_test
+from model_quantization.artifact.golden_rows import check_restored, run_self_test
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import ConfigError, FormatError
 from model_quantization.estimators.restore import restore
@@ -36,6 +37,7 @@ from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
 from model_quantization.report.table import human_bytes
 from model_quantization.trust import TrustPolicy
+from model_quantization.version import library_version
 
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
@@ -43,6 +45,16 @@ _OUTPUT_CONFIG = "_sklearn_output_config"
 def saved_by(artifact: Artifact) -> str:
     """The version of scikit-learn whose state the artifact holds."""
     return str(artifact.manifest["libraries"].get("scikit-learn", ""))
+
+
+def library_change(artifact: Artifact) -> tuple[str, str] | None:
+    """The libraries that made the artifact, and those installed; None where they are the same."""
+    made = artifact.manifest["libraries"]
+    here = {name: library_version(name) or "(none)" for name in made}
+    if made == here:
+        return None
+    was, now = (", ".join(f"{name} {each[name]}" for name in sorted(made)) for each in (made, here))
+    return was, now
 
 
 def dropped_below(notes: Mapping[str, str], path: str) -> dict[str, str]:
@@ -200,7 +212,7 @@ class QuantizedModel:
             The installed scikit-learn cannot take the state, or its class cannot say what the
             version that saved the model meant; this model itself answers as that version did.
         """
-        return self._made(as_scikit_learn=True, own_class=as_scikit_learn)
+        return self._checked(self._made(as_scikit_learn=True, own_class=as_scikit_learn))
 
     def restored_estimator(self) -> Any:
         """Return the estimator that answers whatever no fast predictor does, made once.
@@ -228,7 +240,7 @@ class QuantizedModel:
         )
 
     def self_test(self) -> bool:
-        """Answer the golden rows that the artifact carries.
+        """Answer the golden rows that the artifact carries, by every method that answered them.
 
         Returns
         -------
@@ -241,6 +253,24 @@ class QuantizedModel:
             An answer differs from the one recorded when the artifact was made.
         """
         return run_self_test(self, self.artifact.manifest["golden"])
+
+    def quick_self_test(self) -> bool:
+        """As `self_test`, by the fast methods only.
+
+        What the restored estimator answers is asked when it is first made, if the installed
+        libraries are not those that made the artifact.
+        """
+        return run_self_test(self, self.artifact.manifest["golden"], self.fast_methods)
+
+    def _checked(self, estimator: Any) -> Any:
+        """The restored estimator, once it has answered the golden rows after an upgrade."""
+        changed = None if self.path else library_change(self.artifact)
+        if changed is not None:
+            restored = [name for name in self._methods if name not in self.fast_methods]
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                check_restored(estimator, self.artifact.manifest["golden"], restored, changed)
+        return estimator
 
     # scikit-learn's protocol -------------------------------------------------------------
 
@@ -306,7 +336,7 @@ class QuantizedModel:
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self._made()
+                    self._restored = self._checked(self._made())
         return self._restored
 
     def _part_of(self, view: ComponentView) -> QuantizedModel:
