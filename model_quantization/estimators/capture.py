@@ -52,7 +52,7 @@ from model_quantization.graph.traversal import entry_steps, join
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.migrations.names import COLUMN_LIST, current_name
 from model_quantization.loading.pickles.migrations.steps import installed
-from model_quantization.loading.pickles.read_as_data.held import Held
+from model_quantization.loading.pickles.read_as_data.inert import InertObject
 from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
 
 _LOGISTIC = (
@@ -349,7 +349,7 @@ class _Walker:
         if name in _LEFT_OUT:
             self.notes.append(f"{path or 'model'}: left out, {_LEFT_OUT[name]}")
             return None
-        if isinstance(value, Held):
+        if isinstance(value, InertObject):
             self._refuse(
                 value, path, f"{value.name} is understood only as a part of another object"
             )
