@@ -18,6 +18,9 @@ class FittedForGood:
         """Return the estimator that answers whatever no fast predictor does."""
         raise NotImplementedError
 
+    def _name(self) -> str:
+        raise NotImplementedError
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Return this model: it is fitted for good."""
         return self
@@ -33,7 +36,7 @@ class FittedForGood:
         if params:
             raise ConfigError(
                 "a quantized model is fitted for good",
-                where=repr(self),
+                where=f"<QuantizedModel {self._name()}>",
                 got=", ".join(params),
                 do="set parameters of the original, fit that, and quantize it again",
             )
