@@ -38,6 +38,7 @@ import model_quantization as mq
 from model_quantization.api import ModelQuantizer
 from model_quantization.errors import ConfigError, FormatError, IntegrityError
 from model_quantization.families import all_families
+from model_quantization.predictor import restored
 from model_quantization.predictor.opening import iter_models, model_at
 from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import reaction
@@ -297,9 +298,9 @@ def test_the_estimator_is_restored_once_whoever_asks_first(
     classifier: LogisticRegression, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, calls = quantized(classifier), []
-    make = QuantizedModel._restore
+    make = restored.restore
     monkeypatch.setattr(
-        QuantizedModel, "_restore", lambda self, *how: (calls.append(1), make(self, *how))[1]
+        restored, "restore", lambda *of, **how: (calls.append(1), make(*of, **how))[1]
     )
     barrier, results = threading.Barrier(8), []
 
