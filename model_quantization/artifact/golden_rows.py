@@ -8,6 +8,7 @@ libraries are others than those that made the artifact.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -266,9 +267,13 @@ def _encode_column(name: Any, column: Any) -> dict[str, Any] | None:
 
 def _cell(value: Any) -> Any:
     """A plain value; None for every mark of a missing one."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or _is_nan(value):
         return None
     return value if type(value) in (str, int, float, bool) else _UNKNOWN
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _decode_rows(held: Any) -> Any:
@@ -306,7 +311,9 @@ def _decode_table(held: Any) -> Any:
 def _decode_column(held: Mapping[str, Any]) -> Any:
     import pandas as pd
 
-    name, cells, categories = held.get("name"), held.get("cells"), held.get("categories", [])
+    name: Any = held.get("name")
+    cells: Any = held.get("cells")
+    categories: Any = held.get("categories", [])
     if isinstance(name, str) and set(held) == {"name", "numbers"}:
         numbers = _decode(held["numbers"])
         if numbers.ndim == 1:

@@ -166,7 +166,7 @@ def main() -> None:
     names = asked.names or list(ENVIRONMENTS)
     asked.folder.mkdir(parents=True, exist_ok=True)
     if asked.make_only:
-        sys.exit(0 if all([made(name, asked.folder) for name in names]) else 1)
+        sys.exit(0 if None not in [made(name, asked.folder) for name in names] else 1)
     arguments = rest.split() or ["-m", "not slow", *(SMOKE_TESTS if asked.smoke else MAIN_TESTS)]
     sys.exit(max(run(name, asked.folder, arguments) for name in names))
 

@@ -1,7 +1,8 @@
 """The data that every version of the corpus is fitted on and asked with, from numpy alone.
 
 `RandomState` gives the same numbers in every numpy, and everything is rounded to three decimals,
-so that rows need not be stored beside the answers. Runs on Python 3.8, where scikit-learn 0.22 does.
+so that rows need not be stored beside the answers. Runs on Python 3.8,
+as scikit-learn 0.22 does.
 """
 
 from __future__ import annotations

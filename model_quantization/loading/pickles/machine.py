@@ -206,7 +206,9 @@ class Machine:
     def _ufunc(self, args: tuple[object, ...]) -> object:
         """The ufunc of a module and a name, which older versions of numpy wrote as a call."""
         if len(args) != 2:
-            raise ScanRefused("names a ufunc in another way than numpy", got=describe(args), do=LEAVE)
+            raise ScanRefused(
+                "names a ufunc in another way than numpy", got=describe(args), do=LEAVE
+            )
         self.find(*args)
         found = self.stack.pop()
         if isinstance(found, Global) and not found.name.startswith(("numpy:", "scipy.special:")):

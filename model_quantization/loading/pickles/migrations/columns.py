@@ -71,8 +71,10 @@ def _known_columns(state: State) -> None:
     if "transformers_" not in state or "_transformer_to_input_indices" in state:
         return
     width = state.setdefault("n_features_in_", state.get("_n_features"))
-    given = [(name, columns) for (name, *_), columns in zip(
-        state["transformers"], state["_columns"], strict=True)]
+    given = [
+        (name, columns)
+        for (name, *_), columns in zip(state["transformers"], state["_columns"], strict=True)
+    ]
     name, _, rest = state["_remainder"]
     state["_transformer_to_input_indices"] = {
         key: _numbered(columns, state.get("feature_names_in_"), width)
@@ -80,22 +82,20 @@ def _known_columns(state: State) -> None:
     }
 
 
-def _numbered(columns: Any, names: Any, width: int) -> list[int]:
+def _numbered(columns: Any, names: Any, width: Any) -> list[int]:
     """Columns by their numbers, however they were given."""
-    if callable(columns):
-        raise ValueError("columns that only fitting chooses")
     if isinstance(columns, slice):
         if isinstance(columns.start, str) or isinstance(columns.stop, str):
             known = list(names)
             start = None if columns.start is None else known.index(columns.start)
             stop = None if columns.stop is None else known.index(columns.stop) + 1
             columns = slice(start, stop, columns.step)
-        return list(range(width))[columns]
-    listed = [columns] if isinstance(columns, str | int) else list(columns)
+        return [*range(width)[columns]]
+    listed: list[Any] = [columns] if isinstance(columns, str | int) else list(columns)
     if listed and all(isinstance(column, bool | np.bool_) for column in listed):
-        return np.flatnonzero(listed).tolist()
-    known = {} if names is None else {name: number for number, name in enumerate(names)}
-    return [known[column] if isinstance(column, str) else int(column) % width for column in listed]
+        return [number for number, taken in enumerate(listed) if taken]
+    places = {} if names is None else {name: number for number, name in enumerate(names)}
+    return [places[column] if isinstance(column, str) else int(column) % width for column in listed]
 
 
 _COLUMNS: Final = ("sklearn.compose._column_transformer:ColumnTransformer",)

@@ -29,7 +29,9 @@ PASSTHROUGH_SCORER: Final = "sklearn.metrics._scorer:_passthrough_scorer"
 # Distributions of scipy that a search draws from, with their parameters. Reading one runs code
 # that its state holds, so that none is made: the text that makes it stands for it.
 _FROZEN: Final = "scipy.stats._distn_infrastructure"
-DISTRIBUTIONS: Final = frozenset(f"{_FROZEN}:rv_{kind}_frozen" for kind in ("continuous", "discrete"))
+DISTRIBUTIONS: Final = frozenset(
+    f"{_FROZEN}:rv_{kind}_frozen" for kind in ("continuous", "discrete")
+)
 # How numpy before 1.25 wrote a ufunc: by a call with the names of its module and itself.
 UFUNC: Final = "numpy._core:_ufunc_reconstruct"
 

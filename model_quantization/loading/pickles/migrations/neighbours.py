@@ -8,7 +8,6 @@ import numpy as np
 
 from model_quantization.loading.pickles.migrations.steps import State, Step
 
-
 _DISTANCES: Final = (
     ("metric", "metric_params"),
     ("effective_metric_", "effective_metric_params_"),

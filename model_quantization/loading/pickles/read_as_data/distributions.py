@@ -63,7 +63,7 @@ def _frozen_reader(cls: type) -> type:
         distribution = state["dist"]
         frozen = distribution(*state["args"], **state["kwds"])
         if not isinstance(frozen, cls):  # one class for all before scipy 1.9
-            raise ValueError(f"a frozen {distribution.name} is no {cls.__qualname__}")
+            raise ValueError(f"a frozen {distribution.name} is no {cls.__qualname__}")  # noqa: TRY004
         self.__class__ = type(frozen)
         vars(self).update(vars(frozen))
 
