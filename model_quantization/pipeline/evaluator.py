@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from model_quantization.planning.encoding import ComponentCost
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.plan import Plan, make_plan
 from model_quantization.planning.search import search_precision
-from model_quantization.probes.compare import ProbeReport
+from model_quantization.probes.compare import probe_note
 
 CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
@@ -129,7 +128,7 @@ class Evaluator:
             size_after=len(sealed),
             exact_by_construction=exact,
             probe_rows=sum(found.rows for found in candidate.probes.values()),
-            probe_note=_probe_note(candidate.probes),
+            probe_note=probe_note(candidate.probes),
         )
         return Attempt(
             path=target,
@@ -231,13 +230,6 @@ def _fault(candidate: Candidate, *, exact: bool) -> Verdict | None:
             note = f"the artifact {promise} on probe rows: {where}{found.differs}; report it"
             return failed_artifact(Reason.DIFFERS, note)
     return None
-
-
-def _probe_note(probes: Mapping[str, ProbeReport]) -> str:
-    """What the probe rows showed, as a clause; that of the first model and the number of others."""
-    notes = [found.note() for found in probes.values() if found.rows]
-    more = f" (and {len(notes) - 1} other models)" if len(notes) > 1 else ""
-    return f"{notes[0]}{more}" if notes else ""
 
 
 def _widened(evaluator: Evaluator) -> Attempt | None:
