@@ -24,6 +24,7 @@ from model_quantization.pipeline.ask import Candidate, ask_candidate
 from model_quantization.pipeline.child.handover import read_spreads
 from model_quantization.pipeline.child.messages import CandidateRequest, RowsRequest
 from model_quantization.pipeline.child.original import import_path
+from model_quantization.pipeline.latency import MeasuredLatency
 from model_quantization.pipeline.record import HeldOutAnswers, StageRecord, write_artifact
 from model_quantization.planning.encoding import ComponentCost
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
@@ -66,10 +67,8 @@ class Attempt:
 
     def figures(self) -> dict[str, Any]:
         """Return the evidence as JSON values, the attempt before it included."""
-        latency = self.candidate.latency
         found: dict[str, Any] = {
             "verdict": self.verdict.to_json(),
-            "latency_after": latency.to_json() if latency else None,
             "answers": [one.to_json() for one in self.candidate.explanations],
             "probes": {path: one.to_json() for path, one in self.candidate.probes.items()},
         }
@@ -172,7 +171,6 @@ class Evaluator:
                     gate_rows.path.absolute(),
                     settings.target,
                     settings.calibration_rows,
-                    settings.latency_seconds,
                 ),
                 expected=answers.expected,
             )
@@ -249,19 +247,18 @@ def _widened(evaluator: Evaluator) -> Attempt | None:
     return search_precision(start, attempt, lambda made: made.verdict.publish)
 
 
-def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
+def attempt_outcome(record: StageRecord, attempt: Attempt, latency: MeasuredLatency) -> Outcome:
     """Return the outcome of a model whose last attempt this is."""
     verdict, evaluation = attempt.verdict, attempt.evaluation
-    before = record.answers.latency if record.answers else None
-    after = attempt.candidate.latency
-    figures = {"latency_before": before.to_json() if before else None} | attempt.figures()
+    before, after = latency.before, latency.after
+    figures = latency.figures() | attempt.figures()
     return Outcome(
         name=record.name,
         source=record.source.path,
         status=verdict.status,
         guarantee=verdict.guarantee,
         reason=verdict.reason,
-        note="; ".join(filter(None, (verdict.note, *attempt.target_notes))),
+        note="; ".join(filter(None, (verdict.note, *attempt.target_notes, latency.note))),
         source_sha256=record.source.sha256,
         source_size_bytes=record.source.size_bytes,
         family=record.description.family,

@@ -61,7 +61,7 @@ class ProbeReport(Record):
 
 
 def probe_note(probes: Mapping[str, ProbeReport]) -> str:
-    """Return what a file's models showed, as a clause: the first one's, and the number of others."""
+    """Return what the models of a file showed: the clause of the first, and how many others."""
     notes = [found.note() for found in probes.values() if found.rows]
     more = f" (and {len(notes) - 1} other models)" if len(notes) > 1 else ""
     return f"{notes[0]}{more}" if notes else ""
