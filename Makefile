@@ -80,6 +80,7 @@ mutants: $(READY) ## Put SAMPLE (200) small faults into each room of ROOMS; a te
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
 	nice -n 10 $(RUN) -m tests.mutants --sample $(SAMPLE) --children $(CHILDREN) $(if $(ROOMS),--rooms $(ROOMS)) \
 	  --survivors mutants/survivors.diff
+	nice -n 10 $(RUN) -m tests.hand_faults
 
 sanitize: $(READY) ## Run the tests of kernels with address and undefined-behaviour sanitizers.
 	$(RUN) -m kernel_build.sanitize
