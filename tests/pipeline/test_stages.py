@@ -254,6 +254,19 @@ def test_auto_widens_the_component_that_needs_it_and_no_other(tmp_path: Path) ->
     assert schemes["estimators_/1"][1] == "coef_: widened: the gate was not passed"
 
 
+def test_each_artifact_of_auto_is_judged_at_its_share_of_the_error(
+    source: Path, held_out: Path
+) -> None:
+    gate = GatePolicy(alpha=0.06)
+    one = run(source, held_out, replace(QUICK, gate=gate))
+    assert one.evaluation["alpha"] == 0.06
+    auto = run(source, held_out, replace(QUICK, bit_depth="auto", gate=gate))
+    record = json.loads((source.parent / "staging" / source.name / "record.json").read_text())
+    attempts = record["record"]["attempts"]
+    assert attempts > 1
+    assert auto.evaluation["alpha"] == pytest.approx(0.06 / attempts)
+
+
 def test_auto_ends_with_the_lossless_artifact(source: Path, held_out: Path) -> None:
     gate = GatePolicy(require="exact", min_size_reduction=-1)
     outcome = run(source, held_out, replace(QUICK, bit_depth="auto", gate=gate))
