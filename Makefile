@@ -65,7 +65,7 @@ test-all: $(READY) ## Run every test.
 test-versions: $(READY) ## Run the main tests under other versions of scikit-learn (environments of their own, slow).
 	$(RUN) -m tests.versions.environments
 
-bad-inputs: $(READY) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
+bad-inputs: $(READY) ## Prove what each of the 68 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q
 
 lint: $(READY) ## Check style, format and types.
