@@ -281,7 +281,7 @@ def cases() -> list[Case]:
     lost += [Case(LOSS, "regression: R2 falls by 0.005 all over", n, of(worse_everywhere))
              for n in (100, 1000, 5000)]  # fmt: skip
     lost += [
-        Case(LOSS, f"ranking: 1 point lost by {share:.0%} positives", n,
+        Case(LOSS, f"ranking: {share:.0%} positives, 2 points lost by some", n,
              of(rare, change="sunk", share=share))
         for share, sizes in ((0.02, (300, 1000, 5000, 20_000)), (0.5, (300, 1000, 3000)))
         for n in sizes
@@ -313,8 +313,9 @@ def cases() -> list[Case]:
         Case(POWER, "0.1 % won, 0.1 % lost", 1000, of(labels, **few), best),
         Case(POWER, "the same, with probabilities", 1000, of(flipped_scores, **few), best),
         # On 1,000 rows no exact test could tell: 20 of them are positive.
-        Case(POWER, "16 bits, 2 % positives", 20_000, of(rare, change="16 bits"), 1.0),
-        Case(POWER, "16 bits, half positives", 1000, of(rare, change="16 bits", share=0.5), 1.0),
+        Case(POWER, "16 bits, 2 % positives", 12_000, of(rare, change="16 bits"), 1.0),
+        Case(POWER, "16 bits, a quarter positives", 1000,
+             of(rare, change="16 bits", share=0.25), 1.0),
         Case(POWER, "16 bits, decision scores", 1000, of(decisions, change="16 bits"), 1.0),
         Case(POWER, "16 bits, 10 classes", 1000, of(chances, classes=10, change="16 bits"), 1.0),
         Case(POWER, "16 bits, 100 classes", 1000, of(chances, classes=100, change="16 bits"), 1.0),
