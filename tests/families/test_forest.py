@@ -22,6 +22,7 @@ from model_quantization.estimators.restore import restore
 from model_quantization.families import Lowered, NotFast
 from model_quantization.families.forest import coarsen, unpack
 from model_quantization.families.forest.kinds import KINDS
+from model_quantization.families.forest.trees.reading import within
 from model_quantization.graph.nodes import (
     ArrayNode,
     ModelGraph,
@@ -746,3 +747,10 @@ def test_every_kind_is_named_by_an_existing_class() -> None:
 def test_no_tree_is_left_in_the_graph() -> None:
     graph = forest_graph()
     assert not [node for _, node in walk(graph.root) if isinstance(node, RecordArrayNode)]
+
+
+@pytest.mark.parametrize(
+    ("features", "fit"), [([], True), ([0, 2], True), ([0, 3], False), ([-1, 2], False)]
+)
+def test_features_of_trees_are_columns_of_rows(features: list[int], fit: bool) -> None:
+    assert within(np.array(features, dtype=np.int64), 3) is fit
