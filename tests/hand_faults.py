@@ -235,14 +235,14 @@ FAULTS = (
     HandFault(
         "leaves of -0.0 left out",
         "kernels/trees/leaf_sums.py",
-        " or np.signbit(rows).any():",
-        ":",
+        " or np.signbit(rows).any())",
+        ")",
         ("tests/kernels/test_forest_kernels.py", "tests/families/test_forest.py"),
     ),
     HandFault(
         "a lone tree's -0.0 added to zero",
         "families/forest/predictors/averaged.py",
-        "-0.0 if lone_value else 0.0",
+        "-0.0 if signed else 0.0",
         "0.0",
         ("tests/families/test_forest.py",),
     ),

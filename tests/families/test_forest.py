@@ -38,6 +38,7 @@ from model_quantization.loading.pickles.migrations.deferred import TREE, Deferre
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.trust import TrustPolicy
+from tests.families.component import treat
 
 # What the preprocessor of a histogram model with categories holds.
 TRUST = TrustPolicy(frozenset({"functools:partial", "sklearn.utils.validation:check_array"}))
@@ -754,3 +755,21 @@ def test_no_tree_is_left_in_the_graph() -> None:
 )
 def test_features_of_trees_are_columns_of_rows(features: list[int], fit: bool) -> None:
     assert within(np.array(features, dtype=np.int64), 3) is fit
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_lone_tree_gives_the_sign_of_its_zeros(zero: float, negative: bool, outputs: int) -> None:
+    rows = np.arange(20.0)[:, np.newaxis]
+    target = np.stack([np.arange(20) % 3, np.arange(20) % 2], axis=1)[:, :outputs].astype(float)
+    if negative:
+        target[5] = -1.0
+    model = tree.DecisionTreeRegressor(random_state=0).fit(rows, target)
+    values = model.tree_.value  # a view: the fitted tree itself
+    values[values == 0.0] = zero
+    made = treat(model).lowered
+    assert made is not None
+    found, expected = made.methods["predict"](rows), model.predict(rows)
+    assert found.dtype == expected.dtype
+    assert found.tobytes() == expected.tobytes()
