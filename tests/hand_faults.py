@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -295,11 +296,14 @@ def noticed(fault: HandFault, copy: Path) -> bool:
         done = subprocess.run(
             command, cwd=copy, env=_environment(copy), capture_output=True, text=True, check=False
         )
-        assert done.returncode in (0, 1), done.stdout[-2000:] + done.stderr[-2000:]
-        if done.returncode:
+        code = done.returncode
+        assert code in (0, 1) or code < 0, done.stdout[-2000:] + done.stderr[-2000:]
+        if code < 0:
+            print(f"  by a crash ({signal.Signals(-code).name})", flush=True)
+        elif code:
             failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
             print(f"  by {failed[0][7:].partition(' - ')[0] if failed else 'an error'}", flush=True)
-        return done.returncode == 1
+        return code != 0
     finally:
         path.write_text(whole, "utf-8")
         if is_compiled:
