@@ -350,6 +350,6 @@ def test_of_equal_rows_of_numbers_the_one_that_is_ruined_counts(worse_first: boo
         np.tile(truth, 2), np.tile(before, 2), after, rows=np.tile(np.arange(700), 2),
         task="regression",
     )  # fmt: skip
-    assert found.repeated_rows == 700
+    assert found.evaluation.repeated_rows == 700
     check = found.check("ruined_rows")
     assert (check.finding, check.observed) == (Finding.LOST, 1.0)
