@@ -172,8 +172,9 @@ def test_every_option_reaches_the_configuration_of_the_flow(
     assert main(_no_run, [*arguments, "--print-config"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert main(flow, arguments) == 0
-    asked = quantize_models.validate_parameters({"config_path": str(config), **(flow.given or {})})
-    del asked["return_state"]
+    given = {"config_path": str(config), **(flow.given or {})}
+    del given["return_state"]
+    asked = quantize_models.validate_parameters(given)
     path = asked.pop("config_path")
     reached = configure(path, **form_values(asked.pop("more"), **asked)).model_dump(mode="json")
     assert reached == printed
