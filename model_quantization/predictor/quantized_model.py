@@ -9,30 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_quantization.artifact.golden_rows import run_self_test
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import FormatError
 from model_quantization.families import Lowered, family_named
-from model_quantization.files.atomic import write_atomically
 from model_quantization.graph.methods import PUBLIC_METHODS
 from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
 from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
 from model_quantization.predictor.component import ComponentView, Context
-from model_quantization.predictor.explaining import explain_model
-from model_quantization.predictor.explanation import Explanation
 from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
-from model_quantization.predictor.restored import restore_component, saved_by
-from model_quantization.report.table import human_bytes
+from model_quantization.predictor.restored import restore_component
 from model_quantization.trust import TrustPolicy
+
+if TYPE_CHECKING:
+    from model_quantization.predictor.explanation import Explanation
 
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
@@ -109,6 +107,8 @@ class QuantizedModel(FittedForGood):
         return f"{kind}, {depth}{' bit' if depth.isdigit() else ''}"
 
     def __repr__(self) -> str:
+        from model_quantization.report.table import human_bytes
+
         size = human_bytes(len(self.artifact.data))
         fast = ", ".join(self.fast_methods) or "nothing"
         return f"<QuantizedModel {self._name()}, {size}, {self._guarantee()}; fast: {fast}>"
@@ -136,6 +136,8 @@ class QuantizedModel(FittedForGood):
         method         answered  by             why
         predict        fast      linear scores
         """
+        from model_quantization.predictor.explaining import explain_model
+
         return explain_model(
             self._view,
             self._lowered,
@@ -163,6 +165,8 @@ class QuantizedModel(FittedForGood):
         The file holds these bytes, `artifact.data`: for one of several models in a container, the
         whole container.
         """
+        from model_quantization.files.atomic import write_atomically
+
         target = Path(path)
         write_atomically(target, bytes(self.artifact.data))
         return target
@@ -220,6 +224,8 @@ class QuantizedModel(FittedForGood):
         PredictionError
             An answer differs from the one recorded when the artifact was made.
         """
+        from model_quantization.artifact.golden_rows import run_self_test
+
         return run_self_test(self, self.artifact.manifest["golden"])
 
     def __getattr__(self, name: str) -> Any:

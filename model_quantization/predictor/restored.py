@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_quantization.artifact.reader import Artifact
-from model_quantization.estimators.restore import restore
 from model_quantization.graph.nodes import Node
 from model_quantization.predictor.component import Context
 from model_quantization.trust import TrustPolicy
@@ -28,6 +27,8 @@ def restore_component(
     own_class: bool = False,
 ) -> Any:
     """Return a new object of the component at `path`; the options are those of `restore`."""
+    from model_quantization.estimators.restore import restore  # few models need it
+
     return restore(
         node,
         artifact,
