@@ -26,7 +26,7 @@ from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
-from model_quantization.predictor.restored import restore_component
+from model_quantization.predictor.restored import restore_component, saved_by
 from model_quantization.trust import TrustPolicy
 
 if TYPE_CHECKING:
