@@ -82,7 +82,7 @@ class Outcome(Record):
     components : list of dict
         One per component: path, type, family, scheme, bytes_before, bytes_after, reason.
     evaluation : dict
-        Every figure of the evaluation, and each limit it was held against.
+        Every figure of the evaluation, and each limit that it was compared with.
     seconds : float
         Wall time of all stages.
     notes : list of str

@@ -82,7 +82,7 @@ def quantized(case: Case, bit_depth: str) -> QuantizedModel:
 
 @cache
 def original(case: Case) -> Any:
-    """The example as its own pickle gives it back: what a restored model is held against."""
+    """The example as its own pickle gives it back: what a restored model is compared with."""
     return pickle.loads(pickle.dumps(case.example.model))
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+import model_quantization.estimators.restore as restored_module
 import model_quantization.loading.pickles.original as original_module
-import model_quantization.predictor.restored as restored_module
 from model_quantization.predictor import opening
 from model_quantization.serving.loader import ModelLoader
 from model_quantization.serving.selection import Selection
