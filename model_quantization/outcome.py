@@ -86,7 +86,7 @@ class Outcome(Record):
     seconds : float
         Wall time of all stages.
     notes : list of str
-        What was changed on the way (rescued formats, dropped residue).
+        What was changed on the way (formats of other versions, dropped attributes).
     unchanged : bool
         True when this record is an earlier run's, still valid.
     """

@@ -233,7 +233,7 @@ def test_what_only_training_needed_says_so() -> None:
         lambda: booster.refit(ROWS, CODES),
     ):
         with pytest.raises(
-            DroppedAttribute, match=r"was training residue.*read it from the original model"
+            DroppedAttribute, match=r"was needed for training only.*read it from the original model"
         ):
             ask()
     again = pickle.loads(pickle.dumps(restored))
