@@ -144,3 +144,30 @@ def test_constraints_are_exact_versions_and_cover_what_is_depended_on() -> None:
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     names = {re.split(r"[<>=\[ ;]", item)[0].lower().replace("_", "-") for item in wanted}
     assert names - {project["name"]} <= pinned  # its own extras are its own
+
+
+PACKAGES = (
+    "model_quantization",
+    "flows",
+    "tasks",
+    "fuzz",
+    "kernel_build",
+    "benchmarks",
+    "examples",
+)
+SOURCES = sorted(path for name in PACKAGES for path in (PROJECT / name).rglob("*.py"))
+FORMAT_PAGE = PROJECT / "model_quantization" / "artifact" / "FORMAT.md"
+
+
+def test_files_that_pages_and_docstrings_name_exist() -> None:
+    tests = (PROJECT / "tests").rglob("*.py")
+    roots = PROJECT.glob("*.py")
+    known = [f"/{path.relative_to(PROJECT).as_posix()}" for path in [*SOURCES, *tests, *roots]]
+    missing = {
+        f"{path.relative_to(PROJECT)}: {name}"
+        for path in [*PAGES, FORMAT_PAGE, *SOURCES]
+        if path.name != "CHANGELOG.md"  # it names files of its time
+        for name in re.findall(r"`([\w/]+\.py)`", path.read_text(encoding="utf-8"))
+        if not any(file.endswith(f"/{name}") for file in known)
+    }
+    assert not missing

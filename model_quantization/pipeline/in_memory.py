@@ -1,4 +1,4 @@
-"""A model quantized for the caller at once, for interactive use: no artifact file, no gate."""
+"""Quantizes a model in memory, for interactive use: no artifact file, no gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quantized model that serving code holds: scikit-learn's face, answered from the artifact.
+"""The quantized model that serving code holds: scikit-learn's methods, answered from the artifact.
 
 A method that the artifact's fast predictor has is answered by it, without scikit-learn. Anything
 else, and every odd call (other arguments, odd input), is answered by the real estimator, which is

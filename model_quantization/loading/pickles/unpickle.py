@@ -1,4 +1,4 @@
-"""The only unpickling there is: of the private copy that passed the scan, and nothing else."""
+"""The only place that unpickles: it reads the private copy that passed the scan."""
 
 from __future__ import annotations
 
