@@ -35,19 +35,19 @@ def golden_rows(model: Any, rows: Any, budget_bytes: int) -> dict[str, Any] | No
     """
     for count in range(min(ROWS, len(rows)), 0, -1):
         if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "fiu":
-            held: Any = _encode(np.asarray(rows[:count], dtype=np.float64))
+            kept: Any = _encode(np.asarray(rows[:count], dtype=np.float64))
         elif isinstance(rows, list) and all(isinstance(text, str) for text in rows[:count]):
-            held = list(rows[:count])
+            kept = list(rows[:count])
         else:
             return None
         answers = {}
         for method in _METHODS:
             if method in getattr(model, "fast_methods", ()):
-                answer = np.asarray(getattr(model, method)(_decode_rows(held)))
+                answer = np.asarray(getattr(model, method)(_decode_rows(kept)))
                 if answer.dtype.kind in "fiubU":
                     answers[method] = _encode(answer)
-        golden = {"rows": held, "answers": answers}
-        size = sum(len(str(part)) for part in (held, answers))
+        golden = {"rows": kept, "answers": answers}
+        size = sum(len(str(part)) for part in (kept, answers))
         if answers and size <= budget_bytes:
             return golden
     return None
@@ -74,12 +74,12 @@ def run_self_test(model: Any, golden: dict[str, Any] | None) -> bool:
     answers = golden.get("answers")
     if not isinstance(answers, dict):
         raise FormatError("golden rows without answers", where="golden")
-    for method, held in answers.items():
+    for method, recorded in answers.items():
         if method not in _METHODS or not hasattr(model, method):
             raise FormatError(
                 "golden rows for a method that is not there", where=f"golden/{method}"
             )
-        expected = _decode(held)
+        expected = _decode(recorded)
         try:
             got = np.asarray(getattr(model, method)(rows))
         except QuantizationError:
@@ -116,15 +116,15 @@ def _encode(array: Array) -> dict[str, Any]:
     return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
-def _decode(held: Any) -> Array:
-    if not isinstance(held, dict) or set(held) != {"dtype", "shape", "data"}:
-        raise FormatError("not an array of golden rows", where="golden", got=repr(held)[:80])
-    dtype = read_dtype(held["dtype"], "golden")
-    shape = held["shape"]
+def _decode(record: Any) -> Array:
+    if not isinstance(record, dict) or set(record) != {"dtype", "shape", "data"}:
+        raise FormatError("not an array of golden rows", where="golden", got=repr(record)[:80])
+    dtype = read_dtype(record["dtype"], "golden")
+    shape = record["shape"]
     if dtype.kind not in "fiubU" or not isinstance(shape, list) or len(shape) > MOST_DIMENSIONS:
-        raise FormatError("not an array of golden rows", where="golden", got=repr(held)[:80])
+        raise FormatError("not an array of golden rows", where="golden", got=repr(record)[:80])
     try:
-        raw = base64.b64decode(held["data"], validate=True)
+        raw = base64.b64decode(record["data"], validate=True)
         if not all(type(size) is int and size >= 0 for size in shape):
             raise ValueError(f"shape {shape}")
         return np.frombuffer(raw, dtype=dtype).reshape(shape)
@@ -132,7 +132,7 @@ def _decode(held: Any) -> Array:
         raise FormatError(f"not an array of golden rows: {error}", where="golden") from None
 
 
-def _decode_rows(held: Any) -> Any:
-    if isinstance(held, list) and all(isinstance(text, str) for text in held):
-        return held
-    return _decode(held)
+def _decode_rows(record: Any) -> Any:
+    if isinstance(record, list) and all(isinstance(text, str) for text in record):
+        return record
+    return _decode(record)

@@ -191,7 +191,7 @@ def _pool(
         _refuse("its splits or leaves are not as many as its trees need")
     counts = np.array([len(each) for each in borders])
     if splits.size and not (splits.min() >= 0 and splits.max() < counts.sum()):
-        _refuse("a split looks at a border that there is not")
+        _refuse("a split looks at a border that does not exist")
     feature = np.repeat(np.arange(len(borders)), counts)
     levels, starts = [], np.cumsum(depths) - depths
     for depth, start in zip(depths.tolist(), starts.tolist(), strict=True):
