@@ -10,11 +10,11 @@ from typing import Any
 
 from model_quantization.artifact.writer import build_artifact
 from model_quantization.config.model_settings import ModelSettings
-from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.traversal import model_type
 from model_quantization.outcome import Outcome
+from model_quantization.pipeline.child.messages import OriginalFile
 from model_quantization.planning.encoding import ComponentCost, component_costs, encode
 from model_quantization.planning.packing import PreparedGraph
 from model_quantization.planning.plan import Plan
@@ -94,13 +94,14 @@ class HeldOutAnswers(Record):
         Path of the estimator that answered.
     expected : ExpectedRows
         The task of that estimator, and what it says of its rows.
-    latency : Latency or None
+    original : OriginalFile or None
+        The original itself, kept to measure how long it takes to answer; None: not measured.
     """
 
     held_out: Path
     answered: str
     expected: ExpectedRows
-    latency: Latency | None
+    original: OriginalFile | None = None
 
 
 @dataclass(frozen=True, slots=True)

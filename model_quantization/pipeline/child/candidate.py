@@ -1,8 +1,7 @@
 """Run in the child process: open a written artifact, ask it held-out rows and probe rows.
 
-It answers where the original answered, in a child with the same threads and limits, so that
-answers and latencies of the two can be compared. Native code that is given wrong data takes down
-the child, not the run.
+It answers where the original answered, in a child with the same threads and limits. Native code
+that is given wrong data takes down the child, not the run.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from model_quantization.evaluation.answers import MODEL_ERRORS, answer
 from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
-from model_quantization.pipeline.child.original import extend_import_path, measure_serving
+from model_quantization.pipeline.child.original import extend_import_path
 from model_quantization.pipeline.child.probing import probe_artifact, read_questions
 from model_quantization.predictor.opening import iter_models, model_at, open_model
 from model_quantization.probes.compare import ProbeReport
@@ -54,7 +53,7 @@ def answer_rows(request: CandidateRequest) -> CandidateReply:
 def _asked(
     request: CandidateRequest, artifact: Artifact, opened: Any, probes: dict[str, ProbeReport]
 ) -> CandidateReply:
-    """The reply of an artifact that opens: answers and latency where there are held-out rows."""
+    """The reply of an artifact that opens; its answers where there are held-out rows."""
     explanations = tuple(one.explain() for one in iter_models(opened))
     if request.answered is None or request.rows is None or request.expected is None:
         return CandidateReply(explanations=explanations, probes=probes)
@@ -69,8 +68,7 @@ def _asked(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer(model, gate.rows, request.methods).to_files(request.workspace, STEM)
-        latency = measure_serving(model, request.methods, gate.rows, request.rows.latency_seconds)
         golden = None
         if request.answered == "":
             golden = golden_rows(model, gate.rows, len(artifact.data) // 50)
-    return CandidateReply(latency, golden, explanations, probes)
+    return CandidateReply(golden, explanations, probes)
