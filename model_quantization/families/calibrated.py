@@ -153,6 +153,7 @@ def _curve(calibrator: object) -> Calibrate | None:
 
 def examples() -> Iterable[Example]:
     """Each way of calibrating, several folds and one, over scores and over probabilities."""
+    from sklearn import calibration
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.datasets import make_classification
     from sklearn.frozen import FrozenEstimator
@@ -163,11 +164,13 @@ def examples() -> Iterable[Example]:
         240, 40, n_informative=12, n_classes=3, n_clusters_per_class=1, random_state=0
     )
     names = np.array(["north", "east", "south"])[labels]
-    for method in ("sigmoid", "isotonic", "temperature"):
+    # Scikit-learn has the third since 1.8.
+    scaling = ("temperature",) if hasattr(calibration, "_TemperatureScaling") else ()
+    for method in ("sigmoid", "isotonic", *scaling):
         for kind, target in (("of three", names), ("of two", labels > 1)):
             model = CalibratedClassifierCV(LinearSVC(), method=method, cv=3)
             yield Example(f"{method} {kind}", model.fit(rows, target), rows)
-    for method in ("isotonic", "temperature"):
+    for method in ("isotonic", *scaling):
         model = CalibratedClassifierCV(GaussianNB(), method=method, ensemble=False, cv=3)
         yield Example(f"{method} of probabilities", model.fit(rows, labels > 1), rows)
     frozen = FrozenEstimator(LinearSVC().fit(rows, names))

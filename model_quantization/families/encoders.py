@@ -231,7 +231,9 @@ def examples() -> Iterable[Example]:
     codes = np.array([f"item-{number:05d}" for number in range(300)], dtype=object).reshape(-1, 3)
     codes[7, 1] = codes[8, 1] = None
     yield Example("many", OrdinalEncoder(encoded_missing_value=-1).fit(codes), codes)
-    bins = KBinsDiscretizer(5, encode="ordinal", quantile_method="averaged_inverted_cdf")
+    bins = KBinsDiscretizer(5, encode="ordinal")
+    if "quantile_method" in bins.get_params():  # since scikit-learn 1.7
+        bins.set_params(quantile_method="averaged_inverted_cdf")
     yield Example("bins", bins.fit(numbers + rng.normal(size=(60, 3))), numbers)
 
 

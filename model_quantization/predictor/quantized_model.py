@@ -26,7 +26,7 @@ from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
-from model_quantization.predictor.restored import restore_component, saved_by
+from model_quantization.predictor.restored import check_after_upgrade, restore_component, saved_by
 from model_quantization.trust import TrustPolicy
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class QuantizedModel(FittedForGood):
             The installed scikit-learn cannot take the state, or its class cannot say what the
             version that saved the model meant; this model itself answers as that version did.
         """
-        return self._made(as_scikit_learn=True, own_class=as_scikit_learn)
+        return self._checked(self._made(as_scikit_learn=True, own_class=as_scikit_learn))
 
     def restored_estimator(self) -> Any:
         """Return the estimator that answers whatever no fast predictor does, made once.
@@ -212,7 +212,7 @@ class QuantizedModel(FittedForGood):
             )
 
     def self_test(self) -> bool:
-        """Answer the golden rows that the artifact carries.
+        """Answer the golden rows that the artifact carries, by every method that answered them.
 
         Returns
         -------
@@ -227,6 +227,23 @@ class QuantizedModel(FittedForGood):
         from model_quantization.artifact.golden_rows import run_self_test
 
         return run_self_test(self, self.artifact.manifest["golden"])
+
+    def quick_self_test(self) -> bool:
+        """As `self_test`, by the fast methods only.
+
+        What the restored estimator answers is asked when it is first made, if the installed
+        libraries are not those that made the artifact.
+        """
+        from model_quantization.artifact.golden_rows import run_self_test
+
+        return run_self_test(self, self.artifact.manifest["golden"], self.fast_methods)
+
+    def _checked(self, estimator: Any) -> Any:
+        """The restored estimator, once it has answered the golden rows after an upgrade."""
+        if not self.path:
+            restored = [name for name in self._methods if name not in self.fast_methods]
+            check_after_upgrade(self.artifact, estimator, restored)
+        return estimator
 
     def __getattr__(self, name: str) -> Any:
         # Only names that are not set above arrive here.
@@ -260,7 +277,7 @@ class QuantizedModel(FittedForGood):
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self._made()
+                    self._restored = self._checked(self._made())
         return self._restored
 
     def _part_of(self, view: ComponentView) -> QuantizedModel:
