@@ -9,10 +9,11 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family, Parts
-from model_quantization.families.forms import Columns, matrix_of, text_step
-from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.forms import Columns, text_step
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.probing import Collect, ProbeValues, merged
 from model_quantization.families.shared.children import lower_all
+from model_quantization.families.shared.sequence import one_after_the_other
 
 _PIPELINE = "sklearn.pipeline:Pipeline"
 
@@ -31,7 +32,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     whole = lowered.pop()
     while lowered:
         previous = lowered.pop()
-        both = (whole.absorb(previous) if whole.absorb else None) or _after(previous, whole)
+        both = one_after_the_other(previous, whole)
         if isinstance(both, NotFast):
             return both
         whole = both
@@ -46,35 +47,6 @@ def _needs_the_next(step: Lowered) -> bool:
     if text_step(step.form) is not None:
         return True
     return isinstance(step.form, Columns) and step.form.encoder is None
-
-
-def _after(first: Lowered, then: Lowered) -> Lowered | NotFast:
-    """Both steps in turn, each as it is."""
-    transform = matrix_of(first.form) or first.methods.get("transform")
-    if transform is None:
-        return NotFast(f"{first.by} has no fast `transform` for the step after it")
-    if then.input != "rows":
-        return NotFast(f"{then.by} takes no rows of numbers, as the step before it gives")
-
-    def method(call: Method) -> Method:
-        def both(rows: Any) -> Any:
-            between = transform(rows)
-            return None if between is None else call(between)
-
-        return both
-
-    return Lowered(
-        {name: method(call) for name, call in then.methods.items()},
-        by=f"{first.by}, then {then.by}",
-        names=first.names + then.names,
-        input=first.input,
-        n_features=first.n_features,
-        n_columns=then.n_columns,
-        integers=first.integers,
-        takes=first.takes,
-        classes=then.classes,
-        decides_by=then.decides_by,
-    )
 
 
 def probe(component: Component, collect: Collect) -> ProbeValues:

@@ -107,7 +107,9 @@ def _rows_of(
     """A function that prepares frames with these names and, if asked, rows without names."""
     width, integers, takes = lowered.n_features, lowered.integers, lowered.takes
     largest = _LARGEST[integers]
-    kinds = "" if takes == "floats" else "iub"
+    kinds = "" if takes in ("floats", "arrays") else "iub"
+    if takes == "arrays":
+        names = None
 
     def rows(X: Any) -> Array | None:
         if isinstance(X, list) and unnamed:

@@ -24,7 +24,14 @@ from model_quantization.estimators.restore import restore
 from model_quantization.families import Lowered, family_named
 from model_quantization.files.atomic import write_atomically
 from model_quantization.graph.methods import PUBLIC_METHODS
-from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
+from model_quantization.graph.nodes import (
+    DictNode,
+    Node,
+    ObjectNode,
+    PackedNode,
+    SequenceNode,
+    attributes,
+)
 from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
@@ -43,6 +50,17 @@ _OUTPUT_CONFIG = "_sklearn_output_config"
 def saved_by(artifact: Artifact) -> str:
     """The version of scikit-learn whose state the artifact holds."""
     return str(artifact.manifest["libraries"].get("scikit-learn", ""))
+
+
+def _gives_frames(state: Mapping[str, Node]) -> bool:
+    """Whether `set_output` asked for something else than what the class gives by default."""
+    config = state.get(_OUTPUT_CONFIG)
+    if config is None:
+        return False
+    values = config.values if isinstance(config, DictNode) else None
+    return not isinstance(values, SequenceNode) or any(
+        item not in ("default", None) for item in values.items
+    )
 
 
 def dropped_below(notes: Mapping[str, str], path: str) -> dict[str, str]:
@@ -86,7 +104,7 @@ class QuantizedModel:
         self._lowered = found if isinstance(found, Lowered) else None
         # Only the estimator makes the frames that a configured `transform` answers.
         self._framed = any(
-            _OUTPUT_CONFIG in attributes(node)
+            _gives_frames(attributes(node))
             for _, node in walk(view.node)
             if isinstance(node, ObjectNode | PackedNode)
         )

@@ -97,7 +97,7 @@ def over_children(
     )
 
 
-_STRICTEST: tuple[Takes, ...] = ("floats", "plain", "numbers")
+_STRICTEST: tuple[Takes, ...] = ("arrays", "floats", "plain", "numbers")
 
 
 def _integers(children: Sequence[Lowered]) -> Integers:
