@@ -120,7 +120,7 @@ def _rows_of(
                 X = X.astype(np.float64)
         elif type(X) is not np.ndarray or not unnamed:
             return None
-        if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
+        if X is None or X.ndim != 2 or not len(X) or X.shape[1] != (width or X.shape[1]):
             return None
         if X.dtype.char in _FLOATS:
             return X if X.dtype.isnative else None
