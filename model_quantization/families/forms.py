@@ -195,6 +195,9 @@ def text_step(form: Form | None) -> Step | None:
     return form.step if isinstance(form, Text) else None
 
 
+_MOST_CELLS = 1 << 26  # of a sparse matrix that is laid out as an array
+
+
 def matrix_of(form: Form | None, *, sparse: bool = False) -> Callable[[Any], Any] | None:
     """The function that gives the next step a table as a matrix; None for other forms.
 
@@ -207,5 +210,9 @@ def matrix_of(form: Form | None, *, sparse: bool = False) -> Callable[[Any], Any
     if isinstance(form, Columns):
         form = form.whole
     if isinstance(form, Text) and sparse:
-        return getattr(form.step, "rows", None)
+        rows = getattr(form.step, "rows", None)
+        width = max(form.step.n_columns, 1)
+        if rows is None:
+            return None
+        return lambda given: rows(given) if len(given) * width <= _MOST_CELLS else None
     return form.rows if isinstance(form, Dense) else None

@@ -147,6 +147,9 @@ class ScoredModel:
             by=f"{previous.by}, straight to {self.by}",
             names=previous.names + self.names,
             input=previous.input,
+            n_features=previous.n_features,
+            integers=previous.integers,
+            takes=previous.takes,
             classes=self.classes,
             decides_by=self.decides_by,
         )

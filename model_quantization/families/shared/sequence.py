@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from model_quantization.arrays import Array
-from model_quantization.families.forms import matrix_of
+from model_quantization.families.forms import matrix_of, text_step
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.families.shared.children import as_floats
 
@@ -16,7 +16,10 @@ def one_after_the_other(first: Lowered, then: Lowered) -> Lowered | NotFast:
 
 
 def _in_turn(first: Lowered, then: Lowered) -> Lowered | NotFast:
-    transform = matrix_of(first.form, sparse=then.sparse_as_dense) or first.methods.get("transform")
+    transform = matrix_of(first.form, sparse=then.sparse_as_dense)
+    if transform is None and text_step(first.form) is not None:
+        return NotFast(f"{then.by} cannot take in {first.by}")
+    transform = transform or first.methods.get("transform")
     if transform is None:
         return NotFast(f"{first.by} has no fast `transform` for the step after it")
     if then.input != "rows":

@@ -8,7 +8,7 @@ where bits are not promised.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -111,6 +111,25 @@ def composed(first: Form | None, then: Form | None) -> Projection | None:
     if isinstance(first, Projection) and not first.exact:
         return Projection(first.weights @ then.weights, first.bias @ then.weights + then.bias)
     return None
+
+
+def side_by_side(forms: Sequence[Form | None], width: int) -> Projection | None:
+    """The columns of several linear steps of the same rows; None where one is not linear."""
+    parts = []
+    for form in forms:
+        if isinstance(form, Affine):
+            parts.append(Projection(np.diag(form.scale), form.shift))
+        elif isinstance(form, Selection):
+            chosen = int(form.chosen.sum())
+            parts.append(Projection(form.scattered(np.eye(chosen)), np.zeros(chosen)))
+        elif isinstance(form, Projection) and not form.exact:
+            parts.append(form)
+        else:
+            return None
+    if not parts or any(len(part.weights) != width for part in parts):
+        return None
+    weights = np.hstack([part.weights for part in parts])
+    return Projection(weights, np.concatenate([part.bias for part in parts]))
 
 
 def all_finite(rows: Array) -> bool:

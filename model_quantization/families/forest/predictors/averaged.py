@@ -130,6 +130,7 @@ def lower_averaged(component: Component) -> Lowered | NotFast:
         n_features=trees.forest.n_features,
         classes=trees.classes[0] if len(trees.classes) == 1 else None,
         decides_by="predict_proba",
+        sparse_as_dense=not bagged,
     )
 
 
