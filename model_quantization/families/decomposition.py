@@ -22,6 +22,7 @@ _FACTORS = "sklearn.decomposition._factor_analysis:FactorAnalysis"
 _RANDOM = "sklearn.random_projection:GaussianRandomProjection"
 _COSINES = "sklearn.kernel_approximation:RBFSampler"
 _NYSTROEM = "sklearn.kernel_approximation:Nystroem"
+_HIDDEN = "sklearn.neural_network._rbm:BernoulliRBM"
 _MODULES = {
     "decomposition._nmf": ("NMF", "MiniBatchNMF"),
     "decomposition._sparse_pca": ("SparsePCA", "MiniBatchSparsePCA"),
@@ -85,6 +86,7 @@ def _plain(component: Component, exact: bool) -> Lowered | NotFast:
         n_columns=len(directions),
         integers="kept" if exact and component.type == _SVD else "float64",
         form=projection(directions.T, 0.0, exact),
+        of_sparse=directions.T,
     )
 
 
@@ -189,6 +191,28 @@ def _nystroem(component: Component, exact: bool) -> Lowered | NotFast:
     )
 
 
+def _hidden(component: Component, exact: bool) -> Lowered | NotFast:
+    """BernoulliRBM: how likely each hidden unit is."""
+    directions, bias = component["components_"], component["intercept_hidden_"]
+    if bias.shape != directions.shape[:1]:
+        return NotFast("its biases do not fit its directions")
+
+    def transform(rows: Array) -> Array:
+        from scipy.special import expit
+
+        found = rows @ directions.T
+        found += bias
+        return np.asarray(expit(found, out=found))
+
+    return number_step(
+        component,
+        transform,
+        by="hidden units",
+        n_features=directions.shape[1],
+        n_columns=len(directions),
+    )
+
+
 _MAKERS: dict[str, Callable[[Component, bool], Lowered | NotFast]] = {
     _PCA: _centred,
     _INCREMENTAL: _centred,
@@ -198,6 +222,7 @@ _MAKERS: dict[str, Callable[[Component, bool], Lowered | NotFast]] = {
     _FACTORS: _factors,
     _COSINES: _cosines,
     _NYSTROEM: _nystroem,
+    _HIDDEN: _hidden,
 }
 
 
@@ -212,6 +237,7 @@ def examples() -> Iterable[Example]:
         TruncatedSVD,
     )
     from sklearn.kernel_approximation import Nystroem, RBFSampler
+    from sklearn.neural_network import BernoulliRBM
     from sklearn.random_projection import GaussianRandomProjection
 
     rows = np.abs(np.random.default_rng(0).normal(size=(120, 40)))
@@ -225,6 +251,8 @@ def examples() -> Iterable[Example]:
     yield Example("unmixed", unmixed.fit(mixed), rows)
     yield Example("factors", FactorAnalysis(4, random_state=0).fit(rows), rows)
     yield Example("random", GaussianRandomProjection(8, random_state=0).fit(rows), rows)
+    hidden = BernoulliRBM(8, n_iter=2, random_state=0)
+    yield Example("hidden units", hidden.fit(rows / rows.max()), rows)
     yield Example("cosines", RBFSampler(n_components=24, random_state=0).fit(rows), rows)
     for kernel in SIMILARITIES:
         step = Nystroem(kernel, gamma=0.02, n_components=16, random_state=0)
@@ -245,6 +273,7 @@ FAMILY = Family(
     dropped={
         "_inner_stats": "running sums of training; only further training reads them",
         "error_": "the error at each step of training",
+        "h_samples_": "samples of the hidden units; only further training reads them",
     },
     lower=lower,
     examples=examples,

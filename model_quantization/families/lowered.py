@@ -10,7 +10,7 @@ from model_quantization.arrays import Array
 from model_quantization.families.forms import Form
 
 Method: TypeAlias = Callable[..., Any]
-Input: TypeAlias = Literal["rows", "text", "table"]
+Input: TypeAlias = Literal["rows", "text", "table", "cells", "mappings"]
 Integers: TypeAlias = Literal["float64", "float32", "kept", "each"]
 Takes: TypeAlias = Literal["numbers", "plain", "floats", "arrays"]
 Deciding: TypeAlias = Literal["decision_function", "predict_proba"]
@@ -45,10 +45,11 @@ class Lowered:
         How it answers, in a few words, as `explain()` shows it: `mean of the trees' leaves`.
     names : tuple of str
         Path of every component that this predictor answers for (fused ones included).
-    input : {"rows", "text", "table"}
+    input : {"rows", "text", "table", "cells", "mappings"}
         `rows`: a float32 or float64 ndarray of shape (n, n_features), any strides, finite or
         not (a method that must refuse NaN returns None for it). `text`: a list of str.
-        `table`: a pandas DataFrame as it was given.
+        `table`: a pandas DataFrame as it was given. `cells`: an ndarray of shape (n, n_features)
+        of any type. `mappings`: a list of dicts.
     n_features : int or None
         Columns of `rows`.
     n_columns : int or None

@@ -77,6 +77,7 @@ def _of_numbers(
         exact=exact,
         names=(component.path,),
         by=f"{len(parts)} steps side by side",
+        together=False,
     )
     if isinstance(both, NotFast):
         return both

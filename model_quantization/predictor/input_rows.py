@@ -56,6 +56,10 @@ def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
         return InputAdapter(_documents)
     if lowered.input == "table":
         return InputAdapter(_table)
+    if lowered.input == "mappings":
+        return InputAdapter(_mappings)
+    if lowered.input == "cells":
+        return InputAdapter(_cells_of(lowered.n_features))
     seeing = [_Names.of(one) for one in _that_see_input(view)]
     names = seeing[0].names
     warn = [one for one in seeing if one.names is not None and not one.silent]
@@ -151,6 +155,20 @@ def _table(X: Any) -> Any:
     if not hasattr(X, "to_numpy") or not hasattr(X, "iloc") or getattr(X, "ndim", 0) != 2:
         return None
     return X if len(X) and X.columns.is_unique else None
+
+
+def _mappings(X: Any) -> list[dict[Any, Any]] | None:
+    """A list of plain dicts; other mappings and iterators are left for scikit-learn to walk."""
+    return X if type(X) is list and X and all(type(one) is dict for one in X) else None
+
+
+def _cells_of(width: int | None) -> Callable[[Any], Array | None]:
+    def cells(X: Any) -> Array | None:
+        if type(X) is not np.ndarray or X.ndim != 2 or not len(X) or X.shape[1] != width:
+            return None
+        return X
+
+    return cells
 
 
 def _from_list(X: list[Any]) -> Array | None:

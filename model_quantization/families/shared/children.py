@@ -52,6 +52,7 @@ def over_children(
     by: str,
     classes: Array | None = None,
     decides_by: Deciding = "decision_function",
+    together: bool = True,
 ) -> Lowered | NotFast:
     """The predictor that makes its answers of its children's.
 
@@ -70,6 +71,9 @@ def over_children(
         How the parent combines the answers.
     classes, decides_by
         As in `Lowered`.
+    together : bool
+        Whether `combine` asks for nothing but what linear scores answer: then models of those may
+        be scored in one pass.
     """
     first = children[0]
     if any((one.input, one.n_features) != (first.input, first.n_features) for one in children):
@@ -77,7 +81,7 @@ def over_children(
     names = (*names, *(name for child in children for name in child.names))
     scored = [child.form for child in children if isinstance(child.form, LinearScores)]
     integers = _integers(children)
-    if len(scored) == len(children) and all(one.integers == integers for one in children):
+    if together and len(scored) == len(children) and all(one.integers == integers for one in children):
         together = _together(scored, combine)
         count = len(together.maps)
         by = f"{by}, of {count} linear {'map' if count == 1 else 'maps'} in one pass"

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isfinite
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
-from model_quantization.families.forms import Affine, Form, Projection, Selection
+from model_quantization.families.forms import Affine, Form, Projection, Selection, text_step
 from model_quantization.families.lowered import Integers, Lowered, Method, Takes
+
+if TYPE_CHECKING:
+    from model_quantization.kernels.text.steps import Step
 
 Transform: TypeAlias = Callable[[Array], Array | None]
 Refuses: TypeAlias = Literal["not finite", "infinite", "nothing"]
@@ -37,6 +40,7 @@ def number_step(
     takes: Takes = "numbers",
     form: Form | None = None,
     inverse: Method | None = None,
+    of_sparse: Array | None = None,
 ) -> Lowered:
     """The fast predictor of a step that answers `transform`.
 
@@ -53,6 +57,8 @@ def number_step(
         The rows that scikit-learn has an error for: NaN and infinities, or infinities alone.
     integers, takes, form, inverse
         As in `Lowered`. A form makes the step one that takes in a scaler before it.
+    of_sparse : ndarray of shape (n_features, n_columns), optional
+        The step is the product with this matrix, and scikit-learn takes it of sparse rows as well.
     """
     usable = _USABLE[refuses]
 
@@ -60,6 +66,8 @@ def number_step(
         return transform(rows) if usable(rows) else None
 
     def absorb(previous: Lowered) -> Lowered | None:
+        if of_sparse is not None and (step := text_step(previous.form)) is not None:
+            return _behind_text(previous, step, of_sparse, component, by)
         folded = composed(previous.form, form)
         if folded is None:
             return None
@@ -72,10 +80,33 @@ def number_step(
         n_features=n_features,
         n_columns=n_columns,
         form=form,
-        absorb=absorb if isinstance(form, Projection) and not form.exact else None,
+        absorb=absorb if isinstance(form, Projection) else None,
         integers=integers,
         takes=takes,
         inverse=inverse,
+    )
+
+
+def _behind_text(
+    previous: Lowered, step: Step, weights: Array, component: Component, by: str
+) -> Lowered | None:
+    """The step from documents on; its numbers have the bits of the sparse product."""
+    from model_quantization.kernels.text.term_weights import hold_weights
+
+    if step.n_columns != len(weights):
+        return None
+    score = step.scorer(hold_weights(weights))
+    if score is None:
+        return None
+    return Lowered(
+        {"transform": score},
+        by=f"{previous.by}, straight to {by}",
+        names=(*previous.names, component.path),
+        input=previous.input,
+        n_features=previous.n_features,
+        n_columns=weights.shape[1],
+        integers=previous.integers,
+        takes=previous.takes,
     )
 
 

@@ -245,3 +245,25 @@ class Filler:
             missing = column != column
             filled.append(np.where(missing, np.array(value, dtype=object), column))
         return filled
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """An encoder, and its filler, for an array of which each column is encoded."""
+
+    encoder: Encoder
+    filler: Filler | None
+
+    def _columns(self, cells: Array) -> Columns | None:
+        columns = list(cells.T)
+        return columns if self.filler is None else self.filler.fill(columns)
+
+    def block(self, cells: Array) -> Array | None:
+        """See `Encoder.block`."""
+        columns = self._columns(cells)
+        return None if columns is None else self.encoder.block(columns)
+
+    def entries(self, cells: Array) -> Entries | None:
+        """See `Encoder.entries`."""
+        columns = self._columns(cells)
+        return None if columns is None else self.encoder.entries(columns)

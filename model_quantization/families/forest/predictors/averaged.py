@@ -17,7 +17,9 @@ from model_quantization.families.forest.predictors.packed_forest import (
     leaf_numbers,
     threads,
 )
+from model_quantization.families.forms import Columns, Text
 from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.kernels.tables.categories import Entries
 from model_quantization.kernels.trees.tree_sum import TreeSum
 from model_quantization.locks import cached_property
 
@@ -135,11 +137,30 @@ def lower_averaged(component: Component) -> Lowered | NotFast:
 
 
 def lower_embedding(component: Component) -> Lowered:
-    """The leaves of a totally random embedding; their encoding is another component's."""
+    """The leaves of a totally random embedding, and a column of ones for each to a model behind."""
     trees = AveragedTrees(component)
     return Lowered(
         {"apply": trees.apply},
         by="the leaves that a row reaches",
         names=(component.path,),
         n_features=trees.forest.n_features,
+        form=_ones_of_leaves(component, trees),
     )
+
+
+def _ones_of_leaves(component: Component, trees: AveragedTrees) -> Text | None:
+    """The embedding as sparse rows; None where its encoder has no fast form."""
+    from model_quantization.kernels.tables.sparse_rows import SparseRows
+
+    encoder = component.get("one_hot_encoder_")
+    lowered = encoder.lower(True) if isinstance(encoder, Component) else None
+    form = lowered.form if isinstance(lowered, Lowered) else None
+    made = form.encoder if isinstance(form, Columns) else None
+    if made is None or not component.get("sparse_output"):
+        return None
+
+    def entries(rows: Array) -> Entries | None:
+        leaves = trees.apply(rows)
+        return None if leaves is None else made.entries(list(leaves.T))
+
+    return Text(SparseRows(made.n_columns, entries))
