@@ -174,10 +174,11 @@ def _lowered(
     names_of: Any,
     width: int,
 ) -> Lowered:
-    """A predictor that answers no method itself, of a table or of cells without names."""
+    """A predictor of a table, or of cells without names; sparse rows are for the next step only."""
     takes: Input = "cells" if names_of is None else "table"
+    methods = {"transform": form.whole.rows} if isinstance(form.whole, Dense) else {}
     return Lowered(
-        {}, by=by, names=names, input=takes, n_features=width, form=form, absorb=absorb
+        methods, by=by, names=names, input=takes, n_features=width, form=form, absorb=absorb
     )
 
 

@@ -12,6 +12,7 @@ from model_quantization.families.forest.predictors.averaged import lower_average
 from model_quantization.families.forest.predictors.boosted import lower_boosted
 from model_quantization.families.forest.predictors.histogram import lower_histogram
 from model_quantization.families.forest.predictors.isolated import lower_isolated
+from model_quantization.families.forest.predictors.members import lower_members
 from model_quantization.families.forest.predictors.weighted import lower_weighted
 from model_quantization.families.forest.xgboost.answers import lower_xgboost
 from model_quantization.families.lowered import Lowered, NotFast
@@ -29,10 +30,11 @@ PREDICTORS: dict[Predictor, Callable[[Component], Lowered | NotFast]] = {
 }
 
 
-def lower_forest(component: Component) -> Lowered | NotFast:
-    """The fast predictor of a packed forest, bit for bit the restored estimator's answers."""
+def lower_forest(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor of a packed forest, bit for bit the restored estimator's answers.
+
+    Of members that are no trees it is as exact as theirs.
+    """
     if "tree_splits" not in component or "n_features_in_" not in component:
-        return NotFast(
-            "its members are not trees of one kind, or stay in the format of their library"
-        )
+        return lower_members(component, exact)
     return PREDICTORS[KINDS[component.type].lower](component)

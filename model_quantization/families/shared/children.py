@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from model_quantization.families.shared.linear_scores import ScoredModel
 
 Ask: TypeAlias = Callable[[int, str], Array]
 Combine: TypeAlias = Callable[[Ask], Any]
+
+
+THE_ROWS: Final = -1
+"""Asked for a child of this number, `ask` gives the rows as they came; not in one pass."""
 
 
 class Unanswered(Exception):
@@ -115,6 +119,8 @@ def _integers(children: Sequence[Lowered]) -> Integers:
 def _asking(children: Sequence[Lowered], answer: Combine, integers: Integers) -> Method:
     def call(rows: Any) -> Any:
         def ask(index: int, name: str) -> Array:
+            if index == THE_ROWS:
+                return np.asarray(rows)
             child = children[index]
             given = rows if child.integers == integers else as_floats(rows, child.integers)
             found: Array | None = child.methods[name](given)
