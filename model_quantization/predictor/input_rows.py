@@ -18,6 +18,7 @@ from model_quantization.arrays import Array
 from model_quantization.families import Component, Lowered, family_named
 from model_quantization.families.lowered import Integers
 from model_quantization.families.shared.children import as_floats
+from model_quantization.kernels.tables.pandas_columns import names_of
 from model_quantization.predictor.component import ComponentView
 from model_quantization.predictor.frames import numbers_of_frame
 
@@ -119,7 +120,7 @@ def _rows_of(
         if isinstance(X, list) and unnamed:
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
-            X = numbers_of_frame(X, takes) if list(X.columns) == names else None
+            X = numbers_of_frame(X, takes) if names_of(X) == names else None
             if X is not None and integers == "float32" and X.dtype.kind != "f":
                 X = X.astype(np.float64)
         elif type(X) is not np.ndarray or not unnamed:

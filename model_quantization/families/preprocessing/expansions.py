@@ -73,7 +73,7 @@ def spline(component: Component, exact: bool) -> Lowered | NotFast:
     if not component.get("include_bias"):
         every = np.arange(count * len(knots))
         kept = every[(every + 1) % count != 0]
-    made = Splines(knots, degree, beyond == "constant", kept, order)
+    made = Splines(np.ascontiguousarray(knots), degree, beyond == "constant", kept, order)
     return number_step(
         component,
         made.transform,

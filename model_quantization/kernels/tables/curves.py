@@ -99,21 +99,25 @@ def to_quantiles(quantiles: Array, references: Array, *, normal: bool) -> Callab
     opposite = np.ascontiguousarray(-quantiles[::-1].T)
     back = -references[::-1]
 
+    first, last = columns[:, 0].copy(), columns[:, -1].copy()
+
     def transform(rows: Array) -> Array:
-        found = rows.copy(order="K")
+        if normal:
+            low, high = rows - _EDGE < first, rows + _EDGE > last
+        else:
+            low, high = rows == first, rows == last
+        missing = np.isnan(rows)
+        upward, downward = np.empty_like(rows, order="K"), np.empty_like(rows, order="K")
+        opposed = -rows
         for column, (known, mirrored) in enumerate(zip(columns, opposite, strict=True)):
-            values = found[:, column]
-            if normal:
-                low, high = values - _EDGE < known[0], values + _EDGE > known[-1]
-            else:
-                low, high = values == known[0], values == known[-1]
-            present = ~np.isnan(values)
-            there = values if present.all() else values[present]
-            upward = np.interp(there, known, references)
-            values[present] = 0.5 * (upward - np.interp(-there, mirrored, back))
-            values[high] = 1
-            values[low] = 0
-        return _normal(found) if normal else found
+            upward[:, column] = np.interp(rows[:, column], known, references)
+            downward[:, column] = np.interp(opposed[:, column], mirrored, back)
+        upward -= downward
+        upward *= 0.5
+        upward[high] = 1
+        upward[low] = 0
+        upward[missing] = np.nan
+        return _normal(upward) if normal else upward
 
     return transform
 

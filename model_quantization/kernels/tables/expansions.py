@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import comb
 
 import numpy as np
@@ -11,7 +12,11 @@ import numpy as np
 from model_quantization.arrays import Array
 
 
-@dataclass(frozen=True, slots=True)
+_FEW_ROWS = 16  # up to here one look-up of all factors is quicker than one product per feature
+_MANY_EDGES = 64  # from here on a search is quicker than a comparison with each edge
+
+
+@dataclass(frozen=True)
 class Products:
     """All products of columns up to a degree, in scikit-learn's order.
 
@@ -63,6 +68,10 @@ class Products:
         every[:, at : at + width] = rows
         places = list(range(at, at + width + 1))
         at += width
+        if len(rows) <= _FEW_ROWS:
+            for start, stop, left, right in self._factors:
+                np.multiply(every[:, left], rows[:, right], out=every[:, start:stop])
+            return self._kept(every)
         for _ in range(2, self.most + 1):
             end, further = places[-1], []
             for feature in range(width):
@@ -80,6 +89,32 @@ class Products:
             places = further
         return self._kept(every)
 
+    @cached_property
+    def _factors(self) -> list[tuple[int, int, Array, Array]]:
+        """The columns of each degree from two on: the column and the feature that each is of."""
+        found = []
+        width, first = self.n_features, int(self.with_one)
+        places = list(range(first, first + width + 1))
+        at = first + width
+        for _ in range(2, self.most + 1):
+            end, further, begin = places[-1], [], at
+            left: list[int] = []
+            right: list[int] = []
+            for feature in range(width):
+                start = places[feature]
+                further.append(at)
+                if self.without_powers:
+                    start += places[feature + 1] - places[feature]
+                if end <= start:
+                    break
+                left += range(start, end)
+                right += [feature] * (end - start)
+                at += end - start
+            further.append(at)
+            places = further
+            found.append((begin, at, np.array(left, dtype=np.int64), np.array(right, dtype=np.int64)))
+        return found
+
     def _kept(self, every: Array) -> Array:
         if self.least <= 1:
             return every
@@ -93,78 +128,67 @@ class Products:
         return np.asarray(found)
 
 
-def spline_values(knots: Array, degree: int, values: Array) -> Array:
-    """The basis splines of each value, (n, n_knots - degree - 1).
-
-    De Boor's recursion in the order of operations of `scipy.interpolate.BSpline`; beyond the knots
-    the first and the last polynomial go on.
-
-    Parameters
-    ----------
-    knots : float64 array of shape (n_knots,)
-        Ascending.
-    degree : int
-    values : float64 array of shape (n,)
-    """
-    count = len(knots) - degree - 1
-    spans = np.searchsorted(knots, values, side="right") - 1
-    spans = np.clip(spans, degree, count - 1)
-    basis = np.zeros((len(values), degree + 1))
-    basis[:, 0] = 1.0
-    for order in range(1, degree + 1):
-        before = basis[:, :order].copy()
-        basis[:, 0] = 0.0
-        for place in range(1, order + 1):
-            right, left = knots[spans + place], knots[spans + place - order]
-            wide = right != left
-            share = np.zeros(len(values))
-            np.divide(before[:, place - 1], right - left, out=share, where=wide)
-            basis[:, place - 1] += share * (right - values)
-            basis[:, place] = share * (values - left)
-    found = np.zeros((len(values), count))
-    found[np.arange(len(values))[:, np.newaxis], spans[:, np.newaxis] + np.arange(-degree, 1)] = basis
-    return found
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Splines:
     """Each column as the values of basis splines.
 
     Attributes
     ----------
-    knots : sequence of float64 array
-        Of each column.
+    knots : float64 array of shape (n_features, n_knots)
+        Ascending in each row.
     degree : int
     constant : bool
         Whether values beyond the knots count as the outermost ones; else the polynomials go on.
-    kept : int64 array
-        The columns that are kept.
+    kept : int64 array or None
+        The columns that are kept; None: all.
     order : {"C", "F"}
     """
 
-    knots: Sequence[Array]
+    knots: Array
     degree: int
     constant: bool
     kept: Array | None
     order: str
 
     @property
+    def count(self) -> int:
+        """Splines of a column."""
+        return int(self.knots.shape[1]) - self.degree - 1
+
+    @property
     def n_columns(self) -> int:
         """Columns of the result."""
-        if self.kept is not None:
-            return len(self.kept)
-        return sum(len(each) - self.degree - 1 for each in self.knots)
+        return len(self.kept) if self.kept is not None else self.count * len(self.knots)
 
     def transform(self, rows: Array) -> Array:
-        """The values of all splines, in the type of the rows."""
-        degree = self.degree
-        width = len(self.knots[0]) - degree - 1
-        every = np.zeros((len(rows), width * len(self.knots)), dtype=rows.dtype, order=self.order)  # type: ignore[call-overload]
-        for column, knots in enumerate(self.knots):
-            values = rows[:, column].astype(np.float64)
-            if self.constant:
-                values = np.clip(values, knots[degree], knots[-degree - 1])
-            every[:, column * width : (column + 1) * width] = spline_values(knots, degree, values)
+        """The values of all splines, in the type of the rows.
+
+        De Boor's recursion in the order of operations of `scipy.interpolate.BSpline`.
+        """
+        degree, knots, count = self.degree, self.knots, self.count
+        values = rows.astype(np.float64, order="C")
+        if self.constant:
+            values = np.clip(values, knots[:, degree], knots[:, -degree - 1])
+        spans = np.full(values.shape, degree)
+        for inner in knots[:, degree + 1 : count].T:
+            spans += values >= inner
+        flat = knots.reshape(-1)
+        at = spans + np.arange(len(knots)) * knots.shape[1]
+        basis = [np.ones(values.shape)]
+        for order in range(1, degree + 1):
+            before, basis = basis, [np.zeros(values.shape)]
+            for place in range(1, order + 1):
+                right, left = flat.take(at + place), flat.take(at + (place - order))
+                wide = right - left
+                share = np.divide(before[place - 1], wide, out=np.zeros(values.shape), where=wide != 0)
+                basis[place - 1] += share * (right - values)
+                basis.append(share * (values - left))
+        shape = (len(rows), len(knots) * count)
+        every = np.zeros(shape, dtype=rows.dtype, order=self.order)  # type: ignore[call-overload]
+        first = spans + np.arange(len(knots)) * count - degree
+        each = np.arange(len(rows))[:, np.newaxis]
+        for place, column in enumerate(basis):
+            every[each, first + place] = column
         return np.asarray(every if self.kept is None else every[:, self.kept])
 
 
@@ -176,6 +200,20 @@ def binned(edges: Sequence[Array]) -> Callable[[Array], Array]:
     edges : sequence of float64 array
         The inner edges of each column; a value on an edge is above it.
     """
+
+    most = max((len(inner) for inner in edges), default=0)
+    if most <= _MANY_EDGES:
+        levels = np.full((most, len(edges)), np.inf)
+        for column, inner in enumerate(edges):
+            levels[: len(inner), column] = inner
+
+        def compared(rows: Array) -> Array:
+            found = np.zeros_like(rows, order="K")
+            for level in levels:
+                found += rows >= level
+            return found
+
+        return compared
 
     def transform(rows: Array) -> Array:
         found = rows.copy(order="K")
