@@ -17,7 +17,14 @@ from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import FormatError
 from model_quantization.families import Lowered, family_named
 from model_quantization.graph.methods import PUBLIC_METHODS
-from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
+from model_quantization.graph.nodes import (
+    DictNode,
+    Node,
+    ObjectNode,
+    PackedNode,
+    SequenceNode,
+    attributes,
+)
 from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
@@ -33,6 +40,17 @@ if TYPE_CHECKING:
     from model_quantization.predictor.explanation import Explanation
 
 _OUTPUT_CONFIG = "_sklearn_output_config"
+
+
+def _gives_frames(state: Mapping[str, Node]) -> bool:
+    """Whether `set_output` asked for something else than what the class gives by default."""
+    config = state.get(_OUTPUT_CONFIG)
+    if config is None:
+        return False
+    values = config.values if isinstance(config, DictNode) else None
+    return not isinstance(values, SequenceNode) or any(
+        item not in ("default", None) for item in values.items
+    )
 
 
 class QuantizedModel(FittedForGood):
@@ -68,7 +86,7 @@ class QuantizedModel(FittedForGood):
         self._lowered = found if isinstance(found, Lowered) else None
         # Only the estimator makes the frames that a configured `transform` answers.
         self._framed = any(
-            _OUTPUT_CONFIG in attributes(node)
+            _gives_frames(attributes(node))
             for _, node in walk(view.node)
             if isinstance(node, ObjectNode | PackedNode)
         )
