@@ -235,13 +235,15 @@ def _latency(figures: Mapping[str, Any]) -> Grid | None:
     for word, key in (
         ("1 row, median", "one_row_p50_us"),
         ("1 row, 99 of 100", "one_row_p99_us"),
+        ("1 row, spread", "one_row_spread_us"),
         ("batch, per row", "batch_p50_us"),
+        ("batch, spread", "batch_spread_us"),
     ):
         values = [
             _number(side.get(key)) if isinstance(side, dict) else "-" for side in (before, after)
         ]
         rows.append((word, *values))
-    return Grid("Latency (µs)", ("", "before", "after"), tuple(rows))
+    return Grid("Latency (µs of processor time)", ("", "before", "after"), tuple(rows))
 
 
 def _agreement(figures: Mapping[str, Any]) -> Grid | None:

@@ -174,6 +174,21 @@ def read_model(data: bytes) -> CatBoostModel:
     )
 
 
+def borders_by_column(data: bytes) -> list[tuple[int, Array]]:
+    """Return (column of a row, borders of its splits) of every numeric feature of a model's bytes.
+
+    Raises
+    ------
+    UnsupportedComponent
+        They are no model's bytes.
+    """
+    features = Bytes.of(data).trees.tables(_FLOATS)
+    return [
+        (int(feature.scalar(_FLAT_INDEX, "<i4", -1)), feature.numbers(_BORDERS, "<f4"))
+        for feature in features
+    ]
+
+
 def _pool(
     depths: Array,
     splits: Array,
