@@ -55,6 +55,7 @@ docs: $(READY) ## Write the tables and the schema in docs/, and the note of fami
 	$(RUN) -m model_quantization.config.schema docs
 	$(RUN) -m model_quantization.commands.reference docs
 	$(RUN) -m model_quantization.families
+	$(RUN) -m tests.estimators.write_docs
 
 test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
