@@ -122,7 +122,7 @@ class QuantizedModel(FittedForGood):
     def _name(self) -> str:
         kind = self._view.type.rpartition(":")[2]
         depth = str(self.artifact.manifest["recipe"]["bit_depth"])
-        return f"{kind}, {depth}{' bit' if depth.isdigit() else ''}"
+        return f"{kind}, {depth}{' bits' if depth.isdigit() else ''}"
 
     def __repr__(self) -> str:
         from model_quantization.report.table import human_bytes
