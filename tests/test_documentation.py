@@ -171,3 +171,12 @@ def test_files_that_pages_and_docstrings_name_exist() -> None:
         if not any(file.endswith(f"/{name}") for file in known)
     }
     assert not missing
+
+
+def test_the_page_of_the_architecture_names_every_room() -> None:
+    library = PROJECT / "model_quantization"
+    rooms = {path.parent.name for path in library.glob("*/__init__.py")}
+    rooms |= {path.stem for path in library.glob("*.py")} - {"__init__", "__main__"}
+    _, _, section = text_of("docs/architecture.md").partition("## The rooms")
+    named = set(re.findall(r"`(\w+)/?`", section.partition("\n## ")[0]))
+    assert rooms <= named, rooms - named
