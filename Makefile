@@ -19,6 +19,7 @@ export DO_NOT_TRACK ?= 1
 FUZZ_SECONDS ?= 3600
 SAMPLE ?= 200
 CHILDREN ?= 2
+MUTANT_SECONDS ?= 7200
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,7 +67,7 @@ test-all: $(READY) ## Run every test.
 test-versions: $(READY) ## Run the main tests under other versions of scikit-learn (environments of their own, slow).
 	$(RUN) -m tests.versions.environments
 
-bad-inputs: $(READY) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
+bad-inputs: $(READY) ## Prove what each of the 68 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q
 
 lint: $(READY) ## Check style, format and types.
@@ -80,8 +81,8 @@ fuzz: $(READY) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
 
 mutants: $(READY) ## Put SAMPLE (200) small faults into each room of ROOMS; a test must fail for 9 in 10 (hours).
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
-	nice -n 10 $(RUN) -m tests.mutants --sample $(SAMPLE) --children $(CHILDREN) $(if $(ROOMS),--rooms $(ROOMS)) \
-	  --survivors mutants/survivors.diff
+	nice -n 10 $(RUN) -m tests.mutants --sample $(SAMPLE) --seconds $(MUTANT_SECONDS) --children $(CHILDREN) \
+	  $(if $(ROOMS),--rooms $(ROOMS)) --survivors mutants/survivors.diff
 	nice -n 10 $(RUN) -m tests.hand_faults
 
 sanitize: $(READY) ## Run the tests of kernels with address and undefined-behaviour sanitizers.

@@ -49,7 +49,12 @@ def publish(models: Path, **changes: Any) -> None:
     values: dict[str, Any] = {
         "model_dir": str(models),
         "latency_seconds": 0,
-        "gate": {"publish_unverified": True, "min_size_reduction": -5, "allowed_drop": 0.3},
+        "gate": {
+            "publish_unverified": True,
+            "min_size_reduction": -5,
+            "allowed_drop": 0.3,
+            "allowed_ranking_drop": 0.3,
+        },
     }
     run_batch(RunConfig.model_validate(values | changes))
 
