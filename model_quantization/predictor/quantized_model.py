@@ -33,7 +33,12 @@ from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
-from model_quantization.predictor.restored import check_after_upgrade, restore_component, saved_by
+from model_quantization.predictor.restored import (
+    check_after_upgrade,
+    report_missing,
+    restore_component,
+    saved_by,
+)
 from model_quantization.trust import TrustPolicy
 
 if TYPE_CHECKING:
@@ -206,7 +211,10 @@ class QuantizedModel(FittedForGood):
             The installed scikit-learn cannot take the state, or its class cannot say what the
             version that saved the model meant; this model itself answers as that version did.
         """
-        return self._checked(self._made(as_scikit_learn=True, own_class=as_scikit_learn))
+        made = self._checked(self._made(as_scikit_learn=True, own_class=as_scikit_learn))
+        if not as_scikit_learn:
+            report_missing(made, self._methods, self.artifact)
+        return made
 
     def restored_estimator(self) -> Any:
         """Return the estimator that answers whatever no fast predictor does, made once.

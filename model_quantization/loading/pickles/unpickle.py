@@ -49,10 +49,10 @@ def unpickle_scanned(
     ScanMalformed
         The model does not fit the installed libraries, or its values make no sense to them.
     """
+    readings = Readings()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            readings = Readings()
             model = readings.finish(_load(snapshot, kind, names, readings))
             notes = readings.notes()
         except SemanticError as error:  # C code would follow it: nobody may ask this model
@@ -61,10 +61,10 @@ def unpickle_scanned(
         except QuantizationError:
             raise
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
-            raise _unfit("the model does not load", where, error, names) from None
+            raise _unfit("the model does not load", where, error, names, readings) from None
         except refusals(ValueError, TypeError, KeyError, IndexError) as error:
             what = "the model's state does not fit the installed classes"
-            raise _unfit(what, where, error, names) from None
+            raise _unfit(what, where, error, names, readings) from None
     return model, sorted({_first_line(warning.message) for warning in caught} | set(notes))
 
 
@@ -107,11 +107,18 @@ def _joblib_reader(snapshot: Path) -> type:
     return JoblibReader
 
 
-def _unfit(what: str, where: str, error: Exception, names: Collection[str]) -> ScanMalformed:
-    do = "load it with the library versions it was saved with, and save it again"
+def _unfit(
+    what: str, where: str, error: Exception, names: Collection[str], readings: Readings
+) -> ScanMalformed:
+    saved_by = ", ".join(sorted(readings.versions))
+    there = f"scikit-learn {saved_by}" if saved_by else "the versions that saved it"
+    do = (
+        f"install this library beside {there}, and quantize the file there: the artifact is read "
+        "everywhere"
+    )
     scripted = sorted(name for name in names if name.startswith("__main__:"))
     return ScanMalformed(
-        what,
+        f"{what} (saved by scikit-learn {saved_by})" if saved_by else what,
         where=where,
         got=f"{type(error).__name__}: {error}",
         do=how_to_trust(*scripted) if scripted else do,

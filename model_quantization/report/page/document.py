@@ -26,7 +26,7 @@ from model_quantization.report.page.evidence import (
 )
 from model_quantization.report.page.figures import draw_changes, draw_latencies, draw_sizes
 from model_quantization.report.page.trend import draw_trend
-from model_quantization.report.summary import served_bytes, total_line
+from model_quantization.report.summary import older_line, served_bytes, total_line
 from model_quantization.report.table import (
     COLUMNS,
     NUMERIC,
@@ -87,6 +87,7 @@ def render_page(
             release=release,
             created=created.replace("T", " ").replace("Z", " UTC"),
             headline=total_line(ordered).replace(" -> ", " → "),
+            older=older_line(ordered),
             totals=_totals(ordered),
             verdicts=Counter((model.verdict, model.tone) for model in models),
             attention=_attention(models),
