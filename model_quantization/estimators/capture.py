@@ -54,6 +54,7 @@ from model_quantization.loading.pickles.migrations.names import COLUMN_LIST, cur
 from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.loading.pickles.read_as_data.held import Held
 from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
+from model_quantization.values import force_setattr
 
 _LOGISTIC = (
     "sklearn.linear_model._logistic:LogisticRegression",
@@ -172,7 +173,7 @@ class _Walker:
             return node  # an array node names its array: naming it twice is sharing it
         if node.id is None:
             # Nodes are frozen for everybody else; the id is the last thing known about one.
-            object.__setattr__(node, "id", self.references)
+            force_setattr(node, "id", self.references)
             self.references += 1
         assert node.id is not None
         return RefNode(node.id)

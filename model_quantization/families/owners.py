@@ -65,4 +65,3 @@ def note_text() -> str:
         if family is not None:
             families[family.name] = {"module": name, "types": sorted(family.types)}
     return json.dumps({"files": files_here(), "families": families}, indent=1) + "\n"
-

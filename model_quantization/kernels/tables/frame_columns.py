@@ -8,7 +8,6 @@ of the columns. Where scikit-learn makes a dense matrix of them, the same one is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,13 @@ from model_quantization.kernels.tables.categories import (
 from model_quantization.kernels.text.steps import Adder, Scorer, Step, scorer_of
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
+from model_quantization.values import Value
 
 Transform = Callable[[Array], Array | None]
 _NUMBERS = "dfbBhHiIlLqQ"
 
 
-@dataclass(frozen=True, slots=True)
-class TextColumn:
+class TextColumn(Value, frozen=True):
     """One column of documents, and the step that makes terms of it."""
 
     name: str
@@ -57,8 +56,7 @@ class TextColumn:
         return from_frame
 
 
-@dataclass(frozen=True, slots=True)
-class NumberColumns:
+class NumberColumns(Value, frozen=True):
     """Columns of numbers, transformed (filled or scaled, say) or as they are."""
 
     names: tuple[str, ...]
@@ -103,8 +101,7 @@ class NumberColumns:
         return block if self.transform is None else self.transform(block)
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryColumns:
+class CategoryColumns(Value, frozen=True):
     """Columns of categories, filled perhaps, and what encodes them."""
 
     names: tuple[str, ...]
@@ -164,8 +161,7 @@ def _adder_of(
     return add
 
 
-@dataclass(frozen=True, slots=True)
-class FrameStep:
+class FrameStep(Value, frozen=True):
     """Columns side by side. Implements `text.Step`; its documents are a table.
 
     Attributes
