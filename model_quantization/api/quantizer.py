@@ -16,7 +16,7 @@ ModelFormat = Literal["sklearn", "pickle", "custom"]
 
 
 class ModelQuantizer:
-    """Quantizes models that are held in memory.
+    """Quantizes models in memory.
 
     Parameters
     ----------

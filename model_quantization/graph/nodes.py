@@ -48,7 +48,7 @@ class ArrayNode(Value, frozen=True):
 
 
 class RecordArrayNode(Value, frozen=True):
-    """A structured array, held as one node per field (in the order of the dtype)."""
+    """A structured array: one node per field (in the order of the dtype)."""
 
     shape: tuple[int, ...]
     names: tuple[str, ...]

@@ -21,12 +21,8 @@ from model_quantization.graph.values import dict_value
 from model_quantization.limits import Limits
 from model_quantization.predictor.component import ComponentView, Context, view_value
 from model_quantization.predictor.memory import give_back
-from model_quantization.predictor.quantized_model import (
-    QuantizedModel,
-    dropped_below,
-    quantized_model,
-    saved_by,
-)
+from model_quantization.predictor.quantized_model import QuantizedModel, quantized_model
+from model_quantization.predictor.restored import library_change, restore_component
 from model_quantization.trust import TrustPolicy
 from model_quantization.values import Value, field
 
@@ -72,9 +68,16 @@ def load(
         not accept it.
     UntrustedTypeError
         It holds a class that is not allowed.
+    PredictionError
+        Under other versions of the libraries than those that made it, it answers its golden rows
+        otherwise.
     """
     artifact = read_artifact(source, limits, sha256=sha256, keys=keys)
-    return open_model(artifact, TrustPolicy(frozenset(trusted)))
+    model = open_model(artifact, TrustPolicy(frozenset(trusted)))
+    if isinstance(model, QuantizedModel) and library_change(artifact) is not None:
+        model.quick_self_test()
+        give_back(artifact.release())
+    return model
 
 
 def open_model(artifact: Artifact, trust: TrustPolicy) -> Any:
@@ -147,16 +150,7 @@ class _Opening(Value, frozen=True):
         return view_value(node, self.context, path)
 
     def _restored(self, node: Node, path: str) -> Any:
-        from model_quantization.estimators.restore import restore  # few models need it
-
-        return restore(
-            node,
-            self.artifact,
-            self.trust,
-            dropped=dropped_below(self.artifact.manifest["residue"], path),
-            identified=self.context.identified,
-            saved_by=saved_by(self.artifact),
-        )
+        return restore_component(self.artifact, self.trust, node, self.context, path)
 
 
 def model_at(loaded: Any, path: str) -> QuantizedModel:

@@ -3,10 +3,6 @@
 A method that the artifact's fast predictor has is answered by it, without scikit-learn. Anything
 else, and every odd call (other arguments, odd input), is answered by the real estimator, which is
 restored from the artifact when it is first needed: so every error and warning is its own.
-
-Like scikit-learn's `FrozenEstimator`, a quantized model is fitted for good: `fit` returns it
-unchanged and `clone` returns it itself, so that it can stand in a `Pipeline` or be given to
-`cross_val_predict`.
 """
 
 from __future__ import annotations
@@ -18,17 +14,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.errors import ConfigError, FormatError
+from model_quantization.errors import FormatError
 from model_quantization.families import Lowered, family_named
 from model_quantization.graph.methods import PUBLIC_METHODS
-from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
+from model_quantization.graph.nodes import (
+    DictNode,
+    Node,
+    ObjectNode,
+    PackedNode,
+    SequenceNode,
+    attributes,
+)
 from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
 from model_quantization.predictor.component import ComponentView, Context
+from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
+from model_quantization.predictor.restored import check_after_upgrade, restore_component, saved_by
 from model_quantization.trust import TrustPolicy
 
 if TYPE_CHECKING:
@@ -37,20 +42,18 @@ if TYPE_CHECKING:
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
-def saved_by(artifact: Artifact) -> str:
-    """The version of scikit-learn whose state the artifact holds."""
-    return str(artifact.manifest["libraries"].get("scikit-learn", ""))
+def _gives_frames(state: Mapping[str, Node]) -> bool:
+    """Whether `set_output` asked for something else than what the class gives by default."""
+    config = state.get(_OUTPUT_CONFIG)
+    if config is None:
+        return False
+    values = config.values if isinstance(config, DictNode) else None
+    return not isinstance(values, SequenceNode) or any(
+        item not in ("default", None) for item in values.items
+    )
 
 
-def dropped_below(notes: Mapping[str, str], path: str) -> dict[str, str]:
-    """Notes on dropped attributes at or below `path`, by where they are below it."""
-    if not path:
-        return dict(notes)
-    start = f"{path}/"
-    return {key[len(start) :]: note for key, note in notes.items() if key.startswith(start)}
-
-
-class QuantizedModel:
+class QuantizedModel(FittedForGood):
     """A fitted model answered from its artifact. Made by `mq.load`.
 
     Attributes
@@ -83,7 +86,7 @@ class QuantizedModel:
         self._lowered = found if isinstance(found, Lowered) else None
         # Only the estimator makes the frames that a configured `transform` answers.
         self._framed = any(
-            _OUTPUT_CONFIG in attributes(node)
+            _gives_frames(attributes(node))
             for _, node in walk(view.node)
             if isinstance(node, ObjectNode | PackedNode)
         )
@@ -203,7 +206,7 @@ class QuantizedModel:
             The installed scikit-learn cannot take the state, or its class cannot say what the
             version that saved the model meant; this model itself answers as that version did.
         """
-        return self._made(as_scikit_learn=True, own_class=as_scikit_learn)
+        return self._checked(self._made(as_scikit_learn=True, own_class=as_scikit_learn))
 
     def restored_estimator(self) -> Any:
         """Return the estimator that answers whatever no fast predictor does, made once.
@@ -216,24 +219,18 @@ class QuantizedModel:
     def _made(self, *, as_scikit_learn: bool = False, own_class: bool = False) -> Any:
         """The estimator that answers what no fast predictor does."""
         with np.errstate(all="ignore"):  # the caller's error state is for its rows, not for this
-            return self._restore(as_scikit_learn, own_class)
-
-    def _restore(self, as_scikit_learn: bool, own_class: bool) -> Any:
-        from model_quantization.estimators.restore import restore  # few models need it
-
-        return restore(
-            self._view.node,
-            self.artifact,
-            self._trust,
-            dropped=dropped_below(self.artifact.manifest["residue"], self.path),
-            identified=self._view.context.identified,
-            saved_by=saved_by(self.artifact),
-            as_scikit_learn=as_scikit_learn,
-            own_class=own_class,
-        )
+            return restore_component(
+                self.artifact,
+                self._trust,
+                self._view.node,
+                self._view.context,
+                self.path,
+                as_scikit_learn=as_scikit_learn,
+                own_class=own_class,
+            )
 
     def self_test(self) -> bool:
-        """Answer the golden rows that the artifact carries.
+        """Answer the golden rows that the artifact carries, by every method that answered them.
 
         Returns
         -------
@@ -249,37 +246,22 @@ class QuantizedModel:
 
         return run_self_test(self, self.artifact.manifest["golden"])
 
-    # scikit-learn's protocol -------------------------------------------------------------
+    def quick_self_test(self) -> bool:
+        """As `self_test`, by the fast methods only.
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> QuantizedModel:
-        """Return this model: it is fitted for good."""
-        return self
-
-    def set_params(self, **params: Any) -> QuantizedModel:
-        """Return this model; it has no parameter that can be set.
-
-        Raises
-        ------
-        ConfigError
-            Any parameter was given.
+        What the restored estimator answers is asked when it is first made, if the installed
+        libraries are not those that made the artifact.
         """
-        if params:
-            raise ConfigError(
-                "a quantized model is fitted for good",
-                where=f"<QuantizedModel {self._name()}>",
-                got=", ".join(params),
-                do="set parameters of the original, fit that, and quantize it again",
-            )
-        return self
+        from model_quantization.artifact.golden_rows import run_self_test
 
-    def __sklearn_clone__(self) -> QuantizedModel:
-        return self
+        return run_self_test(self, self.artifact.manifest["golden"], self.fast_methods)
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def __sklearn_tags__(self) -> Any:
-        return self._original().__sklearn_tags__()
+    def _checked(self, estimator: Any) -> Any:
+        """The restored estimator, once it has answered the golden rows after an upgrade."""
+        if not self.path:
+            restored = [name for name in self._methods if name not in self.fast_methods]
+            check_after_upgrade(self.artifact, estimator, restored)
+        return estimator
 
     def __getattr__(self, name: str) -> Any:
         # Only names that are not set above arrive here.
@@ -313,7 +295,7 @@ class QuantizedModel:
         if self._restored is None:
             with self._lock:
                 if self._restored is None:
-                    self._restored = self._made()
+                    self._restored = self._checked(self._made())
         return self._restored
 
     def _part_of(self, view: ComponentView) -> QuantizedModel:

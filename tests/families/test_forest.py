@@ -33,7 +33,7 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import walk
 from model_quantization.kernels.trees.tree_pack import floor_float32
-from model_quantization.loading.pickles.migrations.held import TREE, Held
+from model_quantization.loading.pickles.migrations.deferred import TREE, Deferred
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.trust import TrustPolicy
@@ -304,7 +304,7 @@ def test_embeddings() -> None:
     model = ensemble.RandomTreesEmbedding(5, max_depth=3, random_state=0).fit(rows)
     check(model, rows, fast=1)
     member = restored(packed_graph(model)).estimators_[0]
-    with pytest.raises(DroppedAttribute, match="the value of leaves was training residue"):
+    with pytest.raises(DroppedAttribute, match="the value of leaves was needed for training only"):
         member.predict(rows)
 
 
@@ -475,7 +475,7 @@ def test_a_dropped_value_says_so() -> None:
     model = ensemble.RandomForestClassifier(3, random_state=0).fit(rows, labels)
     member = restored(packed_graph(model)).estimators_[0]
     for name in ("impurity", "n_node_samples", "weighted_n_node_samples", "value"):
-        with pytest.raises(DroppedAttribute, match=f"tree_: {name} was training residue"):
+        with pytest.raises(DroppedAttribute, match=f"tree_: {name} was needed for training only"):
             getattr(member.tree_, name)
     with pytest.raises(DroppedAttribute, match="importance of features in one tree"):
         _ = member.feature_importances_
@@ -567,7 +567,7 @@ def test_an_old_tree_is_made_of_its_state_as_data() -> None:
     old = np.zeros(len(state["nodes"]), dtype=[(n, state["nodes"].dtype[n]) for n in names])
     for name in names:
         old[name] = state["nodes"][name]
-    held = Held(TREE, args)
+    held = Deferred(TREE, args)
     held.__setstate__({**state, "nodes": old})
     model.tree_, expected = held.make(), model.predict_proba(rows)
     assert same_bits(model.predict_proba(rows), expected)

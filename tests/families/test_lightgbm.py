@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from model_quantization.errors import DroppedAttribute, SemanticError, UnsupportedComponent
 from model_quantization.estimators.capture import capture
 from model_quantization.families.forest import unpack
-from model_quantization.families.forest.lightgbm.answers import first_trees
 from model_quantization.families.forest.lightgbm.text import beyond_zero, parse_objective, read_text
 from model_quantization.families.forest.lightgbm.writing import write_text
 from model_quantization.graph.nodes import PackedNode
+from model_quantization.kernels.trees.pooled import first_trees
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (
@@ -233,7 +233,7 @@ def test_what_only_training_needed_says_so() -> None:
         lambda: booster.refit(ROWS, CODES),
     ):
         with pytest.raises(
-            DroppedAttribute, match=r"was training residue.*read it from the original model"
+            DroppedAttribute, match=r"was needed for training only.*read it from the original model"
         ):
             ask()
     again = pickle.loads(pickle.dumps(restored))
@@ -314,7 +314,7 @@ def text_of(name: str = "categories") -> bytes:
         (b"leaf_value=", b"leaf_value=x", "leaf_value has something else than numbers"),
         (b"left_child=1", b"left_child=0", "the children of its nodes make no trees"),
         (b"right_child=1", b"right_child=91", "the children of its nodes make no trees"),
-        (b"split_feature=", b"split_feature=9", "a split looks at a feature that there is not"),
+        (b"split_feature=", b"split_feature=9", "a split looks at a feature that does not exist"),
         (b"threshold=", b"threshold=nan ", "has .* numbers for"),
         (b"\ncat_boundaries=", b"\nxat_boundaries=", "a split looks at categories that there"),
         (b"cat_threshold=", b"cat_threshold=4294967296 ", "a feature has categories from 256"),

@@ -15,7 +15,6 @@ import numpy as np
 
 from model_quantization.kernels.compiled import available_sets, compiled_kernels, references
 
-
 CALLS = "KERNEL_CALLS"
 
 

@@ -121,7 +121,11 @@ def _totals(outcomes: Sequence[Outcome]) -> list[Total]:
             "-" if times == "-" else f"{times} smaller",
             f"{human_bytes(before)} → {human_bytes(after)}",
         ),
-        Total("Published", f"{len(served):,} of {len(outcomes):,}", "the other originals stay"),
+        Total(
+            "Published",
+            f"{len(served):,} of {len(outcomes):,}",
+            "of the others, the original stays",
+        ),
     ]
     changes = [item.score_change for item in served if item.score_change is not None]
     if changes:
@@ -130,7 +134,7 @@ def _totals(outcomes: Sequence[Outcome]) -> list[Total]:
             Total(
                 "Largest loss of a score served",
                 f"{-min(changes):.4f}" if min(changes) < 0 else "none",
-                f"{lost:,} of {len(changes):,} scored models lost any",
+                f"{lost:,} of {len(changes):,} scored models lost some",
             )
         )
     speeds = [

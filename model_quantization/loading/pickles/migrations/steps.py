@@ -147,8 +147,10 @@ def steps_of(cls: type) -> tuple[Step, ...]:
 @functools.cache
 def _all_steps() -> tuple[Step, ...]:
     from model_quantization.loading.pickles.migrations import (
+        bayes,
         boosters,
         boosting,
+        calibration,
         columns,
         composites,
         linear,
@@ -157,11 +159,12 @@ def _all_steps() -> tuple[Step, ...]:
         preparing,
         text,
         trees,
+        widths,
     )
 
     files: Iterable[Any] = (
-        linear, trees, losses, boosting, neighbours, preparing, text, columns, composites,
-        boosters,
+        widths, linear, trees, losses, boosting, bayes, neighbours, preparing, text, columns,
+        calibration, composites, boosters,
     )  # fmt: skip
     return tuple(step for file in files for step in file.STEPS)
 
@@ -191,7 +194,7 @@ def _defaults(cls: Any) -> dict[str, Any]:
 
 
 def renamed(old: str, new: str) -> Callable[[State], None]:
-    """A change that holds under `new` what was held under `old`.
+    """A change that puts under `new` what was under `old`.
 
     While a parameter is renamed both are there, and the old one says "deprecated" unless it was
     given.
