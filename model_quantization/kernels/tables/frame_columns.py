@@ -8,7 +8,6 @@ of the columns. Where scikit-learn makes a dense matrix of them, the same one is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +25,7 @@ from model_quantization.kernels.tables.pandas_columns import numbers_of
 from model_quantization.kernels.text.steps import Adder, Scorer, Step, scorer_of
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
+from model_quantization.values import Value
 
 Transform = Callable[[Array], Array | None]
 _NUMBERS = "dfbBhHiIlLqQ"
@@ -33,8 +33,7 @@ _NUMBERS = "dfbBhHiIlLqQ"
 Takes = Literal["numbers", "plain", "floats", "arrays"]
 
 
-@dataclass(frozen=True, slots=True)
-class TextColumn:
+class TextColumn(Value, frozen=True):
     """One column of documents, and the step that makes terms of it."""
 
     name: str
@@ -62,8 +61,7 @@ class TextColumn:
         return from_frame
 
 
-@dataclass(frozen=True, slots=True)
-class NumberColumns:
+class NumberColumns(Value, frozen=True):
     """Columns of numbers, transformed (filled or scaled, say) or as they are.
 
     Attributes
@@ -123,8 +121,7 @@ class NumberColumns:
         return rows if self.transform is None else self.transform(rows)
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryColumns:
+class CategoryColumns(Value, frozen=True):
     """Columns of categories, filled perhaps, and what encodes them."""
 
     names: tuple[str, ...]
@@ -175,8 +172,7 @@ def _adder_of(
     return add
 
 
-@dataclass(frozen=True, slots=True)
-class FrameStep:
+class FrameStep(Value, frozen=True):
     """Columns side by side. Implements `text.Step`; its documents are a table.
 
     Attributes
