@@ -21,7 +21,7 @@ from model_quantization.families.shared.category_packing import (
     pack,
     unpack,
 )
-from model_quantization.families.shared.steps import all_finite, number_step
+from model_quantization.families.shared.steps import all_finite, gives_frames, number_step
 from model_quantization.kernels.tables.categories import (
     NOTHING,
     REFUSED,
@@ -55,7 +55,6 @@ _SLOTS = {
     Slot(Role.LABEL),
 )
 _DTYPES = {"builtins:float": "d", "numpy:float64": "d", "numpy:float32": "f"}
-_OUTPUT_CONFIG = "_sklearn_output_config"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
@@ -63,7 +62,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     if component.type == _BINS:
         return _bins(component)
     make = _MAKERS.get(component.type)
-    if make is None or _OUTPUT_CONFIG in component:
+    if make is None or gives_frames(component):
         return NotFast("encoders of this class, and those that give frames, have no fast form")
     categories = _categories(component)
     lookups = [lookup_of(each) for each in categories]
