@@ -95,8 +95,8 @@ def _bins(component: Component) -> Lowered | NotFast:
     edges, how, width = (component.get(name) for name in ("bin_edges_", "encode", "n_features_in_"))
     if not isinstance(edges, np.ndarray) or edges.dtype != object or edges.shape != (width,):
         return NotFast("its edges are not known")
-    inner = [each[1:-1] if isinstance(each, np.ndarray) else None for each in edges]
-    if component.get("dtype") not in (None, "numpy:float64") or any(each is None for each in inner):
+    inner = [each[1:-1] for each in edges if isinstance(each, np.ndarray)]
+    if component.get("dtype") not in (None, "numpy:float64") or len(inner) != len(edges):
         return NotFast("it gives numbers of another type than it takes")
     if any(each.ndim != 1 or each.dtype.char != "d" or np.isnan(each).any() for each in inner):
         return NotFast("its edges are no float64")

@@ -42,4 +42,3 @@ class ArrayColumns:
             return None
         flat = numbers_of(found.ravel(order="K"))
         return None if flat is None else found.astype(np.float64)
-

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.tables.array_columns import ArrayColumns
 from model_quantization.kernels.tables.categories import (
     Columns,
     Encoder,
@@ -21,13 +22,12 @@ from model_quantization.kernels.tables.categories import (
     Filler,
     entries_of,
 )
-from model_quantization.kernels.tables.array_columns import ArrayColumns
 from model_quantization.kernels.tables.pandas_columns import FrameColumns, Takes
 from model_quantization.kernels.text.steps import Adder, Scorer, Step, scorer_of
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
 
-Source: TypeAlias = FrameColumns | ArrayColumns
+Source: TypeAlias = Any  # FrameColumns or ArrayColumns
 Transform: TypeAlias = Callable[[Array], Array | None]
 
 

@@ -51,10 +51,11 @@ class FrameColumns:
         self.places = {name: place for place, name in enumerate(self.names)}
         manager = getattr(frame, "_mgr", None)
         blocks = getattr(manager, "blocks", None)
-        numbers, inside = (getattr(manager, name, None) for name in ("blknos", "blklocs"))
-        known = isinstance(blocks, tuple) and numbers is not None and inside is not None
+        self._numbers: Any = getattr(manager, "blknos", None)
+        self._inside: Any = getattr(manager, "blklocs", None)
+        known = self._numbers is not None and self._inside is not None
+        known = known and isinstance(blocks, tuple)
         self._blocks: Any = blocks if known else None
-        self._numbers, self._inside = numbers, inside
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -84,7 +85,6 @@ class FrameColumns:
             return None
         found: Array = column.to_numpy()
         return found if plain or found.dtype == object else None
-
 
     def numbers(self, names: Sequence[Any], takes: Takes) -> Array | None:
         """Some of the columns as rows, of the type and memory order that scikit-learn's have.
@@ -191,7 +191,7 @@ def numbers_of(stored: Any) -> Array | None:
 def _as_double(values: Array) -> Array | None:
     if values.dtype.kind not in "fiub":
         return None
-    if values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size:
-        if int(values.max()) > LARGEST or int(values.min()) < -LARGEST:
-            return None
+    may_be_large = values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size
+    if may_be_large and (int(values.max()) > LARGEST or int(values.min()) < -LARGEST):
+        return None
     return values.astype(np.float64, copy=False)
