@@ -11,7 +11,7 @@ READY = $(STAMP) $(KERNELS)
 KERNEL_SOURCES := $(wildcard model_quantization/kernels/*/*.[ch] kernel_build/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all test-versions bad-inputs lint bench fuzz kernels sanitize wheels constraints clean distclean
+.PHONY: help demo serve docs test test-all test-versions bad-inputs lint sdist bench fuzz kernels sanitize wheels constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -76,6 +76,10 @@ fuzz: $(READY) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
 
 sanitize: $(READY) ## Run the tests of kernels with address and undefined-behaviour sanitizers.
 	$(RUN) -m kernel_build.sanitize
+
+sdist: $(READY) ## Build the source distribution into dist/: sources, docs, changelog, constraints.
+	$(RUN) -m pip install --quiet --disable-pip-version-check build
+	$(RUN) -m build --sdist --outdir dist
 
 wheels: $(READY) ## Build wheels for Linux (x86-64, aarch64) and macOS into dist/, with zig's compiler.
 	$(RUN) -m pip install --quiet --disable-pip-version-check ziglang
