@@ -29,6 +29,7 @@
     ├── HeldOutError             ValueError   evaluation or calibration data that cannot be used
     ├── ConfigError              ValueError   a configuration that cannot be used
     ├── StorageError             OSError      object storage that does not do what is asked of it
+    ├── MissingExtra             ImportError  a library of an extra that is not installed
     └── ReleaseError             RuntimeError publishing
         ├── ReleaseLocked                     another run is writing to the same directory
         └── FallbackRefused                   the original is not the one the release pinned
@@ -220,6 +221,10 @@ class ConfigError(QuantizationError, ValueError):
 
 class StorageError(QuantizationError, OSError):
     """Object storage that cannot be reached, or does not do what is asked of it."""
+
+
+class MissingExtra(QuantizationError, ImportError):
+    """What was called needs libraries of an extra that is not installed."""
 
 
 class ReleaseError(QuantizationError, RuntimeError):

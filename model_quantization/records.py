@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from model_quantization.errors import FormatError, QuantizationError, error_from_record
+from model_quantization.extras import need
 
 Value = TypeVar("Value")
 _GOT_CHARACTERS = 300
@@ -45,6 +46,7 @@ class Record:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the fields as `json.dumps` takes them: quicker, but with tuples for lists."""
+        need("a record's JSON form", "msgspec")
         import msgspec
 
         record: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_encode)
@@ -70,6 +72,7 @@ def parse(value: object, kind: type[Value]) -> Value:
     FormatError
         The values do not fit `kind`; the message names the place in them.
     """
+    need("reading a record", "msgspec")
     import msgspec
 
     try:

@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Final
 
 from model_quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
+from model_quantization.extras import ESTIMATORS, need
 
 SECTIONS: Final = (
     "classes",
@@ -184,6 +185,8 @@ class TrustPolicy:
             The name is not allowed, or is not a class.
         EnvironmentMismatch
             The name is allowed and the installed libraries do not have it.
+        MissingExtra
+            Its library is one of an extra, and is not installed.
         """
         value = self.resolve_name(name, where)
         if not isinstance(value, type):
@@ -214,6 +217,8 @@ class TrustPolicy:
                 value = getattr(value, part)
         except (ImportError, AttributeError) as error:
             package = module.partition(".")[0]
+            if package in ESTIMATORS:
+                need(f"an object of {package}", package)
             raise EnvironmentMismatch(
                 f"{name} does not exist here",
                 where=where,

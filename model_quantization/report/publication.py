@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_quantization.errors import ReleaseError
+from model_quantization.errors import MissingExtra, ReleaseError
 from model_quantization.files.atomic import write_atomically
 from model_quantization.outcome import Outcome
 from model_quantization.release.known import known_outcomes
@@ -54,7 +54,7 @@ def write_reports(output_dir: Path, release: Release, outcomes: Sequence[Outcome
     try:
         page = render_page(shown, history, release=release.number, created=release.created)
         write_atomically(path, page.encode("utf-8", "backslashreplace"), flush=False)
-    except (ReleaseError, OSError) as error:
+    except (MissingExtra, ReleaseError, OSError) as error:
         _log.warning("the report page was not written: %s", error)
         return None
     return path

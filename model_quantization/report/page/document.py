@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from model_quantization.extras import need
 from model_quantization.outcome import Outcome
 from model_quantization.report.history import HistoryRow
 from model_quantization.report.page.breakdown import draw_bytes
@@ -71,7 +72,13 @@ def render_page(
         The release's number; 0: not said.
     created : str
         When it was made.
+
+    Raises
+    ------
+    MissingExtra
+        The extra `report` is not installed.
     """
+    need("the report page", "jinja2", "matplotlib")
     ordered = order_outcomes(outcomes)
     rows = table_rows(ordered)
     most = MAX_COMPONENTS if len(ordered) <= MANY else MAX_COMPONENTS_OF_MANY
