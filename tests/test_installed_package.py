@@ -213,7 +213,8 @@ for path in sorted(golden.glob("*.qma")):
                 answered[f"{path.stem}{model.path}.{method}"] = answer.tolist()
 
 loader = mq.IntentModelLoader(model_dir=release)
-assert np.array_equal(loader.predict(np.load(release / "rows.npy")), np.load(release / "labels.npy"))
+rows, labels = np.load(release / "rows.npy"), np.load(release / "labels.npy")
+assert np.array_equal(loader.predict(rows), labels)
 assert loader.status()["active"] == "quantized"
 assert loader.get_model_size_info()["size_reduction_percent"] > 0
 

@@ -90,7 +90,5 @@ def test_every_file_that_the_source_distribution_takes_exists() -> None:
 
 
 def test_make_lists_its_targets() -> None:
-    done = subprocess.run(
-        ["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert "make sdist" in done.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,11 +28,10 @@ from model_quantization.commands.options import (
 )
 from model_quantization.commands.output import print_json
 from model_quantization.errors import ConfigError
+from model_quantization.places import default_model_dir
 
 if TYPE_CHECKING:
     from model_quantization.config.run_config import RunConfig
-
-MODEL_DIR = "ml/models"
 
 
 def quantize(
@@ -41,7 +39,8 @@ def quantize(
         str | None,
         typer.Argument(
             metavar="PATH",
-            help="A model file, or a directory of models (default: ML_MODEL_DIR, else ml/models).",
+            help="A model file, or a directory of models (default: ML_MODEL_DIR, else ml/models, "
+            "or the project's models).",
             show_default=False,
         ),
     ] = None,
@@ -107,7 +106,7 @@ def quantize_directory(
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
 
-        defaults = {"model_dir": os.environ.get("ML_MODEL_DIR") or MODEL_DIR}
+        defaults = {"model_dir": default_model_dir()}
         return load_config(config, defaults=None if config else defaults, given=settings(**options))
 
     return run_directory(configure, as_json=as_json, junit=junit)

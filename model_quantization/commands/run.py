@@ -65,6 +65,7 @@ def run(
 
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
+        from model_quantization.places import configuration_path
 
         given = settings(
             model_dir=model_dir,
@@ -82,7 +83,7 @@ def run(
             signing_key=signing_key,
             public_key=public_key,
         )
-        return load_config(config, given=given)
+        return load_config(configuration_path(config), given=given)
 
     if print_config:
         print_json(configure().model_dump(mode="json"))

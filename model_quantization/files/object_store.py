@@ -118,9 +118,7 @@ class Location:
             raise ConfigError(
                 f"{scheme}:// needs a package that is not installed ({error})",
                 where=self.url,
-                do=install_command(extra)
-                if extra
-                else "install what fsspec names for it",
+                do=install_command(extra) if extra else "install what fsspec names for it",
             ) from None
         except ValueError as error:
             raise ConfigError(f"not a URL of object storage ({error})", where=self.url) from None

@@ -57,7 +57,8 @@ class ModelLoader:
     name : str
         The file's name without its ending, relative to `model_dir`.
     model_dir : path or URL, optional
-        Where originals lie; default ``ML_MODEL_DIR``, else ``ml/models``. Files of a URL
+        Where originals lie; default ``ML_MODEL_DIR``, else ``ml/models`` or, in a project that
+        `model-quantization init` started, ``models``. Files of a URL
         (``s3://bucket/prefix``) are kept in ``ML_CACHE_DIR``.
     output_dir : path or URL, optional
         Where releases are published; default ``ML_QUANTIZED_DIR``, else ``<model_dir>/quantized``.

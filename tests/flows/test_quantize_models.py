@@ -17,7 +17,9 @@ from prefect import State
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
+from flows.automations import SILENCE_SECONDS
 from flows.final_state import WITH_FAILURES, final_state
+from flows.prefect_settings import settings
 from flows.quantize_models import quantize_models
 from model_quantization.batch import run as batch
 from model_quantization.errors import WorkerCrashed
@@ -177,7 +179,11 @@ def test_the_deployments_are_what_the_flow_takes() -> None:
     assert deployments["nightly"]["schedules"] == [{"cron": "0 2 * * *", "timezone": "UTC"}]
     assert deployments["nightly"]["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
     for item in deployments.values():
-        assert item["entrypoint"] == "flows/quantize_models.py:quantize_models"
+        assert item["entrypoint"] == "flows.quantize_models.quantize_models"
+        # A run has these in its own process; else it is taken for dead between two heartbeats.
+        for name, value in item["work_pool"]["job_variables"]["env"].items():
+            assert settings()[name] == value
+        assert 3 * int(settings()["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) <= SILENCE_SECONDS
         assert (PROJECT / item["parameters"]["config_path"]).is_file()
         quantize_models.validate_parameters(item["parameters"])
 

@@ -26,7 +26,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Pending
 
-from flows.automations import FAILURE, HEARTBEAT, WORSENED, ensure_automations
+from flows.automations import FAILURE, HEARTBEAT, LATE, NO_WORKER, WORSENED, ensure_automations
 from flows.processes import kept_process
 from flows.serve import settle_lost_runs
 from model_quantization.release.known import known_outcomes
@@ -155,7 +155,7 @@ def test_deploying_again_makes_no_second_automation(
     operations: Operations, client: SyncPrefectClient
 ) -> None:
     before = {item.name: item.id for item in client.read_automations()}
-    assert set(before) == {FAILURE, WORSENED, HEARTBEAT}
+    assert set(before) == {FAILURE, WORSENED, HEARTBEAT, NO_WORKER, LATE}
     ensure_automations(client, {"test": "http://127.0.0.1:9/"}, silence_seconds=60)
     after = {item.name: item for item in client.read_automations()}
     assert {name: item.id for name, item in after.items()} == before
