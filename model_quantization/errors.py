@@ -6,6 +6,7 @@
     ├── InputRefused                     a file that must not be opened, or holds what must not run
     │   ├── PathRefused          OSError      not a plain file inside the directory it should be in
     │   ├── ScanRefused          ValueError   a pickle that names or does something not allowed
+    │   │   └── HostileFile                   one that runs programs, opens files or the network
     │   ├── ScanMalformed        ValueError   not a pickle, or a broken one
     │   └── UntrustedTypeError   TypeError    a class or function outside the allow-list
     ├── LimitError               ValueError   larger, deeper or longer than the limits allow
@@ -121,6 +122,10 @@ class PathRefused(InputRefused, OSError):
 
 class ScanRefused(InputRefused, ValueError):
     """A pickle that names or does something that is not on the allow-list."""
+
+
+class HostileFile(ScanRefused):
+    """A pickle that names what runs programs, opens files or reaches the network."""
 
 
 class ScanMalformed(InputRefused, ValueError):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
+from model_quantization.dangerous import warning
 from model_quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
 from model_quantization.extras import ESTIMATORS, need
 
@@ -75,8 +76,12 @@ def how_to_trust(*names: str) -> str:
 
     Trusting a name helps only if the process that loads the model can import it: a class of a
     notebook or script (`__main__`) cannot be imported anywhere else, and cloudpickle puts the code
-    itself into the file, to be run.
+    itself into the file, to be run. A file with a name that only a hostile one needs gets no
+    advice on how to trust it.
     """
+    hostile = warning(names)
+    if hostile:
+        return hostile
     if any(name.startswith("cloudpickle.") for name in names):
         return (
             "the file was saved by cloudpickle and carries program code: put the function or class "

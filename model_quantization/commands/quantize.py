@@ -167,7 +167,9 @@ def _lines(result: dict[str, Any]) -> list[str]:
         f"verdict  {result['verdict']}",
     ]
     if result["score_before"] is not None and result["score_after"] is not None:
-        scores = f"{result['score_before']:.4f} -> {result['score_after']:.4f}"
+        from model_quantization.numerals import fixed
+
+        scores = f"{fixed(result['score_before'])} -> {fixed(result['score_after'])}"
         lines.append(f"score    {scores} ({result['metric']})")
     if result["note"]:
         lines.append(f"note     {one_line(result['note'])}")

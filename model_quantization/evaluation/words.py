@@ -7,6 +7,7 @@ from math import isfinite
 from model_quantization.evaluation.checks import Check, CheckName, Finding
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.numerals import fixed
 
 TRY = "try more bits, a lower weight threshold or the exact recipe"
 
@@ -16,7 +17,9 @@ def score_text(evaluation: Evaluation) -> str:
     if evaluation.score_before is None or evaluation.score_after is None:
         loss = evaluation.loss if evaluation.loss is not None else float("nan")
         return f"{evaluation.metric.replace('_', ' ')} {loss:.4g}"
-    return f"{evaluation.metric} {evaluation.score_before:.4f} -> {evaluation.score_after:.4f}"
+    return (
+        f"{evaluation.metric} {fixed(evaluation.score_before)} -> {fixed(evaluation.score_after)}"
+    )
 
 
 def lost_note(check: Check, evaluation: Evaluation) -> str:

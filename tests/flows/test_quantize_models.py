@@ -113,7 +113,7 @@ def test_a_bad_model_is_named_and_stops_nothing(config: Path) -> None:
     assert str(state.message).startswith("1 of 2 failed (evil). 2 models: 1 published, 1 refused.")
     strict = _run(config, only=["evil", "linear"], strict=True)
     assert strict.is_failed()
-    assert "Short: evil." in str(strict.message)
+    assert str(strict.message).startswith("1 of 2 models fell short: evil (refused). With `strict`")
 
 
 def test_what_may_pass_is_tried_again_and_what_does_not_costs_one_model(
@@ -166,9 +166,15 @@ def test_how_a_run_ends() -> None:
     assert final_state(good, strict=True).is_completed()
     missed = good | {"fell_short": ["a", "b"]}
     failed = final_state(missed, strict=True)
-    assert (failed.is_failed(), failed.message) == (True, "T. Short: a, b.")
+    assert failed.is_failed()
+    assert str(failed.message).startswith(
+        "2 of 3 models fell short: a, b. With `strict`, a run fails"
+    )
+    assert str(failed.message).endswith("`quantization-summary-page` says what to do. T.")
+    worded = final_state(missed | {"verdicts": {"a": "refused"}}, strict=True)
+    assert "fell short: a (refused), b. " in str(worded.message)
     many = final_state(good | {"fell_short": [f"m{n}" for n in range(12)]}, strict=True)
-    assert str(many.message).endswith("m9 and 2 more.")
+    assert "m9 and 2 more. With" in str(many.message)
     assert final_state(good | {"broken": ["a"]}, strict=False).name == WITH_FAILURES
 
 
