@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Columns, matrix_of, text_step
 from model_quantization.families.lowered import Lowered, Method, NotFast
-from model_quantization.families.probing import Collect, ProbeValues, merged
 from model_quantization.families.shared.children import lower_all
+
+if TYPE_CHECKING:
+    from model_quantization.families.probing import Collect, ProbeValues
 
 _PIPELINE = "sklearn.pipeline:Pipeline"
 
@@ -79,6 +81,8 @@ def _after(first: Lowered, then: Lowered) -> Lowered | NotFast:
 
 def probe(component: Component, collect: Collect) -> ProbeValues:
     """Return the first step's values, and those of later steps as far as scalers carry them."""
+    from model_quantization.families.probing import merged
+
     found: list[ProbeValues] = []
     scale: Any = 1.0
     shift: Any = 0.0
