@@ -30,6 +30,8 @@ MODULES: dict[str, tuple[str, str]] = {
     "cryptography": ("cryptography", "signing"),
     "fsspec": ("fsspec", "s3"),
     "s3fs": ("s3fs", "s3"),
+    "prometheus_client": ("prometheus-client", "metrics"),
+    "opentelemetry": ("opentelemetry-api", "metrics"),
     "prefect_dask": ("prefect-dask", "dask"),
     "distributed": ("distributed", "dask"),
     "prefect_ray": ("prefect-ray", "ray"),
