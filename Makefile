@@ -11,7 +11,7 @@ READY = $(STAMP) $(KERNELS)
 KERNEL_SOURCES := $(wildcard model_quantization/kernels/*/*.[ch] kernel_build/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all test-reference test-versions bad-inputs lint bench fuzz mutants kernels sanitize wheels constraints clean distclean
+.PHONY: help demo serve docs test test-all test-reference test-versions bad-inputs lint sdist bench fuzz mutants kernels sanitize wheels constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -91,6 +91,10 @@ mutants: $(READY) ## Put SAMPLE (200) small faults into each room of ROOMS; a te
 
 sanitize: $(READY) ## Kernels and hostile artifacts under sanitizers, then 1,000,000 mutated calls. EXECUTIONS=n
 	$(RUN) -m kernel_build.sanitize
+
+sdist: $(READY) ## Build the source distribution into dist/: sources, docs, changelog, constraints.
+	$(RUN) -m pip install --quiet --disable-pip-version-check build
+	$(RUN) -m build --sdist --outdir dist
 
 wheels: $(READY) ## Build wheels for Linux (x86-64, aarch64) and macOS into dist/, with zig's compiler.
 	$(RUN) -m pip install --quiet --disable-pip-version-check ziglang

@@ -89,8 +89,9 @@ def test_the_readmes_examples_run(shop: dict[str, Any], capsys: pytest.CaptureFi
 
 
 def test_the_loaders_example_runs(shop: dict[str, Any]) -> None:
-    (block,) = examples("docs/loaders.md")
-    exec(compile(block, "docs/loaders.md", "exec"), shop)
+    for block in examples("docs/loaders.md"):
+        exec(compile(block, "docs/loaders.md", "exec"), shop)
+    assert shop["figures"]["count"] == 1
     assert np.array_equal(shop["labels"], shop["model"].predict(shop["rows"]))
 
 

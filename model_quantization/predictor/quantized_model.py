@@ -250,7 +250,7 @@ class QuantizedModel(FittedForGood):
         PredictionError
             An answer differs from the one recorded when the artifact was made.
         """
-        from model_quantization.artifact.golden_rows import run_self_test
+        from model_quantization.predictor.golden_rows import run_self_test
 
         return run_self_test(self, self.artifact.manifest["golden"])
 
@@ -260,7 +260,7 @@ class QuantizedModel(FittedForGood):
         What the restored estimator answers is asked when it is first made, if the installed
         libraries are not those that made the artifact.
         """
-        from model_quantization.artifact.golden_rows import run_self_test
+        from model_quantization.predictor.golden_rows import run_self_test
 
         return run_self_test(self, self.artifact.manifest["golden"], self.fast_methods)
 
