@@ -24,7 +24,12 @@ from model_quantization.trust import how_to_trust
 
 
 def unpickle_scanned(
-    snapshot: Path, kind: str, where: str, names: Collection[str]
+    snapshot: Path,
+    kind: str,
+    where: str,
+    names: Collection[str],
+    *,
+    saved_by: str | None = None,
 ) -> tuple[Any, list[str]]:
     """The model in `snapshot`, and what its loading warned of or put right, one line each.
 
@@ -41,6 +46,8 @@ def unpickle_scanned(
         The name of the file in messages.
     names : collection of str
         What the scan saw the file name. Nothing else is imported, whatever the file is taken for.
+    saved_by : str, optional
+        The version of scikit-learn that the scan saw, for messages.
 
     Raises
     ------
@@ -61,10 +68,10 @@ def unpickle_scanned(
         except QuantizationError:
             raise
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
-            raise _unfit("the model does not load", where, error, names, readings) from None
+            raise _unfit("the model does not load", where, error, names, saved_by) from None
         except refusals(ValueError, TypeError, KeyError, IndexError) as error:
             what = "the model's state does not fit the installed classes"
-            raise _unfit(what, where, error, names, readings) from None
+            raise _unfit(what, where, error, names, saved_by) from None
     return model, sorted({_first_line(warning.message) for warning in caught} | set(notes))
 
 
@@ -108,9 +115,8 @@ def _joblib_reader(snapshot: Path) -> type:
 
 
 def _unfit(
-    what: str, where: str, error: Exception, names: Collection[str], readings: Readings
+    what: str, where: str, error: Exception, names: Collection[str], saved_by: str | None
 ) -> ScanMalformed:
-    saved_by = ", ".join(sorted(readings.versions))
     there = f"scikit-learn {saved_by}" if saved_by else "the versions that saved it"
     do = (
         f"install this library beside {there}, and quantize the file there: the artifact is read "

@@ -48,7 +48,11 @@ def inspect(request: OriginalRequest) -> OriginalReply:
     extend_import_path(request.import_path)
     started = time.perf_counter()
     model, warned = unpickle_scanned(
-        request.snapshot, request.format, str(request.source), frozenset(request.names)
+        request.snapshot,
+        request.format,
+        str(request.source),
+        frozenset(request.names),
+        saved_by=request.saved_by,
     )
     load_seconds = time.perf_counter() - started
     try:
