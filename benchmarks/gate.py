@@ -314,8 +314,9 @@ def cases() -> list[Case]:
         Case(POWER, "the same, with probabilities", 1000, of(flipped_scores, **few), best),
         # On 1,000 rows no exact test could tell: 20 of them are positive.
         Case(POWER, "16 bits, 2 % positives", 12_000, of(rare, change="16 bits"), 1.0),
-        Case(POWER, "16 bits, a quarter positives", 1000,
-             of(rare, change="16 bits", share=0.25), 1.0),
+        Case(
+            POWER, "16 bits, a quarter positives", 1000, of(rare, change="16 bits", share=0.25), 1.0
+        ),
         Case(POWER, "16 bits, decision scores", 1000, of(decisions, change="16 bits"), 1.0),
         Case(POWER, "16 bits, 10 classes", 1000, of(chances, classes=10, change="16 bits"), 1.0),
         Case(POWER, "16 bits, 100 classes", 1000, of(chances, classes=100, change="16 bits"), 1.0),

@@ -1,4 +1,4 @@
-"""The original and the quantized model side by side, for a person who asks."""
+"""The original and the quantized model side by side, for a person to read."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _scores(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Every metric of the task that can be computed, of both models."""
     found: tuple[dict[str, float], dict[str, float]] = ({}, {})
-    # Held against the original's answers, or not comparable at all: there is nothing to score.
+    # Compared with the original's answers, or not comparable at all: there is nothing to score.
     if target is None or not evaluation.metric or evaluation.metric in _AGAINST_ORIGINAL:
         return found
     task = "regression" if evaluation.task == "regression" else "classification"

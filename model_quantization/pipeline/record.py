@@ -20,6 +20,7 @@ from model_quantization.planning.packing import PreparedGraph
 from model_quantization.planning.plan import Plan
 from model_quantization.planning.roles import family_summary
 from model_quantization.records import Record
+from model_quantization.version import installed_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ class Staged(Record):
 def artifact_header(plan: Plan, source: Source, description: Description) -> dict[str, Any]:
     """Return the manifest's fixed part: nothing in it differs between two runs on one input."""
     return {
-        "producer": {"name": "model-quantization", "version": version("model-quantization")},
+        "producer": {"name": "model-quantization", "version": installed_version()},
         "libraries": {"scikit-learn": source.sklearn_version, "numpy": version("numpy")},
         "source": {
             "name": Path(source.path).name,

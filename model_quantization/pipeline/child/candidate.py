@@ -7,9 +7,9 @@ that is given wrong data takes down the child, not the run.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
-from model_quantization.artifact.golden_rows import golden_rows
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.evaluation.answers import MODEL_ERRORS, answer
@@ -18,8 +18,10 @@ from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
 from model_quantization.pipeline.child.original import extend_import_path
 from model_quantization.pipeline.child.probing import probe_artifact, read_questions
+from model_quantization.predictor.golden_rows import golden_budget, golden_rows
 from model_quantization.predictor.opening import iter_models, model_at, open_model
 from model_quantization.probes.compare import ProbeReport
+from model_quantization.probes.rows import all_rows
 from model_quantization.trust import TrustPolicy
 
 STEM = "candidate-answers"  # of the files that hold the answers
@@ -47,7 +49,17 @@ def answer_rows(request: CandidateRequest) -> CandidateReply:
     if slow:  # what is evaluated is the artifact as it will be served
         artifact = read_artifact(artifact.sealed(None, None, slow), request.limits)
         opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
-    return _asked(request, artifact, opened, probes)
+    reply = _asked(request, artifact, opened, probes)
+    if reply.golden is None and "" in asked:
+        golden = _golden(opened, all_rows(asked[""][0]), artifact)
+        reply = replace(reply, golden=golden)
+    return reply
+
+
+def _golden(model: Any, rows: Any, artifact: Artifact) -> dict[str, Any] | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return golden_rows(model, rows, golden_budget(len(artifact.data)))
 
 
 def _asked(
@@ -70,5 +82,5 @@ def _asked(
         answer(model, gate.rows, request.methods).to_files(request.workspace, STEM)
         golden = None
         if request.answered == "":
-            golden = golden_rows(model, gate.rows, len(artifact.data) // 50)
+            golden = _golden(model, gate.rows, artifact)
     return CandidateReply(golden, explanations, probes)
