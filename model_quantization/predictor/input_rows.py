@@ -165,7 +165,8 @@ def _cells_of(width: int | None) -> Callable[[Any], Array | None]:
     def cells(X: Any) -> Array | None:
         if type(X) is not np.ndarray or X.ndim != 2 or not len(X) or X.shape[1] != width:
             return None
-        return X
+        usual = X.dtype.kind in "biuOU" or X.dtype.char in _FLOATS
+        return X if usual and X.dtype.isnative else None
 
     return cells
 

@@ -1,4 +1,4 @@
-"""Encoders of categories: one table lookup a value.
+"""Encoders of categories: one table lookup per value.
 
 What an encoder makes of a value depends on nothing but the category that the value is: everything
 it was told to do with rare, dropped, missing and unknown ones is one table with an entry for each

@@ -1,4 +1,4 @@
-"""CatBoost's binary model, read into pooled trees; `catboost_filling` fills it again.
+"""CatBoost's binary model, read into pooled trees; `filling` writes the trees back.
 
 The bytes are those of CatBoost's `catboost/libs/model`: a flatbuffer behind the word `CBM1`.
 The trees are symmetric: all splits of one level are the same, and the answers to them are the bits

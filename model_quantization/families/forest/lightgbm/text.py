@@ -1,4 +1,4 @@
-"""LightGBM's model text, read into pooled trees; `lightgbm_writing` writes it.
+"""LightGBM's model text, read into pooled trees; `writing` writes it.
 
 The text is that of LightGBM's `src/io/tree.cpp` and `src/boosting/gbdt_model_text.cpp` (versions
 3 and 4 of the text). Rows are compared in float64, `x <= threshold` goes left.

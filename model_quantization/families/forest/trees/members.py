@@ -1,4 +1,4 @@
-"""The tree estimators of an ensemble: what they share once, what differs one value each."""
+"""The tree estimators of an ensemble: shared values once, others per tree."""
 
 from __future__ import annotations
 
