@@ -11,12 +11,14 @@ READY = $(STAMP) $(KERNELS)
 KERNEL_SOURCES := $(wildcard model_quantization/kernels/*/*.[ch] kernel_build/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all test-versions bad-inputs lint sdist bench fuzz kernels sanitize wheels constraints clean distclean
+.PHONY: help demo serve docs test test-all test-versions bad-inputs lint sdist bench fuzz mutants kernels sanitize wheels constraints clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
 export DO_NOT_TRACK ?= 1
 FUZZ_SECONDS ?= 3600
+SAMPLE ?= 200
+CHILDREN ?= 2
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +76,12 @@ lint: $(READY) ## Check style, format and types.
 fuzz: $(READY) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	nice -n 19 $(RUN) -m fuzz --seconds $(FUZZ_SECONDS)
+
+mutants: $(READY) ## Put SAMPLE (200) small faults into each room of ROOMS; a test must fail for 9 in 10 (hours).
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	nice -n 10 $(RUN) -m tests.mutants --sample $(SAMPLE) --children $(CHILDREN) $(if $(ROOMS),--rooms $(ROOMS)) \
+	  --survivors mutants/survivors.diff
+	nice -n 10 $(RUN) -m tests.hand_faults
 
 sanitize: $(READY) ## Run the tests of kernels with address and undefined-behaviour sanitizers.
 	$(RUN) -m kernel_build.sanitize

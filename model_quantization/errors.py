@@ -25,7 +25,7 @@
     │   ├── UnsupportedComponent TypeError    an object inside that cannot be represented
     │   ├── SchemeError          ValueError   an array that does not tolerate the scheme
     │   ├── UnfittedModel        ValueError   an estimator that was never fitted
-    │   ├── DroppedAttribute     AttributeError  training residue that the artifact does not keep
+    │   ├── DroppedAttribute     AttributeError  state of training that the artifact does not keep
     │   └── PredictionError      ValueError   a model whose answers cannot be used (NaN, failing)
     ├── HeldOutError             ValueError   evaluation or calibration data that cannot be used
     ├── ConfigError              ValueError   a configuration that cannot be used
@@ -209,7 +209,7 @@ class UnfittedModel(ModelError, ValueError):
 
 
 class DroppedAttribute(ModelError, AttributeError):
-    """Training residue that the artifact does not keep."""
+    """State of training that the artifact does not keep."""
 
 
 class PredictionError(ModelError, ValueError):

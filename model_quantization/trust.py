@@ -161,7 +161,7 @@ class TrustPolicy:
         return self.allows(name) or is_read_as_data(name)
 
     def is_value(self, name: str) -> bool:
-        """Whether this may be held and called later by whoever holds it: what a partial holds."""
+        """Whether a model may keep this as a value, to call it later, as a partial does."""
         return name in _allowed()["values"] or name in self.extra
 
     def is_array_type(self, name: str) -> bool:

@@ -17,7 +17,7 @@ ModelFormat = Literal["sklearn", "pickle", "custom"]
 
 
 class ModelQuantizer:
-    """Quantizes models that are held in memory.
+    """Quantizes models in memory.
 
     Parameters
     ----------

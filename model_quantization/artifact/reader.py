@@ -109,12 +109,14 @@ class Artifact(Sequence[Array]):
             Parts that do not decode, or make no array of this scheme; names the array.
         """
         stored = self._arrays[index]
-        held = {
+        parts = {
             part.name: self._stream(part.stream)[part.offset : part.offset + part.count]
             for part in stored.parts
         }
         try:
-            return QuantizedArray.from_meta(stored.meta, held, max_bytes=self._limits.decoded_bytes)
+            return QuantizedArray.from_meta(
+                stored.meta, parts, max_bytes=self._limits.decoded_bytes
+            )
         except (ArtifactError, LimitError) as error:
             raise error.at(f"{self.where}: array {index}") from None
 
@@ -162,14 +164,14 @@ class Artifact(Sequence[Array]):
         Returns
         -------
         int
-            Bytes that were held.
+            Bytes of memory that were given back.
         """
-        held = sum(
+        freed = sum(
             array.nbytes for kept in (self._decoded, self._values) for array in kept.values()
         )
         self._decoded.clear()
         self._values.clear()
-        return held
+        return freed
 
     def check(self) -> None:
         """Decode every stream and array once.

@@ -13,9 +13,9 @@ _MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str]], type] = {}
 
 
 def raise_dropped(name: str, where: str, got: str = "") -> NoReturn:
-    """Raise the error that says a value was training residue."""
+    """Raise the error that says a value was needed for training only."""
     raise DroppedAttribute(
-        f"{name} was training residue and is not stored",
+        f"{name} was needed for training only and is not stored",
         where=where,
         got=got,
         do="read it from the original model",

@@ -113,8 +113,8 @@ def _binomial_cdf(
     from scipy.special import betainc
 
     inside = (k >= 0) & (k < n)
-    held = np.where(inside, k, 0)
-    values = betainc(np.where(inside, n - held, 1), held + 1, 1 - p)
+    inner = np.where(inside, k, 0)
+    values = betainc(np.where(inside, n - inner, 1), inner + 1, 1 - p)
     return np.where(inside, values, (k >= n).astype(np.float64))
 
 

@@ -63,7 +63,7 @@ class Judgement:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """Every limit that applied, with the value held against it."""
+        """Every limit that applied, with the value compared with it."""
         return self.verdict.checks
 
     def check(self, name: CheckName | str) -> Check:

@@ -30,8 +30,8 @@ from model_quantization.evaluation.readings import as_text_like
 
 Matrix = NDArray[np.float64]
 
-# A Brier score of next to nothing cannot be held to a share of itself: it counts as at least this
-# share of the score that the classes' frequencies alone would reach.
+# A Brier score near zero cannot be limited to a share of itself: it counts as at least this share
+# of the score that the classes' frequencies alone would reach.
 _LEAST_BRIER = 0.2
 
 
@@ -265,7 +265,7 @@ def mean_check(
     where: str,
     note: str = "",
 ) -> Check:
-    """The exact bound on the mean of capped differences, held against its limit."""
+    """The exact bound on the mean of capped differences, compared with its limit."""
     bound, seen = mean_bound(differences, policy.alpha), differences.mean
     return held_against(
         name,

@@ -64,7 +64,7 @@ def _part(step: object, columns: list[str], is_single: bool, exact: bool) -> Any
     )
 
     if step == "passthrough" or _passes_through(step):
-        return NumberColumns(tuple(columns), None)
+        return NumberColumns(tuple(columns), None, len(columns))
     if not isinstance(step, Component):
         return NotFast("a transformer is no estimator")
     lowered = step.lower(exact)
@@ -79,9 +79,9 @@ def _part(step: object, columns: list[str], is_single: bool, exact: bool) -> Any
     transform = lowered.methods.get("transform")
     if transform is None or lowered.input != "rows" or is_single:
         return NotFast("a transformer gives no columns of numbers", where=step.path)
-    if not lowered.n_features == lowered.n_columns == len(columns):
+    if lowered.n_features != len(columns) or lowered.n_columns is None:
         return NotFast("the number of columns that it gives is not known", where=step.path)
-    return NumberColumns(tuple(columns), transform)
+    return NumberColumns(tuple(columns), transform, lowered.n_columns, lowered.takes)
 
 
 def _passes_through(step: object) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
+
 from model_quantization.arrays import Array
 
 if TYPE_CHECKING:
@@ -32,6 +34,41 @@ class Affine:
 
     scale: Array
     shift: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Rows become `rows @ weights + bias`.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_features, n_columns)
+    bias : ndarray of shape (n_columns,)
+    exact : bool
+        Whether the step must answer with scikit-learn's bits: then no other step takes it in.
+    """
+
+    weights: Array
+    bias: Array
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some of the columns, in order.
+
+    Attributes
+    ----------
+    chosen : bool array, (n_features,)
+    """
+
+    chosen: Array
+
+    def scattered(self, weights: Array) -> Array:
+        """The weights, (n_chosen, ...), for all columns: zero for those that are not chosen."""
+        every = np.zeros((len(self.chosen), *weights.shape[1:]), dtype=weights.dtype)
+        every[self.chosen] = weights
+        return every
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +185,7 @@ class LinearScores:
         return self.maps[0].shape[0]
 
 
-Form: TypeAlias = Affine | Text | Dense | Columns | LinearScores
+Form: TypeAlias = Affine | Projection | Selection | Text | Dense | Columns | LinearScores
 
 
 def text_step(form: Form | None) -> Step | None:
@@ -158,8 +195,24 @@ def text_step(form: Form | None) -> Step | None:
     return form.step if isinstance(form, Text) else None
 
 
-def matrix_of(form: Form | None) -> Callable[[Any], Any] | None:
-    """The function that gives the next step a table as a matrix; None for other forms."""
+_MOST_CELLS = 1 << 26  # of a sparse matrix that is laid out as an array
+
+
+def matrix_of(form: Form | None, *, sparse: bool = False) -> Callable[[Any], Any] | None:
+    """The function that gives the next step a table as a matrix; None for other forms.
+
+    Parameters
+    ----------
+    form : Form or None
+    sparse : bool
+        Whether the next step answers a sparse matrix as it does the same rows as an array.
+    """
     if isinstance(form, Columns):
         form = form.whole
+    if isinstance(form, Text) and sparse:
+        rows = getattr(form.step, "rows", None)
+        width = max(form.step.n_columns, 1)
+        if rows is None:
+            return None
+        return lambda given: rows(given) if len(given) * width <= _MOST_CELLS else None
     return form.rows if isinstance(form, Dense) else None

@@ -141,9 +141,9 @@ def read_signing_key(source: str | Path) -> SigningKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    held = _pem(source, "signing_key")
+    pem = _pem(source, "signing_key")
     try:
-        key = load_pem_private_key(held, password=None)
+        key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError) as error:
         raise _unusable("signing_key", source, "an Ed25519 private key in PEM") from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -236,9 +236,9 @@ def _read_public(sources: Sequence[str | Path]) -> dict[str, Ed25519PublicKey]:
 
     found: dict[str, Ed25519PublicKey] = {}
     for source in sources:
-        held = _pem(source, "public_keys")
+        pem = _pem(source, "public_keys")
         try:
-            key = load_pem_public_key(held)
+            key = load_pem_public_key(pem)
         except (ValueError, TypeError) as error:
             raise _unusable("public_keys", source, "an Ed25519 public key in PEM") from error
         if not isinstance(key, Ed25519PublicKey):
@@ -258,10 +258,10 @@ def _message(purpose: str, digest: str) -> bytes:
 def _pem(source: str | Path, key: str) -> bytes:
     text = str(source)
     if text.startswith(ENVIRONMENT):
-        held = os.environ.get(text.removeprefix(ENVIRONMENT), "")
-        if not held:
+        pem = os.environ.get(text.removeprefix(ENVIRONMENT), "")
+        if not pem:
             raise ConfigError("the environment variable is not set", where=f"{key}: {text}")
-        return held.encode()
+        return pem.encode()
     try:
         with Path(source).open("rb") as file:
             return file.read(_LARGEST_KEY_FILE)

@@ -52,7 +52,7 @@ class ArrayNode:
 
 @dataclass(frozen=True, slots=True)
 class RecordArrayNode:
-    """A structured array, held as one node per field (in the order of the dtype)."""
+    """A structured array: one node per field (in the order of the dtype)."""
 
     shape: tuple[int, ...]
     names: tuple[str, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,13 @@ from model_quantization.pipeline.ask import Candidate, ask_candidate
 from model_quantization.pipeline.child.handover import read_spreads
 from model_quantization.pipeline.child.messages import CandidateRequest, RowsRequest
 from model_quantization.pipeline.child.original import import_path
+from model_quantization.pipeline.latency import MeasuredLatency
 from model_quantization.pipeline.record import HeldOutAnswers, StageRecord, write_artifact
 from model_quantization.planning.encoding import ComponentCost
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.plan import Plan, make_plan
 from model_quantization.planning.search import search_precision
-from model_quantization.probes.compare import ProbeReport
+from model_quantization.probes.compare import probe_note
 
 CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
@@ -67,10 +67,8 @@ class Attempt:
 
     def figures(self) -> dict[str, Any]:
         """Return the evidence as JSON values, the attempt before it included."""
-        latency = self.candidate.latency
         found: dict[str, Any] = {
             "verdict": self.verdict.to_json(),
-            "latency_after": latency.to_json() if latency else None,
             "answers": [one.to_json() for one in self.candidate.explanations],
             "probes": {path: one.to_json() for path, one in self.candidate.probes.items()},
         }
@@ -129,7 +127,7 @@ class Evaluator:
             size_after=len(sealed),
             exact_by_construction=exact,
             probe_rows=sum(found.rows for found in candidate.probes.values()),
-            probe_note=_probe_note(candidate.probes),
+            probe_note=probe_note(candidate.probes),
         )
         return Attempt(
             path=target,
@@ -173,7 +171,6 @@ class Evaluator:
                     gate_rows.path.absolute(),
                     settings.target,
                     settings.calibration_rows,
-                    settings.latency_seconds,
                 ),
                 expected=answers.expected,
             )
@@ -233,13 +230,6 @@ def _fault(candidate: Candidate, *, exact: bool) -> Verdict | None:
     return None
 
 
-def _probe_note(probes: Mapping[str, ProbeReport]) -> str:
-    """What the probe rows showed, as a clause; that of the first model and the number of others."""
-    notes = [found.note() for found in probes.values() if found.rows]
-    more = f" (and {len(notes) - 1} other models)" if len(notes) > 1 else ""
-    return f"{notes[0]}{more}" if notes else ""
-
-
 def _widened(evaluator: Evaluator) -> Attempt | None:
     """The first attempt that passes, from narrow to wide."""
     record, workspace = evaluator.record, evaluator.workspace
@@ -257,19 +247,18 @@ def _widened(evaluator: Evaluator) -> Attempt | None:
     return search_precision(start, attempt, lambda made: made.verdict.publish)
 
 
-def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
+def attempt_outcome(record: StageRecord, attempt: Attempt, latency: MeasuredLatency) -> Outcome:
     """Return the outcome of a model whose last attempt this is."""
     verdict, evaluation = attempt.verdict, attempt.evaluation
-    before = record.answers.latency if record.answers else None
-    after = attempt.candidate.latency
-    figures = {"latency_before": before.to_json() if before else None} | attempt.figures()
+    before, after = latency.before, latency.after
+    figures = latency.figures() | attempt.figures()
     return Outcome(
         name=record.name,
         source=record.source.path,
         status=verdict.status,
         guarantee=verdict.guarantee,
         reason=verdict.reason,
-        note="; ".join(filter(None, (verdict.note, *attempt.target_notes))),
+        note="; ".join(filter(None, (verdict.note, *attempt.target_notes, latency.note))),
         source_sha256=record.source.sha256,
         source_size_bytes=record.source.size_bytes,
         family=record.description.family,

@@ -10,16 +10,17 @@ from typing import Any
 
 from model_quantization.artifact.writer import build_artifact
 from model_quantization.config.model_settings import ModelSettings
-from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.traversal import model_type
 from model_quantization.outcome import Outcome
+from model_quantization.pipeline.child.messages import OriginalFile
 from model_quantization.planning.encoding import ComponentCost, component_costs, encode
 from model_quantization.planning.packing import PreparedGraph
 from model_quantization.planning.plan import Plan
 from model_quantization.planning.roles import family_summary
 from model_quantization.records import Record
+from model_quantization.version import installed_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,14 @@ class HeldOutAnswers(Record):
         Path of the estimator that answered.
     expected : ExpectedRows
         The task of that estimator, and what it says of its rows.
-    latency : Latency or None
+    original : OriginalFile or None
+        The original itself, kept to measure how long it takes to answer; None: not measured.
     """
 
     held_out: Path
     answered: str
     expected: ExpectedRows
-    latency: Latency | None
+    original: OriginalFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class Staged(Record):
 def artifact_header(plan: Plan, source: Source, description: Description) -> dict[str, Any]:
     """Return the manifest's fixed part: nothing in it differs between two runs on one input."""
     return {
-        "producer": {"name": "model-quantization", "version": version("model-quantization")},
+        "producer": {"name": "model-quantization", "version": installed_version()},
         "libraries": {"scikit-learn": source.sklearn_version, "numpy": version("numpy")},
         "source": {
             "name": Path(source.path).name,

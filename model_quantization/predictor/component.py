@@ -14,6 +14,7 @@ from model_quantization.families.shared.contracts import check_shapes
 from model_quantization.graph.nodes import (
     ArrayNode,
     Atom,
+    BytesNode,
     DictNode,
     NameNode,
     Node,
@@ -196,7 +197,7 @@ class ComponentView(Component):
 def view_value(node: Node, context: Context, path: str) -> Any:
     """The value of a node without a class of any library: components are views, names are strings.
 
-    Arrays are read-only. Anything a predictor has no use for (byte strings, slices) is its node.
+    Arrays are read-only. Anything a predictor has no use for (slices, for one) is its node.
     """
     match node:
         case None | bool() | int() | float() | str():
@@ -209,6 +210,8 @@ def view_value(node: Node, context: Context, path: str) -> Any:
             return view_value(context.identified[target], context, path)
         case ArrayNode(array=index):
             return context.arrays[index]
+        case BytesNode(array=index):
+            return context.arrays[index].tobytes()
         case ScalarNode(dtype=dtype, data=data):
             return scalar_value(dtype, data, path)
         case NameNode(name=name):

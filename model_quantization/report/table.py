@@ -181,6 +181,8 @@ def _change(change: float | None) -> str:
         return "0"
     if abs(change) < 0.00005:
         return f"{change:+.0e}"
+    if abs(change) >= 1_000:
+        return f"{change:+,.0f}"
     return f"{change:+.4f}".rstrip("0").rstrip(".")
 
 

@@ -26,6 +26,7 @@ from typing import Any
 import joblib
 import numpy as np
 
+from model_quantization.loading.pickles.migrations.steps import parse_release
 from tests.versions.make_corpus import flat
 from tests.versions.rows import rows
 
@@ -61,7 +62,7 @@ class Found:
 def versions(folder: Path = CORPUS) -> list[str]:
     """The versions of scikit-learn that the corpus has, oldest first."""
     found = [path.name.split("-")[1].removesuffix(".tar.xz") for path in folder.glob("*.tar.xz")]
-    return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
+    return sorted(found, key=parse_release)
 
 
 def saved_models(version: str, folder: Path = CORPUS) -> Iterator[Saved]:

@@ -5,11 +5,16 @@ The kernels behind `lower` are imported at the first forest, not with the family
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from model_quantization.families.family import Arrays, Component, Family, LeftAsIs, Parts
 from model_quantization.families.forest.examples import examples
 from model_quantization.families.forest.kinds import CATBOOST, DROPPED, KINDS, XGBOOST
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import ObjectNode, PackedNode
+
+if TYPE_CHECKING:
+    from model_quantization.families.probing import Collect, ProbeValues
 
 __all__ = ["FAMILY"]
 
@@ -43,11 +48,20 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
     return coarsening.coarsen(packed, arrays, bits)
 
 
+def probe(component: Component, collect: Collect) -> ProbeValues | None:
+    """Return the thresholds of a booster; None for trees that the generic rule reads."""
+    if KINDS[component.type].container != "booster":
+        return None
+    from model_quantization.families.forest import probing
+
+    return probing.probe(component, collect)
+
+
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor: bit for bit the restored estimator's answers, so `exact` or not."""
+    """The fast predictor: bit for bit the restored estimator's answers, `exact` or not, of trees."""
     from model_quantization.families.forest import lowering
 
-    return lowering.lower_forest(component)
+    return lowering.lower_forest(component, exact)
 
 
 FAMILY = Family(
@@ -58,6 +72,7 @@ FAMILY = Family(
     unpack=unpack,
     coarsen=coarsen,
     lower=lower,
+    probe=probe,
     parts={
         name: Parts("estimators_", "number")
         for name, kind in KINDS.items()

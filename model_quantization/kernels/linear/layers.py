@@ -27,10 +27,25 @@ def forward(
     -------
     ndarray of shape (n, n_outputs)
     """
+    return forward_from(rows @ weights[0], weights, biases, hidden, output)
+
+
+def forward_from(
+    sums: Array, weights: Sequence[Array], biases: Sequence[Array], hidden: str, output: str
+) -> Array:
+    """As `forward`, from the product of the rows with the first layer's weights; it is written to.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (n, n_out) of the first layer
+    weights, biases, hidden, output
+        As `forward` takes them.
+    """
     last = len(weights) - 1
-    activation = rows
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        activation = activation @ weight
+    activation = sums
+    for layer, bias in enumerate(biases):
+        if layer:
+            activation = activation @ weights[layer]
         activation += bias
         activation = ACTIVATIONS[hidden if layer != last else output](activation)
     return activation

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,12 +21,16 @@ from model_quantization.kernels.tables.categories import (
     Filler,
     entries_of,
 )
+from model_quantization.kernels.tables.pandas_columns import Columns as FrameColumns
+from model_quantization.kernels.tables.pandas_columns import numbers_of
 from model_quantization.kernels.text.steps import Adder, Scorer, Step, scorer_of
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
 
 Transform = Callable[[Array], Array | None]
 _NUMBERS = "dfbBhHiIlLqQ"
+# Which of a frame's columns a transform of numbers takes: see `families.lowered.Lowered.takes`.
+Takes = Literal["numbers", "plain", "floats", "arrays"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,59 +52,75 @@ class TextColumn:
             return None
         add, name = made[0], self.name
 
-        def from_frame(frame: Any, out: Array) -> bool:
-            if name not in frame.columns:
+        def from_frame(frame: FrameColumns, out: Array) -> bool:
+            column = frame.values(name)
+            documents = None if column is None else column.tolist()
+            if documents is None or not all(type(text) is str for text in documents):
                 return False
-            documents = frame[name].tolist()
-            return all(type(text) is str for text in documents) and add(documents, out)
+            return add(documents, out)
 
         return from_frame
 
 
 @dataclass(frozen=True, slots=True)
 class NumberColumns:
-    """Columns of numbers, transformed (filled or scaled, say) or as they are."""
+    """Columns of numbers, transformed (filled or scaled, say) or as they are.
+
+    Attributes
+    ----------
+    names : tuple of str
+    transform : callable or None
+        Of rows to rows; None: as they are.
+    n_columns : int
+        Columns that come of it.
+    takes : str
+        See `Takes`.
+    """
 
     names: tuple[str, ...]
     transform: Transform | None
-
-    @property
-    def n_columns(self) -> int:
-        """As many as there are names."""
-        return len(self.names)
+    n_columns: int
+    takes: Takes = "numbers"
 
     def adder(self, weights: TermWeights, threshold: float | None) -> Adder | None:
         """What adds value times weight; None with a threshold or weights of another type."""
         return _adder_of(self._entries, weights, threshold)
 
-    def _entries(self, frame: Any) -> Entries | None:
+    def _entries(self, frame: FrameColumns) -> Entries | None:
         block = self._stacked(frame)
         return None if block is None else entries_of(block)
 
-    def _stacked(self, frame: Any) -> Array | None:
-        if not all(name in frame.columns for name in self.names):
+    def _stacked(self, frame: FrameColumns) -> Array | None:
+        stored = [frame.stored(name) for name in self.names]
+        if all(type(column) is np.ndarray and column.dtype.char in _NUMBERS for column in stored):
+            if self.takes in ("floats", "arrays") and any(c.dtype.kind != "f" for c in stored):
+                return None
+            rows = np.stack(stored, axis=1)
+            return self._transformed(rows if rows.dtype.char in "df" else rows.astype(np.float64))
+        if self.takes != "numbers":
             return None
-        columns = [frame[name].to_numpy() for name in self.names]
-        if any(column.ndim != 1 for column in columns):
-            return None
-        return self._transformed([c.dtype for c in columns], lambda: np.stack(columns, axis=1))
+        doubles = [None if column is None else numbers_of(column) for column in stored]
+        found = [column for column in doubles if column is not None]
+        # Laid out in memory as pandas does it: one column after the other.
+        return self._transformed(np.stack(found).T) if len(found) == len(doubles) else None
 
-    def block(self, frame: Any) -> Array | None:
+    def block(self, frame: FrameColumns) -> Array | None:
         """All values, (n, n_columns), in the memory order that scikit-learn's have."""
         if len(frame) == 1:  # has both orders, and is the case that must be quick
             return self._stacked(frame)
-        if not all(name in frame.columns for name in self.names):
+        if not all(name in frame.places for name in self.names):
             return None
-        asked = frame.loc[:, list(self.names)]
-        return self._transformed(list(asked.dtypes), asked.to_numpy)
-
-    def _transformed(self, dtypes: list[Any], values: Callable[[], Array]) -> Array | None:
+        asked = frame.frame.loc[:, list(self.names)]
+        dtypes = list(asked.dtypes)
         if not all(isinstance(each, np.dtype) and each.char in _NUMBERS for each in dtypes):
+            return self._stacked(frame)
+        if self.takes in ("floats", "arrays") and any(each.kind != "f" for each in dtypes):
             return None
-        block = values()
-        if block.dtype.char not in "df":
-            block = block.astype(np.float64)
-        return block if self.transform is None else self.transform(block)
+        found = asked.to_numpy(dtype=np.result_type(*dtypes))
+        return self._transformed(found if found.dtype.char in "df" else found.astype(np.float64))
+
+    def _transformed(self, rows: Array) -> Array | None:
+        return rows if self.transform is None else self.transform(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,41 +140,32 @@ class CategoryColumns:
         """What adds value times weight; None with a threshold or weights of another type."""
         return _adder_of(self._entries, weights, threshold)
 
-    def block(self, frame: Any) -> Array | None:
+    def block(self, frame: FrameColumns) -> Array | None:
         """All numbers, (n, n_columns), C order."""
         columns = self._columns(frame)
         return None if columns is None else self.encoder.block(columns)
 
-    def _entries(self, frame: Any) -> Entries | None:
+    def _entries(self, frame: FrameColumns) -> Entries | None:
         columns = self._columns(frame)
         return None if columns is None else self.encoder.entries(columns)
 
-    def _columns(self, frame: Any) -> Columns | None:
+    def _columns(self, frame: FrameColumns) -> Columns | None:
         columns: list[Array] = []
         for name in self.names:
-            column = _values(frame[name]) if name in frame.columns else None
+            column = frame.values(name)
             if column is None:
                 return None
             columns.append(column)
         return columns if self.filler is None else self.filler.fill(columns)
 
 
-def _values(column: Any) -> Array | None:
-    """A column of a table as scikit-learn sees it; None for types that it converts."""
-    plain = isinstance(column.dtype, np.dtype)
-    if column.ndim != 1 or not (plain or column.dtype.name in ("str", "category")):
-        return None
-    values: Array = column.to_numpy()
-    return values if plain or values.dtype == object else None
-
-
 def _adder_of(
-    entries: Callable[[Any], Entries | None], weights: TermWeights, threshold: float | None
+    entries: Callable[[FrameColumns], Entries | None], weights: TermWeights, threshold: float | None
 ) -> Adder | None:
     if threshold is not None or score_type(Weighting(), weights) != "d":
         return None
 
-    def add(frame: Any, out: Array) -> bool:
+    def add(frame: FrameColumns, out: Array) -> bool:
         found = entries(frame)
         if found is None:
             return False
@@ -189,10 +200,11 @@ class FrameStep:
     def rows(self, frame: Any) -> Array | None:
         """All columns as one matrix of floats, stacked as scikit-learn stacks them."""
         blocks: list[Array] = []
-        if not self._fits(frame):
+        columns = self._columns(frame)
+        if columns is None:
             return None
         for part in self.parts:
-            block = None if isinstance(part, TextColumn) else part.block(frame)
+            block = None if isinstance(part, TextColumn) else part.block(columns)
             if block is None:
                 return None
             blocks.append(block)
@@ -212,10 +224,17 @@ class FrameStep:
                 return None
             adders.append(made)
             start += part.n_columns
-        return lambda frame, out: self._fits(frame) and all(add(frame, out) for add in adders), "d"
 
-    def _fits(self, frame: Any) -> bool:
-        return self.exactly is None or tuple(frame.columns) == self.exactly
+        def add_all(frame: Any, out: Array) -> bool:
+            columns = self._columns(frame)
+            return columns is not None and all(add(columns, out) for add in adders)
+
+        return add_all, "d"
+
+    def _columns(self, frame: Any) -> FrameColumns | None:
+        columns = FrameColumns(frame)
+        fits = self.exactly is None or tuple(columns.names) == self.exactly
+        return columns if fits else None
 
     def weighed(self, weighting: Any) -> None:
         """None: the norm would go over the rows of all columns."""

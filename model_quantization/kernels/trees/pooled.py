@@ -29,7 +29,7 @@ class PooledTrees:
         Gives bool of shape (n_splits,): whether NaN goes left. Most are never asked, and
         decoding it takes a third of the time that all the rest takes.
     rows : float64, shape (n_rows, width)
-        Distinct leaf rows, or one a leaf.
+        Distinct leaf rows, or one per leaf.
     ids : uint32, shape (n_leaves,)
         The row of each leaf.
     order : int32, shape (n_nodes,), or None

@@ -17,7 +17,6 @@ from model_quantization.arrays import Array
 from model_quantization.artifact.tables import read_dtype
 from model_quantization.errors import FormatError, QuantizationError, WorkerError
 from model_quantization.evaluation.answers import Answers
-from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.json_form import node_from_json
 from model_quantization.graph.methods import PublicMethods
@@ -61,8 +60,6 @@ class Original:
     answers : Answers or None
     expected : ExpectedRows
         What that estimator says of its rows.
-    latency : Latency or None
-        Of the method that serves (`predict_proba` where there is one).
     grams : dict
         Path of each calibrated array -> second moments of its component's inputs.
     error : QuantizationError or None
@@ -78,7 +75,6 @@ class Original:
     answered: str | None = None
     answers: Answers | None = None
     expected: ExpectedRows = field(default_factory=ExpectedRows)
-    latency: Latency | None = None
     grams: dict[str, Array] = field(default_factory=dict)
     error: QuantizationError | None = None
     probed: tuple[str, ...] = ()
@@ -130,7 +126,6 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         answered=rows.answered if rows else None,
         answers=Answers.from_files(workspace, limits=limits) if rows else None,
         expected=rows.expected if rows else ExpectedRows(),
-        latency=rows.latency if rows else None,
         grams=grams,
         error=reply.error.error() if reply.error else None,
         probed=reply.probed,

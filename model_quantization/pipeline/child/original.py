@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,8 @@ from model_quantization.estimators.reachable import (
     answered_model,
     check_fitted,
     find_surfaces,
-    serving_method,
 )
 from model_quantization.evaluation.answers import answer, answerable
-from model_quantization.evaluation.latency import Latency, measure_latency
 from model_quantization.evaluation.rows.expected import ask_model
 from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.graph.json_form import node_to_json
@@ -99,13 +97,12 @@ def _ask(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer(estimator, gate.rows, methods).to_files(request.workspace)
-        latency = measure_serving(estimator, methods, gate.rows, rows.latency_seconds)
         layers = record_layers(captured, calibration.rows, path) if calibration else {}
         grams = component_grams(layers)
         spreads = layer_spreads(captured, (calibration or gate).rows, path)
     np.savez(request.workspace / GRAMS, *grams.values(), allow_pickle=False)
     write_spreads(spreads, request.workspace)
-    return RowsReply(path, expected, latency, tuple(grams))
+    return RowsReply(path, expected, tuple(grams))
 
 
 def import_path(trust: TrustPolicy) -> tuple[str, ...]:
@@ -119,13 +116,3 @@ def import_path(trust: TrustPolicy) -> tuple[str, ...]:
 def extend_import_path(entries: Iterable[str]) -> None:
     """Run in the child: find modules where the caller does, after its own places."""
     sys.path.extend(entry for entry in entries if entry not in sys.path)
-
-
-def measure_serving(
-    estimator: Any, methods: Sequence[str], rows: Any, budget_seconds: float
-) -> Latency | None:
-    """Return the latency of the method that serves; None when there is none, or no budget."""
-    method = serving_method(methods)
-    if method is None or budget_seconds <= 0:
-        return None
-    return measure_latency(getattr(estimator, method), rows, budget_seconds=budget_seconds)

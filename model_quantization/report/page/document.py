@@ -150,7 +150,7 @@ def _totals(outcomes: Sequence[Outcome]) -> list[Total]:
             Total(
                 "Largest loss of a score served",
                 _loss(-min(changes)),
-                f"{lost:,} of {plural(len(changes), 'scored model')} lost any",
+                f"{lost:,} of {plural(len(changes), 'scored model')} lost some",
             )
         )
     speeds = [

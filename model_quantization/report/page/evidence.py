@@ -186,7 +186,7 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "score", f"{outcome.metric}; {figures.get('method', '')}"
         changed = _counted(figures.get("labels_changed"), "prediction")
         if isinstance(figures.get("flip_bound"), float):
-            changed += f"; of new ones at most {100 * figures['flip_bound']:.2f} %"
+            changed += f"; on new rows at most {100 * figures['flip_bound']:.2f} % of them"
         yield "changed", changed
     worst = figures.get("worst_class")
     if isinstance(worst, dict):
@@ -248,13 +248,15 @@ def _latency(figures: Mapping[str, Any]) -> Grid | None:
     for word, key in (
         ("1 row, median", "one_row_p50_us"),
         ("1 row, 99 of 100", "one_row_p99_us"),
+        ("1 row, spread", "one_row_spread_us"),
         ("batch, per row", "batch_p50_us"),
+        ("batch, spread", "batch_spread_us"),
     ):
         values = [
             _number(side.get(key)) if isinstance(side, dict) else "-" for side in (before, after)
         ]
         rows.append((word, *values))
-    return Grid("Latency (µs)", ("", "before", "after"), tuple(rows))
+    return Grid("Latency (µs of processor time)", ("", "before", "after"), tuple(rows))
 
 
 def _agreement(figures: Mapping[str, Any]) -> Grid | None:
@@ -330,6 +332,10 @@ def _number(value: object) -> str:
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value + 0.0:.4g}"  # and no minus before a zero
+
+
+def _counted(value: object, noun: str) -> str:
+    return f"{_number(value)} {noun}{'' if value == 1 else 's'}"
 
 
 def _cut(text: str, limit: int = MAX_TEXT) -> str:

@@ -1,4 +1,4 @@
-"""Flatbuffers read in place: tables, strings and vectors, every offset held against the bytes.
+"""Flatbuffers read in place: tables, strings and vectors, every offset checked against the bytes.
 
 After the specification of the binary format (flatbuffers.dev, "Internals").
 """

@@ -174,6 +174,21 @@ def read_model(data: bytes) -> CatBoostModel:
     )
 
 
+def borders_by_column(data: bytes) -> list[tuple[int, Array]]:
+    """Return (column of a row, borders of its splits) of every numeric feature of a model's bytes.
+
+    Raises
+    ------
+    UnsupportedComponent
+        They are no model's bytes.
+    """
+    features = Bytes.of(data).trees.tables(_FLOATS)
+    return [
+        (int(feature.scalar(_FLAT_INDEX, "<i4", -1)), feature.numbers(_BORDERS, "<f4"))
+        for feature in features
+    ]
+
+
 def _pool(
     depths: Array,
     splits: Array,
@@ -191,7 +206,7 @@ def _pool(
         _refuse("its splits or leaves are not as many as its trees need")
     counts = np.array([len(each) for each in borders])
     if splits.size and not (splits.min() >= 0 and splits.max() < counts.sum()):
-        _refuse("a split looks at a border that there is not")
+        _refuse("a split looks at a border that does not exist")
     feature = np.repeat(np.arange(len(borders)), counts)
     levels, starts = [], np.cumsum(depths) - depths
     for depth, start in zip(depths.tolist(), starts.tolist(), strict=True):

@@ -164,7 +164,7 @@ def pool_nodes(
     feature, threshold = nodes.feature[inner].astype(np.int64), nodes.threshold[inner]
     if not within(feature, n_features) or np.isnan(threshold).any():
         raise UnsupportedComponent(
-            "a split looks at a feature that there is not, or compares with NaN"
+            "a split looks at a feature that does not exist, or compares with NaN"
         )
     lookup = categorical[inner] if categorical is not None and categorical.any() else None
     trees = pool_trees(
