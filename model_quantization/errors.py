@@ -172,6 +172,10 @@ class EnvironmentMismatch(ArtifactError):
     """The artifact needs another version of a library than the one installed."""
 
 
+class MissingMethod(EnvironmentMismatch, AttributeError):
+    """A method that the installed version of the model's library does not have."""
+
+
 class WorkerError(QuantizationError, RuntimeError):
     """The child process that loads models."""
 

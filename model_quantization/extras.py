@@ -1,7 +1,7 @@
 """Libraries that come with an extra: who calls for one that is missing is told the command.
 
-Loading an artifact and predicting need numpy, zstandard and pcodec. What needs more calls `need`
-first, at its entry point, so that nobody meets a bare `ModuleNotFoundError` halfway through.
+Loading an artifact and predicting need numpy, zstandard, pcodec and msgspec. What needs more calls
+`need` first, at its entry point, so that nobody meets a bare `ModuleNotFoundError` halfway through.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ MODULES: dict[str, tuple[str, str]] = {
     "pandas": ("pandas", "quantize"),
     "pyarrow": ("pyarrow", "quantize"),
     "pydantic": ("pydantic", "quantize"),
-    "msgspec": ("msgspec", "quantize"),
     "yaml": ("pyyaml", "quantize"),
     "rich": ("rich", "quantize"),
     "typer": ("typer", "quantize"),

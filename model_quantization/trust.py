@@ -11,13 +11,13 @@ import functools
 import importlib
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from model_quantization.dangerous import warning
 from model_quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
 from model_quantization.extras import ESTIMATORS, need
+from model_quantization.values import Value
 
 SECTIONS: Final = (
     "classes",
@@ -102,8 +102,7 @@ def how_to_trust(*names: str) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TrustPolicy:
+class TrustPolicy(Value, frozen=True):
     """The shipped allow-list plus the names that this run's configuration adds.
 
     Attributes

@@ -28,7 +28,12 @@ def test_the_table_is_that_of_pyproject() -> None:
 
 
 def test_the_base_is_what_serving_needs() -> None:
-    assert distributions(METADATA["dependencies"]) == {"numpy", "zstandard", "pcodec"}
+    assert distributions(METADATA["dependencies"]) == {
+        "numpy",
+        "zstandard",
+        "pcodec",
+        "msgspec",
+    }
 
 
 def test_all_brings_what_the_readme_uses() -> None:
@@ -38,14 +43,14 @@ def test_all_brings_what_the_readme_uses() -> None:
 
 
 def test_what_is_there_is_not_missed() -> None:
-    need("this", "msgspec", "sklearn")
+    need("this", "joblib", "sklearn")
 
 
 def test_what_is_missing_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("jinja2", "matplotlib", "typer"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra) as caught:
-        need("the report page", "jinja2", "matplotlib", "msgspec", "typer")
+        need("the report page", "jinja2", "joblib", "matplotlib", "typer")
     assert str(caught.value) == (
         "the report page needs jinja2, matplotlib and typer, not installed here; "
         "run: pip install 'model-quantization[report,quantize]'."

@@ -53,7 +53,7 @@ def compare_model_performance(
     QuantizationError
         A file that is refused, or models with nothing to compare.
     """
-    need("comparing models", *ESTIMATORS, "msgspec")
+    need("comparing models", *ESTIMATORS)
     from model_quantization.evaluation.compare import compare
 
     return compare(

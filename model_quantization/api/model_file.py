@@ -67,7 +67,9 @@ def quantize_model_file(
     dict
         `input_path, output_path` (None when the original stays), `model_type, bit_depth,
         weight_threshold, original_size_bytes, quantized_size_bytes,
-        file_size_reduction_percent, guarantee, status, reason, note, components, evaluation`.
+        file_size_reduction_percent, guarantee, status, reason, note, notes, components,
+        evaluation`. `notes` says, among others, which version saved the model and whether it
+        answers as it did there.
 
     Raises
     ------

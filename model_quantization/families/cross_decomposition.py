@@ -39,14 +39,14 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         if found is None:
             return None
         values = found @ weights.T + intercept
-        return values.ravel() if is_flat else values
+        return np.asarray(values.ravel() if is_flat else values)
 
     def transform(rows: Array) -> Array | None:
         found = centred(rows)
         if found is None:
             return None
         found /= spread
-        return np.dot(found, rotations)
+        return np.asarray(np.dot(found, rotations))
 
     return Lowered(
         {"predict": predict, "transform": transform},

@@ -1,4 +1,4 @@
-"""Projections: directions that rows are laid along."""
+"""Projections: rows times the directions that a decomposition found."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _centred(component: Component, exact: bool) -> Lowered | NotFast:
     centre = mean.reshape(1, -1)
 
     def transform(rows: Array) -> Array:
-        found = rows @ directions.T
+        found: Array = rows @ directions.T
         found -= centre @ directions.T
         if spread is not None:
             found /= spread
@@ -99,10 +99,10 @@ def _unmixed(component: Component, exact: bool) -> Lowered | NotFast:
 
     def transform(rows: Array) -> Array:
         if not whitened:
-            return np.dot(rows, directions.T)
+            return np.asarray(np.dot(rows, directions.T))
         centred = rows.copy(order="K")
         centred -= mean
-        return np.dot(centred, directions.T)
+        return np.asarray(np.dot(centred, directions.T))
 
     bias = -(directions @ mean) if whitened else 0.0
     return number_step(
@@ -128,7 +128,7 @@ def _factors(component: Component, exact: bool) -> Lowered | NotFast:
         return found
 
     def transform(rows: Array) -> Array:
-        return np.dot(np.dot(rows - mean, precise.T), inverse())
+        return np.asarray(np.dot(np.dot(rows - mean, precise.T), inverse()))
 
     form = None
     if not exact:
@@ -150,7 +150,7 @@ def _cosines(component: Component, exact: bool) -> Lowered | NotFast:
     factor = (2.0 / component["n_components"]) ** 0.5
 
     def transform(rows: Array) -> Array:
-        found = rows @ weights
+        found: Array = rows @ weights
         found += offset
         np.cos(found, found)
         found *= factor

@@ -21,10 +21,8 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     if component.get("n_outputs_") != 1:
         return NotFast("it answers several targets at once")
     classes = component.get("classes_")
-    if component.type == _REGRESSOR:
-        methods = _number(component)
-    else:
-        methods = _label(component, classes)
+    is_number = component.type == _REGRESSOR
+    methods = _number(component) if is_number else _label(component, classes)
     if isinstance(methods, NotFast):
         return methods
     return Lowered(

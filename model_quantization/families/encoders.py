@@ -1,4 +1,4 @@
-"""Encoders: categories, bins and labels, of which nothing may ever be rounded."""
+"""Encoders: categories, bins and labels, which are never rounded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from model_quantization.families.shared.category_packing import (
     pack,
     unpack,
 )
-from model_quantization.families.shared.steps import all_finite, number_step
+from model_quantization.families.shared.steps import all_finite, gives_frames, number_step
 from model_quantization.kernels.tables.categories import (
     NOTHING,
     REFUSED,
@@ -55,7 +55,6 @@ _SLOTS = {
     Slot(Role.LABEL),
 )
 _DTYPES = {"builtins:float": "d", "numpy:float64": "d", "numpy:float32": "f"}
-_OUTPUT_CONFIG = "_sklearn_output_config"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
@@ -63,7 +62,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     if component.type == _BINS:
         return _bins(component)
     make = _MAKERS.get(component.type)
-    if make is None or _OUTPUT_CONFIG in component:
+    if make is None or gives_frames(component):
         return NotFast("encoders of this class, and those that give frames, have no fast form")
     categories = _categories(component)
     lookups = [lookup_of(each) for each in categories]
@@ -96,8 +95,8 @@ def _bins(component: Component) -> Lowered | NotFast:
     edges, how, width = (component.get(name) for name in ("bin_edges_", "encode", "n_features_in_"))
     if not isinstance(edges, np.ndarray) or edges.dtype != object or edges.shape != (width,):
         return NotFast("its edges are not known")
-    inner = [each[1:-1] if isinstance(each, np.ndarray) else None for each in edges]
-    if component.get("dtype") not in (None, "numpy:float64") or any(each is None for each in inner):
+    inner = [each[1:-1] for each in edges if isinstance(each, np.ndarray)]
+    if component.get("dtype") not in (None, "numpy:float64") or len(inner) != len(edges):
         return NotFast("it gives numbers of another type than it takes")
     if any(each.ndim != 1 or each.dtype.char != "d" or np.isnan(each).any() for each in inner):
         return NotFast("its edges are no float64")

@@ -11,7 +11,7 @@ from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family
 from model_quantization.families.forms import Columns
 from model_quantization.families.lowered import Lowered, NotFast
-from model_quantization.families.shared.steps import number_step
+from model_quantization.families.shared.steps import gives_frames, number_step
 from model_quantization.graph.nodes import ValueNode
 from model_quantization.kernels.tables.categories import Filler
 from model_quantization.kernels.tables.gaps import NearestRows
@@ -30,7 +30,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         return NotFast("it takes another value than NaN for missing")
     if not isinstance(values, np.ndarray) or values.ndim != 1:
         return NotFast("what it fills in is no array")
-    if component.get("keep_empty_features") or component.get("_sklearn_output_config") is not None:
+    if component.get("keep_empty_features") or gives_frames(component):
         return NotFast("it keeps empty columns, or gives frames")
     names = (component.path,)
     if values.dtype == object:

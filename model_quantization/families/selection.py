@@ -69,13 +69,10 @@ def _chosen(component: Component) -> Array | NotFast:
     elif component.type == _FROM_MODEL:
         chosen = _important(component)
     else:
-        get, kind = component.get, component.type
+        kind = component.type
+        get: Get = component.get
         if kind == _GENERIC:
-            kind, own, parameter = _MODES.get(get("mode"), ""), get, get("param")
-
-            def get(name: str) -> Any:
-                return own(name) if name in ("scores_", "pvalues_") else parameter
-
+            kind, get = _MODES.get(component.get("mode"), ""), _of_mode(component)
         rule = _RULES.get(kind)
         chosen = rule(get) if rule is not None else None
     if isinstance(chosen, NotFast):
@@ -83,6 +80,13 @@ def _chosen(component: Component) -> Array | NotFast:
     if not isinstance(chosen, np.ndarray) or chosen.ndim != 1 or chosen.dtype != bool:
         return NotFast("which columns it chose is not known")
     return chosen
+
+
+def _of_mode(component: Component) -> Get:
+    """The attributes of the selector that a generic one stands for; its parameter has no name."""
+    parameter = component.get("param")
+    own = ("scores_", "pvalues_")
+    return lambda name: component.get(name) if name in own else parameter
 
 
 def _scores(get: Get) -> Array:
@@ -192,14 +196,14 @@ def _is_sparse_by_penalty(inside: Component) -> bool:
     )
 
 
-def _level(threshold: object, importances: Array) -> float | None:
+def _level(threshold: object, importances: Array) -> Any:
     if not isinstance(threshold, str):
         return float(threshold) if isinstance(threshold, int | float) else None
     scale, star, reference = threshold.rpartition("*")
-    found = {"mean": np.mean, "median": np.median}.get(reference.strip())
-    if found is None:
+    if reference.strip() not in ("mean", "median"):
         return None
-    return float(scale) * found(importances) if star else found(importances)  # type: ignore[no-any-return]
+    middle = np.mean(importances) if reference.strip() == "mean" else np.median(importances)
+    return float(scale) * middle if star else middle
 
 
 def examples() -> Iterable[Example]:

@@ -168,11 +168,11 @@ def _thresholded(
             scores = -1 * scores
         return np.asarray(classes[labels[(scores >= level).astype(int)]])
 
-    own: dict[str, Combine] = {
-        name: (lambda ask, asked=name: ask(0, asked))
-        for name in ("predict_proba", "predict_log_proba", "decision_function")
-        if name in inside.methods
-    }
+    def asked(name: str) -> Combine:
+        return lambda ask: ask(0, name)
+
+    names = ("predict_proba", "predict_log_proba", "decision_function")
+    own = {name: asked(name) for name in names if name in inside.methods}
     return {"predict": predict, **own}
 
 

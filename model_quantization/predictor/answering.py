@@ -146,7 +146,8 @@ def _named(
     method.__qualname__ = f"QuantizedModel.{name}"
     known = _original_method(type_name, name)
     text = (known.__doc__ if known is not None else "") or _TEXTS.get(name, "")
-    method.__doc__ = f"{how}\n\n{text}".strip() if text else how
+    # What it returns stands first, as in every docstring; how it is answered comes last.
+    method.__doc__ = f"{inspect.cleandoc(text)}\n\n{how}" if text else how
     signature = _own_signature(argument) if argument else None
     if known is not None:
         signature = _signature_of(known, with_jobs=argument is not None) or signature

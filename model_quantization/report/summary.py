@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from model_quantization.report.table import (
     table_rows,
     times_smaller,
 )
+from model_quantization.saving_version import saving_versions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,6 @@ _DO = {
     "held-out directory, or set gate.publish_unverified.",
     Status.NO_GAIN: "the artifact is not smaller, so the original stays; nothing to do.",
 }
-_SAVED_BY = re.compile(r"saved by scikit-learn ([\d.]+\w*)[^:]*: it answers as it did there")
 _STYLES = {
     "failed": "bold red",
     "refused": "bold red",
@@ -290,7 +289,7 @@ def older_line(outcomes: Iterable[Outcome]) -> str:
     --------
     `12 models saved by scikit-learn 1.1.3 to 1.4.2 answer as they did there.`
     """
-    found = [set(_SAVED_BY.findall(" ".join(outcome.notes))) for outcome in outcomes]
+    found = [saving_versions(outcome.notes) for outcome in outcomes]
     older = [versions for versions in found if versions]
     if not older:
         return ""

@@ -58,7 +58,7 @@ def probe(component: Component, collect: Collect) -> ProbeValues | None:
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor: bit for bit the restored estimator's answers, `exact` or not, of trees."""
+    """The fast predictor: of trees bit for bit the restored estimator's answers, `exact` or not."""
     from model_quantization.families.forest import lowering
 
     return lowering.lower_forest(component, exact)

@@ -132,7 +132,7 @@ def _with_transform(component: Component, lowered: Lowered) -> Lowered:
         if not all_finite(rows):
             return None
         found = (rows - mean) @ directions if solver == "svd" else rows @ directions
-        return found[:, :most]
+        return np.asarray(found[:, :most])
 
     return Lowered(
         {**lowered.methods, "transform": transform},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from model_quantization.families.family import Component
@@ -56,7 +58,7 @@ def spline(component: Component, exact: bool) -> Lowered | NotFast:
     if not isinstance(splines, list) or type(degree) is not int or order not in ("C", "F"):
         return NotFast("its splines are not known")
     # scipy before 1.16 has the names without an underscore.
-    knots = [
+    knots: list[Any] = [
         each.get("_t", each.get("t")) if isinstance(each, Component) else None for each in splines
     ]
     lengths = {each.shape for each in knots if isinstance(each, np.ndarray)}

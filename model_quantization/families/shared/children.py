@@ -90,10 +90,10 @@ def over_children(
         and len(scored) == len(children)
         and all(one.integers == integers for one in children)
     ):
-        together = _together(scored, combine)
-        count = len(together.maps)
+        joined = _together(scored, combine)
+        count = len(joined.maps)
         by = f"{by}, of {count} linear {'map' if count == 1 else 'maps'} in one pass"
-        model = ScoredModel(together, exact, names, by, classes, decides_by, integers)
+        model = ScoredModel(joined, exact, names, by, classes, decides_by, integers)
         return model.lowered()
     ways = list(dict.fromkeys(child.by for child in children))
     return Lowered(

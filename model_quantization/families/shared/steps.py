@@ -193,6 +193,12 @@ def projection(weights: Array, bias: Any, exact: bool) -> Projection:
     return Projection(weights, flat, exact)
 
 
+def gives_frames(component: Component) -> bool:
+    """Whether `set_output` asked for something else than what the class gives by default."""
+    config = component.get("_sklearn_output_config")
+    return config is not None and config != {"transform": "default"}
+
+
 def width_of(component: Component) -> int | None:
     """Columns that a component was fitted on, as it says itself."""
     width = component.get("n_features_in_")

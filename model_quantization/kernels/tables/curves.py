@@ -37,7 +37,7 @@ def yeo_johnson(lambdas: Array) -> Callable[[Array], Array]:
         if has_plain:
             plain = np.where(is_above, plain_above, plain_below)
             found[plain] = logs[plain]
-        return np.negative(found, out=found, where=~is_above)
+        return np.asarray(np.negative(found, out=found, where=~is_above))
 
     return transform
 

@@ -8,12 +8,12 @@ of the columns. Where scikit-learn makes a dense matrix of them, the same one is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.tables.array_columns import ArrayColumns
 from model_quantization.kernels.tables.categories import (
     Columns,
     Encoder,
@@ -21,20 +21,17 @@ from model_quantization.kernels.tables.categories import (
     Filler,
     entries_of,
 )
-from model_quantization.kernels.tables.pandas_columns import Columns as FrameColumns
-from model_quantization.kernels.tables.pandas_columns import numbers_of
+from model_quantization.kernels.tables.pandas_columns import FrameColumns, Takes
 from model_quantization.kernels.text.steps import Adder, Scorer, Step, scorer_of
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
+from model_quantization.values import Value
 
-Transform = Callable[[Array], Array | None]
-_NUMBERS = "dfbBhHiIlLqQ"
-# Which of a frame's columns a transform of numbers takes: see `families.lowered.Lowered.takes`.
-Takes = Literal["numbers", "plain", "floats", "arrays"]
+Source: TypeAlias = Any  # FrameColumns or ArrayColumns
+Transform: TypeAlias = Callable[[Array], Array | None]
 
 
-@dataclass(frozen=True, slots=True)
-class TextColumn:
+class TextColumn(Value, frozen=True):
     """One column of documents, and the step that makes terms of it."""
 
     name: str
@@ -52,7 +49,7 @@ class TextColumn:
             return None
         add, name = made[0], self.name
 
-        def from_frame(frame: FrameColumns, out: Array) -> bool:
+        def from_frame(frame: Source, out: Array) -> bool:
             column = frame.values(name)
             documents = None if column is None else column.tolist()
             if documents is None or not all(type(text) is str for text in documents):
@@ -61,9 +58,17 @@ class TextColumn:
 
         return from_frame
 
+    def block(self, frame: Source) -> Array | None:
+        """All weights of its terms, (n, n_columns), C order."""
+        column = frame.values(self.name)
+        documents = None if column is None else column.tolist()
+        if documents is None or not all(type(text) is str for text in documents):
+            return None
+        found = self.step.matrix(documents)
+        return None if found is None else np.asarray(found.toarray())
 
-@dataclass(frozen=True, slots=True)
-class NumberColumns:
+
+class NumberColumns(Value, frozen=True):
     """Columns of numbers, transformed (filled or scaled, say) or as they are.
 
     Attributes
@@ -77,7 +82,7 @@ class NumberColumns:
         See `Takes`.
     """
 
-    names: tuple[str, ...]
+    names: tuple[Any, ...]
     transform: Transform | None
     n_columns: int
     takes: Takes = "numbers"
@@ -86,48 +91,27 @@ class NumberColumns:
         """What adds value times weight; None with a threshold or weights of another type."""
         return _adder_of(self._entries, weights, threshold)
 
-    def _entries(self, frame: FrameColumns) -> Entries | None:
-        block = self._stacked(frame)
+    def _entries(self, frame: Source) -> Entries | None:
+        block = self.block(frame)
         return None if block is None else entries_of(block)
 
-    def _stacked(self, frame: FrameColumns) -> Array | None:
-        stored = [frame.stored(name) for name in self.names]
-        if all(type(column) is np.ndarray and column.dtype.char in _NUMBERS for column in stored):
-            if self.takes in ("floats", "arrays") and any(c.dtype.kind != "f" for c in stored):
-                return None
-            rows = np.stack(stored, axis=1)
-            return self._transformed(rows if rows.dtype.char in "df" else rows.astype(np.float64))
-        if self.takes != "numbers":
-            return None
-        doubles = [None if column is None else numbers_of(column) for column in stored]
-        found = [column for column in doubles if column is not None]
-        # Laid out in memory as pandas does it: one column after the other.
-        return self._transformed(np.stack(found).T) if len(found) == len(doubles) else None
-
-    def block(self, frame: FrameColumns) -> Array | None:
+    def block(self, frame: Source) -> Array | None:
         """All values, (n, n_columns), in the memory order that scikit-learn's have."""
-        if len(frame) == 1:  # has both orders, and is the case that must be quick
-            return self._stacked(frame)
-        if not all(name in frame.places for name in self.names):
+        rows = frame.numbers(self.names, self.takes)
+        if rows is None:
             return None
-        asked = frame.frame.loc[:, list(self.names)]
-        dtypes = list(asked.dtypes)
-        if not all(isinstance(each, np.dtype) and each.char in _NUMBERS for each in dtypes):
-            return self._stacked(frame)
-        if self.takes in ("floats", "arrays") and any(each.kind != "f" for each in dtypes):
-            return None
-        found = asked.to_numpy(dtype=np.result_type(*dtypes))
-        return self._transformed(found if found.dtype.char in "df" else found.astype(np.float64))
-
-    def _transformed(self, rows: Array) -> Array | None:
-        return rows if self.transform is None else self.transform(rows)
+        if rows.dtype.char not in "df":
+            rows = rows.astype(np.float64)
+        found = rows if self.transform is None else self.transform(rows)
+        if found is not None and found.shape != (len(rows), self.n_columns):
+            raise ValueError(f"{found.shape[1:]} columns of a step that gives {self.n_columns}")
+        return found
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryColumns:
+class CategoryColumns(Value, frozen=True):
     """Columns of categories, filled perhaps, and what encodes them."""
 
-    names: tuple[str, ...]
+    names: tuple[Any, ...]
     filler: Filler | None
     encoder: Encoder
 
@@ -140,16 +124,16 @@ class CategoryColumns:
         """What adds value times weight; None with a threshold or weights of another type."""
         return _adder_of(self._entries, weights, threshold)
 
-    def block(self, frame: FrameColumns) -> Array | None:
+    def block(self, frame: Source) -> Array | None:
         """All numbers, (n, n_columns), C order."""
         columns = self._columns(frame)
         return None if columns is None else self.encoder.block(columns)
 
-    def _entries(self, frame: FrameColumns) -> Entries | None:
+    def _entries(self, frame: Source) -> Entries | None:
         columns = self._columns(frame)
         return None if columns is None else self.encoder.entries(columns)
 
-    def _columns(self, frame: FrameColumns) -> Columns | None:
+    def _columns(self, frame: Source) -> Columns | None:
         columns: list[Array] = []
         for name in self.names:
             column = frame.values(name)
@@ -165,7 +149,7 @@ def _adder_of(
     if threshold is not None or score_type(Weighting(), weights) != "d":
         return None
 
-    def add(frame: FrameColumns, out: Array) -> bool:
+    def add(frame: Source, out: Array) -> bool:
         found = entries(frame)
         if found is None:
             return False
@@ -175,8 +159,7 @@ def _adder_of(
     return add
 
 
-@dataclass(frozen=True, slots=True)
-class FrameStep:
+class FrameStep(Value, frozen=True):
     """Columns side by side. Implements `text.Step`; its documents are a table.
 
     Attributes
@@ -184,10 +167,13 @@ class FrameStep:
     parts : tuple
     exactly : tuple of str or None
         The only columns that a table may have, in order; None: others may stand between them.
+    of_array : bool
+        Whether the table is an array, whose columns have numbers for names.
     """
 
     parts: tuple[TextColumn | NumberColumns | CategoryColumns, ...]
     exactly: tuple[str, ...] | None = None
+    of_array: bool = False
 
     @property
     def n_columns(self) -> int:
@@ -204,7 +190,7 @@ class FrameStep:
         if columns is None:
             return None
         for part in self.parts:
-            block = None if isinstance(part, TextColumn) else part.block(columns)
+            block = part.block(columns)
             if block is None:
                 return None
             blocks.append(block)
@@ -231,7 +217,9 @@ class FrameStep:
 
         return add_all, "d"
 
-    def _columns(self, frame: Any) -> FrameColumns | None:
+    def _columns(self, frame: Any) -> Source | None:
+        if self.of_array:
+            return ArrayColumns(frame)
         columns = FrameColumns(frame)
         fits = self.exactly is None or tuple(columns.names) == self.exactly
         return columns if fits else None

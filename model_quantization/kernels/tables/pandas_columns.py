@@ -7,16 +7,21 @@ they are not as expected, the public one is asked. pandas is not imported for th
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
 
+# Which columns a step of numbers takes: see `families.lowered.Lowered.takes`.
+Takes: TypeAlias = Literal["numbers", "plain", "floats", "arrays"]
+_PLAIN = "dfbBhHiIlLqQ"
 LARGEST = 1 << 53  # integers above are rounded by the first conversion
 _NUMBER_TYPES = frozenset({bool, float, int, np.bool_, np.float32, np.float64, np.int32, np.int64})
 _MASKED = frozenset({"IntegerArray", "FloatingArray", "BooleanArray"})
 _ARROW = "ArrowExtensionArray"
+_FLOATS = ("floats", "arrays")
 _STRINGS = frozenset({"ArrowStringArray", "StringArray", "ArrowStringArrayNumpySemantics"})
 
 
@@ -29,7 +34,7 @@ def names_of(frame: Any) -> list[Any]:
     return list(index)
 
 
-class Columns:
+class FrameColumns:
     """The columns of one frame, by name.
 
     Parameters
@@ -46,10 +51,11 @@ class Columns:
         self.places = {name: place for place, name in enumerate(self.names)}
         manager = getattr(frame, "_mgr", None)
         blocks = getattr(manager, "blocks", None)
-        numbers, inside = (getattr(manager, name, None) for name in ("blknos", "blklocs"))
-        known = isinstance(blocks, tuple) and numbers is not None and inside is not None
+        self._numbers: Any = getattr(manager, "blknos", None)
+        self._inside: Any = getattr(manager, "blklocs", None)
+        known = self._numbers is not None and self._inside is not None
+        known = known and isinstance(blocks, tuple)
         self._blocks: Any = blocks if known else None
-        self._numbers, self._inside = numbers, inside
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -79,6 +85,48 @@ class Columns:
             return None
         found: Array = column.to_numpy()
         return found if plain or found.dtype == object else None
+
+    def numbers(self, names: Sequence[Any], takes: Takes) -> Array | None:
+        """Some of the columns as rows, of the type and memory order that scikit-learn's have.
+
+        None where one is no number, or of a type that the step does not take.
+        """
+        if len(self) > 1:
+            return self._of_many(names, takes)
+        # A single row has both orders, and is the case that must be quick.
+        stored = [self.stored(name) for name in names]
+        if all(type(column) is np.ndarray and column.dtype.char in _PLAIN for column in stored):
+            if takes in _FLOATS and any(column.dtype.kind != "f" for column in stored):
+                return None
+            return np.stack(stored, axis=1)
+        return _doubles(stored) if takes == "numbers" else None
+
+    def _of_many(self, names: Sequence[Any], takes: Takes) -> Array | None:
+        if not all(name in self.places for name in names):
+            return None
+        asked = self.frame.loc[:, list(names)]
+        dtypes = list(asked.dtypes)
+        if not all(isinstance(each, np.dtype) and each.char in _PLAIN for each in dtypes):
+            return _doubles([self.stored(name) for name in names]) if takes == "numbers" else None
+        if takes in _FLOATS and any(each.kind != "f" for each in dtypes):
+            return None
+        if len(set(dtypes)) > 1 and any(each.kind == "b" for each in dtypes):
+            # pandas joins booleans and numbers to objects; scikit-learn casts them first.
+            joined: Array = asked.to_numpy(dtype=np.result_type(*dtypes))
+            return joined
+        values: Array = asked.to_numpy()
+        return values
+
+
+def _doubles(stored: Sequence[Any]) -> Array | None:
+    """Columns of any kind of number as rows of float64, one column after the other in memory."""
+    found = []
+    for column in stored:
+        double = None if column is None else numbers_of(column)
+        if double is None:
+            return None
+        found.append(double)
+    return np.stack(found).T
 
 
 def _single(stored: Any) -> Array | None:
@@ -143,7 +191,7 @@ def numbers_of(stored: Any) -> Array | None:
 def _as_double(values: Array) -> Array | None:
     if values.dtype.kind not in "fiub":
         return None
-    if values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size:
-        if int(values.max()) > LARGEST or int(values.min()) < -LARGEST:
-            return None
+    may_be_large = values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size
+    if may_be_large and (int(values.max()) > LARGEST or int(values.min()) < -LARGEST):
+        return None
     return values.astype(np.float64, copy=False)

@@ -61,7 +61,13 @@ def load_original(
                 got=scanned.sha256,
                 do="find out who replaced it, and run the quantization again",
             )
-        model, warned = unpickle_scanned(scanned.snapshot, scanned.format, str(path), scanned.names)
+        model, warned = unpickle_scanned(
+            scanned.snapshot,
+            scanned.format,
+            str(path),
+            scanned.names,
+            saved_by=scanned.sklearn_version,
+        )
     for line in warned:
         logger.warning("%s: %s", path, line)
     return model, scanned.sha256

@@ -334,9 +334,5 @@ def _number(value: object) -> str:
     return f"{value + 0.0:.4g}"  # and no minus before a zero
 
 
-def _counted(value: object, noun: str) -> str:
-    return f"{_number(value)} {noun}{'' if value == 1 else 's'}"
-
-
 def _cut(text: str, limit: int = MAX_TEXT) -> str:
     return shorten(printable(one_line(text)), limit)

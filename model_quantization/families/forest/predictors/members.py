@@ -198,7 +198,7 @@ def _probabilities(members: list[Lowered], classes: Array) -> dict[str, Combine]
         for index in range(1, len(members)):
             total = np.logaddexp(total, ask(index, "predict_log_proba"))
         total -= np.log(len(members))
-        return total
+        return np.asarray(total)
 
     found: dict[str, Combine] = {
         "predict_proba": predict_proba,
