@@ -189,8 +189,8 @@ def numbers_of(stored: Any) -> Array | None:
 
 
 def _as_double(values: Array) -> Array | None:
-    if values.dtype.kind not in "fiub":
-        return None
+    if values.dtype.kind not in "fiub" or values.dtype.char in "eg":
+        return None  # floats of other lengths keep theirs in scikit-learn
     may_be_large = values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size
     if may_be_large and (int(values.max()) > LARGEST or int(values.min()) < -LARGEST):
         return None
