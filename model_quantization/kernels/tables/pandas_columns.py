@@ -34,6 +34,11 @@ def names_of(frame: Any) -> list[Any]:
     return list(index)
 
 
+def stored_values(column: Any) -> Any:
+    """The values of a Series: an ndarray, or an array of pandas."""
+    return column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array
+
+
 class FrameColumns:
     """The columns of one frame, by name.
 
@@ -66,7 +71,7 @@ class FrameColumns:
         if place is None:
             return None
         if self._blocks is None:
-            return self.frame.iloc[:, place].array
+            return stored_values(self.frame.iloc[:, place])
         values = self._blocks[self._numbers[place]].values
         if values.ndim == 2:
             return values[self._inside[place]]
