@@ -70,6 +70,7 @@ STRICT = (
     "neural",
     "pipeline",
     "preprocessing",
+    "propagation",
     "scaler",
     "selection",
     "union",

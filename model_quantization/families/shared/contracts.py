@@ -151,6 +151,12 @@ _CONTRACTS: Final[dict[str, Mapping[str, str]]] = {
         {"location_": "F", "precision_": "FF"}, "covariance._elliptic_envelope", "EllipticEnvelope"
     ),
     **_named({"classes_": "C", "class_prior_": "C"}, "dummy", "DummyClassifier"),
+    **_named(
+        {"X_": "NF", "label_distributions_": "NC", "classes_": "C"},
+        "semi_supervised._label_propagation",
+        "LabelPropagation",
+        "LabelSpreading",
+    ),
     **_named({"statistics_": "F"}, "impute._base", "SimpleImputer"),
     **_named(
         {"_fit_X": "NF", "_mask_fit_X": "NF", "_valid_mask": "F"}, "impute._knn", "KNNImputer"
