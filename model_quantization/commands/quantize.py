@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,11 +20,10 @@ from model_quantization.commands.options import (
 )
 from model_quantization.commands.output import print_json
 from model_quantization.errors import ConfigError
+from model_quantization.places import default_model_dir
 
 if TYPE_CHECKING:
     from model_quantization.config.run_config import RunConfig
-
-MODEL_DIR = "ml/models"
 
 
 @with_option_records
@@ -34,7 +32,8 @@ def quantize(
         str | None,
         typer.Argument(
             metavar="PATH",
-            help="A model file, or a directory of models (default: ML_MODEL_DIR, else ml/models).",
+            help="A model file, or a directory of models (default: ML_MODEL_DIR, else ml/models, "
+            "or the project's models).",
             show_default=False,
         ),
     ] = None,
@@ -76,7 +75,7 @@ def quantize_directory(
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
 
-        defaults = {"model_dir": os.environ.get("ML_MODEL_DIR") or MODEL_DIR}
+        defaults = {"model_dir": default_model_dir()}
         given = configured(options, release, **more)
         return load_config(config, defaults=None if config else defaults, given=given)
 
@@ -127,7 +126,9 @@ def _lines(result: dict[str, Any]) -> list[str]:
         f"verdict  {result['verdict']}",
     ]
     if result["score_before"] is not None and result["score_after"] is not None:
-        scores = f"{result['score_before']:.4f} -> {result['score_after']:.4f}"
+        from model_quantization.numerals import fixed
+
+        scores = f"{fixed(result['score_before'])} -> {fixed(result['score_after'])}"
         lines.append(f"score    {scores} ({result['metric']})")
     if result["note"]:
         lines.append(f"note     {one_line(result['note'])}")

@@ -47,9 +47,10 @@ def run(
 
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
+        from model_quantization.places import configuration_path
 
         given = configured(options, release, model_dir=model_dir, only=only)
-        return load_config(config, given=given)
+        return load_config(configuration_path(config), given=given)
 
     if print_config:
         print_json(configure().model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""The original and the quantized model side by side, for a person who asks."""
+"""The original and the quantized model side by side, for a person to read."""
 
 from __future__ import annotations
 

@@ -306,7 +306,7 @@ def _label_notes(original: Answers, target: NDArray[Any]) -> list[str]:
     if classes is not None and classes.ndim == 1:
         unseen = ~np.isin(as_text_like(target, classes), as_text_like(classes, target))
         if unseen.any():
-            notes.append(
-                f"{int(unseen.sum())} held-out targets are labels that the model never saw"
-            )
+            count = int(unseen.sum())
+            are = "target is a label" if count == 1 else "targets are labels"
+            notes.append(f"{count:,} held-out {are} that the model never saw")
     return notes

@@ -7,6 +7,7 @@ from math import isfinite
 from model_quantization.evaluation.checks import Check, CheckName, Finding
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.numerals import fixed
 
 TRY = "try more bits, a lower weight threshold or the exact recipe"
 
@@ -85,7 +86,7 @@ _SUBJECTS = {
 
 
 def _score(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1_000 else f"{value:,.0f}"
+    return fixed(value) if abs(value) < 1_000 else f"{value:,.0f}"
 
 
 def _figure(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Projections: directions that rows are laid along."""
+"""Projections: rows times the directions that a decomposition found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoders: categories, bins and labels, of which nothing may ever be rounded."""
+"""Encoders: categories, bins and labels, which are never rounded."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ an `Affine` scaler into its weights, and goes straight from `Text` to scores.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.values import Value
 
 if TYPE_CHECKING:
     from model_quantization.kernels.linear.stored_codes import StoredCodes
@@ -23,8 +23,7 @@ Scores: TypeAlias = Sequence[Array]
 Kernel: TypeAlias = Literal["row_scores", "row_softmax", "row_one_vs_rest", "row_winners"]
 
 
-@dataclass(frozen=True, slots=True)
-class Affine:
+class Affine(Value, frozen=True):
     """Every column becomes `x * scale + shift`.
 
     Attributes
@@ -36,8 +35,7 @@ class Affine:
     shift: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+class Projection(Value, frozen=True):
     """Rows become `rows @ weights + bias`.
 
     Attributes
@@ -53,8 +51,7 @@ class Projection:
     exact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Value, frozen=True):
     """Some of the columns, in order.
 
     Attributes
@@ -71,8 +68,7 @@ class Selection:
         return every
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Value, frozen=True):
     """Documents, or the rows of a table, become sparse columns.
 
     Attributes
@@ -84,8 +80,7 @@ class Text:
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class Dense:
+class Dense(Value, frozen=True):
     """A table becomes a matrix for the next step; the public `transform` is not answered.
 
     Attributes
@@ -97,8 +92,7 @@ class Dense:
     rows: Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Value, frozen=True):
     """Columns of any type are filled, or encoded as numbers, or both.
 
     Attributes
@@ -116,8 +110,7 @@ class Columns:
     whole: Text | Dense | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinearMap:
+class LinearMap(Value, frozen=True):
     """`rows @ weights + bias`.
 
     Attributes
@@ -147,8 +140,7 @@ class LinearMap:
         return 1 if len(self.shape) == 1 else self.shape[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value, frozen=True):
     """How scores become one method's answer.
 
     Attributes
@@ -164,8 +156,7 @@ class Answer:
     finish: Callable[[Array], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinearScores:
+class LinearScores(Value, frozen=True):
     """Every answer follows from linear scores: a model over several such models scores all at once.
 
     Attributes

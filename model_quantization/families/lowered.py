@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from model_quantization.arrays import Array
 from model_quantization.families.forms import Form
+from model_quantization.values import Value
 
 Method: TypeAlias = Callable[..., Any]
 Input: TypeAlias = Literal["rows", "text", "table", "cells", "mappings"]
@@ -16,8 +16,7 @@ Takes: TypeAlias = Literal["numbers", "plain", "floats", "arrays"]
 Deciding: TypeAlias = Literal["decision_function", "predict_proba"]
 
 
-@dataclass(frozen=True, slots=True)
-class NotFast:
+class NotFast(Value, frozen=True):
     """Why a component has no fast predictor: the restored estimator answers.
 
     Attributes

@@ -1,4 +1,4 @@
-"""Models that several others vote on, or that a last one decides from what the others answered."""
+"""Voting and stacking: several models answer, and a vote or one last model decides."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from model_quantization.errors import ConfigError, FormatError, SignatureError
+from model_quantization.extras import need
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -186,7 +187,7 @@ def generate_key_pair() -> tuple[bytes, bytes, str]:
 
     Raises
     ------
-    ConfigError
+    MissingExtra
         `cryptography` is not installed.
     """
     _need_cryptography()
@@ -283,10 +284,4 @@ def _unusable(key: str, source: str | Path, expected: str) -> ConfigError:
 
 
 def _need_cryptography() -> None:
-    try:
-        import cryptography  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            "signatures need the package `cryptography`",
-            do="install the extra: pip install 'model-quantization[signing]'",
-        ) from error
+    need("signing", "cryptography")

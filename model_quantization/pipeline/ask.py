@@ -84,6 +84,7 @@ def ask_original(
         limits=limits,
         workspace=workspace,
         rows=rows,
+        saved_by=scanned.sklearn_version,
     )
     reads = (*request.import_path, *([str(rows.held_out)] if rows else []))
     reply = ask_child(inspect, request, limits, Access(str(workspace), reads))

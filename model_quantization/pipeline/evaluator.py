@@ -31,6 +31,7 @@ from model_quantization.planning.exact_where_smaller import keep_exact_where_sma
 from model_quantization.planning.plan import Plan, make_plan
 from model_quantization.planning.search import search_precision
 from model_quantization.probes.compare import probe_note
+from model_quantization.saving_version import reference_of
 
 CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
@@ -258,7 +259,17 @@ def attempt_outcome(record: StageRecord, attempt: Attempt, latency: MeasuredLate
         status=verdict.status,
         guarantee=verdict.guarantee,
         reason=verdict.reason,
-        note="; ".join(filter(None, (verdict.note, *attempt.target_notes, latency.note))),
+        note="; ".join(
+            filter(
+                None,
+                (
+                    verdict.note,
+                    reference_of(record.description.notes),
+                    *attempt.target_notes,
+                    latency.note,
+                ),
+            )
+        ),
         source_sha256=record.source.sha256,
         source_size_bytes=record.source.size_bytes,
         family=record.description.family,

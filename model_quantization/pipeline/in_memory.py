@@ -1,7 +1,7 @@
-"""A model quantized for the caller at once, for interactive use: no held-out rows, no gate.
+"""Quantizes a model in memory, for interactive use: no held-out rows, no gate.
 
-Its bytes are asked probe rows nevertheless, as a file's are: a method whose fast answer differs is
-left to the restored estimator, and a model that answers otherwise is not handed out.
+Its bytes are asked probe rows all the same, as a file's are: a method whose fast answer differs is
+left to the restored estimator, and a model that answers otherwise is not returned.
 """
 
 from __future__ import annotations

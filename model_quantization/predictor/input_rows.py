@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,12 @@ from model_quantization.families.shared.children import as_floats
 from model_quantization.kernels.tables.pandas_columns import names_of
 from model_quantization.predictor.component import ComponentView
 from model_quantization.predictor.frames import numbers_of_frame
+from model_quantization.values import Value
 
 _FLOATS = ("f", "d")
 
 
-@dataclass(frozen=True, slots=True)
-class InputAdapter:
+class InputAdapter(Value, frozen=True):
     """Turns input into the rows of a fast predictor.
 
     Attributes
@@ -72,8 +71,7 @@ def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
     return InputAdapter(rows, warn[0].class_name if len(warn) == 1 else None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(Value, frozen=True):
     """The columns that a component was fitted with (None: without names)."""
 
     names: list[str] | None

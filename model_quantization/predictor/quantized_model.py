@@ -1,4 +1,4 @@
-"""The quantized model that serving code holds: scikit-learn's face, answered from the artifact.
+"""The quantized model that serving code holds: scikit-learn's methods, answered from the artifact.
 
 A method that the artifact's fast predictor has is answered by it, without scikit-learn. Anything
 else, and every odd call (other arguments, odd input), is answered by the real estimator, which is
@@ -33,7 +33,12 @@ from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
-from model_quantization.predictor.restored import check_after_upgrade, restore_component, saved_by
+from model_quantization.predictor.restored import (
+    check_after_upgrade,
+    report_missing,
+    restore_component,
+    saved_by,
+)
 from model_quantization.trust import TrustPolicy
 
 if TYPE_CHECKING:
@@ -122,7 +127,7 @@ class QuantizedModel(FittedForGood):
     def _name(self) -> str:
         kind = self._view.type.rpartition(":")[2]
         depth = str(self.artifact.manifest["recipe"]["bit_depth"])
-        return f"{kind}, {depth}{' bit' if depth.isdigit() else ''}"
+        return f"{kind}, {depth}{' bits' if depth.isdigit() else ''}"
 
     def __repr__(self) -> str:
         from model_quantization.report.table import human_bytes
@@ -206,7 +211,10 @@ class QuantizedModel(FittedForGood):
             The installed scikit-learn cannot take the state, or its class cannot say what the
             version that saved the model meant; this model itself answers as that version did.
         """
-        return self._checked(self._made(as_scikit_learn=True, own_class=as_scikit_learn))
+        made = self._checked(self._made(as_scikit_learn=True, own_class=as_scikit_learn))
+        if not as_scikit_learn:
+            report_missing(made, self._methods, self.artifact)
+        return made
 
     def restored_estimator(self) -> Any:
         """Return the estimator that answers whatever no fast predictor does, made once.
@@ -242,7 +250,7 @@ class QuantizedModel(FittedForGood):
         PredictionError
             An answer differs from the one recorded when the artifact was made.
         """
-        from model_quantization.artifact.golden_rows import run_self_test
+        from model_quantization.predictor.golden_rows import run_self_test
 
         return run_self_test(self, self.artifact.manifest["golden"])
 
@@ -252,7 +260,7 @@ class QuantizedModel(FittedForGood):
         What the restored estimator answers is asked when it is first made, if the installed
         libraries are not those that made the artifact.
         """
-        from model_quantization.artifact.golden_rows import run_self_test
+        from model_quantization.predictor.golden_rows import run_self_test
 
         return run_self_test(self, self.artifact.manifest["golden"], self.fast_methods)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from inspect import getattr_static
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,21 @@ def check_after_upgrade(artifact: Artifact, estimator: Any, methods: Iterable[st
     changed = library_change(artifact)
     if changed is None:
         return
-    from model_quantization.artifact.golden_rows import check_restored
+    from model_quantization.predictor.golden_rows import check_restored
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         check_restored(estimator, artifact.manifest["golden"], methods, changed)
+
+
+def report_missing(estimator: Any, methods: Iterable[str], artifact: Artifact) -> None:
+    """Have a restored estimator name the methods that only other versions of its class have."""
+    from model_quantization.estimators.dropped import lacking_class
+
+    cls = type(estimator)
+    missing = tuple(name for name in methods if getattr_static(cls, name, None) is None)
+    # A method that the class gives by __getattr__, as ensembles of other libraries do, is there.
+    missing = tuple(name for name in missing if not hasattr(estimator, name))
+    if missing:
+        made_with = ", ".join(f"{name} {it}" for name, it in artifact.manifest["libraries"].items())
+        estimator.__class__ = lacking_class(cls, missing, made_with)

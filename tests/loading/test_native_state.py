@@ -60,6 +60,7 @@ def written(model: Any, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.bad_input(68)
 @pytest.mark.parametrize("kind", [KDTree, BallTree])
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_search_tree_is_checked_before_it_is_made(kind: Any, change: str, tmp_path: Path) -> None:
@@ -72,6 +73,7 @@ def test_a_search_tree_is_checked_before_it_is_made(kind: Any, change: str, tmp_
         load_original(path)
 
 
+@pytest.mark.bad_input(68)
 def test_a_metric_is_checked_before_it_is_made(tmp_path: Path) -> None:
     metric = DistanceMetric.get_metric("seuclidean", V=[1.0, 2.0, 3.0])
     state = list(metric.__getstate__())

@@ -152,7 +152,7 @@ def test_repr_and_dir(model: QuantizedModel, classifier: LogisticRegression) -> 
         f"<QuantizedModel LogisticRegression, exact, {size}, rounds nothing, not evaluated; "
         "fast: predict, predict_proba, predict_log_proba, decision_function>"
     )
-    assert repr(quantized(classifier, 8)).startswith("<QuantizedModel LogisticRegression, 8 bit, ")
+    assert repr(quantized(classifier, 8)).startswith("<QuantizedModel LogisticRegression, 8 bits, ")
     wide = LogisticRegression().fit(np.tile(X, (1, 200)), Y)
     assert ", rounded, not evaluated; fast: " in repr(quantized(wide, 8))
     assert repr(quantized(SVC().fit(X, Y))).endswith("; fast: nothing>")

@@ -8,7 +8,6 @@ scores: one pass over the rows or documents gives them, however many maps there 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from model_quantization.kernels.linear.linear import (
     linear_scores,
     suits_kernel,
 )
+from model_quantization.values import Value
 
 if TYPE_CHECKING:
     from model_quantization.kernels.text.steps import Step
@@ -43,8 +43,7 @@ if TYPE_CHECKING:
 _FEW_NUMBERS = 4096  # of rows: up to here their own sum is found sooner than that of the scores
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredModel:
+class ScoredModel(Value, frozen=True):
     """A model that answers from linear scores.
 
     Attributes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.linear.linear import softmax
+from model_quantization.kernels.linear.linear import logistic, softmax
 
 
 def forward(
@@ -65,18 +65,11 @@ def _tanh(values: Array) -> Array:
     return out
 
 
-def _logistic(values: Array) -> Array:
-    from scipy.special import expit
-
-    out: Array = expit(values, out=values)
-    return out
-
-
-# In place: a layer's input is not needed once its output is there.
+# In place where they can be: a layer's input is not needed once its output is there.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": _identity,
     "relu": _relu,
     "tanh": _tanh,
-    "logistic": _logistic,
+    "logistic": logistic,
     "softmax": softmax,
 }

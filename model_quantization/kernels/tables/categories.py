@@ -1,4 +1,4 @@
-"""Encoders of categories: one table lookup a value.
+"""Encoders of categories: one table lookup per value.
 
 What an encoder makes of a value depends on nothing but the category that the value is: everything
 it was told to do with rare, dropped, missing and unknown ones is one table with an entry for each
@@ -8,12 +8,12 @@ category of a column and one more for all that is unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.values import Value
 
 Columns: TypeAlias = Sequence[Array]
 Entries: TypeAlias = tuple[Array, Array, Array]  # indices, values, rows (CSR)
@@ -37,8 +37,7 @@ class Lookup(Protocol):
         """The place of the only value of a column."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Value, frozen=True):
     """Categories that are compared as Python compares them: text, None, mixed values.
 
     Attributes
@@ -74,8 +73,7 @@ class Names:
         return self.known.get(value, self.size) if value == value else self.missing
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(Value, frozen=True):
     """Categories that are numbers, ascending, NaN last."""
 
     values: Array
@@ -136,8 +134,7 @@ class Encoder(Protocol):
         """The same as the rows of a sparse matrix."""
 
 
-@dataclass(frozen=True, slots=True)
-class Indicators:
+class Indicators(Value, frozen=True):
     """One column a category, of which one is one. Implements `Encoder`.
 
     Attributes
@@ -212,8 +209,7 @@ class Indicators:
         return indices, np.ones(len(indices)), rows
 
 
-@dataclass(frozen=True, slots=True)
-class Codes:
+class Codes(Value, frozen=True):
     """One number a value. Implements `Encoder`.
 
     Attributes
@@ -266,8 +262,7 @@ def entries_of(block: Array) -> Entries | None:
     return indices, values, np.arange(n + 1, dtype=np.int64) * width
 
 
-@dataclass(frozen=True, slots=True)
-class Filler:
+class Filler(Value, frozen=True):
     """Columns of objects whose NaN become a value each.
 
     Attributes
@@ -291,8 +286,7 @@ class Filler:
         return filled
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(Value, frozen=True):
     """An encoder, and its filler, for an array of which each column is encoded."""
 
     encoder: Encoder

@@ -8,7 +8,6 @@ of the columns. Where scikit-learn makes a dense matrix of them, the same one is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,13 +25,13 @@ from model_quantization.kernels.tables.pandas_columns import FrameColumns, Takes
 from model_quantization.kernels.text.steps import Adder, Scorer, Step, scorer_of
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
+from model_quantization.values import Value
 
 Source: TypeAlias = Any  # FrameColumns or ArrayColumns
 Transform: TypeAlias = Callable[[Array], Array | None]
 
 
-@dataclass(frozen=True, slots=True)
-class TextColumn:
+class TextColumn(Value, frozen=True):
     """One column of documents, and the step that makes terms of it."""
 
     name: str
@@ -69,8 +68,7 @@ class TextColumn:
         return None if found is None else np.asarray(found.toarray())
 
 
-@dataclass(frozen=True, slots=True)
-class NumberColumns:
+class NumberColumns(Value, frozen=True):
     """Columns of numbers, transformed (filled or scaled, say) or as they are.
 
     Attributes
@@ -110,8 +108,7 @@ class NumberColumns:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryColumns:
+class CategoryColumns(Value, frozen=True):
     """Columns of categories, filled perhaps, and what encodes them."""
 
     names: tuple[Any, ...]
@@ -162,8 +159,7 @@ def _adder_of(
     return add
 
 
-@dataclass(frozen=True, slots=True)
-class FrameStep:
+class FrameStep(Value, frozen=True):
     """Columns side by side. Implements `text.Step`; its documents are a table.
 
     Attributes

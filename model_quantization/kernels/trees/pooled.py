@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
 from model_quantization.kernels.trees.topology import node_depths, tree_starts
+from model_quantization.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class PooledTrees:
+class PooledTrees(Value, frozen=True):
     """A forest, exactly; what a packed forest decodes to.
 
     Attributes

@@ -1,7 +1,7 @@
 """Search trees and their metrics: state that C code follows, checked before the code has it.
 
-A file and an artifact are held to the same rules: the object of an unpickler (`migrations.deferred`)
-and a restored one (`estimators.checks`) get their state only after these.
+A model file and an artifact are held to the same rules: `migrations.deferred` asks here for what an
+unpickler read, `estimators.checks` for what is restored.
 """
 
 from __future__ import annotations

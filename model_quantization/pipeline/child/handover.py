@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_quantization.arrays import Array
+from model_quantization.arrays import Array, save_arrays
 from model_quantization.artifact.tables import read_dtype
 from model_quantization.errors import FormatError, QuantizationError, WorkerError
 from model_quantization.evaluation.answers import Answers
@@ -136,7 +136,7 @@ def write_spreads(spreads: Mapping[str, Spread], workspace: Path) -> None:
     """Run in the child: leave the spread of each array of weights in the workspace."""
     parts = [part for spread in spreads.values() for part in (spread.features, spread.scores)]
     paths = np.array(list(spreads), dtype=np.str_)
-    np.savez(workspace / SPREADS, paths, *parts, allow_pickle=False)
+    save_arrays(workspace / SPREADS, paths, *parts)
 
 
 def read_spreads(workspace: Path) -> dict[str, Spread]:

@@ -58,6 +58,8 @@ class OriginalRequest(Record):
         Where arrays and answers are written.
     rows : RowsRequest or None
         The rows that the model is asked, if any.
+    saved_by : str or None
+        The version of scikit-learn that the scan saw, for messages.
     """
 
     snapshot: Path
@@ -69,6 +71,7 @@ class OriginalRequest(Record):
     limits: Limits
     workspace: Path
     rows: RowsRequest | None = None
+    saved_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

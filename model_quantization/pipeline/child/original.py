@@ -14,8 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from model_quantization.arrays import save_arrays
 from model_quantization.errors import QuantizationError, ScanRefused, SemanticError
 from model_quantization.estimators.capture import Capture, capture_objects
 from model_quantization.estimators.reachable import (
@@ -49,7 +48,11 @@ def inspect(request: OriginalRequest) -> OriginalReply:
     extend_import_path(request.import_path)
     started = time.perf_counter()
     model, warned = unpickle_scanned(
-        request.snapshot, request.format, str(request.source), frozenset(request.names)
+        request.snapshot,
+        request.format,
+        str(request.source),
+        frozenset(request.names),
+        saved_by=request.saved_by,
     )
     load_seconds = time.perf_counter() - started
     try:
@@ -100,7 +103,7 @@ def _ask(
         layers = record_layers(captured, calibration.rows, path) if calibration else {}
         grams = component_grams(layers)
         spreads = layer_spreads(captured, (calibration or gate).rows, path)
-    np.savez(request.workspace / GRAMS, *grams.values(), allow_pickle=False)
+    save_arrays(request.workspace / GRAMS, *grams.values())
     write_spreads(spreads, request.workspace)
     return RowsReply(path, expected, tuple(grams))
 

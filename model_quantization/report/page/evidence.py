@@ -13,14 +13,17 @@ from math import isfinite
 from typing import Any
 
 from model_quantization.names import printable
+from model_quantization.numerals import plural
 from model_quantization.outcome import Outcome, Status, verdict
 from model_quantization.report.page.drawing import shorten
-from model_quantization.report.page.next_step import NextStep, next_step
+from model_quantization.report.page.next_step import NextStep, is_hostile, next_step
+from model_quantization.report.run_facts import duration
 from model_quantization.report.table import COLUMNS, human_bytes, one_line
 
 MAX_COMPONENTS, MAX_COMPONENTS_OF_MANY, MANY = 12, 4, 300  # of one model; on a long page
 MAX_NOTES = 6
 MAX_TEXT = 600
+MAX_HOSTILE_TEXT = 20_000  # which names, and not to open the file, is told in full
 _BITS = {"exact": 64.0, "auto": 65.0}
 _CHECKS = {
     "loss": ("loss of the score", "at most"),
@@ -87,6 +90,10 @@ class ModelView:
     facts : tuple of (str, str)
     grids : tuple of Grid
     notes : tuple of str
+    in_full : bool
+        Whether the note is never cut short.
+    folded : bool
+        Whether the model may be one of many that are shown as one line.
     """
 
     row: int
@@ -99,6 +106,8 @@ class ModelView:
     facts: tuple[tuple[str, str], ...]
     grids: tuple[Grid, ...]
     notes: tuple[str, ...]
+    in_full: bool = False
+    folded: bool = False
 
 
 def view_model(
@@ -115,14 +124,16 @@ def view_model(
         _agreement(figures),
         _components(outcome, max_components),
     )
-    step = next_step(outcome)
-    note = cells["note"] or ("unchanged" if outcome.unchanged else "evidence")
+    step, hostile = next_step(outcome), is_hostile(outcome)
+    note = cells["note"] or "evidence"
     return ModelView(
         row=row,
         name=printable(outcome.name),
         verdict=verdict(outcome),
         tone=tone(outcome),
-        note=_cut(note.replace(" -> ", " → ")),
+        note=_cut(note.replace(" -> ", " → "), MAX_HOSTILE_TEXT if hostile else MAX_TEXT),
+        in_full=hostile,
+        folded=outcome.status is Status.NO_GAIN and not outcome.published,
         cells=tuple(_cell(name, cells[name], row, outcome) for name in COLUMNS if name != "note"),
         step=NextStep(printable(step.text), step.configuration),
         facts=tuple((name, _cut(text)) for name, text in _facts(outcome)),
@@ -170,7 +181,7 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     figures = outcome.evaluation
     yield "model", outcome.model_type or "unknown"
     if figures.get("rows"):
-        rows = f"{_number(figures['rows'])} held-out rows, {figures.get('task', '')}"
+        rows = f"{plural(figures['rows'], 'held-out row')}, {figures.get('task', '')}"
         yield "evaluated on", rows
         yield "score", f"{outcome.metric}; {figures.get('method', '')}"
         changed = _counted(figures.get("labels_changed"), "prediction")
@@ -200,7 +211,7 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     ):
         if digest:
             yield f"sha256 of {name}", f"{digest[:16]}…"
-    yield "time taken", f"{outcome.seconds:.1f} s{', in an earlier run' * outcome.unchanged}"
+    yield "time taken", f"{duration(outcome.seconds)}{', in an earlier run' * outcome.unchanged}"
 
 
 def _checks(figures: Mapping[str, Any]) -> Grid | None:
@@ -223,6 +234,8 @@ def _check(check: Mapping[str, Any]) -> tuple[str, str, str, str]:
     # Records of former versions have no finding.
     finding = check.get("finding") or ("held" if check["passed"] else "lost")
     mark = _MARKS.get(str(finding), "✗")
+    if not _is_known(check["limit"]):  # a limit that nobody set cannot be kept
+        return f"- {word}", seen, value, "no limit"
     where = f" ({_cut(str(check['where']), 80)})" if check.get("where") else ""
     return f"{mark} {word}{where}", seen, value, f"{side} {limit}"
 
@@ -303,6 +316,10 @@ def _is_known(value: object) -> bool:
     return isinstance(value, int | float) and isfinite(value) and abs(value) < sys.float_info.max
 
 
+def _counted(value: object, word: str) -> str:
+    return plural(value, word) if isinstance(value, int) else f"{_number(value)} {word}s"
+
+
 def _percent(value: object) -> str:
     if isinstance(value, int | float) and _is_known(value):
         return f"{100 * value:.1f} %"
@@ -315,10 +332,6 @@ def _number(value: object) -> str:
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value + 0.0:.4g}"  # and no minus before a zero
-
-
-def _counted(value: object, noun: str) -> str:
-    return f"{_number(value)} {noun}{'' if value == 1 else 's'}"
 
 
 def _cut(text: str, limit: int = MAX_TEXT) -> str:

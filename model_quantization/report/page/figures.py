@@ -1,4 +1,4 @@
-"""The figures about models: their sizes, what was lost for it, and how fast they answer."""
+"""The figures about models: their sizes, the change of their scores, and how fast they answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CatBoost's binary model, read into pooled trees; `catboost_filling` fills it again.
+"""CatBoost's binary model, read into pooled trees; `filling` writes the trees back.
 
 The bytes are those of CatBoost's `catboost/libs/model`: a flatbuffer behind the word `CBM1`.
 The trees are symmetric: all splits of one level are the same, and the answers to them are the bits
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +20,7 @@ from model_quantization.families.forest.catboost.flatbuffer import FlatTable, Sp
 from model_quantization.families.forest.trees.reading import TreeOrder, pool_trees
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.symmetric import split_flags, split_levels
+from model_quantization.values import Value
 
 MARK = b"CBM1"
 VERSION = "FlabuffersModel_v1"
@@ -49,8 +49,7 @@ _NONE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CatBoostModel:
+class CatBoostModel(Value, frozen=True):
     """A model's bytes.
 
     Attributes
@@ -75,8 +74,7 @@ class CatBoostModel:
     names: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Bytes:
+class Bytes(Value, frozen=True):
     """Where a model's bytes say its trees."""
 
     core: FlatTable
