@@ -100,6 +100,8 @@ def lower_nearest(component: Component) -> Lowered | NotFast:
         return NotFast("its training rows are no float64")
     if gaps.shape != known.shape or known.shape[1:] != present.shape or type(count) is not int:
         return NotFast("its training rows do not fit each other")
+    if gaps.dtype != bool or present.dtype != bool:
+        return NotFast("where its training rows have gaps is not known")
     if weights not in ("uniform", "distance") or count < 1:
         return NotFast("it weighs neighbours by a function of its own")
     marked = _marked(component, len(present))
