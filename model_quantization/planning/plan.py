@@ -80,6 +80,8 @@ class Plan:
         Path of each coarsened component -> its bits.
     reasons : mapping of str to str
         Path of each coarsened component that changed -> what was done.
+    levels : mapping of str to str
+        Ladder -> level, where each ladder was given its own (`planning.assigned`).
     """
 
     origin: ModelGraph
@@ -89,20 +91,29 @@ class Plan:
     forms: CoarseForms = field(repr=False, compare=False)
     bits: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exact(self) -> bool:
         """Whether nothing at all is rounded or pruned."""
-        return not self.bits and all(choice.scheme == Exact() for choice in self.choices)
+        return (
+            not self.bits
+            and not (self.levels and self.reasons)
+            and all(choice.scheme == Exact() for choice in self.choices)
+        )
 
     @property
     def precision(self) -> str:
-        """The widths of the rounded arrays in a word: `8`, `16`, `32`, `exact` or `mixed`."""
-        bits = {str(getattr(c.scheme, "bits", "")) for c in self.choices if c.scheme != Exact()}
-        bits |= {str(width) for width in self.bits.values()}
+        """The widths of the rounded parts in a word: `8`, `3-7`, `exact`, or `shortened`.
+
+        `shortened`: every number that is kept is exact, but terms or nodes are left out.
+        """
+        bits = {getattr(c.scheme, "bits", 0) for c in self.choices if c.scheme != Exact()}
+        bits |= {*self.bits.values(), *map(_bits_of_level, self.levels.values())} - {0}
         if not bits:
-            return "exact"
-        return bits.pop() if len(bits) == 1 else "mixed"
+            return "exact" if self.exact else "shortened"
+        low, high = min(bits), max(bits)
+        return str(low) if low == high else f"{low}-{high}"
 
     def rounded_components(self) -> tuple[str, ...]:
         """Paths of the components that something is rounded in, the smallest first."""
@@ -135,6 +146,19 @@ class Plan:
         plan = _plan(self.forms, self.origin, self.recipe, bits, {}, {})
         chosen = {choice.path: choice for choice in self.choices}
         return replace(plan, choices=tuple(chosen.get(c.path, c) for c in plan.choices))
+
+
+def _bits_of_level(level: str) -> int:
+    """The bits that a level of a family's ladder stands for; 0 where it rounds nothing.
+
+    `63 per feature` takes 6 bits: a value then has 64 possible codes.
+    """
+    words = level.split()
+    if len(words) > 1 and words[0].isdigit() and words[1] == "bits":
+        return int(words[0])
+    if len(words) > 1 and words[0].isdigit() and words[1] == "per":
+        return int(words[0]).bit_length()
+    return 0
 
 
 def _widened(choice: Choice) -> Choice:
@@ -255,7 +279,8 @@ def _scheme(located: LocatedArray, array: Array, recipe: Recipe) -> tuple[Scheme
                 got=f"a {slot.role} of {array.dtype}",
                 do="change the override of this path in the recipe",
             )
-        return asked, "asked for by an override"
+        chosen = recipe.bit_depth == "auto"
+        return asked, f"{slot.role}: {asked}" if chosen else "asked for by an override"
     if array.dtype.kind != "f":
         return Exact(), f"{slot.role}: never rounded"
     scheme = recipe.rule(slot.role)

@@ -25,6 +25,7 @@ BIT_DEPTHS: tuple[str, ...] = ("8", "16", "32", "exact", "auto")
 _EXACT = Exact()
 _RULES: dict[str, dict[Role, Scheme]] = {
     "exact": {},
+    "auto": {},  # each array gets its scheme by an override (`planning.assigned`)
     "32": {
         role: Float(32)
         for role in (
@@ -84,7 +85,7 @@ class Recipe:
     @property
     def exact(self) -> bool:
         """Whether this recipe rounds nothing at all."""
-        return self.bit_depth == "exact" and all(s == _EXACT for _, s in self.overrides)
+        return not self.rules and all(s == _EXACT for _, s in self.overrides)
 
     def override(self, path: str) -> Scheme | None:
         """The scheme that an override asks for at `path`, if any does."""
@@ -131,7 +132,7 @@ def recipe_for(
             where="bit_depth",
             expected=", ".join(_RULES),
             got=repr(bit_depth),
-            do="`auto` tries several of these and is resolved before a recipe is made",
+            do="ask for one of these",
         )
     if not 0.0 <= weight_threshold < float("inf"):
         raise ConfigError(

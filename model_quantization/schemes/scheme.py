@@ -39,15 +39,16 @@ class Affine:
 
     Parameters
     ----------
-    bits : {8, 16}
-        Width of a code.
+    bits : {2, 3, 4, 5, 6, 7, 8, 16}
+        Width of a code. Codes of fewer than 8 bits are stored as bytes: the coder that follows
+        takes the bits that are not used out of them.
     granularity : {"channel", "array"}
         `channel`: one range per index along the slot's channel axis.
     symmetric : bool
         Symmetric codes have zero = 0 and keep exact zeros; asymmetric ones use the whole range.
     """
 
-    bits: Literal[8, 16]
+    bits: Literal[2, 3, 4, 5, 6, 7, 8, 16]
     granularity: Literal["channel", "array"] = "channel"
     symmetric: bool = True
     kind: Literal["affine"] = "affine"
@@ -106,7 +107,7 @@ def scheme_from_json(record: dict[str, Any]) -> Scheme:
 def _check_fields(scheme: Scheme) -> None:
     allowed: dict[str, tuple[int, ...]] = {
         "float": (16, 32),
-        "affine": (8, 16),
+        "affine": (2, 3, 4, 5, 6, 7, 8, 16),
         "codebook": (4, 6, 8),
     }
     bits = getattr(scheme, "bits", None)

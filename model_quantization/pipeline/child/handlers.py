@@ -11,9 +11,10 @@ from model_quantization.loading.sandbox.handler import Handler, Reply, Request
 from model_quantization.loading.sandbox.probe import probe
 from model_quantization.loading.sandbox.worker import Worker
 from model_quantization.pipeline.child.candidate import answer_rows
+from model_quantization.pipeline.child.measuring import measure
 from model_quantization.pipeline.child.original import inspect
 
-HANDLERS: Final[tuple[Handler[Any, Any], ...]] = (inspect, answer_rows, probe)
+HANDLERS: Final[tuple[Handler[Any, Any], ...]] = (inspect, answer_rows, measure, probe)
 
 PRELOAD: Final = (
     "numpy",
