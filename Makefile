@@ -49,9 +49,10 @@ demo: $(READY) ## Train 17 real models, run the flow over them, and show what ca
 serve: $(READY) ## Bring up server, worker and deployments on this machine; Ctrl-C stops. PORT=4200
 	@exec $(RUN) -m flows.serve --port $(PORT)
 
-docs: $(READY) ## Write the tables and the schema in docs/ anew from the code.
+docs: $(READY) ## Write the tables and the schema in docs/, and the note of families, anew from the code.
 	$(RUN) -m model_quantization.config.schema docs
 	$(RUN) -m model_quantization.commands.reference docs
+	$(RUN) -m model_quantization.families
 
 test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"

@@ -12,7 +12,7 @@ import importlib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from model_quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
@@ -60,7 +60,7 @@ def parse_allowed_names(text: str) -> dict[str, frozenset[str]]:
 
 @functools.cache
 def _allowed() -> Mapping[str, frozenset[str]]:
-    text = resources.files(__package__).joinpath("allowed_names.txt").read_text("utf-8")
+    text = Path(__file__).with_name("allowed_names.txt").read_text("utf-8")
     return types.MappingProxyType(parse_allowed_names(text))
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import zstandard
 
 from model_quantization.artifact.container import canonical_json, parse_json
 from model_quantization.errors import FormatError, IntegrityError, LimitError, VersionError
-from model_quantization.files.signing import ARTIFACT, PublicKeys, Signature, parse_signature
 from model_quantization.graph.methods import PUBLIC_METHODS
 from model_quantization.limits import Limits
+
+if TYPE_CHECKING:
+    from model_quantization.files.signing import PublicKeys, Signature
 
 FORMAT = "qma"
 VERSION = "1.0"
@@ -41,6 +43,8 @@ def read_signature(metadata: Mapping[str, str], where: str) -> Signature | None:
     """
     if metadata.keys().isdisjoint({"key_id", "signature"}):
         return None
+    from model_quantization.files.signing import parse_signature
+
     return parse_signature(metadata.get("key_id"), metadata.get("signature"), where)
 
 
@@ -83,6 +87,8 @@ def read_manifest(
         )
     signature = read_signature(metadata, where)
     if keys is not None:
+        from model_quantization.files.signing import ARTIFACT
+
         keys.check(ARTIFACT, metadata["manifest_sha256"], signature, where)
     if hashlib.sha256(packed).hexdigest() != metadata["manifest_sha256"]:
         raise IntegrityError(

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from model_quantization.arrays import Array
 from model_quantization.artifact.container import read_container
@@ -23,16 +23,17 @@ from model_quantization.artifact.manifest import (
     read_signature,
 )
 from model_quantization.artifact.tables import StoredArray, Stream, read_arrays, read_streams
-from model_quantization.artifact.writer import assemble
 from model_quantization.codecs import decode_stream
 from model_quantization.errors import ArtifactError, FormatError, IntegrityError, LimitError
 from model_quantization.files.plain_files import read_regular
-from model_quantization.files.signing import PublicKeys, Signature
 from model_quantization.graph.json_form import node_from_json
 from model_quantization.graph.nodes import Node
 from model_quantization.limits import Limits
 from model_quantization.schemes.quantize import dequantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
+
+if TYPE_CHECKING:
+    from model_quantization.files.signing import PublicKeys, Signature
 
 
 @dataclass(slots=True)
@@ -200,6 +201,8 @@ class Artifact(Sequence[Array]):
             Path of a model in the file -> methods that the restored estimator must answer, with
             the reason for each.
         """
+        from model_quantization.artifact.writer import assemble  # not needed to answer
+
         manifest = {key: value for key, value in self.manifest.items() if key != "segments"}
         manifest |= {"evaluation": evaluation, "golden": golden}
         slow = {path: dict(reasons) for path, reasons in (restored or {}).items() if reasons}

@@ -7,30 +7,24 @@ caller already holds.
 
 from __future__ import annotations
 
-import copyreg
-import functools
-import pickle
-import sys
-import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.codecs.strings import encode_strings
 from model_quantization.errors import LimitError, UnsupportedComponent, UntrustedTypeError
 from model_quantization.estimators.checks import check_state
-from model_quantization.estimators.distributions import distribution_kind, distribution_state
-from model_quantization.estimators.lightgbm_booster import (
-    LIGHTGBM_BOOSTER,
-    RESTORED_LIGHTGBM,
-    booster_state,
+from model_quantization.estimators.graph_arrays import BULK, GraphArrays, native
+from model_quantization.estimators.importable import import_name, is_importable
+from model_quantization.estimators.object_state import (
+    LEFT_OUT,
+    constructor_arguments,
+    kept_state,
+    own_interface,
 )
-from model_quantization.estimators.tables import STATES, pandas_name
-from model_quantization.families import family_of
 from model_quantization.graph.nodes import (
     ArrayNode,
     BytesNode,
@@ -38,36 +32,19 @@ from model_quantization.graph.nodes import (
     ModelGraph,
     NameNode,
     Node,
-    NumbersNode,
     ObjectArrayNode,
     ObjectNode,
     RecordArrayNode,
     RefNode,
     ScalarNode,
     SequenceNode,
-    StringsNode,
     ValueNode,
 )
 from model_quantization.graph.traversal import entry_steps, join
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.migrations.names import COLUMN_LIST, current_name
-from model_quantization.loading.pickles.migrations.steps import installed
-from model_quantization.loading.pickles.read_as_data.held import Held
+from model_quantization.loading.pickles.read_as_data.inert import InertObject
 from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
-
-_LOGISTIC = (
-    "sklearn.linear_model._logistic:LogisticRegression",
-    "sklearn.linear_model._logistic:LogisticRegressionCV",
-)
-BULK = 8  # from this many equal-typed items on, a list becomes one array
-_INT64 = 1 << 63
-_FUNCTIONS = (
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    types.MethodDescriptorType,
-    np.ufunc,
-    type(np.sum),  # functions that dispatch on __array_function__
-)
 
 
 def capture(model: Any, trust: TrustPolicy, limits: Limits | None = None) -> ModelGraph:
@@ -115,7 +92,7 @@ def capture_objects(model: Any, trust: TrustPolicy, limits: Limits | None = None
 class _Walker:
     trust: TrustPolicy
     limits: Limits
-    arrays: list[Array] = field(default_factory=list)
+    arrays: GraphArrays = field(default_factory=GraphArrays)
     notes: list[str] = field(default_factory=list)
     known: dict[int, Node] = field(default_factory=dict)
     alive: list[Any] = field(default_factory=list)  # id() is only unique while an object lives
@@ -144,7 +121,7 @@ class _Walker:
             return self._scalar(value, path)
         if isinstance(value, np.dtype):
             return self._dtype(value, path)
-        if isinstance(value, (type, *_FUNCTIONS)) or _is_cython_function(value):
+        if is_importable(value):
             return self._name(value, path)
         return self._shared(value, path, self._object)
 
@@ -209,29 +186,9 @@ class _Walker:
 
     def _items(self, kind: Any, items: Iterable[Any], path: str) -> Node:
         values = list(items)
-        return self._bulk(kind, values) or SequenceNode(
+        return self.arrays.add_items(kind, values) or SequenceNode(
             kind, tuple(self.node(item, join(path, step)) for step, item in _steps(values))
         )
-
-    def _bulk(self, kind: Any, values: list[Any]) -> Node:
-        """Many strings or many numbers of one type as arrays; None when they are not that."""
-        if len(values) < BULK:
-            return None
-        kinds = set(map(type, values))
-        if len(kinds) != 1:
-            return None
-        only = kinds.pop()
-        if only is str:
-            blob, lengths = encode_strings(values)
-            return StringsNode(kind, self.add(blob), self.add(lengths))
-        if only is int and max(values) < _INT64 and min(values) >= -_INT64:
-            return NumbersNode(kind, "int", self.add(np.array(values, dtype=np.int64)))
-        if only is float:
-            return NumbersNode(kind, "float", self.add(np.array(values, dtype=np.float64)))
-        if issubclass(only, np.integer | np.floating | np.bool_):
-            array = np.array(values)
-            return NumbersNode(kind, array.dtype.str, self.add(array))
-        return None
 
     def _set(self, value: set[Any] | frozenset[Any], path: str) -> Node:
         # A set has no order of its own: the same model must give the same bytes.
@@ -244,8 +201,8 @@ class _Walker:
 
     def _mapping(self, value: dict[Any, Any], path: str) -> DictNode:
         stored = len(self.arrays)
-        keys = self._bulk("list", list(value)) if len(value) >= BULK else None
-        values = self._bulk("list", list(value.values())) if keys is not None else None
+        keys = self.arrays.add_items("list", list(value)) if len(value) >= BULK else None
+        values = self.arrays.add_items("list", list(value.values())) if keys is not None else None
         if keys is None or values is None:
             del self.arrays[stored:]  # keys in bulk need values in bulk
             keys = SequenceNode("list", tuple(self.node(k, join(path, "keys")) for k in value))
@@ -269,7 +226,7 @@ class _Walker:
         array = np.asarray(value)
         if array.dtype.hasobject or array.dtype.names:
             self._refuse(value, path, "it is a record or object scalar")
-        return ScalarNode(array.dtype.newbyteorder("=").str, _native(array).tobytes().hex())
+        return ScalarNode(array.dtype.newbyteorder("=").str, native(array).tobytes().hex())
 
     def _dtype(self, value: np.dtype[Any], path: str) -> Node:
         if value.names or value.subdtype or value.metadata:
@@ -288,10 +245,10 @@ class _Walker:
 
     def _bytes(self, value: bytes | bytearray, _: str) -> Node:
         kind: Any = type(value).__name__
-        return BytesNode(kind, self.add(np.frombuffer(value, dtype=np.uint8)))
+        return BytesNode(kind, self.arrays.add(np.frombuffer(value, dtype=np.uint8)))
 
     def _name(self, value: Any, path: str) -> Node:
-        module, qualname = _home(value)
+        module, qualname = import_name(value)
         name = f"{module}:{qualname}"
         if not module or "<" in qualname:
             self._refuse(value, path, "it has no importable name; use a function of a module")
@@ -309,7 +266,9 @@ class _Walker:
             return self._records(value, path)
         if value.dtype.hasobject:
             flat = value.ravel(order="C").tolist()
-            content = self._bulk("array", flat) if set(map(type, flat)) == {str} else None
+            content = (
+                self.arrays.add_items("array", flat) if set(map(type, flat)) == {str} else None
+            )
             return ObjectArrayNode(
                 value.shape,
                 content
@@ -317,7 +276,7 @@ class _Walker:
                     "list", tuple(self.node(v, join(path, str(i))) for i, v in enumerate(flat))
                 ),
             )
-        return ArrayNode(self.add(value))
+        return ArrayNode(self.arrays.add(value))
 
     def _records(self, value: Array, path: str) -> Node:
         fields: Mapping[str, Any] = value.dtype.fields or {}
@@ -327,10 +286,6 @@ class _Walker:
         )
         offsets = tuple(int(fields[name][1]) for name in names)
         return RecordArrayNode(value.shape, names, columns, value.dtype.itemsize, offsets)
-
-    def add(self, array: Array) -> int:
-        self.arrays.append(_native(array))
-        return len(self.arrays) - 1
 
     # Objects ------------------------------------------------------------------------------
 
@@ -342,14 +297,14 @@ class _Walker:
             return self.node(list(value.data), path)
         if name == PARTIAL:
             return self._partial(value, path)
-        special = _special(value, name)
+        special = own_interface(value, name)
         if special is not None:
             name, state_of = special
             return ObjectNode(name, (), self.node(state_of(value), path))
-        if name in _LEFT_OUT:
-            self.notes.append(f"{path or 'model'}: left out, {_LEFT_OUT[name]}")
+        if name in LEFT_OUT:
+            self.notes.append(f"{path or 'model'}: left out, {LEFT_OUT[name]}")
             return None
-        if isinstance(value, Held):
+        if isinstance(value, InertObject):
             self._refuse(
                 value, path, f"{value.name} is understood only as a part of another object"
             )
@@ -367,7 +322,12 @@ class _Walker:
             self._refuse(value, path, f"it cannot be pickled ({error})")
         if isinstance(reduced, str):
             self._refuse(value, path, "it is a global object")
-        args, state = self._construction(value, kind, reduced, path)
+        taken = constructor_arguments(kind, reduced)
+        if taken is None:
+            build = reduced[0]
+            called = getattr(build, "__name__", "") or repr(build)
+            self._refuse(value, path, f"it is rebuilt by calling {called}")
+        args, state = taken
         check_state(name, list(args), state, path, compiled=False)
         entries: Node = None
         if len(reduced) > 3 and reduced[3] is not None:
@@ -375,15 +335,14 @@ class _Walker:
         if len(reduced) > 4 and reduced[4] is not None:
             entries = self._mapping(dict(reduced[4]), path)
         if isinstance(state, dict):
-            if name in _ROUTED:  # the estimator that holds the requests: restored as that
-                state = {key: item for key, item in state.items() if not _is_owner(key, item)}
-            captured: Node = self._mapping(self._kept(name, state, path), path)
+            drop = partial(self._drop, path)
+            captured: Node = self._mapping(kept_state(name, state, drop), path)
         else:
             captured = self.node(state, path)
         # Below `args` the path is the component's own: they are its shape, not its children.
         return ObjectNode(name, tuple(self.node(a, path) for a in args), captured, entries)
 
-    def _partial(self, value: functools.partial[Any], path: str) -> ObjectNode:
+    def _partial(self, value: partial[Any], path: str) -> ObjectNode:
         if value.args or vars(value):
             self._refuse(value, path, "it has positional arguments or attributes")
         function = self.node(value.func, join(path, "func"))
@@ -401,44 +360,13 @@ class _Walker:
             ),
         )
 
-    def _kept(self, name: str, state: dict[Any, Any], path: str) -> dict[Any, Any]:
-        """The attributes that a method of the fitted object needs; the others are noted."""
-        notes = family_of(name).dropped
-        kept = {}
-        for key, item in state.items():
-            note = _note_of(notes, key)
-            if note is not None:
-                self.dropped[join(path, str(key))] = note
-            elif not _is_stale(name, key):
-                kept[key] = item
-        return kept
-
-    def _construction(
-        self, value: Any, kind: type, reduced: tuple[Any, ...], path: str
-    ) -> tuple[tuple[Any, ...], Any]:
-        """(arguments of `__new__`, state) from what `__reduce_ex__` gave."""
-        build, args = reduced[:2]
-        state = reduced[2] if len(reduced) > 2 else None
-        label = str(getattr(build, "__name__", ""))
-        if build is copyreg.__newobj__:  # type: ignore[attr-defined]
-            return args[1:], state
-        if isinstance(build, type) and issubclass(kind, build):  # restored: pickles as its base
-            return args, state
-        if label == "newObj" and args == (kind,):
-            return (), state
-        if label.startswith("__pyx_unpickle_") and args[0] is kind:
-            return (), state if state is not None else args[2]
-        if build is copyreg._reconstructor and args[1] is object:  # type: ignore[attr-defined]
-            return (), state
-        raise self._unsupported(value, path, f"it is rebuilt by calling {label or build!r}")
-
-    def _refuse(self, value: Any, path: str, why: str) -> NoReturn:
-        raise self._unsupported(value, path, why)
+    def _drop(self, path: str, attribute: str, note: str) -> None:
+        self.dropped[join(path, attribute)] = note
 
     @staticmethod
-    def _unsupported(value: Any, path: str, why: str) -> UnsupportedComponent:
+    def _refuse(value: Any, path: str, why: str) -> NoReturn:
         kind = type(value)
-        return UnsupportedComponent(
+        raise UnsupportedComponent(
             f"{kind.__module__}.{kind.__qualname__} cannot be represented as data: {why}",
             where=path or "model",
             do="remove it from the model before saving, or keep this model as a pickle",
@@ -464,96 +392,6 @@ def _is_named(items: Any) -> bool:
         and hasattr(items[1], "__dict__")
         and hasattr(items[1], "get_params")
     )
-
-
-def _native(array: Array) -> Array:
-    """The array contiguous (C, or F where it is F only), in native byte order, not a subclass."""
-    plain = np.asarray(array)
-    if not plain.dtype.isnative:
-        plain = plain.astype(plain.dtype.newbyteorder("="))
-    if plain.flags.c_contiguous or not plain.flags.f_contiguous:
-        return np.ascontiguousarray(plain).reshape(plain.shape)
-    return plain
-
-
-def _is_stale(name: str, key: Any) -> bool:
-    """Whether the installed version reads this attribute no more, though an older one left it."""
-    if key == "_sklearn_version":  # the artifact names the version once
-        return True
-    return key == "multi_class" and name in _LOGISTIC and installed("sklearn") >= (1, 8)
-
-
-def _note_of(notes: Mapping[str, str], key: Any) -> str | None:
-    if isinstance(key, str):
-        for pattern, note in notes.items():
-            if fnmatchcase(key, pattern):
-                return note
-    return None
-
-
-def _is_cython_function(value: Any) -> bool:
-    return type(value).__name__ in ("cython_function_or_method", "fused_cython_function")
-
-
-def _random_state(value: Any) -> Any:
-    return value.get_state(legacy=False)
-
-
-def _generator(value: Any) -> Any:
-    return value.bit_generator.state
-
-
-def _masked(value: Any) -> Any:
-    return {"data": np.asarray(value.data), "mask": value.mask, "fill_value": value.fill_value}
-
-
-# Classes whose state is taken by their own interface; `restore` has the way back.
-_SPECIAL: dict[str, Callable[[Any], Any]] = {
-    LIGHTGBM_BOOSTER: booster_state,
-    RESTORED_LIGHTGBM: booster_state,
-    "numpy.random.mtrand:RandomState": _random_state,
-    "numpy.random._generator:Generator": _generator,
-    "numpy.ma:MaskedArray": _masked,
-    "numpy.ma.core:MaskedArray": _masked,
-}
-
-# What keeps the results of fitting: it opens files in a directory, and answers no row.
-_LEFT_OUT: dict[str, str] = {
-    "joblib.memory:Memory": "where the results of fitting were kept; only `fit` looks there"
-}
-_ROUTED = frozenset(
-    f"sklearn.utils._metadata_requests:{name}"
-    for name in ("MetadataRequest", "MethodMetadataRequest")
-)
-
-
-def _is_owner(key: object, item: object) -> bool:
-    return key == "owner" and not isinstance(item, str)
-
-
-def _special(value: Any, name: str) -> tuple[str, Callable[[Any], Any]] | None:
-    """(the name in the graph, what takes the state) of a class with an interface of its own."""
-    if name in _SPECIAL:
-        return name, _SPECIAL[name]
-    table = pandas_name(type(value))
-    if table:
-        return table, STATES[table]
-    kind = distribution_kind(value)
-    return (kind, distribution_state) if kind else None
-
-
-def _home(value: Any) -> tuple[str, str]:
-    """The module and the name in it by which a class or function is found again."""
-    qualname = str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
-    if isinstance(value, np.ufunc):
-        # A ufunc does not say where it is from. Of the modules that have some, the public ones.
-        for module in ("numpy", "scipy.special"):
-            if getattr(sys.modules.get(module), qualname, None) is value:
-                return module, qualname
-        return str(pickle.whichmodule(value, qualname)), qualname  # type: ignore[attr-defined]
-    if isinstance(value, types.MethodDescriptorType):
-        return value.__objclass__.__module__, qualname
-    return str(getattr(value, "__module__", None) or ""), qualname
 
 
 _BY_TYPE: dict[type, Callable[[_Walker, Any, str], Node]] = {

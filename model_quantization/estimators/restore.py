@@ -1,30 +1,32 @@
 """An artifact's graph to the real estimator: `cls.__new__` and state, nothing else.
 
 No node can call a function. The handful of classes that are not made by `__new__` and state have
-their way back in `builders` or in `_CONSTRUCTED`, keyed by exact class name.
+their way back in `builders`, keyed by exact class name.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from model_quantization.arrays import Array
 from model_quantization.codecs.strings import decode_strings
 from model_quantization.errors import (
-    EnvironmentMismatch,
     FormatError,
     LimitError,
-    SemanticError,
     UntrustedTypeError,
 )
 from model_quantization.estimators.builders import SPECIAL, make_partial
 from model_quantization.estimators.checks import check_state
 from model_quantization.estimators.dropped import reporting_class, stored_properties
+from model_quantization.estimators.making import (
+    fill,
+    is_made_otherwise,
+    new_object,
+    own_requests,
+    set_state,
+)
 from model_quantization.estimators.meanings import inexpressible
 from model_quantization.families import known_family
 from model_quantization.graph.nodes import (
@@ -46,7 +48,6 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import children, entry_steps, join
 from model_quantization.graph.values import (
-    MISFITS,
     ArraySource,
     bytes_value,
     dict_value,
@@ -54,7 +55,6 @@ from model_quantization.graph.values import (
     numbers_value,
     object_array,
     record_array,
-    refusals,
     scalar_value,
     small_value,
 )
@@ -239,7 +239,7 @@ class _Builder:
             with fitting(f"not the state of {node.type}", path):
                 return special(state, path)
         cls = self.trust.resolve_class(node.type, path)
-        if not self.trust.may_make(node.type) or _made_otherwise(cls):
+        if not self.trust.may_make(node.type) or is_made_otherwise(cls):
             raise UntrustedTypeError(
                 f"{node.type} is not a class that objects are made of",
                 where=path,
@@ -251,15 +251,16 @@ class _Builder:
         if self.as_scikit_learn and cls.__module__ == AS_SAVED:
             raise inexpressible(cls.__name__, path)
         check_state(node.type, args, state, path)
-        made = _new(cls, args, path, construct=node.type in _CONSTRUCTED)
+        made = new_object(cls, args, path, node.type)
         if self.own_class and isinstance(state, dict):
             worked_out = stored_properties(cls, state)
             state = {key: item for key, item in state.items() if key not in worked_out}
-        _set_state(made, state, path)
+        set_state(made, state, path)
         if not self.own_class:
             self._report_dropped(made, state, path)
         own_requests(made, state)
-        self._fill(made, node.entries, path)
+        if node.entries is not None:
+            fill(made, self.build(node.entries, path), path)
         return made
 
     def _in_todays_form(self, cls: type, state: Any, path: str) -> tuple[type, Any]:
@@ -289,40 +290,6 @@ class _Builder:
                 notes = tuple(sorted((names or {}).items()))
                 made.__class__ = reporting_class(type(made), notes, stored)
 
-    def _fill(self, made: Any, entries: Node, path: str) -> None:
-        if entries is None:
-            return
-        content = self.build(entries, path)
-        for container, kind, fill in _FILLS:
-            if isinstance(made, container) and isinstance(content, kind):
-                fill(made, content)
-                return
-        raise SemanticError("entries do not fit their object", where=path)
-
-
-# Of several that fit, the first: an ordered dict filled as a plain one would seem empty.
-_FILLS: tuple[tuple[type, type, Callable[[Any, Any], object]], ...] = (
-    (OrderedDict, dict, OrderedDict.update),
-    (dict, dict, dict.update),
-    (list, list, list.extend),
-    (deque, list, deque.extend),
-)
-
-
-def _made_otherwise(cls: type) -> bool:
-    """Whether objects of this class are other nodes, and never an `ObjectNode`."""
-    return cls.__module__ in ("builtins", "numpy") or issubclass(cls, np.random.BitGenerator)
-
-
-def own_requests(made: Any, state: Any) -> None:
-    """Tell the metadata requests of an estimator whose they are: a graph has no way back up."""
-    requests = state.get("_metadata_request") if isinstance(state, dict) else None
-    if type(requests).__module__ != "sklearn.utils._metadata_requests":
-        return
-    for request in (requests, *vars(requests).values()):
-        if type(request).__module__ == type(requests).__module__ and not hasattr(request, "owner"):
-            request.owner = made
-
 
 @dataclass(slots=True)
 class _Unpacked:
@@ -337,78 +304,3 @@ class _Unpacked:
         index = -1 - len(self.builder.owned)
         self.builder.owned[index] = array
         return index
-
-
-def _new(cls: type, args: list[Any], path: str, *, construct: bool) -> Any:
-    try:
-        return cls(*args) if construct else cls.__new__(cls, *args)
-    except MISFITS as error:
-        raise EnvironmentMismatch(
-            f"{cls.__qualname__} of the installed version cannot be made from this artifact",
-            where=path,
-            got=f"{type(error).__name__}: {error}",
-            do="install the library versions that the artifact names",
-        ) from error
-
-
-def _set_state(made: Any, state: Any, path: str) -> None:
-    if state is None:
-        return
-    try:
-        if hasattr(made, "__setstate__"):
-            made.__setstate__(_versioned(made, state))
-        elif isinstance(state, tuple) and len(state) == 2:
-            if state[0]:  # a class with nothing but slots has no __dict__
-                vars(made).update(state[0])
-            for name, value in (state[1] or {}).items():
-                setattr(made, name, value)
-        else:
-            vars(made).update(state)
-    except refusals(*MISFITS) as error:
-        raise EnvironmentMismatch(
-            f"{type(made).__qualname__} does not take this state",
-            where=path,
-            got=f"{type(error).__name__}: {error}",
-            do="install the library versions that the artifact names",
-        ) from error
-
-
-def _versioned(made: Any, state: Any) -> Any:
-    """scikit-learn warns on state without the running version: the manifest has the real one."""
-    if isinstance(state, dict) and type(made).__module__.startswith("sklearn."):
-        import sklearn
-
-        return {**state, "_sklearn_version": sklearn.__version__}
-    return state
-
-
-# Containers and extension types whose __init__ keeps its arguments, and does nothing else.
-_CONSTRUCTED = frozenset(f"collections:{name}" for name in ("Counter", "defaultdict", "deque"))
-_CONSTRUCTED |= frozenset(
-    f"sklearn._loss._loss:{name}"
-    for name in (
-        "CyAbsoluteError",
-        "CyExponentialLoss",
-        "CyHalfBinomialLoss",
-        "CyHalfGammaLoss",
-        "CyHalfMultinomialLoss",
-        "CyHalfPoissonLoss",
-        "CyHalfSquaredError",
-        "CyHalfTweedieLoss",
-        "CyHalfTweedieLossIdentity",
-        "CyHuberLoss",
-        "CyPinballLoss",
-    )
-) | frozenset(
-    f"sklearn.linear_model._sgd_fast:{name}"
-    for name in (
-        "EpsilonInsensitive",
-        "Hinge",
-        "Huber",
-        "Log",
-        "ModifiedHuber",
-        "SquaredEpsilonInsensitive",
-        "SquaredHinge",
-        "SquaredLoss",
-    )
-)

@@ -1,7 +1,8 @@
 """The meaning of the arrays of each kind of model; one file per family, found by itself.
 
-Adding a family is adding one file here that defines `FAMILY`. A class that no family names is
-treated by `generic`.
+Adding a family is adding one file here that defines `FAMILY` (and `make docs`, which notes it in
+`owners.json`, so that a process imports the families of its own models alone). A class that no
+family names is treated by `generic`.
 
 Families do not choose precision (`planning`) and do not touch files (`artifact`).
 """
@@ -15,6 +16,7 @@ from functools import cache
 from model_quantization.errors import FormatError
 from model_quantization.families.family import Component, Example, Family, LeftAsIs, Parts
 from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.owners import known_owners
 
 __all__ = [
     "Component",
@@ -55,16 +57,18 @@ def all_families() -> tuple[Family, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-@cache
-def _owners() -> dict[str, Family]:
-    return {name: family for family in all_families() for name in family.types}
-
-
 def family_of(type_name: str) -> Family:
     """The family that speaks for a class, `generic` when none does."""
-    return _owners().get(type_name) or family_named("generic")
+    known = known_owners()
+    if known is not None:
+        return family_named(known.by_type.get(type_name, "generic"))
+    for family in all_families():
+        if type_name in family.types:
+            return family
+    return family_named("generic")
 
 
+@cache
 def family_named(name: str) -> Family:
     """The family with this name.
 
@@ -73,11 +77,16 @@ def family_named(name: str) -> Family:
     KeyError
         No such family; the message lists those there are.
     """
+    known = known_owners()
+    if known is not None and name in known.modules:
+        module = importlib.import_module(f"{__name__}.{known.modules[name]}")
+        found: Family = module.FAMILY
+        return found
     for family in all_families():
         if family.name == name:
             return family
-    known = ", ".join(family.name for family in all_families())
-    raise KeyError(f"no family {name!r}; known: {known}")
+    listed = ", ".join(family.name for family in all_families())
+    raise KeyError(f"no family {name!r}; known: {listed}")
 
 
 def known_family(name: str, path: str) -> Family:

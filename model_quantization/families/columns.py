@@ -7,14 +7,16 @@ and whose columns of numbers are filled, scaled or unchanged. The restored estim
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Columns, Dense, Text
 from model_quantization.families.lowered import Lowered, NotFast
-from model_quantization.families.probing import Collect, ProbeValues, merged
+
+if TYPE_CHECKING:
+    from model_quantization.families.probing import Collect, ProbeValues
 
 _COLUMNS = "sklearn.compose._column_transformer:ColumnTransformer"
 _FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
@@ -90,6 +92,8 @@ def _passes_through(step: object) -> bool:
 
 def probe(component: Component, collect: Collect) -> ProbeValues:
     """Return the values of each transformer, under the column numbers of the whole table."""
+    from model_quantization.families.probing import ProbeValues, merged
+
     places = component.get("_transformer_to_input_indices")
     if not isinstance(places, dict):
         return ProbeValues()

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from model_quantization.arrays import Array
 from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.families.lowered import Lowered, NotFast
-from model_quantization.families.probing import Collect, ProbeValues
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Slot
 
 if TYPE_CHECKING:
+    from model_quantization.families.probing import Collect, ProbeValues
     from model_quantization.kernels.linear.stored_codes import StoredCodes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from model_quantization.families.family import Arrays, Component, Example, Famil
 from model_quantization.families.forms import Columns, matrix_of, text_step
 from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.families.lowered import Lowered, Method, NotFast
-from model_quantization.families.probing import Collect, ProbeValues, merged
 from model_quantization.families.shared.children import lower_all
-from model_quantization.families.text import pruned
 from model_quantization.graph.nodes import DictNode, Node, ObjectNode, SequenceNode, attributes
 from model_quantization.graph.traversal import with_children
+
+if TYPE_CHECKING:
+    from model_quantization.families.probing import Collect, ProbeValues
 
 _PIPELINE = "sklearn.pipeline:Pipeline"
 
@@ -84,6 +85,8 @@ def _after(first: Lowered, then: Lowered) -> Lowered | NotFast:
 
 def probe(component: Component, collect: Collect) -> ProbeValues:
     """Return the first step's values, and those of later steps as far as scalers carry them."""
+    from model_quantization.families.probing import merged
+
     found: list[ProbeValues] = []
     scale: Any = 1.0
     shift: Any = 0.0
@@ -113,12 +116,16 @@ def _scaling(step: Component) -> tuple[Array, Array] | None:
 
 def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
     """The ladder of a vocabulary and the model behind it; none of other pipelines."""
+    from model_quantization.families.text import pruned
+
     steps = attributes(node).get("steps") if isinstance(node, ObjectNode) else None
     return pruned.options(steps, arrays) if isinstance(steps, SequenceNode) else ()
 
 
 def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     """The pipeline with fewer terms."""
+    from model_quantization.families.text import pruned
+
     assert isinstance(node, ObjectNode) and isinstance(node.state, DictNode)
     steps = attributes(node)["steps"]
     assert isinstance(steps, SequenceNode)

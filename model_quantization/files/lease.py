@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def held(location: Location) -> Iterator[None]:
+def leased(location: Location) -> Iterator[None]:
     """The location belongs to this run alone until the block ends, or the process does.
 
     A lock whose holder does not renew it expires after `LEASE_SECONDS`; that of a dead process of

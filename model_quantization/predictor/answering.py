@@ -10,7 +10,6 @@ from typing import Any
 
 from model_quantization.errors import EnvironmentMismatch, SemanticError
 from model_quantization.graph.values import MISFITS
-from model_quantization.loading.pickles.migrations.steps import installed_version
 from model_quantization.predictor.input_rows import InputAdapter
 
 _JOBS = "n_jobs : int or None: threads for a large batch, counted as joblib counts."
@@ -49,21 +48,23 @@ def restored_method(
         try:
             return getattr(original(), name)(*args, **options)
         except AttributeError as error:
+            from model_quantization.loading.pickles.migrations.steps import installed_version
+
             if saved_by in ("", installed_version()):
                 raise
-            raise _mismatch(name, type_name, saved_by, error) from error
+            raise _mismatch(name, type_name, saved_by, installed_version(), error) from error
 
     return _named(restored, type_name, name, "Answered by the restored estimator.", None)
 
 
 def _mismatch(
-    name: str, type_name: str, saved_by: str, error: AttributeError
+    name: str, type_name: str, saved_by: str, installed: str, error: AttributeError
 ) -> EnvironmentMismatch:
     return EnvironmentMismatch(
         f"{name} cannot be answered by the installed libraries",
         where=type_name,
         expected=f"scikit-learn {saved_by} and the libraries of its time",
-        got=f"scikit-learn {installed_version()}: {error}",
+        got=f"scikit-learn {installed}: {error}",
         do="install the versions that the artifact names, or quantize the original here",
     )
 

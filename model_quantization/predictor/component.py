@@ -37,7 +37,7 @@ from model_quantization.graph.values import (
     scalar_value,
 )
 from model_quantization.kernels.linear.stored_codes import StoredCodes
-from model_quantization.predictor.explanation import ComponentAnswer, component_answer
+from model_quantization.predictor.asked import AskedComponent
 from model_quantization.schemes.quantize import stored_codes
 
 
@@ -50,13 +50,13 @@ class Context:
     arrays : ArraySource
     identified : mapping of int to Node
         Nodes that others refer to, by their id.
-    answers : dict of str to ComponentAnswer
+    answers : dict of str to AskedComponent
         Path -> whether the component has a fast predictor, for each that was asked for its own.
     """
 
     arrays: ArraySource
     identified: Mapping[int, Node]
-    answers: dict[str, ComponentAnswer] = field(default_factory=dict)
+    answers: dict[str, AskedComponent] = field(default_factory=dict)
 
     @classmethod
     def of(cls, root: Node, arrays: ArraySource) -> Context:
@@ -166,7 +166,7 @@ class ComponentView(Component):
             found = self._lower(family, exact)
         if isinstance(found, NotFast) and found.where is None:
             found = NotFast(found.reason, where=self.path)
-        self.context.answers[self.path] = component_answer(self.path, self.type, family.name, found)
+        self.context.answers[self.path] = AskedComponent.of(self.type, family.name, found)
         return found
 
     def _lower(self, family: Family, exact: bool) -> Lowered | NotFast:

@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from model_quantization.families import Lowered
 from model_quantization.predictor.component import ComponentView
-from model_quantization.predictor.explanation import RESTORED, Explanation, MethodAnswer
+from model_quantization.predictor.explanation import (
+    RESTORED,
+    Explanation,
+    MethodAnswer,
+    component_answer,
+)
 
 
 def explain_model(
@@ -36,8 +41,8 @@ def explain_model(
     own = view.path
     below = f"{own}/" if own else ""
     found = [
-        answer
-        for path, answer in view.context.answers.items()
+        component_answer(path, asked)
+        for path, asked in view.context.answers.items()
         if path == own or path.startswith(below)
     ]
     found.sort(key=lambda answer: answer.path != own)  # the model first, then in order

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from model_quantization.families import Lowered, NotFast
+from model_quantization.predictor.asked import AskedComponent
 from model_quantization.records import Record
 
 RESTORED = "the restored estimator"
@@ -67,15 +67,13 @@ class ComponentAnswer(Record):
     where: str = ""
 
 
-def component_answer(
-    path: str, type_name: str, family: str, found: Lowered | NotFast
-) -> ComponentAnswer:
-    """The record of what a family's `lower` gave."""
-    if isinstance(found, NotFast):
-        return ComponentAnswer(
-            path, type_name, family, False, RESTORED, (), found.reason, found.where or ""
-        )
-    return ComponentAnswer(path, type_name, family, True, found.by, tuple(found.methods))
+def component_answer(path: str, asked: AskedComponent) -> ComponentAnswer:
+    """The record of what a component said when it was asked."""
+    fast = not asked.why
+    by = asked.by if fast else RESTORED
+    return ComponentAnswer(
+        path, asked.type, asked.family, fast, by, asked.methods, asked.why, asked.where
+    )
 
 
 @dataclass(frozen=True, slots=True)

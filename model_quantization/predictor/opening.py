@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.estimators.restore import restore
-from model_quantization.files.signing import PublicKeys
 from model_quantization.graph.nodes import (
     DictNode,
     Node,
@@ -23,15 +21,14 @@ from model_quantization.graph.traversal import children, dict_steps, join
 from model_quantization.graph.values import dict_value
 from model_quantization.limits import Limits
 from model_quantization.predictor.component import ComponentView, Context, view_value
-from model_quantization.predictor.explanation import Explanation
 from model_quantization.predictor.memory import give_back
-from model_quantization.predictor.quantized_model import (
-    QuantizedModel,
-    dropped_below,
-    quantized_model,
-    saved_by,
-)
+from model_quantization.predictor.quantized_model import QuantizedModel, quantized_model
+from model_quantization.predictor.restored import restore_component
 from model_quantization.trust import TrustPolicy
+
+if TYPE_CHECKING:
+    from model_quantization.files.signing import PublicKeys
+    from model_quantization.predictor.explanation import Explanation
 
 
 def load(
@@ -147,14 +144,7 @@ class _Opening:
         return view_value(node, self.context, path)
 
     def _restored(self, node: Node, path: str) -> Any:
-        return restore(
-            node,
-            self.artifact,
-            self.trust,
-            dropped=dropped_below(self.artifact.manifest["residue"], path),
-            identified=self.context.identified,
-            saved_by=saved_by(self.artifact),
-        )
+        return restore_component(self.artifact, self.trust, node, self.context, path)
 
 
 def model_at(loaded: Any, path: str) -> QuantizedModel:

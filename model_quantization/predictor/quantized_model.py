@@ -3,57 +3,39 @@
 A method that the artifact's fast predictor has is answered by it, without scikit-learn. Anything
 else, and every odd call (other arguments, odd input), is answered by the real estimator, which is
 restored from the artifact when it is first needed: so every error and warning is its own.
-
-Like scikit-learn's `FrozenEstimator`, a quantized model is fitted for good: `fit` returns it
-unchanged and `clone` returns it itself, so that it can stand in a `Pipeline` or be given to
-`cross_val_predict`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_quantization.artifact.golden_rows import run_self_test
 from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.errors import ConfigError, FormatError
-from model_quantization.estimators.restore import restore
+from model_quantization.errors import FormatError
 from model_quantization.families import Lowered, family_named
-from model_quantization.files.atomic import write_atomically
 from model_quantization.graph.methods import PUBLIC_METHODS
 from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
 from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
 from model_quantization.predictor.component import ComponentView, Context
-from model_quantization.predictor.explaining import explain_model
-from model_quantization.predictor.explanation import Explanation
+from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
-from model_quantization.report.table import human_bytes
+from model_quantization.predictor.restored import restore_component, saved_by
 from model_quantization.trust import TrustPolicy
+
+if TYPE_CHECKING:
+    from model_quantization.predictor.explanation import Explanation
 
 _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
-def saved_by(artifact: Artifact) -> str:
-    """The version of scikit-learn whose state the artifact holds."""
-    return str(artifact.manifest["libraries"].get("scikit-learn", ""))
-
-
-def dropped_below(notes: Mapping[str, str], path: str) -> dict[str, str]:
-    """Notes on dropped attributes at or below `path`, by where they are below it."""
-    if not path:
-        return dict(notes)
-    start = f"{path}/"
-    return {key[len(start) :]: note for key, note in notes.items() if key.startswith(start)}
-
-
-class QuantizedModel:
+class QuantizedModel(FittedForGood):
     """A fitted model answered from its artifact. Made by `mq.load`.
 
     Attributes
@@ -125,6 +107,8 @@ class QuantizedModel:
         return f"{kind}, {depth}{' bit' if depth.isdigit() else ''}"
 
     def __repr__(self) -> str:
+        from model_quantization.report.table import human_bytes
+
         size = human_bytes(len(self.artifact.data))
         fast = ", ".join(self.fast_methods) or "nothing"
         return f"<QuantizedModel {self._name()}, {size}, {self._guarantee()}; fast: {fast}>"
@@ -152,6 +136,8 @@ class QuantizedModel:
         method         answered  by             why
         predict        fast      linear scores
         """
+        from model_quantization.predictor.explaining import explain_model
+
         return explain_model(
             self._view,
             self._lowered,
@@ -179,6 +165,8 @@ class QuantizedModel:
         The file holds these bytes, `artifact.data`: for one of several models in a container, the
         whole container.
         """
+        from model_quantization.files.atomic import write_atomically
+
         target = Path(path)
         write_atomically(target, bytes(self.artifact.data))
         return target
@@ -213,19 +201,15 @@ class QuantizedModel:
     def _made(self, *, as_scikit_learn: bool = False, own_class: bool = False) -> Any:
         """The estimator that answers what no fast predictor does."""
         with np.errstate(all="ignore"):  # the caller's error state is for its rows, not for this
-            return self._restore(as_scikit_learn, own_class)
-
-    def _restore(self, as_scikit_learn: bool, own_class: bool) -> Any:
-        return restore(
-            self._view.node,
-            self.artifact,
-            self._trust,
-            dropped=dropped_below(self.artifact.manifest["residue"], self.path),
-            identified=self._view.context.identified,
-            saved_by=saved_by(self.artifact),
-            as_scikit_learn=as_scikit_learn,
-            own_class=own_class,
-        )
+            return restore_component(
+                self.artifact,
+                self._trust,
+                self._view.node,
+                self._view.context,
+                self.path,
+                as_scikit_learn=as_scikit_learn,
+                own_class=own_class,
+            )
 
     def self_test(self) -> bool:
         """Answer the golden rows that the artifact carries.
@@ -240,39 +224,9 @@ class QuantizedModel:
         PredictionError
             An answer differs from the one recorded when the artifact was made.
         """
+        from model_quantization.artifact.golden_rows import run_self_test
+
         return run_self_test(self, self.artifact.manifest["golden"])
-
-    # scikit-learn's protocol -------------------------------------------------------------
-
-    def fit(self, X: Any, y: Any = None, **params: Any) -> QuantizedModel:
-        """Return this model: it is fitted for good."""
-        return self
-
-    def set_params(self, **params: Any) -> QuantizedModel:
-        """Return this model; it has no parameter that can be set.
-
-        Raises
-        ------
-        ConfigError
-            Any parameter was given.
-        """
-        if params:
-            raise ConfigError(
-                "a quantized model is fitted for good",
-                where=f"<QuantizedModel {self._name()}>",
-                got=", ".join(params),
-                do="set parameters of the original, fit that, and quantize it again",
-            )
-        return self
-
-    def __sklearn_clone__(self) -> QuantizedModel:
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def __sklearn_tags__(self) -> Any:
-        return self._original().__sklearn_tags__()
 
     def __getattr__(self, name: str) -> Any:
         # Only names that are not set above arrive here.

@@ -21,8 +21,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from model_quantization.batch import mirror
-from model_quantization.batch.mirror import mirrored
+from model_quantization.batch.mirror import index, mirrored, push
 from model_quantization.batch.plan import plan_batch
 from model_quantization.batch.run import run_batch
 from model_quantization.commands.demo import main
@@ -36,7 +35,7 @@ from model_quantization.errors import (
     StorageError,
 )
 from model_quantization.files import lease
-from model_quantization.files.lease import held
+from model_quantization.files.lease import leased
 from model_quantization.files.object_store import Location, mirror_path
 from model_quantization.release.publish import rollback
 from model_quantization.serving.named_loaders import ModelLoader
@@ -172,7 +171,7 @@ def test_a_run_killed_while_it_pushes_leaves_a_whole_release(
         def killed(*_: Any) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(mirror, before, killed)
+        patched.setattr(push, before, killed)
         with pytest.raises(KeyboardInterrupt):
             bucket.run()
     assert bucket.is_whole()
@@ -187,7 +186,7 @@ def test_a_run_killed_while_it_pushes_leaves_a_whole_release(
 def test_two_runs_at_once_one_refuses_by_name(bucket: Bucket) -> None:
     here = f"process {os.getpid()} on {socket.gethostname()}"
     with (
-        held(Location(f"{bucket.url}/quantized")),
+        leased(Location(f"{bucket.url}/quantized")),
         pytest.raises(ReleaseLocked, match=rf"another run is writing here \({here}\); wait"),
     ):
         bucket.run()
@@ -218,7 +217,7 @@ def test_a_lock_is_renewed_and_a_lost_one_is_left_alone(
 ) -> None:
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.01)
     location = Location(f"{bucket.url}/quantized")
-    with held(location):
+    with leased(location):
         first = location.find(".lock")
         for _ in range(500):
             if location.find(".lock") != first:
@@ -498,7 +497,7 @@ def test_a_mirror_whose_index_cannot_be_written_is_fetched_again(
     def full(path: Path, value: Any, *, flush: bool = True) -> None:
         raise ReleaseError("cannot be written (No space left on device)", where=str(path))
 
-    monkeypatch.setattr(mirror, "write_json", full)
+    monkeypatch.setattr(index, "write_json", full)
     assert bucket.run() == ["a", "b", "c"]
     assert "No space left on device" in caplog.text
     assert bucket.run() == []

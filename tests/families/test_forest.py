@@ -33,7 +33,7 @@ from model_quantization.graph.nodes import (
 )
 from model_quantization.graph.traversal import walk
 from model_quantization.kernels.trees.tree_pack import floor_float32
-from model_quantization.loading.pickles.migrations.held import TREE, Held
+from model_quantization.loading.pickles.migrations.deferred import TREE, Deferred
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.trust import TrustPolicy
@@ -567,7 +567,7 @@ def test_an_old_tree_is_made_of_its_state_as_data() -> None:
     old = np.zeros(len(state["nodes"]), dtype=[(n, state["nodes"].dtype[n]) for n in names])
     for name in names:
         old[name] = state["nodes"][name]
-    held = Held(TREE, args)
+    held = Deferred(TREE, args)
     held.__setstate__({**state, "nodes": old})
     model.tree_, expected = held.make(), model.predict_proba(rows)
     assert same_bits(model.predict_proba(rows), expected)

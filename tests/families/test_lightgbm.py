@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from model_quantization.errors import DroppedAttribute, SemanticError, UnsupportedComponent
 from model_quantization.estimators.capture import capture
 from model_quantization.families.forest import unpack
-from model_quantization.families.forest.lightgbm.answers import first_trees
 from model_quantization.families.forest.lightgbm.text import beyond_zero, parse_objective, read_text
 from model_quantization.families.forest.lightgbm.writing import write_text
 from model_quantization.graph.nodes import PackedNode
+from model_quantization.kernels.trees.pooled import first_trees
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (

@@ -34,7 +34,7 @@ from sklearn.tree._tree import Tree
 from model_quantization.api import ModelQuantizer, quantize_model_file
 from model_quantization.errors import ScanMalformed
 from model_quantization.evaluation.agreement import same_bits
-from model_quantization.loading.pickles.migrations.held import tree_nodes
+from model_quantization.loading.pickles.migrations.deferred import tree_nodes
 from model_quantization.loading.pickles.migrations.trees import counted_trees_note
 from model_quantization.loading.pickles.original import load_original
 from model_quantization.predictor.opening import load

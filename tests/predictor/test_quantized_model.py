@@ -37,6 +37,7 @@ from sklearn.utils.validation import check_is_fitted
 import model_quantization as mq
 from model_quantization.api import ModelQuantizer
 from model_quantization.errors import ConfigError, FormatError, IntegrityError
+from model_quantization.estimators import restore
 from model_quantization.families import all_families
 from model_quantization.predictor.opening import iter_models, model_at
 from model_quantization.predictor.quantized_model import QuantizedModel
@@ -297,9 +298,9 @@ def test_the_estimator_is_restored_once_whoever_asks_first(
     classifier: LogisticRegression, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, calls = quantized(classifier), []
-    make = QuantizedModel._restore
+    make = restore.restore
     monkeypatch.setattr(
-        QuantizedModel, "_restore", lambda self, *how: (calls.append(1), make(self, *how))[1]
+        restore, "restore", lambda *of, **how: (calls.append(1), make(*of, **how))[1]
     )
     barrier, results = threading.Barrier(8), []
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import model_quantization.loading.pickles.original as original_module
-import model_quantization.predictor.quantized_model as predictor_module
+import model_quantization.predictor.restored as predictor_module
 from model_quantization.predictor import opening
 from model_quantization.serving.loader import ModelLoader
 from model_quantization.serving.selection import Selection

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 from model_quantization.families.family import Component
-from model_quantization.families.forest.catboost.answers import lower_catboost
 from model_quantization.families.forest.kinds import KINDS, Predictor
-from model_quantization.families.forest.lightgbm.answers import lower_lightgbm
-from model_quantization.families.forest.predictors.averaged import lower_averaged, lower_embedding
-from model_quantization.families.forest.predictors.boosted import lower_boosted
-from model_quantization.families.forest.predictors.histogram import lower_histogram
-from model_quantization.families.forest.predictors.isolated import lower_isolated
-from model_quantization.families.forest.predictors.weighted import lower_weighted
-from model_quantization.families.forest.xgboost.answers import lower_xgboost
 from model_quantization.families.lowered import Lowered, NotFast
 
-PREDICTORS: dict[Predictor, Callable[[Component], Lowered | NotFast]] = {
-    "averaged": lower_averaged,
-    "embedding": lower_embedding,
-    "isolated": lower_isolated,
-    "boosted": lower_boosted,
-    "histogram": lower_histogram,
-    "weighted": lower_weighted,
-    "lightgbm": lower_lightgbm,
-    "xgboost": lower_xgboost,
-    "catboost": lower_catboost,
+# Where each function `lower_...` is, below this room. A process imports those of its own models.
+PREDICTORS: dict[Predictor, str] = {
+    "averaged": "predictors.averaged",
+    "embedding": "predictors.averaged",
+    "isolated": "predictors.isolated",
+    "boosted": "predictors.boosted",
+    "histogram": "predictors.histogram",
+    "weighted": "predictors.weighted",
+    "lightgbm": "lightgbm.answers",
+    "xgboost": "xgboost.answers",
+    "catboost": "catboost.answers",
 }
 
 
@@ -35,4 +29,11 @@ def lower_forest(component: Component) -> Lowered | NotFast:
         return NotFast(
             "its members are not trees of one kind, or stay in the format of their library"
         )
-    return PREDICTORS[KINDS[component.type].lower](component)
+    return predictor(KINDS[component.type].lower)(component)
+
+
+def predictor(name: Predictor) -> Callable[[Component], Lowered | NotFast]:
+    """The function that makes the fast predictor of this name."""
+    module = importlib.import_module(f"{__package__}.{PREDICTORS[name]}")
+    found: Callable[[Component], Lowered | NotFast] = getattr(module, f"lower_{name}")
+    return found

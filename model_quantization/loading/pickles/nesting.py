@@ -22,7 +22,7 @@ def _inner(value: object) -> Iterator[object]:
 def check_nesting(root: object, limits: Limits, trust: TrustPolicy) -> None:
     """Pass only for a model that code may walk: not too deep, no "billion laughs".
 
-    On the way every name that the model holds is held against the list once more: a function that
+    On the way every name in the model is checked against the list once more: a function that
     only a pickle may call (`getattr`, numpy's reconstructors) is never something to keep.
 
     Thirty lists, each holding the next one twice, are a small file and a billion items to whoever

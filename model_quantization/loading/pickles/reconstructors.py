@@ -1,6 +1,6 @@
 """What a pickle may call, and with which arguments: one rule for each function.
 
-A function held as a value never gets here: only names under `[reconstructors]` and
+A function that is kept as a value never gets here: only names under `[reconstructors]` and
 `[called classes]` of the allow-list do, and names that the run's configuration trusts.
 """
 
@@ -93,8 +93,8 @@ def check_partial_state(target: Instance, state: object, trust: TrustPolicy) -> 
         The state holds another function, positional arguments or attributes.
     """
     match target.args, state:
-        case (Global(name=made),), (Global(name=held), (), Pairs(), None | []) if (
-            made == held and trust.is_value(held)
+        case (Global(name=made),), (Global(name=called), (), Pairs(), None | []) if (
+            made == called and trust.is_value(called)
         ):
             return
     raise ScanRefused(

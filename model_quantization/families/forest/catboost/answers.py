@@ -8,6 +8,7 @@ from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
 from model_quantization.families.family import Component
 from model_quantization.families.forest.catboost.state import BINARY, EXPONENTIAL
+from model_quantization.families.forest.predictors.booster import lowered_booster
 from model_quantization.families.forest.predictors.packed_forest import (
     Jobs,
     PackedForest,
@@ -141,13 +142,4 @@ def lower_catboost(component: Component) -> Lowered:
     methods: dict[str, Method] = {"predict": trees.predict_value}
     if "classes_" in component:
         methods = {"predict": trees.predict_class, "predict_proba": trees.predict_proba}
-    return Lowered(
-        methods,
-        by="the sum of the trees",
-        names=(component.path,),
-        n_features=trees.forest.n_features,
-        integers="float32",
-        takes="plain",
-        classes=trees.classes,
-        decides_by="predict_proba",
-    )
+    return lowered_booster(component, trees.forest, methods, decides_by="predict_proba")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_quantization.errors import SemanticError, UnsupportedComponent
+from model_quantization.errors import UnsupportedComponent
 from model_quantization.families.family import Arrays
 from model_quantization.families.forest.catboost.filling import with_trees, without_trees
 from model_quantization.families.forest.catboost.model import CatBoostModel, parse_info, read_model
-from model_quantization.families.forest.trees.booster_trees import Dump, State
+from model_quantization.families.forest.trees.booster_trees import (
+    NO_BOOSTER,
+    Dump,
+    State,
+    not_the_parts,
+    shown_parts,
+    whole_parts,
+)
 from model_quantization.graph.nodes import ArrayNode, BytesNode, Node, ObjectArrayNode, SequenceNode
 from model_quantization.kernels.trees.pooled import PooledTrees
 
+_LIBRARY = "a CatBoost"
 EXPONENTIAL = frozenset({"Poisson", "Tweedie"})
 BINARY = frozenset({"Logloss", "CrossEntropy"})
 SEVERAL = frozenset({"MultiClass", "MultiClassOneVsAll"})
@@ -45,7 +53,7 @@ def read_estimator(kind: str, state: State, arrays: Arrays) -> Dump:
     """
     blob = state["__model"]
     if not isinstance(blob, BytesNode):
-        raise UnsupportedComponent("it holds no booster that is known here")
+        raise UnsupportedComponent(NO_BOOSTER)
     data = arrays[blob.array].tobytes()
     read = read_model(data)
     loss = _loss(read, kind, state)
@@ -59,10 +67,8 @@ def read_estimator(kind: str, state: State, arrays: Arrays) -> Dump:
         ("booster_bias", ArrayNode(arrays.add(read.bias))),
         ("n_features_in_", read.n_features),
     ]
-    if kind == "CatBoostClassifier":
-        kept.append(("classes_", _classes(read, loss, arrays)))
-    if read.names:
-        kept.append(("feature_names_in_", ArrayNode(arrays.add(np.array(read.names)))))
+    classes = _classes(read, loss, arrays) if kind == "CatBoostClassifier" else None
+    kept += shown_parts(arrays, classes=classes, names=read.names)
     return Dump(read.trees, read.n_features, 1, kept)
 
 
@@ -110,8 +116,9 @@ def write_estimator(parts: State, trees: PooledTrees, arrays: Arrays) -> Node:
     SemanticError
         Parts that are no booster's.
     """
-    skeleton, n_features = parts.get("booster_state"), parts.get("n_features_in_")
-    if not isinstance(skeleton, ArrayNode) or type(n_features) is not int:
-        raise SemanticError("not the parts of a CatBoost model", where="booster_state")
+    skeleton = parts.get("booster_state")
+    (n_features,) = whole_parts(parts, _LIBRARY, "n_features_in_")
+    if not isinstance(skeleton, ArrayNode):
+        raise not_the_parts(_LIBRARY)
     data = with_trees(arrays[skeleton.array].tobytes(), trees, n_features)
     return BytesNode("bytes", arrays.add(np.frombuffer(data, dtype=np.uint8)))

@@ -10,43 +10,30 @@ from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
 from model_quantization.families.family import Component
 from model_quantization.families.forest.lightgbm.text import CATEGORIES, Objective, parse_objective
+from model_quantization.families.forest.predictors.booster import BoosterTrees, lowered_booster
 from model_quantization.families.forest.predictors.coded import CodedTrees
-from model_quantization.families.forest.predictors.packed_forest import (
-    Jobs,
-    PackedForest,
-    threads,
-    used_iterations,
-)
+from model_quantization.families.forest.predictors.packed_forest import Jobs, threads
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees import booster_links
-from model_quantization.kernels.trees.pooled import PooledTrees, first_trees
 from model_quantization.locks import cached_property
 
 _LOGISTIC = frozenset({"binary", "multiclassova", "cross_entropy"})
 _EXPONENTIAL = frozenset({"poisson", "gamma", "tweedie"})
 
 
-class LightGBMTrees:
+class LightGBMTrees(BoosterTrees):
     """Answers of `LGBM*`, added up tree by tree in float64."""
 
     def __init__(self, component: Component, objective: Objective) -> None:
-        self.forest = PackedForest(component)
-        self.component = component
+        super().__init__(component)
         self.objective = objective
-        self.outputs = int(component["tree_outputs"])
-        self.forest.check_sums(self.outputs)
         if objective.name == "multiclass" and self.outputs < 2:
             raise SemanticError(
                 "one output for several classes", where=f"{component.path}/tree_outputs".lstrip("/")
             )
-        self.iterations = used_iterations(self.forest, self.outputs)
         self.averaged = bool(component["booster_averaged"])
-        self.classes: Array = component.get("classes_")
         every: defaultdict[int, Array] = defaultdict(lambda: np.arange(CATEGORIES))
-        self.trees = CodedTrees(self._used, every, self.outputs, self.forest.most_leaves)
-
-    def _used(self) -> PooledTrees:
-        return first_trees(self.forest.decode(), self.iterations * self.outputs)
+        self.trees = CodedTrees(self.used_trees, every, self.outputs, self.forest.most_leaves)
 
     @cached_property
     def categories(self) -> Array:
@@ -73,13 +60,6 @@ class LightGBMTrees:
         if self.averaged:
             sums /= self.iterations
         return _meaning(self.objective, sums)
-
-    def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """Class probabilities."""
-        found = self.predict_value(rows, n_jobs)
-        if found is None or self.outputs > 1:
-            return found
-        return np.vstack((1.0 - found, found)).transpose()
 
     def predict_class(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The class with the largest probability."""
@@ -130,12 +110,4 @@ def lower_lightgbm(component: Component) -> Lowered | NotFast:
             "predict": trees.predict_class,
             "predict_proba": trees.predict_proba,
         }
-    return Lowered(
-        methods,
-        by="the sum of the trees",
-        names=(component.path,),
-        n_features=trees.forest.n_features,
-        integers="float32",
-        takes="plain",
-        classes=trees.classes,
-    )
+    return lowered_booster(component, trees.forest, methods)

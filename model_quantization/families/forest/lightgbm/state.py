@@ -9,7 +9,15 @@ from model_quantization.families.family import Arrays
 from model_quantization.families.forest.kinds import RESTORED_LIGHTGBM
 from model_quantization.families.forest.lightgbm.text import read_text
 from model_quantization.families.forest.lightgbm.writing import write_text
-from model_quantization.families.forest.trees.booster_trees import Dump, State
+from model_quantization.families.forest.trees.booster_trees import (
+    NO_BOOSTER,
+    Dump,
+    State,
+    booster_fields,
+    not_the_parts,
+    shown_parts,
+    whole_parts,
+)
 from model_quantization.families.forest.trees.members import mapping
 from model_quantization.graph.nodes import (
     ArrayNode,
@@ -18,12 +26,12 @@ from model_quantization.graph.nodes import (
     Node,
     ObjectNode,
     SequenceNode,
-    attributes,
     entries,
 )
 from model_quantization.kernels.trees.pooled import PooledTrees
 
 _BOOSTER = "lightgbm.basic:Booster"
+_LIBRARY = "a LightGBM"
 _IMPORTANCES = ("split", "gain")
 
 
@@ -35,16 +43,10 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
     UnsupportedComponent
         Why it stays as it is.
     """
-    booster = state["_Booster"]
-    inside = attributes(booster) if isinstance(booster, ObjectNode) else {}
+    inside = booster_fields(state, _BOOSTER)
     text, rest = inside.get("text"), inside.get("state")
-    if (
-        not isinstance(booster, ObjectNode)
-        or booster.type != _BOOSTER
-        or not isinstance(text, BytesNode)
-        or not isinstance(rest, DictNode)
-    ):
-        raise UnsupportedComponent("it holds no booster that is known here")
+    if not isinstance(text, BytesNode) or not isinstance(rest, DictNode):
+        raise UnsupportedComponent(NO_BOOSTER)
     own = dict(entries(rest))
     if own.get("pandas_categorical") not in (None, SequenceNode("list", ())):
         raise UnsupportedComponent("it makes the codes of pandas categories itself")
@@ -67,16 +69,17 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
         ("booster_iterations", used),
         ("n_features_in_", read.n_features),
     ]
-    if isinstance(state.get("_classes"), ArrayNode):
-        kept.append(("classes_", state["_classes"]))
-    if read.names != default_names(read.n_features):
-        names = ArrayNode(arrays.add(np.array(read.names)))
-        named = state.get("_fitted_with_feature_names") is True
-        kept.append(("feature_names_in_" if named else "booster_names", names))
-    kind = state.get("importance_type")
-    if kind in _IMPORTANCES:
-        found = read.importances(str(kind), used * read.outputs)
-        kept.append(("feature_importances_", ArrayNode(arrays.add(found))))
+    classes, kind = state.get("_classes"), state.get("importance_type")
+    named = state.get("_fitted_with_feature_names") is True
+    kept += shown_parts(
+        arrays,
+        classes=classes if isinstance(classes, ArrayNode) else None,
+        names=[] if read.names == default_names(read.n_features) else read.names,
+        names_as="feature_names_in_" if named else "booster_names",
+        importances=(
+            read.importances(str(kind), used * read.outputs) if kind in _IMPORTANCES else None
+        ),
+    )
     return Dump(read.trees, read.n_features, read.outputs, kept)
 
 
@@ -96,17 +99,14 @@ def write_estimator(parts: State, trees: PooledTrees, arrays: Arrays) -> Node:
     rest, objective, averaged = (
         parts.get(f"booster_{name}") for name in ("state", "objective", "averaged")
     )
-    outputs, n_features = parts.get("tree_outputs"), parts.get("n_features_in_")
+    outputs, n_features = whole_parts(parts, _LIBRARY, "tree_outputs", "n_features_in_")
     if (
         not isinstance(rest, DictNode)
         or not isinstance(objective, str)
         or type(averaged) is not bool
-        or type(outputs) is not int
-        or type(n_features) is not int
-        or outputs < 1
         or len(trees.sizes) % outputs
     ):
-        raise SemanticError("not the parts of a LightGBM booster", where="booster_state")
+        raise not_the_parts(_LIBRARY)
     names = default_names(n_features)
     named = parts.get("feature_names_in_", parts.get("booster_names"))
     if isinstance(named, ArrayNode):

@@ -13,9 +13,10 @@ from typing import TypeAlias
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.errors import UnsupportedComponent
+from model_quantization.errors import SemanticError, UnsupportedComponent
+from model_quantization.families.family import Arrays
 from model_quantization.families.forest.trees.reading import order_trees, pool_trees, within
-from model_quantization.graph.nodes import Node
+from model_quantization.graph.nodes import ArrayNode, Node, ObjectNode, attributes
 from model_quantization.kernels.trees.pooled import PooledTrees
 
 State: TypeAlias = dict[str, Node]
@@ -40,6 +41,72 @@ class Dump:
     n_features: int
     outputs: int
     state: list[tuple[str, Node]]
+
+
+NO_BOOSTER = "it holds no booster that is known here"
+
+
+def booster_fields(state: State, kind: str) -> dict[str, Node]:
+    """The fields of an estimator's booster, which is an object of the class `kind`.
+
+    Raises
+    ------
+    UnsupportedComponent
+        It has a booster of another class, or none.
+    """
+    booster = state["_Booster"]
+    if not isinstance(booster, ObjectNode) or booster.type != kind:
+        raise UnsupportedComponent(NO_BOOSTER)
+    return attributes(booster)
+
+
+def shown_parts(
+    arrays: Arrays,
+    *,
+    classes: Node = None,
+    names: list[str],
+    names_as: str = "feature_names_in_",
+    importances: Array | None = None,
+) -> list[tuple[str, Node]]:
+    """Parts that estimators work out of their booster, where this one has them.
+
+    Parameters
+    ----------
+    classes : Node
+        The labels, in the order of the outputs; None for a regressor.
+    names : list of str
+        Of the columns; empty where they have none.
+    names_as : str
+        The part that keeps the names.
+    importances : float, shape (n_features,), optional
+    """
+    parts: list[tuple[str, Node]] = []
+    if classes is not None:
+        parts.append(("classes_", classes))
+    if names:
+        parts.append((names_as, ArrayNode(arrays.add(np.array(names)))))
+    if importances is not None:
+        parts.append(("feature_importances_", ArrayNode(arrays.add(importances))))
+    return parts
+
+
+def whole_parts(parts: State, library: str, *names: str) -> tuple[int, ...]:
+    """The values of these parts of a packed booster, each a whole number of at least 1.
+
+    Raises
+    ------
+    SemanticError
+        One of them is not.
+    """
+    found = [value for name in names if type(value := parts.get(name)) is int and value >= 1]
+    if len(found) < len(names):
+        raise not_the_parts(library)
+    return tuple(found)
+
+
+def not_the_parts(library: str) -> SemanticError:
+    """The error for a packed booster that its library could not be given."""
+    return SemanticError(f"not the parts of {library} booster", where="booster_state")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,36 +9,30 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
 from model_quantization.families.family import Component
+from model_quantization.families.forest.predictors.booster import BoosterTrees, lowered_booster
 from model_quantization.families.forest.predictors.packed_forest import (
     Jobs,
     PackedForest,
     add_leaves,
     leaf_numbers,
     threads,
-    used_iterations,
 )
 from model_quantization.families.forest.stored.parts import leaf_trees
 from model_quantization.families.forest.xgboost.model import interleaved
 from model_quantization.families.forest.xgboost.state import LOG, LOGISTIC, OBJECTIVES, SOFTMAX
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.trees import booster_links
-from model_quantization.kernels.trees.pooled import PooledTrees, first_trees, level_order
+from model_quantization.kernels.trees.pooled import PooledTrees, level_order
 from model_quantization.kernels.trees.tree_sum import Leaves, TreeSum
 from model_quantization.locks import cached_property
 
 
-class XGBoostTrees:
+class XGBoostTrees(BoosterTrees):
     """Answers of `XGB*`, added up tree by tree in float32 from the base score on."""
 
     def __init__(self, component: Component) -> None:
-        self.forest = PackedForest(component)
-        self.component = component
+        super().__init__(component, int(component["booster_parallel"]))
         self.objective = str(component["booster_objective"])
-        self.outputs = int(component["tree_outputs"])
-        self.parallel = int(component["booster_parallel"])
-        self.forest.check_sums(self.outputs)
-        together = self.outputs * self.parallel
-        self.n_used = used_iterations(self.forest, together) * together
         base = np.array(component["booster_base"], dtype=np.float32)
         weights = component.get("booster_weights")
         if base.shape != (self.outputs,) or (
@@ -61,7 +55,7 @@ class XGBoostTrees:
         return TreeSum(self._leaves, self.outputs, forest.n_features, forest.most_leaves)
 
     def _leaves(self) -> Leaves:
-        trees = self._used()
+        trees = self.used_trees()
         rows = trees.rows.astype(np.float32)
         ids = trees.ids
         if "booster_weights" in self.component:
@@ -72,9 +66,6 @@ class XGBoostTrees:
             rows = (((base + rows[ids, 0]) - base) * weights[tree]).reshape(-1, 1)
             ids = np.arange(len(rows), dtype=np.uint32)
         return Leaves(self.forest.shape(trees), ids, rows)
-
-    def _used(self) -> PooledTrees:
-        return first_trees(self.forest.decode(), self.n_used)
 
     def margin(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """Sums: float32, shape (n, outputs)."""
@@ -95,13 +86,6 @@ class XGBoostTrees:
         elif self.objective in SOFTMAX:
             booster_links.normalized_exponentials32(sums)
         return sums if self.outputs > 1 else sums.reshape(-1)
-
-    def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """Class probabilities."""
-        found = self.predict_value(rows, n_jobs)
-        if found is None or self.outputs > 1:
-            return found
-        return np.vstack((1.0 - found, found)).transpose()
 
     def predict_class(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The number of the class that is more probable than others."""
@@ -139,7 +123,7 @@ class _LevelledForest(PackedForest):
 
 
 def lower_xgboost(component: Component) -> Lowered | NotFast:
-    """The fast predictor of an estimator of XGBoost; None for one of other labels."""
+    """The fast predictor of an estimator of XGBoost, or why there is none."""
     objective, outputs = component["booster_objective"], int(component["tree_outputs"])
     if objective not in OBJECTIVES:
         return NotFast("its objective is not known")
@@ -154,13 +138,4 @@ def lower_xgboost(component: Component) -> Lowered | NotFast:
     else:
         methods = {"predict": trees.predict_value}
     methods["apply"] = trees.apply
-    return Lowered(
-        methods,
-        by="the sum of the trees",
-        names=(component.path,),
-        n_features=trees.forest.n_features,
-        integers="float32",
-        takes="plain",
-        classes=component.get("classes_"),
-        decides_by="predict_proba",
-    )
+    return lowered_booster(component, trees.forest, methods, decides_by="predict_proba")

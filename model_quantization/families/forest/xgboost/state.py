@@ -12,7 +12,15 @@ from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError, UnsupportedComponent
 from model_quantization.families.family import Arrays
 from model_quantization.families.forest.kinds import RESTORED_XGBOOST
-from model_quantization.families.forest.trees.booster_trees import Dump, State
+from model_quantization.families.forest.trees.booster_trees import (
+    NO_BOOSTER,
+    Dump,
+    State,
+    booster_fields,
+    not_the_parts,
+    shown_parts,
+    whole_parts,
+)
 from model_quantization.families.forest.trees.members import mapping
 from model_quantization.families.forest.xgboost.model import XGBoostModel, read_model, with_trees
 from model_quantization.families.forest.xgboost.ubjson import read_ubjson, write_ubjson
@@ -23,13 +31,13 @@ from model_quantization.graph.nodes import (
     Node,
     ObjectNode,
     SequenceNode,
-    attributes,
     entries,
 )
 from model_quantization.kernels.trees.pooled import PooledTrees, level_order
 from model_quantization.kernels.trees.topology import tree_starts
 
 _BOOSTER = "xgboost.core:Booster"
+_LIBRARY = "an XGBoost"
 IDENTITY = frozenset(
     {
         "reg:squarederror", "reg:squaredlogerror", "reg:absoluteerror", "reg:pseudohubererror",
@@ -51,16 +59,10 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
     UnsupportedComponent
         Why it stays as it is.
     """
-    booster = state["_Booster"]
-    inside = attributes(booster) if isinstance(booster, ObjectNode) else {}
+    inside = booster_fields(state, _BOOSTER)
     handle = inside.get("handle")
-    if (
-        not isinstance(booster, ObjectNode)
-        or booster.type != _BOOSTER
-        or set(inside) != {"handle"}
-        or not isinstance(handle, BytesNode)
-    ):
-        raise UnsupportedComponent("it holds no booster that is known here")
+    if set(inside) != {"handle"} or not isinstance(handle, BytesNode):
+        raise UnsupportedComponent(NO_BOOSTER)
     missing = state.get("missing")
     if not isinstance(missing, float) or not math.isnan(missing):
         raise UnsupportedComponent("another value than NaN means that one is missing")
@@ -86,14 +88,14 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
     ]
     if read.weights is not None:
         kept.append(("booster_weights", ArrayNode(arrays.add(_narrow(read.weights)))))
-    classes = state.get("n_classes_")
-    if isinstance(classes, int):
-        kept.append(("classes_", ArrayNode(arrays.add(np.arange(classes)))))
-    if read.names:
-        kept.append(("feature_names_in_", ArrayNode(arrays.add(np.array(read.names)))))
-    found = importances(read, state.get("importance_type"))
-    if found is not None:
-        kept.append(("feature_importances_", ArrayNode(arrays.add(found))))
+    n_classes = state.get("n_classes_")
+    labels = np.arange(n_classes) if isinstance(n_classes, int) else None
+    kept += shown_parts(
+        arrays,
+        classes=None if labels is None else ArrayNode(arrays.add(labels)),
+        names=read.names,
+        importances=importances(read, state.get("importance_type")),
+    )
     return Dump(trees, read.n_features, read.outputs, kept)
 
 
@@ -181,17 +183,16 @@ def write_estimator(parts: State, trees: PooledTrees, arrays: Arrays) -> Node:
     SemanticError
         Parts that are no booster's.
     """
-    outputs, parallel, n_features = (
-        parts.get(name) for name in ("tree_outputs", "booster_parallel", "n_features_in_")
+    outputs, parallel, n_features = whole_parts(
+        parts, _LIBRARY, "tree_outputs", "booster_parallel", "n_features_in_"
     )
     skeleton, weights = parts.get("booster_state"), parts.get("booster_weights")
     if (
         not isinstance(skeleton, DictNode)
-        or any(type(n) is not int or n < 1 for n in (outputs, parallel, n_features))
-        or len(trees.sizes) % (outputs * parallel)  # type: ignore[operator]
+        or len(trees.sizes) % (outputs * parallel)
         or not isinstance(weights, ArrayNode | None)
     ):
-        raise SemanticError("not the parts of an XGBoost booster", where="booster_state")
+        raise not_the_parts(_LIBRARY)
     weighed = arrays[weights.array].astype(np.float64) if weights is not None else None
     if weighed is not None and weighed.shape != trees.sizes.shape:
         raise SemanticError("another number of weights than of trees", where="booster_weights")
@@ -199,12 +200,7 @@ def write_estimator(parts: State, trees: PooledTrees, arrays: Arrays) -> Node:
         trees = replace(trees, order=level_order(trees))
     try:
         document = with_trees(
-            from_node(skeleton, arrays),
-            trees,
-            outputs,  # type: ignore[arg-type]
-            parallel,  # type: ignore[arg-type]
-            weighed,
-            n_features,  # type: ignore[arg-type]
+            from_node(skeleton, arrays), trees, outputs, parallel, weighed, n_features
         )
         data = write_ubjson(document)
     except (KeyError, TypeError, AttributeError) as error:

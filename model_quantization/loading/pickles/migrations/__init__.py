@@ -3,7 +3,7 @@
 `steps.py` is the machinery: a step is one change that one release made to what a class holds, and
 is applied to the state as saved, before any object has it. The other files hold the steps, one
 file per kind of model, each with the release that made the change. `names.py` knows what classes
-and functions were called; `held.py` has the objects that C code makes, whose state is put right
+and functions were called; `deferred.py` has the objects that C code makes, whose state is put right
 before they are made; `stand_ins.py` is what an unpickler is given instead of the classes.
 """
 

@@ -21,7 +21,7 @@ def _scorers(state: State) -> None:
 
 
 def _scorer(value: Any, estimator: Any) -> Any:
-    """Today's scorer for what older versions held as one."""
+    """Today's scorer for what older versions saved as one."""
     from sklearn.metrics import _scorer as module
 
     if isinstance(value, dict):
@@ -29,9 +29,9 @@ def _scorer(value: Any, estimator: Any) -> Any:
     if is_passthrough_scorer(value):
         return module._PassthroughScorer(estimator)
     if isinstance(value, Gone) and value.name in SCORERS:
-        held = vars(value)
+        saved = vars(value)
         method = SCORERS[value.name]
-        return module._Scorer(held["_score_func"], held["_sign"], held["_kwargs"], method)
+        return module._Scorer(saved["_score_func"], saved["_sign"], saved["_kwargs"], method)
     return value
 
 
@@ -49,9 +49,9 @@ def _distributions(state: State) -> None:
 def _as_text(value: Any) -> Any:
     if not isinstance(value, Gone) or value.name not in DISTRIBUTIONS:
         return value
-    held = vars(value)
-    name = vars(held["dist"]).get("name", "distribution")
-    return distribution_text(name, held["args"], held["kwds"])
+    saved = vars(value)
+    name = vars(saved["dist"]).get("name", "distribution")
+    return distribution_text(name, saved["args"], saved["kwds"])
 
 
 def _ties(state: State) -> str | None:

@@ -1,6 +1,6 @@
 """What classes and functions were called in other versions, and what they are called today.
 
-A file names what it holds. An old name is replaced by today's before it is held against the
+A file names what it holds. An old name is replaced by today's before it is checked against the
 allow-list, so that the list has one name per thing, and nothing of the old name is imported:
 `_loss`, which scikit-learn 1.5 to 1.8 wrote by mistake of its build, could be any file on the path.
 """

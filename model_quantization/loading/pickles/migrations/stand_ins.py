@@ -12,7 +12,12 @@ import importlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from model_quantization.loading.pickles.migrations.held import Held, is_held, real, replace_held
+from model_quantization.loading.pickles.migrations.deferred import (
+    Deferred,
+    is_deferred,
+    make_deferred,
+    real,
+)
 from model_quantization.loading.pickles.migrations.names import PASSTHROUGH_SCORER, current_name
 from model_quantization.loading.pickles.migrations.steps import (
     AS_SAVED,
@@ -49,18 +54,18 @@ class Readings:
         Classes of `estimators.as_saved` that answer for some of them.
     """
 
-    __slots__ = ("as_saved", "held", "versions")
+    __slots__ = ("as_saved", "deferred", "versions")
 
     def __init__(self) -> None:
         self.versions: set[str] = set()
         self.as_saved: set[str] = set()
-        self.held: list[Held] = []
+        self.deferred: list[Deferred] = []
 
     def find(self, module: str, qualname: str) -> Any:
         """What the file gets for `module:qualname`; None when that is what the name says."""
         name = current_name(f"{module}:{qualname}")
-        if is_held(name):
-            return functools.partial(self.hold, name)
+        if is_deferred(name):
+            return functools.partial(self.defer, name)
         if is_read_as_data(name):
             return _gone(name)
         if name in _RECONSTRUCTORS:
@@ -77,16 +82,16 @@ class Readings:
             value = getattr(value, part)
         return _stand_in(value, self) if isinstance(value, type) and _changes(value) else value
 
-    def hold(self, name: str, *args: Any) -> Held:
-        """A new object held as data."""
-        held = Held(name, args)
-        self.held.append(held)
-        return held
+    def defer(self, name: str, *args: Any) -> Deferred:
+        """A new object that is kept as data."""
+        deferred = Deferred(name, args)
+        self.deferred.append(deferred)
+        return deferred
 
     def finish(self, model: Any) -> Any:
         """The model that was read, with real objects for those that no estimator owned."""
-        if any(held.real is None for held in self.held):
-            replace_held(model)
+        if any(each.real is None for each in self.deferred):
+            make_deferred(model)
         return real(model)
 
     def notes(self) -> list[str]:

@@ -191,7 +191,7 @@ def _defaults(cls: Any) -> dict[str, Any]:
 
 
 def renamed(old: str, new: str) -> Callable[[State], None]:
-    """A change that holds under `new` what was held under `old`.
+    """A change that puts under `new` what was under `old`.
 
     While a parameter is renamed both are there, and the old one says "deprecated" unless it was
     given.

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from model_quantization.kernels.trees.tree_pack import divide_counts
-from model_quantization.loading.pickles.migrations.held import objects_in
+from model_quantization.loading.pickles.migrations.deferred import objects_in
 from model_quantization.loading.pickles.migrations.steps import State, Step, renamed, together
 
 FRACTION_TOLERANCE: Final = 1e-6

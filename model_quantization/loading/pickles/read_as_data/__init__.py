@@ -11,7 +11,7 @@ import functools
 from typing import Any, Final
 
 from model_quantization.loading.pickles.read_as_data.distributions import distribution_reader
-from model_quantization.loading.pickles.read_as_data.held import held_class
+from model_quantization.loading.pickles.read_as_data.inert import inert_class
 from model_quantization.loading.pickles.read_as_data.tables import table_reader
 from model_quantization.trust import is_read_as_data
 
@@ -38,7 +38,7 @@ def reader_of(name: str) -> Any:
         return None
     if name == "joblib.memory:Memory":
         return _memory_reader()
-    return table_reader(name) or held_class(name)
+    return table_reader(name) or inert_class(name)
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.loading.pickles.read_as_data.held import Held
+from model_quantization.loading.pickles.read_as_data.inert import InertObject
 
 _MASKED: Final = ("BooleanArray", "FloatingArray", "IntegerArray")
 _DTYPES: Final = {f"{kind}Dtype" for kind in ("Boolean", "Float32", "Float64")} | {
@@ -94,7 +94,7 @@ def array_of(value: Any) -> Any:
 
     if isinstance(value, np.ndarray):
         return value
-    if not isinstance(value, Held):
+    if not isinstance(value, InertObject):
         raise ValueError(f"an array of the kind {type(value).__name__}")  # noqa: TRY004  as others
     if value.kind.startswith("ArrowStringArray"):
         dtype = value.state.get("_dtype") or pd.StringDtype("pyarrow", na_value=pd.NA)
@@ -106,7 +106,7 @@ def array_of(value: Any) -> Any:
     raise ValueError(f"an array of the kind {value.kind}")
 
 
-def _backed(value: Held) -> Any:
+def _backed(value: InertObject) -> Any:
     import pandas as pd
 
     kind = getattr(value.args[0], "name", "").rpartition(":")[2]
@@ -124,13 +124,13 @@ def _backed(value: Held) -> Any:
 
 def _arrow_texts(value: Any) -> Array:
     """The texts of an arrow array, None where one is missing; every offset is checked."""
-    if not isinstance(value, Held) or value.kind not in ("_restore_array", "chunked_array"):
+    if not isinstance(value, InertObject) or value.kind not in ("_restore_array", "chunked_array"):
         raise ValueError("texts of an unknown form")
     if value.kind == "chunked_array":
         return np.concatenate([np.zeros(0, dtype=object), *map(_arrow_texts, value.args[0])])
     kind, length, _, offset, (valid, ends, data), *_ = value.args[0]
     widths = {"large_string": "<i8", "string": "<i4"}
-    width = widths.get(kind.args[0] if isinstance(kind, Held) and kind.args else "")
+    width = widths.get(kind.args[0] if isinstance(kind, InertObject) and kind.args else "")
     if (
         width is None
         or type(length) is not int
@@ -157,10 +157,10 @@ def _arrow_texts(value: Any) -> Array:
 
 
 def _bytes(buffer: Any) -> bytes:
-    held = buffer.args[0] if isinstance(buffer, Held) and buffer.args else b""
-    if not isinstance(held, bytes | bytearray):
+    content = buffer.args[0] if isinstance(buffer, InertObject) and buffer.args else b""
+    if not isinstance(content, bytes | bytearray):
         raise ValueError("a buffer that is no bytes")  # noqa: TRY004  as others
-    return bytes(held)
+    return bytes(content)
 
 
 def _series(state: Any) -> Any:
@@ -175,17 +175,17 @@ def _frame(state: Any) -> Any:
     import pandas as pd
 
     blocks, (columns, index) = state["_mgr"].args
-    held: dict[int, Any] = {}
+    columns_by_place: dict[int, Any] = {}
     for block in blocks:
         values, places, _ = block.args
         values = array_of(values)
         at = range(*places.indices(len(columns))) if isinstance(places, slice) else places
         rows = values if getattr(values, "ndim", 1) == 2 else [values]
         for place, row in zip(at, rows, strict=True):
-            held[int(place)] = pd.Series(row, index=index, dtype=row.dtype)
-    if sorted(held) != list(range(len(columns))):
+            columns_by_place[int(place)] = pd.Series(row, index=index, dtype=row.dtype)
+    if sorted(columns_by_place) != list(range(len(columns))):
         raise ValueError("the blocks of a table are not its columns")
-    made = pd.DataFrame(dict(sorted(held.items())), index=index)
+    made = pd.DataFrame(dict(sorted(columns_by_place.items())), index=index)
     made.columns = columns
     return made
 

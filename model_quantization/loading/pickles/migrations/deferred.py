@@ -1,8 +1,8 @@
-"""Objects that C code makes, held as data until their state is put right.
+"""Objects that C code makes, kept as data until their state is put right.
 
 A tree, a search tree and a distance of scikit-learn take their state in C, which refuses other
-forms or misreads them. From a file of another version they are read into a `Held`; the estimator
-that owns one makes the real object of it.
+forms or misreads them. From a file of another version they are read into a `Deferred`; the
+estimator that owns one makes the real object of it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ATOMS: Final = (
 )  # fmt: skip
 
 
-class Held:
+class Deferred:
     """An object that C code will make: its class by name, its arguments, its state."""
 
     __slots__ = ("args", "name", "real", "state")
@@ -61,9 +61,9 @@ class Held:
 
 
 def _distance_state(name: str, state: Any) -> Any:
-    """The state of a distance as it is held since 1.1: (p, weights, matrix, ...).
+    """The state of a distance as versions since 1.1 have it: (p, weights, matrix, ...).
 
-    Minkowski's distance had no weights before 1.1 and held one zero in their place, which later
+    Minkowski's distance had no weights before 1.1, but one zero in their place, which later
     versions would multiply by. The weighted one, gone in 1.3, had them under the power p.
     """
     if name.startswith("WMinkowski"):
@@ -73,8 +73,8 @@ def _distance_state(name: str, state: Any) -> Any:
     return state
 
 
-def is_held(name: str) -> bool:
-    """Whether objects of this class are held as data first."""
+def is_deferred(name: str) -> bool:
+    """Whether objects of this class are kept as data first."""
     module, _, qualname = name.partition(":")
     if module in _SEARCH_TREES:
         return qualname in (
@@ -91,8 +91,8 @@ def is_held(name: str) -> bool:
 
 
 def real(value: Any) -> Any:
-    """The object itself, or the one that a `Held` stands for."""
-    return value.make() if type(value) is Held else value
+    """The object itself, or the one that a `Deferred` stands for."""
+    return value.make() if type(value) is Deferred else value
 
 
 def tree_nodes(nodes: Any) -> Any:
@@ -127,8 +127,8 @@ def objects_in(model: Any) -> Iterator[Any]:
         waiting.extend(_parts(value))
 
 
-def replace_held(model: Any) -> None:
-    """Put real objects in the place of those held as data, wherever they are in the model."""
+def make_deferred(model: Any) -> None:
+    """Put real objects in the place of those kept as data, wherever they are in the model."""
     for value in [model, *_containers(model)]:
         if isinstance(value, dict):
             for key, item in value.items():

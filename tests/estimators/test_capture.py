@@ -20,7 +20,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from model_quantization.errors import LimitError, UnsupportedComponent, UntrustedTypeError
-from model_quantization.estimators.capture import BULK, capture, capture_objects
+from model_quantization.estimators.capture import capture, capture_objects
+from model_quantization.estimators.graph_arrays import BULK
 from model_quantization.estimators.restore import restore
 from model_quantization.graph.nodes import NumbersNode, RefNode, StringsNode
 from model_quantization.graph.traversal import array_paths, components
@@ -326,7 +327,7 @@ def test_classes_that_pickle_in_ways_of_their_own(value: Any, message: str) -> N
 def test_an_unknown_class_says_how_to_trust_it() -> None:
     with pytest.raises(
         UntrustedTypeError,
-        match=r"1: tests\.loading\.test_capture:Local is not on "
+        match=r"1: tests\.estimators\.test_capture:Local is not on "
         r"the allow-list; if you wrote .*trusted",
     ):
         capture([0, Local()], TRUST)

@@ -1,4 +1,4 @@
-"""An object of which a file's words are kept, and nothing else."""
+"""An object that keeps what a file says of it, and does nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 
-class Held:
+class InertObject:
     """What a file said of an object: the class it named, the arguments, the state.
 
     Attributes
@@ -35,6 +35,6 @@ class Held:
 
 
 @functools.cache
-def held_class(name: str) -> type[Held]:
+def inert_class(name: str) -> type[InertObject]:
     """The class whose objects hold what a file says of objects of this name."""
-    return type(name.rpartition(":")[2], (Held,), {"name": name})
+    return type(name.rpartition(":")[2], (InertObject,), {"name": name})

@@ -1,0 +1,37 @@
+"""What a component said when it was asked for its fast predictor, kept until `explain()` asks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from model_quantization.families import Lowered, NotFast
+
+
+class AskedComponent(NamedTuple):
+    """Whether a component has a fast predictor, in words: the predictor itself is not held.
+
+    Attributes
+    ----------
+    type, family : str
+        Exact class name, and who speaks for it.
+    by : str
+        Its predictor, in a few words; empty where it has none.
+    methods : tuple of str
+        What its predictor answers.
+    why, where : str
+        Why it has none, and the path of the component that is the reason.
+    """
+
+    type: str
+    family: str
+    by: str
+    methods: tuple[str, ...]
+    why: str
+    where: str
+
+    @classmethod
+    def of(cls, type_name: str, family: str, found: Lowered | NotFast) -> AskedComponent:
+        """What a family's `lower` gave, in words."""
+        if isinstance(found, NotFast):
+            return cls(type_name, family, "", (), found.reason, found.where or "")
+        return cls(type_name, family, found.by, tuple(found.methods), "", "")
