@@ -26,6 +26,7 @@ def settings(
     workers: int | None = None,
     allowed_drop: float | None = None,
     public_key: list[str] | None = None,
+    time_budget: float | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Return options as keys of the configuration; None means not given.
@@ -41,6 +42,7 @@ def settings(
         "n_workers": workers,
         "gate": {"allowed_drop": allowed_drop},
         "public_keys": public_key,
+        "time_budget_seconds": time_budget,
     }
 
 

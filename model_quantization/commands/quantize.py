@@ -14,15 +14,19 @@ from model_quantization.commands.options import (
     AllowedDrop,
     AsJson,
     BitDepthOption,
+    Calibration,
     Force,
     HeldOut,
     JUnit,
+    MaxBytes,
     Only,
     OutputDir,
     PublicKey,
     SigningKey,
     Strict,
     Target,
+    TargetRatio,
+    TimeBudget,
     Trusted,
     WeightThreshold,
     Workers,
@@ -50,6 +54,10 @@ def quantize(
     bit_depth: BitDepthOption = None,
     weight_threshold: WeightThreshold = None,
     allowed_drop: AllowedDrop = None,
+    max_bytes: MaxBytes = None,
+    target_ratio: TargetRatio = None,
+    time_budget: TimeBudget = None,
+    calibration: Calibration = None,
     target: Target = None,
     trusted: Trusted = None,
     only: Only = None,
@@ -75,6 +83,9 @@ def quantize(
         "target": target,
         "trusted": trusted,
         "strict": strict,
+        "max_bytes": max_bytes,
+        "target_ratio": target_ratio,
+        "time_budget": time_budget,
     }
     of_a_directory: dict[str, Any] = {
         "only": only,
@@ -85,7 +96,13 @@ def quantize(
     }
     if path is not None and Path(path).is_file():
         _refuse_options(path, of_a_directory | {"junit": junit})
-        return _quantize_file(Path(path), as_json=as_json, **given)
+        return _quantize_file(Path(path), as_json=as_json, calibration=calibration, **given)
+    if calibration is not None:
+        raise ConfigError(
+            "--calibration can be used with a single model only",
+            where=str(path or MODEL_DIR),
+            do="put <model>.calibration.parquet beside the held-out files of the directory",
+        )
     return quantize_directory(
         None, as_json=as_json, junit=junit, model_dir=path, **given, **of_a_directory
     )
@@ -124,16 +141,22 @@ def _quantize_file(
     target: list[str] | None,
     trusted: list[str] | None,
     strict: bool | None,
+    max_bytes: int | None,
+    target_ratio: float | None,
+    time_budget: float | None,
+    calibration: Path | None,
     as_json: bool,
 ) -> ExitCode:
     from model_quantization.api import quantize_model_file
     from model_quantization.evaluation.policy import GatePolicy
-    from model_quantization.evaluation.rows.heldout import find_held_out
+    from model_quantization.evaluation.rows.heldout import CALIBRATION_ENDING, find_held_out
     from model_quantization.names import model_name
 
     name = model_name(source.name)
     rows = Path(held_out) if held_out is not None else None
     if rows is not None and rows.is_dir():
+        if calibration is None and bit_depth == "auto":
+            calibration = find_held_out(rows, f"{name}{CALIBRATION_ENDING}")
         rows = find_held_out(rows, name)
     limits: dict[str, Any] = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
     result = quantize_model_file(
@@ -144,6 +167,10 @@ def _quantize_file(
         held_out=rows,
         target=target or "target",
         gate=GatePolicy(**limits),
+        calibration=calibration,
+        max_bytes=max_bytes or 0,
+        target_ratio=target_ratio or 0.0,
+        time_budget_seconds=time_budget or 0.0,
         trusted=tuple(trusted or ()),
     )
     code = ExitCode.ALL_WELL

@@ -34,6 +34,7 @@ from model_quantization.schemes.scheme import Affine, Float, Role, Scheme, Slot
 PROCESS = "sklearn.gaussian_process._gpr:GaussianProcessRegressor"
 ROWS = "rows"
 _TRAINED, _TARGETS, _COEFFICIENTS, _FACTOR = "X_train_", "y_train_", "alpha_", "L_"
+_GENERATOR = "_rng"  # of the fit; 2.5 KB that no method reads
 _LEVELS = ("32 bits", "16 bits", "8 bits", "7 bits", "6 bits", "5 bits", "4 bits")
 _RIDGES = (1e-12, 1e-10, 1e-8, 1e-6, 1e-4)
 _MOST_ROWS = 4000
@@ -75,7 +76,7 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
         if name == _COEFFICIENTS
         else (name, value)
         for name, value in state.items()
-        if name != _FACTOR
+        if name not in (_FACTOR, _GENERATOR)
     )
     schemes: dict[str, Scheme] = {_TRAINED: scheme, _COEFFICIENTS: Float(32)}
     targets = _array(state, _TARGETS, arrays)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from model_quantization.arrays import Array
 from model_quantization.families.ladders import Coarser
 from model_quantization.graph.growing import GrowingArrays
@@ -12,14 +14,17 @@ from model_quantization.graph.nodes import ModelGraph, Node, ObjectNode, PackedN
 from model_quantization.graph.traversal import array_paths, compact, join, with_children_at
 from model_quantization.planning.ladders import (
     AnyLadder,
+    ArrayStep,
     FamilyLadder,
+    array_steps,
     family_at,
-    scheme_assignments,
 )
-from model_quantization.planning.plan import Plan, make_plan
+from model_quantization.planning.plan import Plan, fitted_slot, make_plan
+from model_quantization.planning.roles import locate_arrays
+from model_quantization.schemes.affine import channel_ranges
 from model_quantization.schemes.pruning import Spread
 from model_quantization.schemes.recipe import Recipe
-from model_quantization.schemes.scheme import Scheme
+from model_quantization.schemes.scheme import Affine, Scheme
 
 Levels = Mapping[str, str]
 
@@ -74,7 +79,8 @@ class Assigner:
         """
         refit = refit or Refit()
         chosen = self._family_levels(levels)
-        schemes: dict[str, Scheme] = scheme_assignments(self._ladders, levels)
+        steps = array_steps(self._ladders, levels)
+        schemes: dict[str, Scheme] = {path: step.scheme for path, step in steps.items()}
         ranges: dict[str, Array] = dict(refit.ranges)
         done: dict[str, str] = {}
         notes: list[str] = []
@@ -93,6 +99,7 @@ class Assigner:
         graph = compact(self._graph, root, self._arrays)
         graph = replace(graph, notes=(*graph.notes, *dict.fromkeys(notes)))
         graph = _with_arrays(graph, refit.arrays)
+        ranges = {**_widened(graph, steps), **ranges}
         overrides = (*self._recipe.overrides, *_literal(schemes))
         recipe = replace(self._recipe, overrides=overrides)
         made_plan = make_plan(graph, recipe, ranges, self._spreads)
@@ -118,6 +125,27 @@ class Assigner:
         made = coarser(node, self._arrays, levels)
         self._made[key] = (node, made)
         return made
+
+
+def _widened(graph: ModelGraph, steps: Mapping[str, ArrayStep]) -> dict[str, Array]:
+    """The ranges of arrays whose codes go further than their values."""
+    wide = {path: step for path, step in steps.items() if step.widening != 1.0}
+    found: dict[str, Array] = {}
+    if not wide:
+        return found
+    for located in locate_arrays(graph.root):
+        step = wide.get(located.path)
+        if step is None or not isinstance(step.scheme, Affine):
+            continue
+        array = graph.arrays[located.indices[0]]
+        axis = fitted_slot(located.slot, array).channel_axis
+        held = channel_ranges(array, axis if step.scheme.granularity == "channel" else None)
+        if step.scheme.symmetric:
+            found[located.path] = np.abs(held).max(axis=1) * step.widening
+        else:
+            low, high = held[:, 0], held[:, 1]
+            found[located.path] = np.stack([low, low + (high - low) * step.widening], axis=1)
+    return found
 
 
 def _literal(schemes: Mapping[str, Scheme]) -> tuple[tuple[str, Scheme], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import prod
+from math import ceil, log2, prod
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -17,15 +17,49 @@ from model_quantization.graph.traversal import components, join
 from model_quantization.planning.plan import SMALL
 from model_quantization.planning.roles import LocatedArray, locate_arrays
 from model_quantization.schemes.recipe import Recipe
-from model_quantization.schemes.scheme import Affine, Exact, Float, Role, Scheme, Slot
+from model_quantization.schemes.scheme import Affine, Float, Role, Scheme, Slot
 
-Steps: TypeAlias = tuple[Scheme, ...]
+
+@dataclass(frozen=True, slots=True)
+class ArrayStep:
+    """A scheme, and how much wider its steps are than its bits could make them.
+
+    Codes are stored with as many bits as they have values, and so need not have a whole number of
+    bits: 5 bits on a range that is twice as wide are 4 bits, on one 1.41 times as wide 4.5.
+
+    Attributes
+    ----------
+    scheme : Scheme
+    widening : float
+        The range of the codes over that of the values; 1: the same.
+    """
+
+    scheme: Scheme
+    widening: float = 1.0
+
+    def __str__(self) -> str:
+        if self.widening == 1.0:
+            return str(self.scheme)
+        bits = getattr(self.scheme, "bits", 0) - log2(self.widening)
+        per = str(self.scheme).partition("/")[2]
+        return f"{bits:g} bits/{per}"
+
+
+Steps: TypeAlias = tuple[ArrayStep, ...]
 
 MOST_ALONE: Final = 8
 """More arrays than this with one meaning share a ladder: one measurement serves them all."""
 LARGE_ARRAY: Final = 200_000
 """Numbers from which on scales per channel cost nothing, so that one scale is not tried."""
-_LOW_BITS: Final = (8, 7, 6, 5, 4, 3, 2)
+_FEW_BITS: Final = (16, 12, 10, 8)
+_BITS: Final[Mapping[Role, tuple[float, ...]]] = {
+    Role.WEIGHT: (16, 8, 7, 6, 5.5, 5, 4.5, 4, 3.5, 3, 2),
+    Role.SUPPORT: (16, 8, 7, 6, 5, 4),
+    Role.CENTER: (16, 8, 7, 6, 5, 4),
+    Role.BASIS: (16, 12, 10, 8, 7, 6, 5, 4),
+    Role.LOG_PROBABILITY: (16, 12, 10, 8, 7, 6, 5, 4),
+    Role.LEAF: (16, 8, 6, 5, 4),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +73,18 @@ class ArrayLadder:
     component : str
         Path of the component that they belong to (the first of several).
     paths : tuple of str
-    schemes : tuple of Scheme
+    steps : tuple of ArrayStep
     """
 
     key: str
     component: str
     paths: tuple[str, ...]
-    schemes: Steps
+    steps: Steps
 
     @property
     def levels(self) -> tuple[str, ...]:
         """The steps in words."""
-        return tuple(map(str, self.schemes))
+        return tuple(map(str, self.steps))
 
     @property
     def name(self) -> str:
@@ -132,48 +166,38 @@ def _of_arrays(
         array = graph.arrays[index]
         if array.dtype.kind != "f" or array.size < SMALL or not np.isfinite(array).all():
             continue
-        schemes = schemes_of(located.slot, array.shape)
-        if schemes:
-            groups.setdefault((located.type, located.pool, schemes), []).append(located)
-    for (_, _, schemes), members in groups.items():
+        steps = steps_of(located.slot, array.shape)
+        if steps:
+            groups.setdefault((located.type, located.pool, steps), []).append(located)
+    for (_, _, steps), members in groups.items():
         together = len(members) > MOST_ALONE
         for group in [members] if together else [[member] for member in members]:
             paths = tuple(member.path for member in group)
-            yield ArrayLadder(paths[0], group[0].component, paths, schemes)
+            yield ArrayLadder(paths[0], group[0].component, paths, steps)
 
 
-def schemes_of(slot: Slot, shape: tuple[int, ...]) -> Steps:
-    """Return the schemes to try on an array of this meaning, from the most precise on."""
+def steps_of(slot: Slot, shape: tuple[int, ...]) -> Steps:
+    """Return the steps to try on an array of this meaning, from the most precise on."""
     axis = slot.channel_axis
     has_channels = axis is not None and len(shape) > 1 and shape[axis] > 1
     one_scale_too = has_channels and prod(shape) < LARGE_ARRAY and slot.role is Role.WEIGHT
-    bits = _LOW_BITS
     symmetric = slot.role in (Role.WEIGHT, Role.BASIS, Role.PARAMETER)
-    match slot.role:
-        case Role.WEIGHT:
-            pass
-        case Role.SUPPORT | Role.CENTER:
-            bits = (8, 7, 6, 5, 4)
-        case Role.BASIS | Role.LOG_PROBABILITY | Role.LEAF:
-            bits = (8, 6, 5, 4)
-        case _:
-            bits = (8,)
-    steps: list[Scheme] = [Float(32), Affine(16, symmetric=symmetric)]
-    for width in bits:
-        steps.append(Affine(width, symmetric=symmetric))  # type: ignore[arg-type]
-        if one_scale_too:
-            steps.append(Affine(width, "array", symmetric))  # type: ignore[arg-type]
-    return tuple(scheme for scheme in steps if slot.allows(scheme))
+    steps = [ArrayStep(Float(32))]
+    for bits in _BITS.get(slot.role, _FEW_BITS):
+        width = 16 if bits > 8 else ceil(bits)
+        for granularity in ("channel", "array") if one_scale_too and bits <= 8 else ("channel",):
+            scheme = Affine(width, granularity, symmetric)  # type: ignore[arg-type]
+            steps.append(ArrayStep(scheme, 2.0 ** (width - bits)))
+    return tuple(step for step in steps if slot.allows(step.scheme))
 
 
-def scheme_assignments(
+def array_steps(
     ladders: Iterable[AnyLadder], levels: Mapping[str, str]
-) -> dict[str, Scheme]:
-    """Return the scheme of each array that these levels round: path -> scheme."""
-    found: dict[str, Scheme] = {}
+) -> dict[str, ArrayStep]:
+    """Return the step of each array that these levels round: path -> step."""
+    found: dict[str, ArrayStep] = {}
     for ladder in ladders:
         level = levels.get(ladder.key)
         if isinstance(ladder, ArrayLadder) and level is not None:
-            scheme = ladder.schemes[ladder.levels.index(level)]
-            found |= dict.fromkeys(ladder.paths, scheme)
-    return {path: scheme for path, scheme in found.items() if scheme != Exact()}
+            found |= dict.fromkeys(ladder.paths, ladder.steps[ladder.levels.index(level)])
+    return found

@@ -171,6 +171,8 @@ def _rounded(
     held = weights if held is None else held
     by_channel = scheme.granularity == "channel" and choice.slot.channel_axis is not None
     reach = np.abs(held).max(axis=0) if by_channel else np.array([np.abs(held).max()])
+    if choice.ranges is not None and choice.ranges.shape == reach.shape:
+        reach = choice.ranges
     limits = np.stack([-reach, reach], axis=1)
     grid = affine.fit_grid(limits, scheme.bits, symmetric=True)
     scale = np.broadcast_to(grid.scale.astype(np.float64), (weights.shape[1],))

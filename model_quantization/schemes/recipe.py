@@ -151,14 +151,3 @@ def recipe_for(
             raise ConfigError(str(error), where=f"overrides[{pattern!r}]") from None
     threshold = 0.0 if name == "exact" else float(weight_threshold)
     return Recipe(name, threshold, dynamic, tuple(parsed), _RULES[name])
-
-
-def widened(scheme: Scheme) -> Scheme:
-    """The next more precise scheme: 8 bits -> 16 bits -> exact."""
-    if isinstance(scheme, Affine) and scheme.bits == 8:
-        return Affine(16, scheme.granularity, scheme.symmetric)
-    if isinstance(scheme, Codebook):
-        return Affine(16)
-    if isinstance(scheme, Float) and scheme.bits == 16:
-        return Float(32)
-    return _EXACT

@@ -24,7 +24,7 @@ from model_quantization.families.forest.trees import packing, unpacking
 from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.graph.nodes import Node, PackedNode
 from model_quantization.kernels.trees.coarsen import coarsen_leaves, coarsen_thresholds
-from model_quantization.kernels.trees.collapse import collapse_small
+from model_quantization.kernels.trees.collapse import collapse_small, collapse_twins
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_pack import ceil_float32
 
@@ -32,7 +32,8 @@ THRESHOLDS, LEAVES, SUBTREES = "thresholds", "leaves", "subtrees"
 _LEVELS = (255, 127, 63, 31, 15)
 _LEAF_BITS = (16, 8, 7, 6, 5, 4)
 _FRACTION_BITS = (8, 6, 5, 4)
-_COLLAPSED = (2, 3, 4, 6, 8)
+_TWINS = (10, 15, 20, 25, 30, 40, 60)
+_COLLAPSED = (2, 3, 4, 6)
 _FEW_ROWS = 64  # a table of so few leaf rows is small as it is
 _FLOAT32 = "float32"
 
@@ -48,7 +49,8 @@ def options(packed: PackedNode, arrays: Arrays) -> tuple[Ladder, ...]:
             levels.insert(0, _FLOAT32)
         ladders.append(Ladder(THRESHOLDS, tuple(levels)))
     if _can_collapse(packed, trees):
-        levels = [f"up to {count} leaves become one" for count in _COLLAPSED]
+        levels = [f"{share}% of twin leaves become one" for share in _TWINS]
+        levels += [f"up to {count} leaves become one" for count in _COLLAPSED]
         ladders.append(Ladder(SUBTREES, tuple(levels)))
     kind = KINDS[packed.type]
     if kind.leaf == "value" and layout.width and len(trees.rows) > _FEW_ROWS:
@@ -77,10 +79,14 @@ def coarser(packed: PackedNode, arrays: Arrays, levels: Mapping[str, str]) -> Co
     notes: tuple[str, ...] = ()
     if SUBTREES in levels:
         before = trees.split.size
-        trees = collapse_small(trees, _number(levels[SUBTREES]))
+        level = levels[SUBTREES]
+        if "twin" in level:
+            trees = collapse_twins(trees, int(level.partition("%")[0]) / 100)
+        else:
+            trees = collapse_small(trees, _number(level))
         parts = encode_parts(trees, layout)
         gone = {name for name, _ in packed.parts if name in parts} | {*THRESHOLD_PARTS, *LEAF_PARTS}
-        done.append(f"subtrees of {levels[SUBTREES]}: {1 - trees.split.size / before:.0%} of nodes")
+        done.append(f"{level}: {1 - trees.split.size / before:.0%} fewer nodes")
         notes = ("small subtrees are single leaves: `apply` and `decision_path` number fewer nodes",)
     if THRESHOLDS in levels:
         threshold = trees.threshold
