@@ -6,7 +6,7 @@ are solved for, with a ridge, and kept as 32-bit floats. `L_` serves the standar
 is made again from the rows when it is asked for (`estimators.remade`).
 
 This family speaks for no class: a Gaussian process is of the family `generic`, but for the artifacts
-in which `bit_depth: auto` made it coarser.
+in which `bit_depth: auto` made it coarser (`planning.offers`).
 """
 
 from __future__ import annotations
@@ -136,4 +136,6 @@ FAMILY = Family(
         ),
     },
     unpack=unpack,
+    options=options,
+    coarser=coarser,
 )

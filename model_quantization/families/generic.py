@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from model_quantization.families.family import Arrays, Example, Family
-from model_quantization.families.ladders import Coarser, Ladder
-from model_quantization.graph.nodes import Node
+from model_quantization.families.family import Example, Family
 from model_quantization.schemes.scheme import Role, Slot
 
 
@@ -21,25 +19,9 @@ def examples() -> Iterable[Example]:
     yield Example("transformer", SplineTransformer().fit(rows), rows)
 
 
-def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
-    """The ladder of a Gaussian process; nothing is known of other models."""
-    from model_quantization.families import gaussian_process
-
-    return gaussian_process.options(node, arrays)
-
-
-def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
-    """The Gaussian process with coarser rows."""
-    from model_quantization.families import gaussian_process
-
-    return gaussian_process.coarser(node, arrays, levels)
-
-
 FAMILY = Family(
     name="generic",
     types=frozenset(),
     slots={"*": Slot(Role.PARAMETER, channel_axis=-1)},
-    options=options,
-    coarser=coarser,
     examples=examples,
 )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Arrays, Component, Example, Family, Parts
+from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Columns, matrix_of, text_step
-from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.families.shared.children import lower_all
-from model_quantization.graph.nodes import DictNode, Node, ObjectNode, SequenceNode, attributes
-from model_quantization.graph.traversal import with_children
 
 if TYPE_CHECKING:
     from model_quantization.families.probing import Collect, ProbeValues
@@ -114,26 +110,6 @@ def _scaling(step: Component) -> tuple[Array, Array] | None:
     return None
 
 
-def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
-    """The ladder of a vocabulary and the model behind it; none of other pipelines."""
-    from model_quantization.families.text import pruned
-
-    steps = attributes(node).get("steps") if isinstance(node, ObjectNode) else None
-    return pruned.options(steps, arrays) if isinstance(steps, SequenceNode) else ()
-
-
-def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
-    """The pipeline with fewer terms."""
-    from model_quantization.families.text import pruned
-
-    assert isinstance(node, ObjectNode) and isinstance(node.state, DictNode)
-    steps = attributes(node)["steps"]
-    assert isinstance(steps, SequenceNode)
-    made = pruned.coarser(steps, arrays, levels)
-    values = with_children(node.state.values, lambda item: made.node if item is steps else item)
-    return replace(made, node=replace(node, state=replace(node.state, values=values)))
-
-
 def sees_input(component: Component) -> tuple[Component, ...]:
     """The first step that is an estimator; the pipeline itself, where there is none."""
     steps = (step for _, step in component["steps"])
@@ -155,8 +131,6 @@ def examples() -> Iterable[Example]:
 FAMILY = Family(
     name="pipeline",
     types=frozenset({_PIPELINE}),
-    options=options,
-    coarser=coarser,
     lower=lower,
     parts={_PIPELINE: Parts("steps", "step")},
     sees_input=sees_input,

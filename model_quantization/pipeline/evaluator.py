@@ -57,6 +57,8 @@ class Attempt:
         The rounded attempt that this exact one stands in for.
     judged : tuple of Attempt
         Every attempt of `auto`, in order.
+    notes : tuple of str
+        What a user of the restored estimator should know.
     """
 
     path: Path
@@ -71,6 +73,7 @@ class Attempt:
     target_notes: tuple[str, ...] = ()
     before: Attempt | None = None
     judged: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def figures(self) -> dict[str, Any]:
         """Return the evidence as JSON values, the attempt before it included."""
@@ -222,6 +225,7 @@ def judge_in_order(evaluator: Evaluator, precision: PrecisionReport) -> Attempt:
         if _too_large(plan, evaluator) and plan is not precision.plans[-1]:
             continue  # its size, which the rows do not decide, keeps it back
         found = evaluator.decide(plan.file, plan.components, plan.precision)
+        found = replace(found, notes=plan.notes)
         if budget is not None and found.verdict.publish and found.size_bytes > budget:
             found = replace(found, verdict=_over_budget(found.verdict, found.size_bytes, budget))
         tried.append(found)
@@ -330,7 +334,12 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         latency_us_after=after.one_row_p50_us if after else None,
         components=[cost.to_json() for cost in attempt.components],
         evaluation=figures,
-        notes=[*record.description.notes, *attempt.row_notes, *_unused_rows(record)],
+        notes=[
+            *record.description.notes,
+            *attempt.notes,
+            *attempt.row_notes,
+            *_unused_rows(record),
+        ],
     )
 
 

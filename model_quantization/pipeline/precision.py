@@ -42,7 +42,14 @@ from model_quantization.pipeline.record import (
 from model_quantization.planning.allocation import Point, nested, sweep, thinned
 from model_quantization.planning.assigned import Assigner, Refit
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
-from model_quantization.planning.ladders import AnyLadder, find_ladders
+from model_quantization.planning.ladders import (
+    EXACT_LEVEL,
+    AnyLadder,
+    base_levels,
+    coarser_options,
+    find_ladders,
+    with_level,
+)
 from model_quantization.planning.plan import Plan
 from model_quantization.planning.refit import compensated, readout, rescaled
 from model_quantization.planning.work import affordable
@@ -56,7 +63,6 @@ _PROMISING: Final = 1.5
 _SAFE: Final = 0.4
 _MOST_WITHOUT_ROWS: Final = 0.02
 _LITTLE: Final = 1e-4
-_NOTHING: Final = 1e-6
 _LEAST_STEP: Final = 0.12
 _BATCH_BYTES: Final = 256 << 20
 _SMALL_MODEL_BYTES: Final = 4 << 20
@@ -147,22 +153,30 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
     """
     recipe = exploring.settings.recipe("auto")
     ladders = find_ladders(exploring.graph, recipe)
-    options = [(ladder, level) for ladder in ladders for level in ladder.levels]
+    options = coarser_options(ladders)
     chosen, cut = affordable(options, exploring.graph, exploring.settings.time_budget_seconds)
     effort = "best" if exploring.graph.nbytes() < _SMALL_MODEL_BYTES else "fast"
     quick = StreamCache(effort)
-    alone, rows = _try(exploring, [Candidate({one.key: level}) for one, level in chosen], quick)
-    nothing, _ = _sized(exploring, Candidate({}), quick)
+    base = base_levels(ladders)
+    candidates = {
+        id(candidate): (candidate, one, level)
+        for one, level in chosen
+        for candidate in [Candidate(with_level(base, one.key, level))]
+    }
+    alone, rows = _try(exploring, [candidate for candidate, _, _ in candidates.values()], quick)
+    nothing, _ = _sized(exploring, Candidate(base), quick)
     points: dict[str, list[Point]] = {}
     for tried in alone:
-        ((key, level),) = tried.candidate.levels.items()
+        _, one, level = candidates[id(tried.candidate)]
         point = Point(level, nothing - tried.size_bytes, tried.measured.distortion.value)
         if not tried.measured.fault:
-            points.setdefault(key, []).append(point)
+            points.setdefault(one.key, []).append(point)
     steps = sweep(points)
-    plans = nested(steps)
-    predicted = [nothing - sum(step.saved_bytes for step in steps[: at + 1]) for at in range(len(steps))]
-    few = thinned([max(size, 1) for size in predicted], _MOST_MEASURED) if plans else ()
+    plans = nested(steps, base, EXACT_LEVEL)
+    predicted = [nothing]
+    for step in steps:
+        predicted.append(predicted[-1] - step.saved_bytes)
+    few = thinned([max(size, 1) for size in predicted], _MOST_MEASURED)
     wholes, refits = _wholes(exploring, [plans[at] for at in few], quick)
     report = PrecisionReport(
         division=exploring.answers.division if exploring.answers else None,
@@ -209,6 +223,8 @@ def _for_the_gate(exploring: Exploring, wholes: Sequence[_Tried]) -> list[_Tried
             not usable or tried.size_bytes < _SMALLER * usable[-1].size_bytes
         ):
             usable.append(tried)
+    if not usable:
+        return []
     budget = exploring.settings.budget_bytes(exploring.source.size_bytes)
     if budget is not None:
         within = [one for one in usable if one.size_bytes * 1.02 + _SEALING_BYTES <= budget]
@@ -222,11 +238,8 @@ def _for_the_gate(exploring: Exploring, wholes: Sequence[_Tried]) -> list[_Tried
         changed = [one.measured.distortion.value for one in usable]
         last = max((at for at, d in enumerate(changed) if d <= _MOST_WITHOUT_ROWS), default=0)
         safe = max((at for at, d in enumerate(changed[: last + 1]) if d <= _LITTLE), default=0)
-    untouched = max(
-        (at for at, one in enumerate(usable[:safe]) if one.measured.distortion.value <= _NOTHING),
-        default=safe,
-    )
-    return [usable[at] for at in dict.fromkeys((untouched, *_descent(usable, safe, last)))]
+    # The base comes first, whatever was measured: rows made from a model may miss what data show.
+    return [usable[at] for at in dict.fromkeys((0, *_descent(usable, safe, last)))]
 
 
 def _descent(usable: Sequence[_Tried], safe: int, last: int) -> list[int]:
@@ -265,6 +278,9 @@ def _written(exploring: Exploring, chosen: Sequence[_Tried]) -> Iterable[Planned
             loss_bound=tried.measured.loss_bound,
             margin=tried.measured.margin,
             components=costs,
+            notes=tuple(
+                note for note in plan.graph.notes if note not in exploring.description.notes
+            ),
         )
 
 

@@ -147,6 +147,8 @@ class PlannedArtifact(Record):
     loss_bound, margin : float or None
         What the gate was expected to find (`messages.Measured`).
     components : tuple of ComponentCost
+    notes : tuple of str
+        What a user of the restored estimator should know.
     """
 
     file: str
@@ -157,6 +159,7 @@ class PlannedArtifact(Record):
     loss_bound: float | None
     margin: float | None
     components: tuple[ComponentCost, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,12 +99,25 @@ def sweep(measured: Mapping[str, Sequence[Point]]) -> tuple[Step, ...]:
     return tuple(step for _, _, _, step in sorted(steps, key=lambda item: item[:3]))
 
 
-def nested(steps: Sequence[Step]) -> tuple[dict[str, str], ...]:
-    """Return the assignment after each step: ladder -> level."""
-    levels: dict[str, str] = {}
-    found = []
+def nested(
+    steps: Sequence[Step], base: Mapping[str, str] | None = None, exact: str = ""
+) -> tuple[dict[str, str], ...]:
+    """Return the base, and the assignment after each step: ladder -> level.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    base : mapping of str to str, optional
+        The assignment before the first step; default: everything is exact.
+    exact : str
+        The level at which a ladder is not named.
+    """
+    levels = dict(base or {})
+    found = [levels]
     for step in steps:
-        levels = {**levels, step.ladder: step.level}
+        levels = {key: level for key, level in levels.items() if key != step.ladder}
+        if step.level != exact:
+            levels[step.ladder] = step.level
         found.append(levels)
     return tuple(found)
 

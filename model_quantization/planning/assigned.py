@@ -17,8 +17,8 @@ from model_quantization.planning.ladders import (
     ArrayStep,
     FamilyLadder,
     array_steps,
-    family_at,
 )
+from model_quantization.planning.offers import offer_for
 from model_quantization.planning.plan import Plan, fitted_slot, make_plan
 from model_quantization.planning.roles import locate_arrays
 from model_quantization.schemes.affine import channel_ranges
@@ -102,8 +102,10 @@ class Assigner:
         ranges = {**_widened(graph, steps), **ranges}
         overrides = (*self._recipe.overrides, *_literal(schemes))
         recipe = replace(self._recipe, overrides=overrides)
-        made_plan = make_plan(graph, recipe, ranges, self._spreads)
-        return replace(made_plan, reasons={**made_plan.reasons, **done}, levels=dict(levels))
+        made = make_plan(graph, recipe, ranges, self._spreads)
+        # The schemes stand beside each array: the recipe of the file says what was asked for.
+        reasons = {**made.reasons, **done}
+        return replace(made, recipe=self._recipe, reasons=reasons, levels=dict(levels))
 
     def _family_levels(self, levels: Levels) -> dict[str, dict[str, str]]:
         """Path of each component that its family makes coarser -> its ladders' levels."""
@@ -120,9 +122,9 @@ class Assigner:
         before = self._made.get(key)
         if before is not None and before[0] is node:  # a parent may have changed the node
             return before[1]
-        coarser = family_at(node).coarser
-        assert coarser is not None, "a family that offers ladders makes components coarser"
-        made = coarser(node, self._arrays, levels)
+        offer = offer_for(node)
+        assert offer is not None, "ladders are found by what is offered"
+        made = offer.coarser(node, self._arrays, levels)
         self._made[key] = (node, made)
         return made
 

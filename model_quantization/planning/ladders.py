@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, log2, prod
@@ -9,11 +10,11 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from model_quantization.families import Family, family_named, family_of
 from model_quantization.families.ladders import Ladder
 from model_quantization.graph.growing import GrowingArrays
-from model_quantization.graph.nodes import ModelGraph, ObjectNode, PackedNode
+from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.traversal import components, join
+from model_quantization.planning.offers import offer_for
 from model_quantization.planning.plan import SMALL
 from model_quantization.planning.roles import LocatedArray, locate_arrays
 from model_quantization.schemes.recipe import Recipe
@@ -132,18 +133,13 @@ def find_ladders(graph: ModelGraph, recipe: Recipe) -> tuple[AnyLadder, ...]:
     return (*offered, *_of_arrays(graph, recipe, replaced))
 
 
-def family_at(node: ObjectNode | PackedNode) -> Family:
-    """The family that speaks for a component."""
-    return family_named(node.family) if isinstance(node, PackedNode) else family_of(node.type)
-
-
 def _of_families(graph: ModelGraph, recipe: Recipe) -> Iterable[FamilyLadder]:
     arrays = GrowingArrays(graph.arrays)
     for path, node in components(graph):
-        options = family_at(node).options
-        if options is None or node.id is not None or _is_overridden(path, recipe):
+        offer = offer_for(node)
+        if offer is None or node.id is not None or _is_overridden(path, recipe):
             continue
-        for ladder in options(node, arrays):
+        for ladder in offer.options(node, arrays):
             yield FamilyLadder(f"{path}:{ladder.name}", path, ladder)
 
 
@@ -201,3 +197,39 @@ def array_steps(
         if isinstance(ladder, ArrayLadder) and level is not None:
             found |= dict.fromkeys(ladder.paths, ladder.steps[ladder.levels.index(level)])
     return found
+
+
+EXACT_LEVEL: Final = "exact"
+_BASE = re.compile(r"u?int16\b|16 bits|float32|32 bits")
+
+
+def base_levels(ladders: Iterable[AnyLadder]) -> dict[str, str]:
+    """Return the assignment that every other one starts from: 16 bits, 32 where there are no 16.
+
+    A ladder without such a level (a vocabulary, small trees) is exact.
+    """
+    found = {}
+    for ladder in ladders:
+        safe = [level for level in ladder.levels if _BASE.match(level)]
+        if safe:
+            found[ladder.key] = safe[-1]
+    return found
+
+
+def coarser_options(ladders: Iterable[AnyLadder]) -> list[tuple[AnyLadder, str]]:
+    """Return the levels that are coarser than the base, and exact where the base rounds."""
+    found: list[tuple[AnyLadder, str]] = []
+    base = base_levels(ladders := tuple(ladders))
+    for ladder in ladders:
+        start = base.get(ladder.key)
+        if start is not None:
+            found.append((ladder, EXACT_LEVEL))
+        after = 0 if start is None else ladder.levels.index(start) + 1
+        found += [(ladder, level) for level in ladder.levels[after:]]
+    return found
+
+
+def with_level(levels: Mapping[str, str], ladder: str, level: str) -> dict[str, str]:
+    """Return the assignment with one ladder at a level; an exact ladder is not named."""
+    changed = {key: value for key, value in levels.items() if key != ladder}
+    return changed if level == EXACT_LEVEL else {**changed, ladder: level}

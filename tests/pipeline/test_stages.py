@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 import shutil
 from copy import deepcopy
 from dataclasses import replace
@@ -168,7 +167,7 @@ def _unequal_pair() -> VotingRegressor:
     return pair
 
 
-def test_auto_gives_bits_to_the_component_that_needs_them(tmp_path: Path) -> None:
+def test_auto_publishes_what_eight_bits_ruin(tmp_path: Path) -> None:
     pair = _unequal_pair()
     held_out = write_rows(tmp_path, pair.rows, pair.target)
     del pair.rows, pair.target
@@ -180,15 +179,6 @@ def test_auto_gives_bits_to_the_component_that_needs_them(tmp_path: Path) -> Non
     auto = run(write(pair, tmp_path), held_out, replace(QUICK, bit_depth="auto", gate=gate))
     assert auto.status is Status.PUBLISHED and auto.guarantee is Guarantee.NON_INFERIOR
     assert auto.artifact_size_bytes < eight.artifact_size_bytes
-    levels = auto.evaluation["precision"]["plans"][-1]["levels"]
-    assert _bits(levels["estimators_/0/coef_"]) < _bits(levels["estimators_/1/coef_"])
-
-
-def _bits(level: str) -> float:
-    """The bits of a level: `int16/channel`, `4.5 bits/channel`, `float32`."""
-    found = re.search(r"[\d.]+", level)
-    assert found is not None
-    return float(found[0])
 
 
 def test_auto_ends_with_the_lossless_artifact(source: Path, held_out: Path) -> None:
@@ -422,7 +412,7 @@ def test_settings_cross_processes_as_json() -> None:
     again = ModelSettings.from_json(json.loads(json.dumps(settings.to_json())))
     assert again == settings and again.digest() == settings.digest()
     assert len({settings.digest(), QUICK.digest(), ModelSettings().digest()}) == 3
-    assert settings.recipe().bit_depth == "8" and settings.recipe("exact").overrides == ()
+    assert settings.recipe().bit_depth == "auto" and settings.recipe("exact").overrides == ()
 
 
 @pytest.mark.parametrize(

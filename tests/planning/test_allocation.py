@@ -55,7 +55,7 @@ def test_a_sweep_is_nested_and_its_prices_rise(measured: dict[str, list[Point]])
         hull(points)[-1].saved_bytes for points in measured.values() if hull(points)
     )
     plans = nested(steps)
-    assert len(plans) == len(steps)
+    assert len(plans) == len(steps) + 1 and plans[0] == {}
     for before, after in pairwise(plans):
         assert before.keys() <= after.keys()
         assert sum(before.get(key) != level for key, level in after.items()) <= 1

@@ -20,7 +20,7 @@ All other parts are attributes of the model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from math import isfinite, log2
 from typing import NoReturn
 
 import numpy as np
@@ -46,6 +46,8 @@ _PREFIX = "rotated."
 _BLOCK = 4  # axes that share a coder
 _BITS = (16, 8, 7, 6, 5, 4)
 _PARTS = (4, 8, 12, 16, 18, 20, 22, 25, 28, 32, 40)  # of the rows' spread along a mean axis, in percent
+# As bits that a range of six deviations takes, for people.
+_ROTATED = {f"{log2(600 / part):.1f} bits, rotated": part / 100 for part in _PARTS}
 _BASIS_BITS = 16
 _LEAST_SIZE = 4096
 _DTYPES = ("<f4", "<f8")
@@ -58,7 +60,7 @@ def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
         return ()
     levels = [f"{bits} bits" for bits in _BITS]
     if _is_euclidean(node) and rows.shape[0] > 2 * rows.shape[1] > 2:
-        levels += [f"rotated, {part}% steps" for part in _PARTS]
+        levels += list(_ROTATED)
     return (Ladder(ROWS, tuple(levels), (ATTRIBUTE,)),)
 
 
@@ -66,10 +68,10 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     """Return the model with coarser training rows."""
     level, rows = levels[ROWS], _rows(node, arrays)
     assert isinstance(node, ObjectNode) and rows is not None, "`options` offers nothing else"
-    if level.endswith("bits"):
+    if level not in _ROTATED:
         bits = int(level.split()[0])
         return Coarser(node, {ATTRIBUTE: Affine(bits, symmetric=False)}, done=f"rows at {bits} bits")  # type: ignore[arg-type]
-    part = int(level.split()[1].rstrip("%")) / 100
+    part = _ROTATED[level]
     wide = rows.astype(np.float64)
     mean = wide.mean(axis=0).astype(np.float32).astype(np.float64)
     centred = wide - mean

@@ -28,6 +28,7 @@ from model_quantization.graph.nodes import (
     SequenceNode,
     attributes,
 )
+from model_quantization.graph.traversal import with_children
 from model_quantization.kernels.text.frequencies import Frequencies, idf_table
 from model_quantization.kernels.text.vocabulary import terms_of
 
@@ -48,22 +49,19 @@ class _Chain:
     model: ObjectNode
 
 
-def options(steps: SequenceNode, arrays: Arrays) -> tuple[Ladder, ...]:
-    """Return the ladder of a pipeline's vocabulary; none where the model behind it is no linear one.
-
-    Parameters
-    ----------
-    steps : SequenceNode
-        The pipeline's (name, step) pairs.
-    """
-    chain = _chain(steps, arrays)
+def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
+    """Return the ladder of a pipeline's vocabulary; none where the model behind it is no linear one."""
+    steps = _steps(node)
+    chain = None if steps is None else _chain(steps, arrays)
     if chain is None:
         return ()
     return (Ladder(VOCABULARY, tuple(f"{share}% of the terms" for share in _SHARES)),)
 
 
-def coarser(steps: SequenceNode, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
-    """Return the steps with the share of terms that the level names; the node is the steps'."""
+def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
+    """Return the pipeline with the share of terms that the level names."""
+    steps = _steps(node)
+    assert steps is not None and isinstance(node, ObjectNode) and isinstance(node.state, DictNode)
     chain = _chain(steps, arrays)
     assert chain is not None, "`options` offers nothing for other steps"
     share = int(levels[VOCABULARY].partition("%")[0]) / 100
@@ -92,7 +90,16 @@ def coarser(steps: SequenceNode, arrays: Arrays, levels: Mapping[str, str]) -> C
         f"the vocabulary keeps {done}: the vectorizer's `transform` gives as many columns, and "
         "`get_feature_names_out` and `coef_` are as long"
     )
-    return Coarser(replace(steps, items=tuple(pairs)), done=done, notes=(note,))
+    fewer = replace(steps, items=tuple(pairs))
+    values = with_children(node.state.values, lambda item: fewer if item is steps else item)
+    shorter = replace(node, state=replace(node.state, values=values))
+    return Coarser(shorter, done=done, notes=(note,))
+
+
+def _steps(node: Node) -> SequenceNode | None:
+    """The (name, step) pairs of a pipeline."""
+    found = attributes(node).get("steps") if isinstance(node, ObjectNode) else None
+    return found if isinstance(found, SequenceNode) else None
 
 
 def _chain(steps: SequenceNode, arrays: Arrays) -> _Chain | None:
