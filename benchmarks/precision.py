@@ -3,8 +3,8 @@
     python -m benchmarks.precision --data DIR              # every model
     python -m benchmarks.precision G D gp                  # only these; they need no data
 
-Rows that no model was trained on are cut in three by chance: two thirds are the held-out file, which
-`auto` divides itself; the last third is seen by nothing but the final comparison. `DIR` holds what
+Rows that no model was trained on are cut in three by chance: two thirds are the held-out file,
+which `auto` divides itself; the last third is seen by nothing but the final comparison. `DIR` holds what
 `benchmarks.text` reads, and `casp.csv.gz` (UCI CASP). Names are those of the field's measurements:
 G linear, D network, E neighbours, F support vectors, A2 and B1 forests, B2 boosting, C docstrings.
 Texts have a calibration file: unlabelled texts that the model was trained on.
@@ -172,9 +172,7 @@ def texts(name: str, data: Path | None) -> Trained:
         cut = len(order) * 3 // 5
         rows, others = [every[i] for i in order[:cut]], [every[i] for i in order[cut:]]
         labels, known = all_labels[order[:cut]], all_labels[order[cut:]]
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(**SETTINGS[name])
-    )
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(**SETTINGS[name]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(rows, labels)

@@ -130,7 +130,7 @@ class StreamCache:
         """The smallest encoding found, as `encode_stream` gives it."""
         key = (
             values.dtype.str,
-            hashlib.blake2b(np.ascontiguousarray(values).view(np.uint8), digest_size=16).digest(),
+            hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest(),
         )
         if key not in self._known:
             self._known[key] = encode_stream(values, effort=self._effort)

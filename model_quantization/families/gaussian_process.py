@@ -1,12 +1,12 @@
 """Gaussian processes with coarser rows: the coefficients are solved again, the factor is left out.
 
-The coefficients of a Gaussian process are large and cancel: rounded, they ruin every answer. But for
-rows that are rounded there are coefficients that give the same answers at the training rows; those
-are solved for, with a ridge, and kept as 32-bit floats. `L_` serves the standard deviation alone and
-is made again from the rows when it is asked for (`estimators.remade`).
+The coefficients of a Gaussian process are large and cancel: rounded, they ruin every answer. But
+for rounded rows there are coefficients that give the same answers at the training rows; those are
+solved for, with a ridge, and kept as 32-bit floats. `L_` serves the standard deviation alone and is
+made again from the rows when it is asked for (`estimators.remade`).
 
-This family speaks for no class: a Gaussian process is of the family `generic`, but for the artifacts
-in which `bit_depth: auto` made it coarser (`planning.offers`).
+This family speaks for no class: a Gaussian process is of the family `generic`, but for artifacts in
+which `bit_depth: auto` made it coarser (`planning.offers`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from model_quantization.graph.nodes import (
     attributes,
 )
 from model_quantization.schemes.quantize import dequantize_array, quantize_array
-from model_quantization.schemes.scheme import Affine, Float, Role, Scheme, Slot
+from model_quantization.schemes.scheme import Affine, Float, Role, Scheme, Slot, affine_of
 
 PROCESS = "sklearn.gaussian_process._gpr:GaussianProcessRegressor"
 ROWS = "rows"
@@ -66,7 +66,7 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     kernel = kernel_function(state.get("kernel_"), arrays)
     assert rows is not None and coefficients is not None and kernel is not None
     bits = int(levels[ROWS].split()[0])
-    scheme: Scheme = Float(32) if bits == 32 else Affine(bits, symmetric=False)  # type: ignore[arg-type]
+    scheme: Scheme = Float(32) if bits == 32 else affine_of(bits, symmetric=False)
     rounded = dequantize_array(quantize_array(rows, scheme, _SLOT))
     wide = rows.astype(np.float64)
     wanted = kernel(wide, wide) @ coefficients

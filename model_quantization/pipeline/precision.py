@@ -20,6 +20,7 @@ from typing import Final
 
 from model_quantization.arrays import Array
 from model_quantization.artifact.writer import StreamCache, raw_stream
+from model_quantization.codecs.abc import Effort
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.errors import QuantizationError, SchemeError
 from model_quantization.graph.nodes import ModelGraph
@@ -51,7 +52,7 @@ from model_quantization.planning.ladders import (
     with_level,
 )
 from model_quantization.planning.plan import Plan
-from model_quantization.planning.refit import compensated, readout, rescaled
+from model_quantization.planning.refit import compensated, distilled, readout, rescaled
 from model_quantization.planning.work import affordable
 
 PLAN: Final = "plan-"
@@ -59,10 +60,12 @@ PLAN: Final = "plan-"
 MOST_PLANS: Final = 12
 """Plans that the gate may judge."""
 _MOST_MEASURED: Final = 24
-_PROMISING: Final = 1.5
+_PROMISING: Final = 1.2
 _SAFE: Final = 0.4
 _MOST_WITHOUT_ROWS: Final = 0.02
 _LITTLE: Final = 1e-4
+_NOTHING: Final = 1e-5
+_WORTH_TRAINING: Final = 5e-3
 _LEAST_STEP: Final = 0.12
 _BATCH_BYTES: Final = 256 << 20
 _SMALL_MODEL_BYTES: Final = 4 << 20
@@ -155,7 +158,7 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
     ladders = find_ladders(exploring.graph, recipe)
     options = coarser_options(ladders)
     chosen, cut = affordable(options, exploring.graph, exploring.settings.time_budget_seconds)
-    effort = "best" if exploring.graph.nbytes() < _SMALL_MODEL_BYTES else "fast"
+    effort: Effort = "best" if exploring.graph.nbytes() < _SMALL_MODEL_BYTES else "fast"
     quick = StreamCache(effort)
     base = base_levels(ladders)
     candidates = {
@@ -232,14 +235,34 @@ def _for_the_gate(exploring: Exploring, wholes: Sequence[_Tried]) -> list[_Tried
     margins = [one.measured.margin for one in usable]
     known = [margin for margin in margins if margin is not None]
     if len(known) == len(usable):
-        last = max((at for at, margin in enumerate(known) if margin <= _PROMISING), default=0)
-        safe = max((at for at, margin in enumerate(known[: last + 1]) if margin <= _SAFE), default=0)
+        worth, safe_limit, last_limit = _smoothed(known), _SAFE, _PROMISING
     else:
-        changed = [one.measured.distortion.value for one in usable]
-        last = max((at for at, d in enumerate(changed) if d <= _MOST_WITHOUT_ROWS), default=0)
-        safe = max((at for at, d in enumerate(changed[: last + 1]) if d <= _LITTLE), default=0)
+        worth = [one.measured.distortion.value for one in usable]
+        safe_limit, last_limit = _LITTLE, _MOST_WITHOUT_ROWS
+    safe = _last_before(worth, safe_limit)
+    last = max((at for at, value in enumerate(worth) if value <= last_limit), default=0)
+    changed = [one.measured.distortion.value for one in usable]
+    untouched = min(_last_before(changed, _NOTHING), safe)
     # The base comes first, whatever was measured: rows made from a model may miss what data show.
-    return [usable[at] for at in dict.fromkeys((0, *_descent(usable, safe, last)))]
+    descent = _descent(usable, safe, max(last, safe))
+    return [usable[at] for at in dict.fromkeys((0, untouched, *descent))]
+
+
+def _smoothed(values: Sequence[float]) -> list[float]:
+    """Each value with its neighbours: one plan of many looks safe by luck."""
+    found = []
+    for at in range(len(values)):
+        near = values[max(at - 1, 0) : at + 2]
+        found.append(sum(near) / len(near))
+    return found
+
+
+def _last_before(values: Sequence[float], limit: float) -> int:
+    """The last place before which, and at which, nothing exceeds the limit; 0 at least."""
+    for at, value in enumerate(values):
+        if value > limit:
+            return max(at - 1, 0)
+    return len(values) - 1
 
 
 def _descent(usable: Sequence[_Tried], safe: int, last: int) -> list[int]:
@@ -251,7 +274,8 @@ def _descent(usable: Sequence[_Tried], safe: int, last: int) -> list[int]:
     ratio = usable[last].size_bytes / usable[safe].size_bytes
     count = 1 + ceil(log(ratio) / log(1 - _LEAST_STEP)) if ratio < 1 else 1
     places = thinned(
-        [float(one.size_bytes) for one in usable[safe : last + 1]], max(2, min(count, MOST_PLANS - 1))
+        [float(one.size_bytes) for one in usable[safe : last + 1]],
+        max(2, min(count, MOST_PLANS - 1)),
     )
     return [safe + at for at in places]
 
@@ -295,8 +319,8 @@ def _wholes(
     first, _ = _try(exploring, [Candidate(each) for each in assignments], quick, judged=True)
     if not exploring.refits:
         return first, ()
-    best = {at: tried for at, tried in enumerate(first)}
-    for solve in (_compensated, _rescaled):
+    best = dict(enumerate(first))
+    for solve in (_compensated, _distilled, _rescaled):
         again = {at: solve(exploring, tried) for at, tried in best.items()}
         wanted = {at: candidate for at, candidate in again.items() if candidate is not None}
         found, _ = _try(exploring, list(wanted.values()), quick, judged=True)
@@ -328,6 +352,18 @@ def _compensated(exploring: Exploring, tried: _Tried) -> Candidate | None:
     return Candidate(candidate.levels, refit, "errors compensated") if refit.arrays else None
 
 
+def _distilled(exploring: Exploring, tried: _Tried) -> Candidate | None:
+    candidate = tried.candidate
+    if not exploring.inputs or tried.measured.fault:
+        return None
+    if tried.measured.distortion.value < _WORTH_TRAINING:
+        return None  # it answers as the exact one does already
+    plan = exploring.assigner.plan(candidate.levels)
+    refit = distilled(plan, candidate.refit, exploring.inputs)
+    solved = ", ".join(filter(None, (candidate.solved, "distilled")))
+    return None if refit is None else Candidate(candidate.levels, refit, solved)
+
+
 def _rescaled(exploring: Exploring, tried: _Tried) -> Candidate | None:
     candidate, corrections = tried.candidate, tried.measured.corrections
     if not corrections or tried.measured.fault or exploring.answers is None:
@@ -339,9 +375,7 @@ def _rescaled(exploring: Exploring, tried: _Tried) -> Candidate | None:
     return None if refit is None else Candidate(candidate.levels, refit, solved)
 
 
-def _sized(
-    exploring: Exploring, candidate: Candidate, quick: StreamCache
-) -> tuple[int, Plan]:
+def _sized(exploring: Exploring, candidate: Candidate, quick: StreamCache) -> tuple[int, Plan]:
     plan = exploring.assigner.plan(candidate.levels, candidate.refit)
     data, _ = artifact_of(plan, exploring.source, exploring.description, quick.encode)
     return len(data), plan

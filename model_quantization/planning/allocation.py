@@ -1,7 +1,7 @@
 """Where to spend bytes: convex hulls of rate and distortion, and one sweep over all of them.
 
-Each ladder is measured by itself. Its steps that lie on the lower convex hull of (bytes, distortion)
-are the only ones that a Lagrangian allocation ever takes. All steps of all hulls, ordered by the
+Each ladder is measured by itself. Steps that lie on the lower convex hull of (bytes, distortion) are
+the only ones that a Lagrangian allocation ever takes. All steps of all hulls, ordered by the
 distortion that each saved byte costs, give one sequence of nested plans: every plan makes one part
 coarser than the plan before it. It is optimal where distortions add up (Shoham and Gersho, IEEE
 Trans. ASSP 36, 1988); where they do not, the plans are still nested, and are measured as a whole.
@@ -100,7 +100,7 @@ def sweep(measured: Mapping[str, Sequence[Point]]) -> tuple[Step, ...]:
 
 
 def nested(
-    steps: Sequence[Step], base: Mapping[str, str] | None = None, exact: str = ""
+    steps: Sequence[Step], base: Mapping[str, str] | None = None, exact: str = "exact"
 ) -> tuple[dict[str, str], ...]:
     """Return the base, and the assignment after each step: ladder -> level.
 

@@ -115,9 +115,7 @@ class Assigner:
                 found.setdefault(ladder.component, {})[ladder.name] = levels[ladder.key]
         return found
 
-    def _coarser(
-        self, node: ObjectNode | PackedNode, path: str, levels: dict[str, str]
-    ) -> Coarser:
+    def _coarser(self, node: ObjectNode | PackedNode, path: str, levels: dict[str, str]) -> Coarser:
         key = (path, tuple(sorted(levels.items())))
         before = self._made.get(key)
         if before is not None and before[0] is node:  # a parent may have changed the node

@@ -18,7 +18,7 @@ from model_quantization.planning.offers import offer_for
 from model_quantization.planning.plan import SMALL
 from model_quantization.planning.roles import LocatedArray, locate_arrays
 from model_quantization.schemes.recipe import Recipe
-from model_quantization.schemes.scheme import Affine, Float, Role, Scheme, Slot
+from model_quantization.schemes.scheme import Float, Role, Scheme, Slot, affine_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,7 @@ def find_ladders(graph: ModelGraph, recipe: Recipe) -> tuple[AnyLadder, ...]:
         What it overrides has no ladder.
     """
     offered = tuple(_of_families(graph, recipe))
-    replaced = {
-        join(each.component, path) for each in offered for path in each.ladder.replaces
-    }
+    replaced = {join(each.component, path) for each in offered for path in each.ladder.replaces}
     return (*offered, *_of_arrays(graph, recipe, replaced))
 
 
@@ -147,9 +145,7 @@ def _is_overridden(path: str, recipe: Recipe) -> bool:
     return any(recipe.override(each) is not None for each in (path, join(path, "*")))
 
 
-def _of_arrays(
-    graph: ModelGraph, recipe: Recipe, replaced: Iterable[str]
-) -> Iterable[ArrayLadder]:
+def _of_arrays(graph: ModelGraph, recipe: Recipe, replaced: Iterable[str]) -> Iterable[ArrayLadder]:
     taken: set[int] = set()
     groups: dict[tuple[str, str, Steps], list[LocatedArray]] = {}
     for located in locate_arrays(graph.root):
@@ -182,14 +178,12 @@ def steps_of(slot: Slot, shape: tuple[int, ...]) -> Steps:
     for bits in _BITS.get(slot.role, _FEW_BITS):
         width = 16 if bits > 8 else ceil(bits)
         for granularity in ("channel", "array") if one_scale_too and bits <= 8 else ("channel",):
-            scheme = Affine(width, granularity, symmetric)  # type: ignore[arg-type]
+            scheme = affine_of(width, granularity, symmetric=symmetric)
             steps.append(ArrayStep(scheme, 2.0 ** (width - bits)))
     return tuple(step for step in steps if slot.allows(step.scheme))
 
 
-def array_steps(
-    ladders: Iterable[AnyLadder], levels: Mapping[str, str]
-) -> dict[str, ArrayStep]:
+def array_steps(ladders: Iterable[AnyLadder], levels: Mapping[str, str]) -> dict[str, ArrayStep]:
     """Return the step of each array that these levels round: path -> step."""
     found: dict[str, ArrayStep] = {}
     for ladder in ladders:

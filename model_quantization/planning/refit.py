@@ -1,11 +1,12 @@
-"""Weights solved again for the grid they are rounded to: closed forms against the model's own answers.
+"""Weights solved again for the grid that they are rounded to, against the model's own answers.
 
 Rounding moves every weight by itself. What counts is what the weights do together, on the rows that
-reach them. Two corrections need no labels, and only calibration rows:
+reach them. Three corrections need no labels, and only calibration rows:
 
 - `compensated` rounds the weights of a layer one input after the other, and moves the ones that are
   still to come so that the layer's outputs change least (Hassibi and Stork, NIPS 1992; Frantar et
   al., arXiv 2210.17323). Layers behind the first are solved for what the rounded ones give.
+- `distilled` trains a network on its grid to answer as the exact one does.
 - `rescaled` maps the scores of a coarser linear model onto the original's by one factor and one
   shift per output. It costs no byte: the factor goes into the scale, the shift into the intercept.
 
@@ -24,11 +25,13 @@ from model_quantization.arrays import Array
 from model_quantization.families import family_of
 from model_quantization.graph.nodes import ArrayNode, Node, ObjectNode, SequenceNode, attributes
 from model_quantization.graph.traversal import components, join
-from model_quantization.kernels.linear.layers import ACTIVATIONS
+from model_quantization.kernels.linear.layers import ACTIVATIONS, forward
 from model_quantization.planning.assigned import Refit
 from model_quantization.planning.plan import Choice, Plan
 from model_quantization.schemes import affine
 from model_quantization.schemes.scheme import Affine, Role
+from model_quantization.schemes.straight_through import LayerGrid, train_on_grid
+from model_quantization.schemes.together import DAMPING, round_together
 
 Matrix = NDArray[np.float64]
 
@@ -36,7 +39,6 @@ MOST_INPUTS: Final = 2048
 """A layer of more inputs is rounded as it is: the matrix of their products would be too large."""
 MOST_BITS: Final = 7
 """From this width on a weight's own rounding is precise enough."""
-_DAMPING: Final = 0.01
 
 
 def compensated(plan: Plan, inputs: Mapping[str, Array]) -> Refit:
@@ -126,6 +128,83 @@ def _network(
             true, rough = activate(wanted + bias), activate(rough @ solved + (bias + shift))
 
 
+def distilled(plan: Plan, refit: Refit, inputs: Mapping[str, Array]) -> Refit | None:
+    """Return networks trained on their grids to answer as the exact ones do on calibration rows.
+
+    Parameters
+    ----------
+    plan : Plan
+    refit : Refit
+        Where training starts.
+    inputs : mapping of str to ndarray
+        As `compensated` takes them.
+
+    Returns
+    -------
+    Refit or None
+        None where there is no network whose layers are rounded.
+    """
+    choices = {choice.path: choice for choice in plan.choices}
+    arrays, ranges = dict(refit.arrays), dict(refit.ranges)
+    found = False
+    for path, node in components(plan.graph):
+        state = attributes(node) if isinstance(node, ObjectNode) else {}
+        rows = inputs.get(join(path, "coefs_/0"))
+        weights, biases = (_listed(plan, state.get(name)) for name in ("coefs_", "intercepts_"))
+        hidden, output = state.get("activation"), state.get("out_activation_")
+        if rows is None or not weights or len(weights) != len(biases):
+            continue
+        if hidden not in ACTIVATIONS or output not in ACTIVATIONS:
+            continue
+        places = [join(path, f"coefs_/{number}") for number in range(len(weights))]
+        grids = [
+            _grid_of(choices.get(place), layer)
+            for place, layer in zip(places, weights, strict=True)
+        ]
+        if all(grid.scale is None for grid, _ in grids):
+            continue
+        wide = rows.astype(np.float64)
+        shifts_at = [join(path, f"intercepts_/{number}") for number in range(len(weights))]
+        solved, shifts = train_on_grid(
+            [arrays.get(at, layer) for at, layer in zip(places, weights, strict=True)],
+            [arrays.get(at, bias) for at, bias in zip(shifts_at, biases, strict=True)],
+            [grid for grid, _ in grids],
+            wide,
+            forward(wide, [np.array(w) for w in weights], biases, str(hidden), str(output)),
+            hidden=str(hidden),
+            output=str(output),
+        )
+        for at, value, layer, (grid, reach) in zip(places, solved, weights, grids, strict=True):
+            if grid.scale is not None:
+                arrays[at], ranges[at], found = _as(value, layer), reach, True
+        for at, value, bias in zip(shifts_at, shifts, biases, strict=True):
+            arrays[at] = _as(value, bias)
+    return Refit(arrays, ranges) if found else None
+
+
+def _grid_of(choice: Choice | None, weights: Array) -> tuple[LayerGrid, Array]:
+    """The grid on which a layer (d, k) will be stored, and the ranges that give it again."""
+    if choice is None or weights.ndim != 2 or not _can_be_solved(weights, choice, 0):
+        return LayerGrid(None), np.zeros(0)
+    scheme = choice.scheme
+    assert isinstance(scheme, Affine)
+    reach = _reach(weights.astype(np.float64), choice)
+    grid = affine.fit_grid(np.stack([-reach, reach], axis=1), scheme.bits, symmetric=True)
+    scale = np.broadcast_to(grid.scale.astype(np.float64), (weights.shape[1],))
+    return LayerGrid(scale, affine.largest_code(scheme.bits, symmetric=True)), reach
+
+
+def _reach(weights: Matrix, choice: Choice) -> Array:
+    """The ranges of the codes of weights (d, k), as they will be stored."""
+    scheme = choice.scheme
+    assert isinstance(scheme, Affine)
+    by_channel = scheme.granularity == "channel" and choice.slot.channel_axis is not None
+    size = np.abs(weights)
+    reach = size.max(axis=0) if by_channel else np.array([size.max()])
+    given = choice.ranges
+    return given if given is not None and given.shape == reach.shape else reach
+
+
 def _listed(plan: Plan, node: Node) -> list[Array]:
     if not isinstance(node, SequenceNode):
         return []
@@ -147,7 +226,7 @@ def _can_be_solved(weights: Array, choice: Choice, n_inputs: int) -> bool:
 def _nearest(rows: Matrix, wanted: Matrix, weights: Matrix) -> Matrix:
     """The weights near these that give the wanted outputs on the rows, by ridge regression."""
     gram = rows.T @ rows
-    damping = _DAMPING * np.trace(gram) / len(gram) + 1e-12
+    damping = DAMPING * np.trace(gram) / len(gram) + 1e-12
     residual = rows.T @ (wanted - rows @ weights)
     return weights + np.linalg.solve(gram + damping * np.eye(len(gram)), residual)
 
@@ -169,31 +248,16 @@ def _rounded(
     scheme = choice.scheme
     assert isinstance(scheme, Affine)
     held = weights if held is None else held
-    by_channel = scheme.granularity == "channel" and choice.slot.channel_axis is not None
-    reach = np.abs(held).max(axis=0) if by_channel else np.array([np.abs(held).max()])
-    if choice.ranges is not None and choice.ranges.shape == reach.shape:
-        reach = choice.ranges
+    reach = _reach(held, choice)
     limits = np.stack([-reach, reach], axis=1)
     grid = affine.fit_grid(limits, scheme.bits, symmetric=True)
     scale = np.broadcast_to(grid.scale.astype(np.float64), (weights.shape[1],))
     top = affine.largest_code(scheme.bits, symmetric=True)
-    gram = rows.T @ rows
-    mean = np.trace(gram) / len(gram) if len(gram) else 1.0
-    gram[np.diag_indices_from(gram)] += _DAMPING * mean + 1e-12
-    inverse = np.linalg.inv(gram)
-    upper = np.linalg.cholesky(inverse).T
-    left = weights.copy()
-    solved = np.empty_like(weights)
-    for at in range(len(weights)):
-        solved[at] = np.clip(np.rint(left[at] / scale), -top, top) * scale
-        error = (left[at] - solved[at]) / upper[at, at]
-        left[at + 1 :] -= np.outer(upper[at, at + 1 :], error)
+    solved = round_together(weights, rows, scale, top) * scale
     return solved, reach
 
 
-def _shifted(
-    plan: Plan, path: str, node: Node, shift: Matrix, arrays: dict[str, Array]
-) -> None:
+def _shifted(plan: Plan, path: str, node: Node, shift: Matrix, arrays: dict[str, Array]) -> None:
     """The intercepts moved by what the rounded weights lose on average."""
     if isinstance(node, ArrayNode):
         bias = plan.graph.arrays[node.array]
@@ -202,8 +266,9 @@ def _shifted(
 
 
 def _as(values: Matrix, like: Array) -> Array:
-    order = "F" if like.flags.f_contiguous and not like.flags.c_contiguous else "C"
-    return np.asarray(values, dtype=like.dtype, order=order)
+    made: Array = values.astype(like.dtype)
+    turned = like.flags.f_contiguous and not like.flags.c_contiguous
+    return np.asfortranarray(made) if turned else np.ascontiguousarray(made)
 
 
 def rescaled(
@@ -244,8 +309,9 @@ def rescaled(
     arrays = {
         **refit.arrays,
         weights_at: _as(weights * along, weights),
-        bias_at: _as(intercept * factor.reshape(intercept.shape) + shift.reshape(intercept.shape),
-                     intercept),
+        bias_at: _as(
+            intercept * factor.reshape(intercept.shape) + shift.reshape(intercept.shape), intercept
+        ),
     }
     ranges = dict(refit.ranges)
     if weights_at in ranges:

@@ -2,8 +2,8 @@
 
 Only the two together can lose terms: what a vectorizer gives is what the model takes. A term counts
 by what its weights can move: the sum of their squares times the term's document frequency times the
-square of its idf. Documents are not needed for that. A row that is normalised is normalised over the
-terms that are left, as scikit-learn does with a vocabulary that never held the others.
+square of its idf. Documents are not needed for that. A row that is normalised is so over the terms
+that are left, as scikit-learn does with a vocabulary that never held the others.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Chain:
 
 
 def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
-    """Return the ladder of a pipeline's vocabulary; none where the model behind it is no linear one."""
+    """Return the ladder of a pipeline's vocabulary; none where no linear model is behind it."""
     steps = _steps(node)
     chain = None if steps is None else _chain(steps, arrays)
     if chain is None:
@@ -74,9 +74,7 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     keep[order] = True
     changed: dict[int, Node] = {
         id(chain.vectorizer): _fewer_terms(chain.vectorizer, keep, arrays),
-        id(chain.model): _fewer_weights(
-            chain.model, keep, _shrinking(chain, keep, spread), arrays
-        ),
+        id(chain.model): _fewer_weights(chain.model, keep, _shrinking(chain, keep, spread), arrays),
     }
     if chain.weighting is not None:
         changed[id(chain.weighting)] = _fewer_idf(chain.weighting, keep, arrays)
@@ -113,7 +111,11 @@ def _chain(steps: SequenceNode, arrays: Arrays) -> _Chain | None:
         return None
     first, last = found[0], found[-1]
     between = found[1] if len(found) == 3 else None
-    if not isinstance(first, PackedNode) or first.type not in (COUNT, TFIDF) or first.id is not None:
+    if (
+        not isinstance(first, PackedNode)
+        or first.type not in (COUNT, TFIDF)
+        or first.id is not None
+    ):
         return None
     if not isinstance(last, ObjectNode) or last.id is not None:
         return None
@@ -200,7 +202,7 @@ def _shrinking(chain: _Chain, keep: Array, spread: Array) -> float:
     """By how much weights shrink, as a row of fewer terms is normalised to larger entries.
 
     The norm that is left would say `share ** 0.5`; but terms that are kept are the frequent ones of
-    each row. The exponent was fitted on three models; calibration rows do better (`planning.refit`).
+    each row. The exponent was fitted on three models; calibration rows do better.
     """
     holder = _holder(chain)
     if holder is None or attributes(holder).get("norm") != "l2" or not spread.sum() > 0:

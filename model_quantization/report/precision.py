@@ -14,14 +14,21 @@ from model_quantization.report.table import human_bytes
 
 Figures = Mapping[str, Any]
 
-CURVE_HEAD: Final = ("precision", "bytes", "distortion", "bound to expect", "bound judged", "verdict")
+CURVE_HEAD: Final = (
+    "precision",
+    "bytes",
+    "distortion",
+    "bound to expect",
+    "bound judged",
+    "verdict",
+)
 PARTS_HEAD: Final = ("part", "step", "bytes saved", "distortion")
 _BAR = 24
 
 
 def curve_rows(figures: Figures) -> list[tuple[str, ...]]:
     """Return one line per plan that was fixed for the gate, from the safest to the smallest."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     chosen = chosen_plan(figures)
     for number, plan in enumerate(_plans(figures)):
         judged = plan.get("judged")
@@ -55,7 +62,7 @@ def chosen_plan(figures: Figures) -> int | None:
 
 def sensitivity_rows(figures: Figures) -> list[tuple[str, ...]]:
     """Return one line per step of each part, as it was measured alone."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for part in figures.get("sensitivities", ()):
         name = "/".join(filter(None, (str(part.get("component", "")), str(part.get("part", "")))))
         for point in part.get("points", ()):
@@ -145,9 +152,9 @@ def draw_curve(figures: Figures, path: Path) -> None:
 
         figure = Figure((6.0, 3.4), layout="constrained")
         axes = figure.add_subplot()
-        for plans, style, word in (
-            (figures.get("curve", ()), {"marker": "o", "mfc": "none", "ls": ":"}, "expected"),
-            (_judged(figures), {"marker": "o", "ls": "-"}, "judged"),
+        for plans, full, word in (
+            (figures.get("curve", ()), False, "expected"),
+            (_judged(figures), True, "judged"),
         ):
             points = [
                 (plan["size_bytes"] / 1e3, plan["loss_bound"])
@@ -155,7 +162,15 @@ def draw_curve(figures: Figures, path: Path) -> None:
                 if plan.get("loss_bound") is not None
             ]
             if points:
-                axes.plot(*zip(*points, strict=True), label=word, color="#33658a", ms=5, **style)
+                axes.plot(
+                    *zip(*points, strict=True),
+                    label=word,
+                    color="#33658a",
+                    marker="o",
+                    markersize=5,
+                    markerfacecolor=None if full else "none",
+                    linestyle="-" if full else ":",
+                )
         chosen = chosen_plan(figures)
         if chosen is not None:
             judged = _plans(figures)[chosen]["judged"]

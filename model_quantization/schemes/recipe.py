@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 from model_quantization.errors import ConfigError
 from model_quantization.schemes.scheme import (
     Affine,
-    Codebook,
     Exact,
     Float,
     Role,

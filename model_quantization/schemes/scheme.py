@@ -58,6 +58,21 @@ class Affine:
         return f"int{self.bits}/{per}" if self.symmetric else f"uint{self.bits}/{per}"
 
 
+def affine_of(bits: int, granularity: str = "channel", *, symmetric: bool = True) -> Affine:
+    """Return affine codes of a width that is worked out.
+
+    Raises
+    ------
+    ValueError
+        No such width or granularity.
+    """
+    made = scheme_from_json(
+        {"kind": "affine", "bits": bits, "granularity": granularity, "symmetric": symmetric}
+    )
+    assert isinstance(made, Affine), "of that kind"
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Codebook:
     """At most 2**bits distinct values, chosen to lose least in squared error, and their indices."""

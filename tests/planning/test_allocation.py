@@ -28,7 +28,9 @@ def test_a_hull_saves_more_and_costs_more_at_each_step(points: list[Point]) -> N
     for before, after in pairwise(kept):
         assert after.saved_bytes > before.saved_bytes
         assert after.distortion >= before.distortion
-        slopes.append((after.distortion - before.distortion) / (after.saved_bytes - before.saved_bytes))
+        slopes.append(
+            (after.distortion - before.distortion) / (after.saved_bytes - before.saved_bytes)
+        )
     assert slopes == sorted(slopes)
 
 

@@ -1,8 +1,8 @@
 """Held-out rows in three parts that share no row: calibration, selection and gate.
 
-`bit_depth: auto` chooses a precision from rows. A gate that had seen those rows would prove nothing.
-So each row belongs to one part, and a hash of its values says to which: the same row is in the same
-part in every run, in every file format, and wherever it stands in the file. Equal rows share a part.
+`bit_depth: auto` chooses a precision from rows. A gate that had seen them would prove nothing. So
+each row belongs to one part, and a hash of its values says to which: the same row is in the same
+part in every run, in every file format, and wherever it stands in it. Equal rows share a part.
 
 Parts are shares, so that the number of rows in each varies by about its square root.
 """

@@ -87,7 +87,9 @@ def coarser(packed: PackedNode, arrays: Arrays, levels: Mapping[str, str]) -> Co
         parts = encode_parts(trees, layout)
         gone = {name for name, _ in packed.parts if name in parts} | {*THRESHOLD_PARTS, *LEAF_PARTS}
         done.append(f"{level}: {1 - trees.split.size / before:.0%} fewer nodes")
-        notes = ("small subtrees are single leaves: `apply` and `decision_path` number fewer nodes",)
+        notes = (
+            "small subtrees are single leaves: `apply` and `decision_path` number fewer nodes",
+        )
     if THRESHOLDS in levels:
         threshold = trees.threshold
         if threshold.dtype == np.float64:
@@ -134,7 +136,7 @@ def _most_thresholds(trees: PooledTrees, layout: Layout) -> int:
 
 
 def _can_collapse(packed: PackedNode, trees: PooledTrees) -> bool:
-    """Whether leaves may be averaged: grown to the end, and their mean is what a split stood for."""
+    """Whether leaves may be averaged: their mean is what the split above them stood for."""
     kind = KINDS[packed.type]
     grown = trees.split.size > 64 * len(trees.sizes)
     return (

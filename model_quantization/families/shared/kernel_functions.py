@@ -59,8 +59,8 @@ def _leaf(name: str, state: Mapping[str, Node], arrays: Arrays) -> KernelFunctio
             if alpha is None:
                 return None
             return lambda x, y: (
-                1 + squared_distances(x, y) / (2 * alpha * np.square(length))
-            ) ** -alpha
+                (1 + squared_distances(x, y) / (2 * alpha * np.square(length))) ** -alpha
+            )
         case "DotProduct":
             sigma = _number(state, "sigma_0")
             return None if sigma is None else lambda x, y: x @ y.T + sigma**2

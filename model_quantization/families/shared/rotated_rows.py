@@ -38,14 +38,26 @@ from model_quantization.graph.nodes import (
     SequenceNode,
     attributes,
 )
-from model_quantization.schemes.scheme import Affine
+from model_quantization.schemes.scheme import affine_of
 
 ROWS = "rows"
 ATTRIBUTE = "_fit_X"
 _PREFIX = "rotated."
 _BLOCK = 4  # axes that share a coder
 _BITS = (16, 8, 7, 6, 5, 4)
-_PARTS = (4, 8, 12, 16, 18, 20, 22, 25, 28, 32, 40)  # of the rows' spread along a mean axis, in percent
+_PARTS = (
+    4,
+    8,
+    12,
+    16,
+    18,
+    20,
+    22,
+    25,
+    28,
+    32,
+    40,
+)  # of the rows' spread along a mean axis, in percent
 # As bits that a range of six deviations takes, for people.
 _ROTATED = {f"{log2(600 / part):.1f} bits, rotated": part / 100 for part in _PARTS}
 _BASIS_BITS = 16
@@ -70,7 +82,9 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     assert isinstance(node, ObjectNode) and rows is not None, "`options` offers nothing else"
     if level not in _ROTATED:
         bits = int(level.split()[0])
-        return Coarser(node, {ATTRIBUTE: Affine(bits, symmetric=False)}, done=f"rows at {bits} bits")  # type: ignore[arg-type]
+        return Coarser(
+            node, {ATTRIBUTE: affine_of(bits, symmetric=False)}, done=f"rows at {bits} bits"
+        )
     part = _ROTATED[level]
     wide = rows.astype(np.float64)
     mean = wide.mean(axis=0).astype(np.float32).astype(np.float64)
@@ -97,7 +111,7 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     ]
     packed = PackedNode("neighbors", node.type, tuple(parts), node.id)
     done = f"rows along their own axes, steps of {part:.0%} of their spread"
-    return Coarser(packed, {f"{_PREFIX}basis": Affine(_BASIS_BITS)}, done=done)
+    return Coarser(packed, {f"{_PREFIX}basis": affine_of(_BASIS_BITS)}, done=done)
 
 
 def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
@@ -123,10 +137,14 @@ def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
         _refuse("step", "a finite number above 0", step)
     if dtype not in _DTYPES or order not in ("C", "F"):
         _refuse("dtype", "<f4 or <f8, C or F", (dtype, order))
-    blocks = []
+    blocks: list[Array] = []
     for number in range(-(-len(basis) // _BLOCK)):
         block = _array(parts, f"block{number}", arrays)
-        if block.ndim != 2 or block.dtype.kind != "i" or (blocks and block.shape[1:] != blocks[0].shape[1:]):
+        if (
+            block.ndim != 2
+            or block.dtype.kind != "i"
+            or (blocks and block.shape[1:] != blocks[0].shape[1:])
+        ):
             _refuse(f"block{number}", "signed codes, (axes, rows)", block.shape)
         blocks.append(block)
     codes = np.concatenate(blocks).astype(np.float64)
@@ -142,7 +160,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
 
 def _axes(centred: Array) -> Array:
     """The principal axes as they will be read back: rounded as `_BASIS_BITS` rounds them."""
-    values, vectors = np.linalg.eigh(centred.T @ centred)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
     axes = vectors[:, ::-1].T
     # The sign of an axis is a matter of the library: the largest number of each is positive.
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
@@ -169,7 +187,7 @@ def _rows(node: Node, arrays: Arrays) -> Array | None:
 def _is_euclidean(node: Node) -> bool:
     state = attributes(node) if isinstance(node, ObjectNode) else {}
     metric = state.get("effective_metric_")
-    return metric == "euclidean" or (metric == "sqeuclidean")
+    return metric in ("euclidean", "sqeuclidean")
 
 
 def _array(parts: Mapping[str, Node], name: str, arrays: Arrays) -> Array:

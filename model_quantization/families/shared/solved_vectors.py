@@ -18,7 +18,7 @@ from model_quantization.families.shared.kernel_functions import KernelFunction, 
 from model_quantization.graph.nodes import ArrayNode, DictNode, Node, ObjectNode, attributes
 from model_quantization.graph.traversal import with_children
 from model_quantization.schemes.quantize import dequantize_array, quantize_array
-from model_quantization.schemes.scheme import Affine, Role, Slot
+from model_quantization.schemes.scheme import Role, Slot, affine_of
 
 VECTORS = "vectors"
 _ROWS, _COUNTS = "support_vectors_", "_n_support"
@@ -54,7 +54,7 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     kernel = machine_kernel(state)
     assert rows is not None and used is not None and counts is not None and kernel is not None
     bits = int(levels[VECTORS].split()[0])
-    scheme = Affine(bits, symmetric=False)  # type: ignore[arg-type]
+    scheme = affine_of(bits, symmetric=False)
     rounded = dequantize_array(quantize_array(rows, scheme, _SLOT))
     solved = _solved(kernel, rows.astype(np.float64), rounded.astype(np.float64), used, counts)
     shown = _array(state, _SHOWN, arrays)
@@ -67,7 +67,11 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
         made[id(state[_SHOWN])] = changed
     values = with_children(node.state.values, lambda item: made.get(id(item), item))
     coarse = ObjectNode(
-        node.type, node.args, DictNode(node.state.keys, values, node.state.id), node.entries, node.id
+        node.type,
+        node.args,
+        DictNode(node.state.keys, values, node.state.id),
+        node.entries,
+        node.id,
     )
     return Coarser(
         coarse,

@@ -35,6 +35,7 @@ from model_quantization.trust import TrustPolicy
 
 # These say nothing of a model's size or have no limit that a coarser model comes near.
 _NOT_PREDICTED = frozenset({CheckName.ROWS, CheckName.SIZE_REDUCTION, CheckName.FLIPS})
+_FAULTS: tuple[type[Exception], ...] = (QuantizationError, *MODEL_ERRORS)
 _TASKS = ("classification", "regression", "cluster", "outlier")
 
 
@@ -56,13 +57,10 @@ def measure(request: MeasureRequest) -> MeasureReply:
     selection = divided.selection if divided is not None else None
     fitted = _of_calibration(request, divided) if divided is not None else None
     questions = (
-        [_of_selection(request, selection)]
-        if selection is not None
-        else _of_probes(request, trust)
+        [_of_selection(request, selection)] if selection is not None else _of_probes(request, trust)
     )
     measured = tuple(
-        _measured(request, path, trust, questions, selection, fitted)
-        for path in request.artifacts
+        _measured(request, path, trust, questions, selection, fitted) for path in request.artifacts
     )
     return MeasureReply(measured, sum(len(each.rows) for each in questions))
 
@@ -95,7 +93,7 @@ def _of_probes(request: MeasureRequest, trust: TrustPolicy) -> list[_Question]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 questions.append(_Question(path, given, answer(model, given, answerable(model))))
-        except (QuantizationError, *MODEL_ERRORS):
+        except _FAULTS:
             continue  # rows that the original does not answer either
     return questions
 
@@ -123,19 +121,15 @@ def _measured(
                 method = _scores_of(fitted.answers)
                 given = answer(model, fitted.rows, (method,)) if method else Answers({}, {})
                 corrections = _corrections(fitted.answers, given, method)
-    except (QuantizationError, *MODEL_ERRORS) as error:
+    except _FAULTS as error:
         return Measured(Distortion(WORST, 1.0), fault=f"{type(error).__name__}: {error}")
     each = [distortion(original, given) for original, given in found]
     if not each:
         return Measured(Distortion(WORST, 1.0), fault="no rows that the model answers")
-    mean = Distortion(
-        sum(one.value for one in each) / len(each), max(one.changed for one in each)
-    )
+    mean = Distortion(sum(one.value for one in each) / len(each), max(one.changed for one in each))
     if request.gate is None or selection is None or request.expected is None:
         return Measured(mean, corrections=corrections)
-    return replace(
-        _predicted(request, mean, found[0], selection), corrections=corrections
-    )
+    return replace(_predicted(request, mean, found[0], selection), corrections=corrections)
 
 
 def _scores_of(original: Answers) -> str:
@@ -228,4 +222,3 @@ def _margin(check: Check, narrower: float) -> float:
         value, observed, limit = 1 - value, 1 - observed, 1 - limit
     expected = observed + (value - observed) * narrower
     return min(expected / limit, WORST) if limit > 0 else (0.0 if expected <= 0 else WORST)
-

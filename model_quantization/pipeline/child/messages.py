@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.distortion import Distortion
+from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.evaluation.rows.division import Division
 from model_quantization.evaluation.rows.expected import ExpectedRows

@@ -103,8 +103,8 @@ def _ask(
         warnings.simplefilter("ignore")
         answer(estimator, gate.rows, methods).to_files(request.workspace)
         if divided.selection is not None:
-            chosen = answer(estimator, divided.selection.rows, methods)
-            chosen.to_files(request.workspace, SELECTION)
+            selected = answer(estimator, divided.selection.rows, methods)
+            selected.to_files(request.workspace, SELECTION)
         if rows.divided and calibration is not None:
             answer(estimator, calibration.rows, methods).to_files(request.workspace, CALIBRATION)
         latency = measure_serving(estimator, methods, gate.rows, rows.latency_seconds)
