@@ -59,16 +59,17 @@ PLAN: Final = "plan-"
 """The names of the artifacts that the gate judges begin with this."""
 MOST_PLANS: Final = 12
 """Plans that the gate may judge."""
-_MOST_MEASURED: Final = 24
+_MOST_MEASURED: Final = 16
 _PROMISING: Final = 1.2
 _SAFE: Final = 0.4
+_HOPELESS: Final = 8.0
 _MOST_WITHOUT_ROWS: Final = 0.02
 _LITTLE: Final = 1e-4
 _NOTHING: Final = 1e-5
 _WORTH_TRAINING: Final = 5e-3
 _LEAST_STEP: Final = 0.12
 _BATCH_BYTES: Final = 256 << 20
-_SMALL_MODEL_BYTES: Final = 4 << 20
+_SMALL_MODEL_BYTES: Final = 1 << 20
 _SEALING_BYTES: Final = 1500  # what an evaluation and golden rows add to a file, at most
 _SMALLER: Final = 0.99
 
@@ -321,7 +322,7 @@ def _wholes(
         return first, ()
     best = dict(enumerate(first))
     for solve in (_compensated, _distilled, _rescaled):
-        again = {at: solve(exploring, tried) for at, tried in best.items()}
+        again = {at: solve(exploring, tried) for at, tried in best.items() if _is_open(tried)}
         wanted = {at: candidate for at, candidate in again.items() if candidate is not None}
         found, _ = _try(exploring, list(wanted.values()), quick, judged=True)
         by_candidate = {id(tried.candidate): tried for tried in found}
@@ -336,6 +337,13 @@ def _wholes(
         if after.candidate.solved
     )
     return list(best.values()), refits
+
+
+def _is_open(tried: _Tried) -> bool:
+    """Whether solving again could matter: the plan changes something, and is not beyond hope."""
+    measured = tried.measured
+    hopeless = measured.margin is not None and measured.margin > _HOPELESS
+    return not measured.fault and not hopeless and measured.distortion.value > _NOTHING
 
 
 def _is_nearer(after: _Tried, before: _Tried) -> bool:

@@ -1,6 +1,6 @@
 """Where to spend bytes: convex hulls of rate and distortion, and one sweep over all of them.
 
-Each ladder is measured by itself. Steps that lie on the lower convex hull of (bytes, distortion) are
+Each ladder is measured by itself. Steps on the lower convex hull of (bytes, distortion) are
 the only ones that a Lagrangian allocation ever takes. All steps of all hulls, ordered by the
 distortion that each saved byte costs, give one sequence of nested plans: every plan makes one part
 coarser than the plan before it. It is optimal where distortions add up (Shoham and Gersho, IEEE
