@@ -5,7 +5,7 @@
 
 Rows that no model was trained on are cut in three by chance: two thirds are the held-out file,
 which `auto` divides itself; the last third is seen by nothing but the final comparison. `DIR` holds
-what `benchmarks.text` reads, and `casp.csv.gz` (UCI CASP). Names are those of the field's measurements:
+what `benchmarks.text` reads, and `casp.csv.gz` (UCI CASP). Names are those of other benchmarks:
 G linear, D network, E neighbours, F support vectors, A2 and B1 forests, B2 boosting, C docstrings.
 Texts have a calibration file: unlabelled texts that the model was trained on.
 

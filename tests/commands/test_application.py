@@ -27,7 +27,17 @@ from model_quantization.errors import ConfigError, PathRefused, ScanRefused
 from model_quantization.schemes.recipe import BIT_DEPTHS, BitDepth
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = ("quantize", "run", "compare", "inspect", "verify", "rollback", "doctor", "keygen")
+COMMANDS = (
+    "quantize",
+    "run",
+    "profile",
+    "compare",
+    "inspect",
+    "verify",
+    "rollback",
+    "doctor",
+    "keygen",
+)
 
 
 @pytest.fixture(scope="module")
