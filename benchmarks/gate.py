@@ -148,13 +148,16 @@ def class_lost(generator: Generator, rows: int) -> dict[str, Any]:
     return {"y_true": truth, "before": before, "after": after}
 
 
-def rare(generator: Generator, rows: int, change: str) -> dict[str, Any]:
-    """Two classes, 2 % of the second, which is never the label given; an AUC of about 0.76."""
-    truth = (generator.random(rows) < 0.02).astype(int)
+def rare(generator: Generator, rows: int, change: str, share: float = 0.02) -> dict[str, Any]:
+    """Two classes, few of the second, which is never the label given; an AUC of about 0.76."""
+    truth = (generator.random(rows) < share).astype(int)
     log_odds = np.clip(-4.2 + generator.normal(0, 1, rows) + truth, None, -0.01)
     chance = 1 / (1 + np.exp(-log_odds))
+    # A positive below all others loses the whole of its part of the area: 0.76 on average.
+    sunk = (truth == 1) & (generator.random(rows) < GatePolicy().allowed_ranking_drop / 0.75)
     after = {
         "16 bits": chance.astype(np.float16).astype(float),
+        "sunk": np.where(sunk, chance.min() / 2, chance),
         "constant": np.full(rows, chance.mean()),
         "reversed": chance.max() + chance.min() - chance,
     }[change]
@@ -303,6 +306,12 @@ def cases() -> list[Case]:
     ]  # fmt: skip
     lost += [Case(LOSS, "regression: R2 falls by 0.005 all over", n, of(worse_everywhere))
              for n in (100, 1000, 5000)]  # fmt: skip
+    lost += [
+        Case(LOSS, f"ranking: {share:.0%} positives, 2 points lost by some", n,
+             of(rare, change="sunk", share=share))
+        for share, sizes in ((0.02, (300, 1000, 5000, 20_000)), (0.5, (300, 1000, 3000)))
+        for n in sizes
+    ]  # fmt: skip
     ruins = [
         Case(RUIN, "ranking constant, 2 % positives", n, of(rare, change="constant"))
         for n in (1000, 5000)
@@ -329,7 +338,11 @@ def cases() -> list[Case]:
         Case(POWER, "one label won, one lost", 1000, of(one_each), 1.0),
         Case(POWER, "0.1 % won, 0.1 % lost", 1000, of(labels, **few), best),
         Case(POWER, "the same, with probabilities", 1000, of(flipped_scores, **few), best),
-        Case(POWER, "16 bits, 2 % positives", 1000, of(rare, change="16 bits"), 1.0),
+        # On 1,000 rows no exact test could tell: 20 of them are positive.
+        Case(POWER, "16 bits, 2 % positives", 12_000, of(rare, change="16 bits"), 1.0),
+        Case(
+            POWER, "16 bits, a quarter positives", 1000, of(rare, change="16 bits", share=0.25), 1.0
+        ),
         Case(POWER, "16 bits, decision scores", 1000, of(decisions, change="16 bits"), 1.0),
         Case(POWER, "16 bits, 10 classes", 1000, of(chances, classes=10, change="16 bits"), 1.0),
         Case(POWER, "16 bits, 100 classes", 1000, of(chances, classes=100, change="16 bits"), 1.0),

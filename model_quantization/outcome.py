@@ -83,11 +83,11 @@ class Outcome(Record):
     components : list of dict
         One per component: path, type, family, scheme, bytes_before, bytes_after, reason.
     evaluation : dict
-        Every figure of the evaluation, and each limit it was held against.
+        Every figure of the evaluation, and each limit that it was compared with.
     seconds : float
         Wall time of all stages.
     notes : list of str
-        What was changed on the way (rescued formats, dropped residue).
+        What was changed on the way (formats of other versions, dropped attributes).
     unchanged : bool
         True when this record is an earlier run's, still valid.
     """

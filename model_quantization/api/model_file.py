@@ -11,6 +11,7 @@ from model_quantization.api.arguments import bit_depth_of, nothing_to_choose_by
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.errors import ConfigError
 from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.extras import QUANTIZE, need
 from model_quantization.files.atomic import write_atomically
 from model_quantization.limits import Limits
 from model_quantization.outcome import Outcome
@@ -83,7 +84,9 @@ def quantize_model_file(
     dict
         `input_path, output_path` (None when the original stays), `model_type, bit_depth,
         weight_threshold, original_size_bytes, quantized_size_bytes,
-        file_size_reduction_percent, guarantee, status, reason, note, components, evaluation`.
+        file_size_reduction_percent, guarantee, status, reason, note, notes, components,
+        evaluation`. `notes` says, among others, which version saved the model and whether it
+        answers as it did there.
 
     Raises
     ------
@@ -91,6 +94,7 @@ def quantize_model_file(
         The file is refused, or the model cannot be treated; the message says what to do. A model
         that fails the gate or gains nothing does not raise: its `status` says so.
     """
+    need("quantizing a model", *QUANTIZE)
     from model_quantization.names import model_name
     from model_quantization.pipeline.stages import quantize_file
     from model_quantization.report.summary import summarise

@@ -107,7 +107,7 @@ def sign_artifact(data: bytes, key: SigningKey, limits: Limits | None = None) ->
     signature = key.sign(ARTIFACT, metadata["manifest_sha256"])
     signed = {"key_id": signature.key_id, "signature": signature.value}
     return write_container(
-        {name: bytes(held) for name, held in segments.items()}, {**metadata, **signed}
+        {name: bytes(data) for name, data in segments.items()}, {**metadata, **signed}
     )
 
 

@@ -8,6 +8,7 @@ orchestrator's cache cannot know that an artifact was deleted.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -80,12 +81,15 @@ class BatchPlan(Record):
         Of every model that was looked at, by name.
     present : tuple of str
         Every model in the directory, asked for or not, usable or not.
+    began : float
+        When the run was planned, in seconds since 1970.
     """
 
     jobs: tuple[Job, ...]
     settled: tuple[Outcome, ...]
     fingerprints: dict[str, str]
     present: tuple[str, ...]
+    began: float = 0.0
 
 
 @contextmanager
@@ -135,6 +139,7 @@ def plan_batch(config: RunConfig) -> BatchPlan:
     SignatureError
         This run signs, and the current manifest was changed after it was signed.
     """
+    began = time.time()
     check_directories(config)
     signer = read_signer(config.signing_key, config.public_keys)
     release = last_release(config.output_path, signer)
@@ -159,6 +164,7 @@ def plan_batch(config: RunConfig) -> BatchPlan:
             zip((m.name for m in models), (i.fingerprint for i in seen), strict=True)
         ),
         present=tuple(present),
+        began=began,
     )
 
 

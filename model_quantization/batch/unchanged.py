@@ -20,6 +20,7 @@ from model_quantization.release.known import read_outcome, read_stats
 from model_quantization.release.manifest import Release
 from model_quantization.release.objects import object_is_whole
 from model_quantization.release.signer import Signer
+from model_quantization.version import installed_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,8 @@ def fingerprint(
         "source": source_sha256,
         "settings": settings.digest(),
         "held_out": held_out_sha256,
-        "versions": {
-            name: version(name) for name in ("model-quantization", "scikit-learn", "numpy")
-        },
+        "versions": {"model-quantization": installed_version()}
+        | {name: version(name) for name in ("scikit-learn", "numpy")},
     }
     if key_id:
         parts["signed_by"] = key_id

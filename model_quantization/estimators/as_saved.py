@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from sklearn.base import is_regressor
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeClassifierCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import NearestCentroid
 from sklearn.utils.extmath import softmax
@@ -190,6 +190,14 @@ class NearestOfCentroids(NearestCentroid):  # type: ignore[misc, unused-ignore]
         X = validate_data(self, X, accept_sparse="csr", reset=False)
         nearest = pairwise_distances_argmin(X, self.centroids_, metric=self.metric)
         return self.classes_[nearest]
+
+
+class HighestScoreRidgeCV(RidgeClassifierCV):  # type: ignore[misc, unused-ignore]
+    """Ridge of multilabel targets that answers the label of the highest score, as before 1.0."""
+
+    def predict(self, X: Any) -> Any:
+        """The number of the label with the highest score, shape (n_rows,)."""
+        return self.classes_[self.decision_function(X).argmax(axis=1)]
 
 
 class UncentredGradientBoosting(GradientBoostingClassifier):  # type: ignore[misc, unused-ignore]

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from inspect import getattr_static
 from typing import Any, NoReturn
 
-from model_quantization.errors import DroppedAttribute
+from model_quantization.errors import DroppedAttribute, MissingMethod
 
 _MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str], frozenset[str]], type] = {}
 
 
 def raise_dropped(name: str, where: str, got: str = "") -> NoReturn:
-    """Raise the error that says a value was training residue."""
+    """Raise the error that says a value was needed for training only."""
     raise DroppedAttribute(
-        f"{name} was training residue and is not stored",
+        f"{name} was needed for training only and is not stored",
         where=where,
         got=got,
         do="read it from the original model",
@@ -65,6 +65,41 @@ def reduced_as(cls: type) -> Any:
 
 def _stored(name: str) -> property:
     return property(lambda self: vars(self)[name], doc=f"{name}, as the original had it.")
+
+
+def lacking_class(cls: type, missing: tuple[str, ...], made_with: str) -> type:
+    """Return `cls` with a named error for each method that only other versions of it have.
+
+    Parameters
+    ----------
+    cls : type
+    missing : tuple of str
+        The methods.
+    made_with : str
+        The libraries that have them, for the message.
+    """
+    inherited = getattr(cls, "__getattr__", None)
+
+    def absent(self: Any, name: str) -> Any:
+        if name in missing:
+            raise MissingMethod(
+                f"the installed {cls.__name__} has no {name}",
+                where=cls.__name__,
+                expected=made_with,
+                do="ask the quantized model, or install those versions",
+            )
+        if inherited is not None:
+            return inherited(self, name)
+        raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
+
+    members = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        "__getattr__": absent,
+        "__reduce_ex__": reduced_as(cls),
+    }
+    return type(cls.__name__, (cls,), members)
 
 
 def reporting_class(

@@ -9,6 +9,7 @@ from model_quantization.loading.pickles.migrations.steps import installed_versio
 
 # Class of `as_saved` -> what it means, and the release of scikit-learn that no longer can.
 MEANINGS: Final = {
+    "HighestScoreRidgeCV": ("one label of several, that of the highest score", "1.0"),
     "LastOfTiesOneVsRest": ("of equal scores the last class wins", "1.8"),
     "NearestOfCentroids": ("the nearest centroid, without priors of classes", "1.6"),
     "OneVsRestLogistic": ("logistic regression of one problem per class", "1.8"),

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_quantization.arrays import save_arrays
 from model_quantization.errors import LimitError, PredictionError, WorkerError
 from model_quantization.limits import Limits
 
@@ -97,7 +98,7 @@ class Answers:
         """The paths of the two files written: `<stem>.npz` and `<stem>.json`."""
         arrays, failed = directory / f"{stem}.npz", directory / f"{stem}.json"
         # Keys hold slashes, and np.savez takes them as keyword arguments: position them instead.
-        np.savez(arrays, *self.arrays.values(), allow_pickle=False)
+        save_arrays(arrays, *self.arrays.values())
         record = {"keys": list(self.arrays), "failed": dict(self.failed)}
         failed.write_text(json.dumps(record), encoding="utf-8")
         return arrays, failed

@@ -100,7 +100,7 @@ class GatePolicy(Record):
         le=1,
     )
     allowed_ranking_drop: float = described(
-        0.01,
+        0.02,
         "Largest loss of AUC (two classes) or of the mean reciprocal rank of the true class"
         " (more classes), of each method that gives scores.",
         title="Allowed drop of the ranking",

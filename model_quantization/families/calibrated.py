@@ -19,6 +19,7 @@ from model_quantization.families.shared.children import (
     lower_all,
     over_children,
 )
+from model_quantization.families.shared.steps import all_finite
 from model_quantization.kernels.linear.calibrators import (
     SLIGHTLY_ABOVE,
     logits_of,
@@ -40,6 +41,8 @@ Calibrate = Callable[[Array], Array]
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The mean of the folds' calibrated probabilities; the calibrators alone have no fast way."""
+    if component.type == _ISOTONIC:
+        return _isotonic(component)
     folds = component.get("calibrated_classifiers_")
     if component.type != _CLASSIFIER or not isinstance(folds, list):
         return NotFast("a calibrator alone has no fast predictor")
@@ -73,6 +76,23 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         by=f"the mean of {len(parts)} calibrated classifiers",
         classes=classes,
         decides_by="predict_proba",
+    )
+
+
+def _isotonic(component: Component) -> Lowered | NotFast:
+    """The line of an isotonic regression, for rows of one column."""
+    curve = _curve(component)
+    if curve is None:
+        return NotFast("beyond its ends it answers otherwise, or its numbers are no float64")
+
+    def predict(rows: Array) -> Array | None:
+        return curve(rows.reshape(-1)) if rows.dtype.char == "d" and all_finite(rows) else None
+
+    return Lowered(
+        {"predict": predict, "transform": predict},
+        by="a line through points",
+        names=(component.path,),
+        n_features=1,
     )
 
 
@@ -153,9 +173,11 @@ def _curve(calibrator: object) -> Calibrate | None:
 
 def examples() -> Iterable[Example]:
     """Each way of calibrating, several folds and one, over scores and over probabilities."""
+    from sklearn import calibration
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.datasets import make_classification
     from sklearn.frozen import FrozenEstimator
+    from sklearn.isotonic import IsotonicRegression
     from sklearn.naive_bayes import GaussianNB
     from sklearn.svm import LinearSVC
 
@@ -163,13 +185,17 @@ def examples() -> Iterable[Example]:
         240, 40, n_informative=12, n_classes=3, n_clusters_per_class=1, random_state=0
     )
     names = np.array(["north", "east", "south"])[labels]
-    for method in ("sigmoid", "isotonic", "temperature"):
+    # Scikit-learn has the third since 1.8.
+    scaling = ("temperature",) if hasattr(calibration, "_TemperatureScaling") else ()
+    for method in ("sigmoid", "isotonic", *scaling):
         for kind, target in (("of three", names), ("of two", labels > 1)):
             model = CalibratedClassifierCV(LinearSVC(), method=method, cv=3)
             yield Example(f"{method} {kind}", model.fit(rows, target), rows)
-    for method in ("isotonic", "temperature"):
+    for method in ("isotonic", *scaling):
         model = CalibratedClassifierCV(GaussianNB(), method=method, ensemble=False, cv=3)
         yield Example(f"{method} of probabilities", model.fit(rows, labels > 1), rows)
+    line = IsotonicRegression(out_of_bounds="clip")
+    yield Example("line", line.fit(rows[:, :1], rows[:, 0] ** 3), rows[:, :1])
     frozen = FrozenEstimator(LinearSVC().fit(rows, names))
     yield Example("frozen", CalibratedClassifierCV(frozen).fit(rows, names), rows)
 

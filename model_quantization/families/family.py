@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from model_quantization.arrays import Array
@@ -25,6 +24,7 @@ from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Slot
+from model_quantization.values import Value, field
 
 if TYPE_CHECKING:
     from model_quantization.families.probing import Collect, ProbeValues
@@ -88,8 +88,7 @@ class Component(ABC):
         """The component's own fast predictor, made by its family, or why it has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftAsIs:
+class LeftAsIs(Value, frozen=True):
     """The reason why `pack` leaves a component as it is, where a user may wonder.
 
     Attributes
@@ -101,8 +100,7 @@ class LeftAsIs:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Value, frozen=True):
     """A small fitted model for the common checks, and rows to ask it about."""
 
     name: str
@@ -127,8 +125,7 @@ def _no_examples() -> Iterable[Example]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Value, frozen=True):
     """How Python's `[]` and `len` reach the parts of an object, as its class has them.
 
     Attributes
@@ -148,8 +145,7 @@ def _itself(component: Component) -> tuple[Component, ...]:
     return (component,)
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Value, frozen=True):
     """One kind of model.
 
     Attributes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from model_quantization.pipeline.ask import Candidate, ask_candidate
 from model_quantization.pipeline.child.messages import CandidateRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.child.rows import rows_of
+from model_quantization.pipeline.latency import MeasuredLatency
 from model_quantization.pipeline.record import (
     HeldOutAnswers,
     PlannedArtifact,
@@ -32,7 +32,8 @@ from model_quantization.pipeline.record import (
     rows_request,
 )
 from model_quantization.planning.encoding import ComponentCost
-from model_quantization.probes.compare import ProbeReport
+from model_quantization.probes.compare import probe_note
+from model_quantization.saving_version import reference_of
 
 CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
@@ -77,10 +78,8 @@ class Attempt:
 
     def figures(self) -> dict[str, Any]:
         """Return the evidence as JSON values, the attempt before it included."""
-        latency = self.candidate.latency
         found: dict[str, Any] = {
             "verdict": self.verdict.to_json(),
-            "latency_after": latency.to_json() if latency else None,
             "answers": [one.to_json() for one in self.candidate.explanations],
             "probes": {path: one.to_json() for path, one in self.candidate.probes.items()},
         }
@@ -143,7 +142,7 @@ class Evaluator:
             size_after=len(sealed),
             exact_by_construction=exact,
             probe_rows=sum(found.rows for found in candidate.probes.values()),
-            probe_note=_probe_note(candidate.probes),
+            probe_note=probe_note(candidate.probes),
         )
         return Attempt(
             path=target,
@@ -286,13 +285,6 @@ def _fault(candidate: Candidate, *, exact: bool) -> Verdict | None:
     return None
 
 
-def _probe_note(probes: Mapping[str, ProbeReport]) -> str:
-    """What the probe rows showed, as a clause; that of the first model and the number of others."""
-    notes = [found.note() for found in probes.values() if found.rows]
-    more = f" (and {len(notes) - 1} other models)" if len(notes) > 1 else ""
-    return f"{notes[0]}{more}" if notes else ""
-
-
 def _for_lack_of_budget(evaluator: Evaluator, first: Attempt) -> Attempt:
     """The failed attempt of a run with a budget: nothing larger is published in its place."""
     verdict = first.verdict
@@ -302,12 +294,11 @@ def _for_lack_of_budget(evaluator: Evaluator, first: Attempt) -> Attempt:
     return replace(first, verdict=replace(verdict, reason=Reason.BUDGET, note=note))
 
 
-def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
+def attempt_outcome(record: StageRecord, attempt: Attempt, latency: MeasuredLatency) -> Outcome:
     """Return the outcome of a model whose last attempt this is."""
     verdict, evaluation = attempt.verdict, attempt.evaluation
-    before = record.answers.latency if record.answers else None
-    after = attempt.candidate.latency
-    figures = {"latency_before": before.to_json() if before else None} | attempt.figures()
+    before, after = latency.before, latency.after
+    figures = latency.figures() | attempt.figures()
     if record.precision is not None:
         figures["precision"] = precision_figures(record, attempt)
     return Outcome(
@@ -316,7 +307,17 @@ def attempt_outcome(record: StageRecord, attempt: Attempt) -> Outcome:
         status=verdict.status,
         guarantee=verdict.guarantee,
         reason=verdict.reason,
-        note="; ".join(filter(None, (verdict.note, *attempt.target_notes))),
+        note="; ".join(
+            filter(
+                None,
+                (
+                    verdict.note,
+                    reference_of(record.description.notes),
+                    *attempt.target_notes,
+                    latency.note,
+                ),
+            )
+        ),
         source_sha256=record.source.sha256,
         source_size_bytes=record.source.size_bytes,
         family=record.description.family,

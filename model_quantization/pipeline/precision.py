@@ -27,7 +27,7 @@ from model_quantization.graph.nodes import ModelGraph
 from model_quantization.limits import Limits
 from model_quantization.loading.sandbox.confinement import Access
 from model_quantization.pipeline.child.handlers import ask_child
-from model_quantization.pipeline.child.measuring import measure
+from model_quantization.pipeline.child.measuring import measure_plans
 from model_quantization.pipeline.child.messages import Measured, MeasureReply, MeasureRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.record import (
@@ -454,7 +454,7 @@ def _measure(exploring: Exploring, artifacts: list[Path], *, judged: bool) -> Me
     if rows is not None:
         files += [rows.held_out, *([rows.calibration] if rows.calibration else [])]
     reads = (*map(str, files), *request.import_path)
-    reply = ask_child(measure, request, exploring.limits, Access(str(exploring.workspace), reads))
+    reply = ask_child(measure_plans, request, exploring.limits, Access(str(exploring.workspace), reads))
     if len(reply.measured) != len(artifacts):
         raise QuantizationError(
             "the child measured another number of artifacts than it was given",

@@ -12,19 +12,19 @@ from model_quantization.artifact.writer import Encoder, build_artifact
 from model_quantization.codecs import encode_stream
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation.distortion import Distortion
-from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.rows.division import Division
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.traversal import model_type
 from model_quantization.outcome import Outcome
-from model_quantization.pipeline.child.messages import RowsRequest
+from model_quantization.pipeline.child.messages import OriginalFile, RowsRequest
 from model_quantization.planning.allocation import Point
 from model_quantization.planning.encoding import ComponentCost, component_costs, encode
 from model_quantization.planning.packing import PreparedGraph
 from model_quantization.planning.plan import Plan
 from model_quantization.planning.roles import family_summary
 from model_quantization.records import Record
+from model_quantization.version import installed_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ class HeldOutAnswers(Record):
         Path of the estimator that answered.
     expected : ExpectedRows
         The task of that estimator, and what it says of its rows.
-    latency : Latency or None
+    original : OriginalFile or None
+        The original itself, kept to measure how long it takes to answer; None: not measured.
     calibration : Path or None
         The file of the rows that spare the gate its own.
     division : Division or None
@@ -109,7 +110,7 @@ class HeldOutAnswers(Record):
     held_out: Path
     answered: str
     expected: ExpectedRows
-    latency: Latency | None
+    original: OriginalFile | None = None
     calibration: Path | None = None
     division: Division | None = None
 
@@ -122,7 +123,6 @@ def rows_request(
         held_out.absolute(),
         settings.target,
         settings.calibration_rows,
-        settings.latency_seconds,
         divided=settings.bit_depth == "auto",
         calibration=calibration.absolute() if calibration is not None else None,
     )
@@ -291,7 +291,7 @@ class Staged(Record):
 def artifact_header(plan: Plan, source: Source, description: Description) -> dict[str, Any]:
     """Return the manifest's fixed part: nothing in it differs between two runs on one input."""
     return {
-        "producer": {"name": "model-quantization", "version": version("model-quantization")},
+        "producer": {"name": "model-quantization", "version": installed_version()},
         "libraries": {"scikit-learn": source.sklearn_version, "numpy": version("numpy")},
         "source": {
             "name": Path(source.path).name,

@@ -27,7 +27,8 @@ from model_quantization.names import model_name
 from model_quantization.outcome import Outcome, Status, failed_outcome
 from model_quantization.pipeline.ask import ask_original
 from model_quantization.pipeline.child.handover import Original, read_spreads
-from model_quantization.pipeline.child.messages import RowsRequest
+from model_quantization.pipeline.child.latency import sha256_of
+from model_quantization.pipeline.child.messages import OriginalFile, RowsRequest
 from model_quantization.pipeline.child.probing import PROBES
 from model_quantization.pipeline.evaluator import (
     CANDIDATE,
@@ -37,6 +38,7 @@ from model_quantization.pipeline.evaluator import (
     judge_in_order,
     retry_after_failure,
 )
+from model_quantization.pipeline.latency import measured_latency
 from model_quantization.pipeline.precision import PLAN, Exploring, choose_plans
 from model_quantization.pipeline.record import (
     FirstStage,
@@ -112,7 +114,7 @@ def quantize_stage(
         raise
     except QuantizationError as error:
         failure = _failure(staged, settings, error)
-    _remove_originals(staged.workspace)
+    _remove_originals(staged.workspace, record)
     end = FirstStage(record, failure, seconds=time.perf_counter() - started)
     (staged.workspace / RECORD).write_text(json.dumps(end.to_json()), encoding="utf-8")
     return staged
@@ -125,12 +127,13 @@ def _write_candidate(
     workspace, recipe = staged.workspace, settings.recipe()
     scanned = scan(staged.source, settings.trust, settings.limits, workspace)
     rows = _rows(settings, held_out, calibration)
+    kept = _kept(scanned, settings) if rows else None
     original = ask_original(scanned, settings.trust, settings.limits, rows, workspace)
     prepared = prepare_graph(original.graph)
     if original.error is not None:
         raise original.error
     source, description = _source(scanned, original), describe(prepared)
-    answers = _answers(rows, original)
+    answers = _answers(rows, original, kept)
     lossless = precision = None
     if settings.bit_depth == "auto" or settings.on_gate_failure == "exact":
         exact = make_plan(prepared.graph, settings.recipe("exact"))
@@ -201,7 +204,9 @@ def evaluate_stage(staged: Staged) -> Outcome:
             attempt = evaluator.decide(CANDIDATE, record.components, record.bit_depth)
         if not attempt.verdict.publish and evaluator.rounding_is_to_blame(attempt):
             attempt = retry_after_failure(evaluator, attempt)
-        outcome = attempt_outcome(record, attempt)
+        found = attempt.candidate.answers
+        latency = measured_latency(record, attempt.path, found.methods if found else ())
+        outcome = attempt_outcome(record, attempt, latency)
     except WorkerCrashed:
         raise
     except QuantizationError as error:
@@ -226,17 +231,27 @@ def _source(scanned: ScannedFile, original: Original) -> Source:
     )
 
 
-def _answers(rows: RowsRequest | None, original: Original) -> HeldOutAnswers | None:
+def _answers(
+    rows: RowsRequest | None, original: Original, kept: OriginalFile | None
+) -> HeldOutAnswers | None:
     if rows is None or original.answered is None:
         return None
     return HeldOutAnswers(
         held_out=rows.held_out,
         answered=original.answered,
         expected=original.expected,
-        latency=original.latency,
+        original=kept,
         calibration=rows.calibration,
         division=original.division,
     )
+
+
+def _kept(scanned: ScannedFile, settings: ModelSettings) -> OriginalFile | None:
+    """The original, where it is needed once more; None where no latency is measured."""
+    if not settings.latency_seconds:
+        return None
+    names = tuple(sorted(scanned.names))
+    return OriginalFile(scanned.snapshot, scanned.format, names, sha256_of(scanned.snapshot))
 
 
 def _failure(staged: Staged, settings: ModelSettings, error: QuantizationError) -> Outcome:
@@ -262,9 +277,11 @@ def _fresh_directory(staging: Path, name: str) -> Path:
     return path
 
 
-def _remove_originals(workspace: Path) -> None:
+def _remove_originals(workspace: Path, record: StageRecord | None) -> None:
     """Keep what the evaluation needs; the snapshot and the raw arrays are large."""
     keep = {CANDIDATE, LOSSLESS, "answers.npz", "answers.json"}
+    if record is not None and record.answers is not None and record.answers.original is not None:
+        keep.add(record.answers.original.snapshot.name)
     for path in workspace.iterdir():
         if path.name not in keep and not path.name.startswith((PROBES, PLAN)) and path.is_file():
             path.unlink()

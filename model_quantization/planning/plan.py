@@ -150,7 +150,7 @@ def make_plan(
     Parameters
     ----------
     graph : ModelGraph
-        Prepared: residue dropped, components packed (`packing.prepare_graph`).
+        Prepared: without dropped attributes, components packed (`packing.prepare_graph`).
     recipe : Recipe
     ranges : mapping of path to ndarray, optional
         Ranges per channel from calibration.

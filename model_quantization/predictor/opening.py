@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,9 @@ from model_quantization.limits import Limits
 from model_quantization.predictor.component import ComponentView, Context, view_value
 from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.quantized_model import QuantizedModel, quantized_model
-from model_quantization.predictor.restored import restore_component
+from model_quantization.predictor.restored import library_change, restore_component
 from model_quantization.trust import TrustPolicy
+from model_quantization.values import Value, field
 
 if TYPE_CHECKING:
     from model_quantization.files.signing import PublicKeys
@@ -68,9 +68,16 @@ def load(
         not accept it.
     UntrustedTypeError
         It holds a class that is not allowed.
+    PredictionError
+        Under other versions of the libraries than those that made it, it answers its golden rows
+        otherwise.
     """
     artifact = read_artifact(source, limits, sha256=sha256, keys=keys)
-    return open_model(artifact, TrustPolicy(frozenset(trusted)))
+    model = open_model(artifact, TrustPolicy(frozenset(trusted)))
+    if isinstance(model, QuantizedModel) and library_change(artifact) is not None:
+        model.quick_self_test()
+        give_back(artifact.release())
+    return model
 
 
 def open_model(artifact: Artifact, trust: TrustPolicy) -> Any:
@@ -99,8 +106,7 @@ def explain(artifact: Artifact, trust: TrustPolicy | None = None) -> list[Explan
     return [one.explain() for one in iter_models(open_model(artifact, trust or TrustPolicy()))]
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
+class _Opening(Value, frozen=True):
     """One artifact being opened; an object that several refer to is opened once."""
 
     artifact: Artifact

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from model_quantization.arrays import Array
+from model_quantization.arrays import Array, save_arrays
 from model_quantization.evaluation.agreement import same_bits
 from model_quantization.evaluation.answers import MODEL_ERRORS, plain_array, plain_arrays
 from model_quantization.probes.rows import FEWEST_ROWS, ProbeRows, all_rows, other_forms
@@ -83,7 +83,7 @@ class Reactions:
             keys = list(reaction.arrays)
             calls.append([form, method, reaction.kind, reaction.form, keys])
             arrays += reaction.arrays.values()
-        np.savez(directory / f"{stem}.npz", *arrays, allow_pickle=False)
+        save_arrays(directory / f"{stem}.npz", *arrays)
         record = {"rows": self.rows, "classes": list(self.classes), "calls": calls}
         (directory / f"{stem}.json").write_text(json.dumps(record), encoding="utf-8")
 

@@ -11,21 +11,20 @@ nothing is lost by it), or as float64 where one of them leaves [1e-30, 1e30].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
+from model_quantization.values import Value
 
 Floats = npt.NDArray[np.float64]
 SMALLEST = 5e-324
 FLOAT32_SCALES = (1e-30, 1e30)
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Value, frozen=True):
     """The values that codes stand for.
 
     Attributes

@@ -7,13 +7,14 @@ definition: `scheme_to_json` and `scheme_from_json`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
+from model_quantization.values import Value, field
 
-@dataclass(frozen=True, slots=True)
-class Exact:
+
+class Exact(Value, frozen=True):
     """Every bit is kept."""
 
     kind: Literal["exact"] = "exact"
@@ -22,8 +23,7 @@ class Exact:
         return "exact"
 
 
-@dataclass(frozen=True, slots=True)
-class Float:
+class Float(Value, frozen=True):
     """Rounded to the nearest IEEE float of `bits` bits."""
 
     bits: Literal[16, 32]
@@ -33,8 +33,7 @@ class Float:
         return f"float{self.bits}"
 
 
-@dataclass(frozen=True, slots=True)
-class Affine:
+class Affine(Value, frozen=True):
     """Integer codes: `value = scale * (code - zero)`, one (scale, zero) a channel or an array.
 
     Parameters
@@ -73,8 +72,7 @@ def affine_of(bits: int, granularity: str = "channel", *, symmetric: bool = True
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class Codebook:
+class Codebook(Value, frozen=True):
     """At most 2**bits distinct values, chosen to lose least in squared error, and their indices."""
 
     bits: Literal[4, 6, 8]
@@ -170,8 +168,7 @@ EXACT_ROLES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Value, frozen=True):
     """What one array of a component is for.
 
     Parameters

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import BernoulliNB
 from sklearn.pipeline import make_pipeline
@@ -71,7 +71,7 @@ def test_what_has_no_fast_form_is_restored() -> None:
     words = ("words", TfidfVectorizer(), "title")
     price = ("numbers", "passthrough", ["price"])
     for columns, threshold, last in (
-        ([words, ("gaps", SimpleImputer(add_indicator=True), ["price"])], 1, LogisticRegression()),
+        ([words, ("gaps", MissingIndicator(features="all"), ["price"])], 1, LogisticRegression()),
         ([words, price], 0, LogisticRegression()),
         ([words, price], 1, BernoulliNB()),
     ):

@@ -304,7 +304,7 @@ def test_embeddings() -> None:
     model = ensemble.RandomTreesEmbedding(5, max_depth=3, random_state=0).fit(rows)
     check(model, rows, fast=1)
     member = restored(packed_graph(model)).estimators_[0]
-    with pytest.raises(DroppedAttribute, match="the value of leaves was training residue"):
+    with pytest.raises(DroppedAttribute, match="the value of leaves was needed for training only"):
         member.predict(rows)
 
 
@@ -475,7 +475,7 @@ def test_a_dropped_value_says_so() -> None:
     model = ensemble.RandomForestClassifier(3, random_state=0).fit(rows, labels)
     member = restored(packed_graph(model)).estimators_[0]
     for name in ("impurity", "n_node_samples", "weighted_n_node_samples", "value"):
-        with pytest.raises(DroppedAttribute, match=f"tree_: {name} was training residue"):
+        with pytest.raises(DroppedAttribute, match=f"tree_: {name} was needed for training only"):
             getattr(member.tree_, name)
     with pytest.raises(DroppedAttribute, match="importance of features in one tree"):
         _ = member.feature_importances_

@@ -24,6 +24,7 @@ from model_quantization.api import ModelQuantizer
 from model_quantization.families.forms import LinearScores
 from model_quantization.kernels.linear.calibrators import logits_of, platt, scaled, stairs
 from model_quantization.kernels.linear.multiclass import nearest_codes, pairwise_votes
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.predictor.quantized_model import QuantizedModel
 from model_quantization.schemes.recipe import recipe_for
 from model_quantization.schemes.scheme import Exact, Role
@@ -40,7 +41,6 @@ TOPICS = np.array([text.count("red") + text.count("wet") for text in TEXTS]).cli
 MODELS = [
     CalibratedClassifierCV(LinearSVC(), cv=3),
     CalibratedClassifierCV(LinearSVC(), method="isotonic", cv=3),
-    CalibratedClassifierCV(LogisticRegression(), method="temperature", cv=3),
     OneVsRestClassifier(LogisticRegression()),
     OneVsRestClassifier(CalibratedClassifierCV(LinearSVC(), cv=2)),
     OneVsOneClassifier(LinearSVC()),
@@ -49,6 +49,8 @@ MODELS = [
     MultiOutputRegressor(Ridge()),
     RidgeClassifier(),
 ]
+if installed("sklearn") >= (1, 8):
+    MODELS.append(CalibratedClassifierCV(LogisticRegression(), method="temperature", cv=3))
 
 
 def quantized(model: Any, bit_depth: int | str) -> QuantizedModel:

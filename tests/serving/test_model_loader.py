@@ -53,7 +53,7 @@ class Artifact(quantized_model.QuantizedModel):
     self_test_fails: Exception | None = None
     on_predict: Callable[[], None] = lambda: None
 
-    def self_test(self) -> bool:
+    def quick_self_test(self) -> bool:
         if self.self_test_fails is not None:
             raise self.self_test_fails
         return True

@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 import inspect
 import zlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-Maker = Callable[[], Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Maker = Callable[[], Any]
 _CHANGED = (
     "ada",
     "bagging",

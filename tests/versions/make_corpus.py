@@ -103,7 +103,8 @@ def main(folder: Path, *, small: bool) -> None:
     import sklearn
 
     warnings.simplefilter("ignore")
-    importlib.import_module("sklearn.experimental.enable_iterative_imputer")
+    for name in ("enable_iterative_imputer", "enable_hist_gradient_boosting"):
+        importlib.import_module(f"sklearn.experimental.{name}")
     files: dict[str, bytes] = {}
     answers: dict[str, Any] = {}
     index: dict[str, Any] = {"versions": versions(), "kinds": {}, "left_out": {}}

@@ -1,6 +1,6 @@
 """Reads the corpus of old versions and tells how its answers compare with today's.
 
-    .venv/bin/python -m tests.versions.replay tests/versions/corpus [--plain] [version ...]
+    .venv/bin/python -m tests.versions.replay [--corpus PATH] [--plain] [version ...]
 
 prints the table of docs/versions.md: for each version how many kinds answer the same, answer
 otherwise, are refused by name, or fail with an error that is not ours. `--plain` reads the files
@@ -14,7 +14,6 @@ import io
 import json
 import logging
 import pickle
-import tarfile
 import tempfile
 import warnings
 from collections import Counter
@@ -26,10 +25,12 @@ from typing import Any
 import joblib
 import numpy as np
 
+from model_quantization.loading.pickles.migrations.steps import parse_release
+from tests.versions.corpus_file import read_corpus
 from tests.versions.make_corpus import flat
 from tests.versions.rows import rows
 
-CORPUS = Path(__file__).parent / "corpus"
+CORPUS = Path(__file__).parent / "corpus.tar.xz"
 RELATIVE = 1e-7
 
 
@@ -58,16 +59,14 @@ class Found:
     why: str = ""
 
 
-def versions(folder: Path = CORPUS) -> list[str]:
+def versions(corpus: Path = CORPUS) -> list[str]:
     """The versions of scikit-learn that the corpus has, oldest first."""
-    found = [path.name.split("-")[1].removesuffix(".tar.xz") for path in folder.glob("*.tar.xz")]
-    return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
+    return sorted(read_corpus(corpus), key=parse_release)
 
 
-def saved_models(version: str, folder: Path = CORPUS) -> Iterator[Saved]:
+def saved_models(version: str, corpus: Path = CORPUS) -> Iterator[Saved]:
     """Every file that this version saved."""
-    with tarfile.open(folder / f"sklearn-{version}.tar.xz") as archive:
-        files = {name: archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
+    files = read_corpus(corpus)[version]
     index = json.loads(files["index.json"])
     answers: dict[str, dict[str, Any]] = {}
     with np.load(io.BytesIO(files["answers.npz"]), allow_pickle=False) as stored:
@@ -215,7 +214,7 @@ READERS = {
 def main() -> None:
     """Print one line per version, and with --why one per kind that is not the same."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("--corpus", type=Path, default=CORPUS, help="packed, or a folder")
     parser.add_argument("versions", nargs="*")
     parser.add_argument("--by", choices=READERS, default="quantized")
     parser.add_argument("--kind", default="", help="only kinds with this text in their name")
@@ -223,9 +222,9 @@ def main() -> None:
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
-    for version in asked.versions or versions(asked.folder):
+    for version in asked.versions or versions(asked.corpus):
         counts: Counter[str] = Counter()
-        for saved in saved_models(version, asked.folder):
+        for saved in saved_models(version, asked.corpus):
             if asked.kind not in saved.kind:
                 continue
             found = READERS[asked.by](saved)

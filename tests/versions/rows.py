@@ -1,16 +1,21 @@
 """The data that every version of the corpus is fitted on and asked with, from numpy alone.
 
 `RandomState` gives the same numbers in every numpy, and everything is rounded to three decimals,
-so that rows need not be stored beside the answers.
+so that rows need not be stored beside the answers. Runs on Python 3.8,
+as scikit-learn 0.22 does.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 COUNT, ASKED, WIDTH = 72, 14, 5
+LABELS = ["low", "mid", "top"]
 WORDS = [
     "cat",
     "dog",
@@ -66,10 +71,7 @@ def _codes(seed: int, count: int) -> Any:
 
 def _bag(seed: int, count: int) -> list[dict[str, Any]]:
     table = _table(seed, count)
-    return [
-        {"colour": colour, "rooms": rooms}
-        for colour, rooms in zip(table["colour"], table["rooms"], strict=False)
-    ]
+    return [{name: table[name][row] for name in ("colour", "rooms")} for row in range(count)]
 
 
 def _frame(table: dict[str, list[Any]], *, categories: bool = False) -> Any:
@@ -96,45 +98,41 @@ def rows(name: str, *, fitted: bool = False) -> Any:
     """
     seed, count = (1, COUNT) if fitted else (2, ASKED)
     numbers = _numbers(seed, count)
-    match name:
-        case "numbers":
-            return numbers
-        case "single":
-            return numbers.astype(np.float32)
-        case "positive":
-            return np.abs(numbers) + 0.25
-        case "counts":
-            return np.random.RandomState(seed + 10).randint(0, 6, size=(count, WIDTH))
-        case "gaps":
-            return _with_gaps(numbers, seed + 20)
-        case "codes":
-            return _codes(seed + 30, count)
-        case "mixed":
-            return np.hstack([numbers[:, :2], _codes(seed + 40, count)])
-        case "texts":
-            return _texts(seed + 50, count)
-        case "bags":
-            return _bag(seed + 60, count)
-        case "frame":
-            return _frame(_table(seed + 70, count))
-        case "categories":
-            return _frame(_table(seed + 70, count), categories=True)
-        case "strings":
-            table = _table(seed + 70, count)
-            return np.array([table["colour"], table["town"]], dtype=object).T
-        case "sparse":
-            from scipy import sparse
+    made: dict[str, Callable[[], Any]] = {
+        "numbers": lambda: numbers,
+        "single": lambda: numbers.astype(np.float32),
+        "positive": lambda: np.abs(numbers) + 0.25,
+        "counts": lambda: np.random.RandomState(seed + 10).randint(0, 6, size=(count, WIDTH)),
+        "gaps": lambda: _with_gaps(numbers, seed + 20),
+        "codes": lambda: _codes(seed + 30, count),
+        "mixed": lambda: np.hstack([numbers[:, :2], _codes(seed + 40, count)]),
+        "texts": lambda: _texts(seed + 50, count),
+        "bags": lambda: _bag(seed + 60, count),
+        "frame": lambda: _frame(_table(seed + 70, count)),
+        "categories": lambda: _frame(_table(seed + 70, count), categories=True),
+        "strings": lambda: _strings(_table(seed + 70, count)),
+        "sparse": lambda: _sparse(numbers),
+        "column": lambda: numbers[:, 0],
+        "labels": lambda: np.array(LABELS, dtype=object)[targets("three", seed, count)],
+        "sets": lambda: _sets(seed + 80, count),
+    }
+    return made[name]()
 
-            return sparse.csr_matrix(np.where(np.abs(numbers) > 0.6, numbers, 0.0))
-        case "column":
-            return numbers[:, 0]
-        case "labels":
-            return np.array(["low", "mid", "top"], dtype=object)[targets("three", seed, count)]
-        case "sets":
-            random = np.random.RandomState(seed + 80)
-            kinds = np.array(["a", "b", "c", "d"], dtype=object)
-            return [tuple(kinds[random.uniform(size=4) < 0.4]) for _ in range(count)]
-    raise ValueError(f"no rows are called {name!r}")
+
+def _strings(table: dict[str, list[Any]]) -> Any:
+    return np.array([table["colour"], table["town"]], dtype=object).T
+
+
+def _sparse(numbers: Any) -> Any:
+    from scipy import sparse
+
+    return sparse.csr_matrix(np.where(np.abs(numbers) > 0.6, numbers, 0.0))
+
+
+def _sets(seed: int, count: int) -> list[tuple[Any, ...]]:
+    random = np.random.RandomState(seed)
+    kinds = np.array(["a", "b", "c", "d"], dtype=object)
+    return [tuple(kinds[random.uniform(size=4) < 0.4]) for _ in range(count)]
 
 
 def targets(name: str, seed: int = 1, count: int = COUNT) -> Any:
@@ -149,23 +147,15 @@ def targets(name: str, seed: int = 1, count: int = COUNT) -> Any:
     noise = np.round(np.random.RandomState(seed + 100).normal(size=(count, 2)), 3)
     score = np.round(numbers[:, 0] + 0.5 * numbers[:, 1] * numbers[:, 2] + 0.7 * noise[:, 0], 3)
     three = np.digitize(score, [-0.5, 0.5])
-    match name:
-        case "two":
-            return (score > 0.1).astype(int)
-        case "three":
-            return three
-        case "text":
-            return np.array(["low", "mid", "top"])[three]
-        case "real":
-            return score
-        case "positive":
-            return np.round(np.exp(score / 2), 3) + 0.125
-        case "counts":
-            return np.floor(np.exp(score / 2)).astype(int)
-        case "outputs":
-            return np.column_stack([three, (noise[:, 1] + numbers[:, 3] > 0).astype(int)])
-        case "real_outputs":
-            return np.column_stack([score, np.round(noise[:, 1] + numbers[:, 3], 3)])
-        case "labels":
-            return np.column_stack([three == 0, noise[:, 1] > 0, three == 2]).astype(int)
-    raise ValueError(f"no target is called {name!r}")
+    made: dict[str, Callable[[], Any]] = {
+        "two": lambda: (score > 0.1).astype(int),
+        "three": lambda: three,
+        "text": lambda: np.array(LABELS)[three],
+        "real": lambda: score,
+        "positive": lambda: np.round(np.exp(score / 2), 3) + 0.125,
+        "counts": lambda: np.floor(np.exp(score / 2)).astype(int),
+        "outputs": lambda: np.column_stack([three, (noise[:, 1] + numbers[:, 3] > 0).astype(int)]),
+        "real_outputs": lambda: np.column_stack([score, np.round(noise[:, 1] + numbers[:, 3], 3)]),
+        "labels": lambda: np.column_stack([three == 0, noise[:, 1] > 0, three == 2]).astype(int),
+    }
+    return made[name]()

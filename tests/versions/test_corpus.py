@@ -1,6 +1,6 @@
 """Files that old versions of scikit-learn saved answer as they did there.
 
-The corpus (`corpus/*.tar.xz`) was made by those versions themselves: see `make_corpus`. A sample is
+The corpus (`corpus.tar.xz`) was made by those versions themselves: see `make_corpus`. A sample is
 read in every run, the whole of it with `make test-all`.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import pickle
 import re
-import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from model_quantization import ModelQuantizer, quantize_model_file
 from model_quantization.errors import EnvironmentMismatch
 from model_quantization.estimators.meanings import MEANINGS
 from model_quantization.loading.pickles.migrations.steps import installed, parse_release
+from tests.versions.corpus_file import read_corpus
 from tests.versions.kinds import all_kinds
 from tests.versions.replay import (
     CORPUS,
@@ -33,8 +33,17 @@ from tests.versions.replay import (
 VERSIONS = versions()
 SAMPLE = 29
 LARGEST_BYTES = 3_000_000
-# Kinds that are refused by name, and why; empty: every file of the corpus is read.
-REFUSED: dict[tuple[str, str], str] = {}
+# Kinds that are refused by name, and why.
+REFUSED: dict[tuple[str, str], str] = {
+    (version, "knn mahalanobis brute parameters"): "its answers hung on which rows came together"
+    for version in ("0.22.2.post1", "0.23.2")
+} | {
+    ("0.22.2.post1", f"xgboost {kind}"): "the binary format of XGBoost 1.2"
+    for kind in (
+        "Classifier numbers two", "Classifier numbers three", "Regressor numbers real",
+        "Classifier gaps two", "Classifier gaps three", "Regressor gaps real", "pipeline",
+    )
+}  # fmt: skip
 # Why the bits of an answer may differ although it means the same: within 1e-7 of its largest.
 ROUNDED = {
     r"svc|svr|nusvc|nusvr|one class svm|gp |kernel|density|mlp|pipeline mlp|pipeline svc|rbm": (
@@ -100,7 +109,7 @@ def test_every_file_answers_as_it_did_when_it_was_saved(version: str, way: str) 
         check(saved, found.verdict, found.why)
         counts[found.verdict] += 1
     assert counts["refused"] <= 0.03 * counts.total()
-    assert counts.total() >= 300
+    assert counts.total() >= 280
 
 
 @pytest.mark.slow
@@ -118,13 +127,10 @@ def test_restored_estimators_answer_as_then_or_say_that_they_cannot(version: str
 
 def test_the_corpus_has_what_it_should() -> None:
     names = {kind.name for kind in all_kinds()}
-    assert len(VERSIONS) >= 8
-    assert sum(path.stat().st_size for path in CORPUS.iterdir()) <= LARGEST_BYTES
-    for version in VERSIONS:
-        with tarfile.open(CORPUS / f"sklearn-{version}.tar.xz") as archive:
-            file = archive.extractfile("index.json")
-            assert file is not None
-            index = json.load(file)
+    assert len(VERSIONS) >= 12
+    assert CORPUS.stat().st_size <= LARGEST_BYTES
+    for version, files in read_corpus(CORPUS).items():
+        index = json.loads(files["index.json"])
         assert index["versions"]["sklearn"] == version
         assert len(index["kinds"]) >= 60
         assert set(index["kinds"]) <= names

@@ -1,4 +1,4 @@
-"""Held-out and calibration data: one file a model, found by name, read without running anything."""
+"""Held-out and calibration data: one file per model, found by name; reading it runs no code."""
 
 from __future__ import annotations
 

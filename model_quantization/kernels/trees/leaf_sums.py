@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,12 @@ from model_quantization.kernels.trees.traversal import (
     Words,
     payloads_of_rows,
 )
+from model_quantization.values import Value
 
 Sums = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class LeafTable:
+class LeafTable(Value, frozen=True):
     """What a leaf adds: for payload p, `values[e]` at `places[e]`, e from `ends[p]` on.
 
     Zeros are left out where adding them changes nothing.

@@ -13,7 +13,7 @@ from typing import Final, TypeGuard
 
 from model_quantization.errors import LimitError, ScanMalformed, ScanRefused
 from model_quantization.limits import Limits
-from model_quantization.loading.pickles.migrations.names import current_name
+from model_quantization.loading.pickles.migrations.names import UFUNC, current_name
 from model_quantization.loading.pickles.names import todays_name
 from model_quantization.loading.pickles.placeholders import (
     Global,
@@ -199,7 +199,21 @@ class Machine:
             )
         if type(args) is not tuple:
             raise ScanRefused(f"calls {name} without a tuple", got=describe(args), do=LEAVE)
+        if name == UFUNC:
+            return self._ufunc(args)
         return make_called(Call(name, args, self.found.trust, self.stream.count_latin1))
+
+    def _ufunc(self, args: tuple[object, ...]) -> object:
+        """The ufunc of a module and a name, which older versions of numpy wrote as a call."""
+        if len(args) != 2:
+            raise ScanRefused(
+                "names a ufunc in another way than numpy", got=describe(args), do=LEAVE
+            )
+        self.find(*args)
+        found = self.stack.pop()
+        if isinstance(found, Global) and not found.name.startswith(("numpy:", "scipy.special:")):
+            raise ScanRefused(f"names {found.name} as a ufunc", do=LEAVE)
+        return found
 
     def new_object(self, *, keywords: bool = False) -> None:
         """Replace a class and the arguments of its `__new__` by an instance."""

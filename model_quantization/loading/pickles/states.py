@@ -106,6 +106,8 @@ def _check_attributes(target: Instance, state: object, trust: TrustPolicy) -> No
     if target.name in _TAKES_PAIRS or not isinstance(state, tuple) or len(state) != 2:
         return
     attributes, slots = state
+    if target.name.startswith("scipy.stats.") and _is_random(slots):
+        slots = None  # its reader looks at neither part but the distribution's name
     for part in (attributes, slots):
         if part is None or type(part) is Pairs:
             continue
@@ -114,6 +116,11 @@ def _check_attributes(target: Instance, state: object, trust: TrustPolicy) -> No
     for name in slots[::2] if isinstance(slots, Pairs) else ():
         if not isinstance(name, str) or name.startswith("__"):
             raise _refused("a state sets a special attribute", name)
+
+
+def _is_random(part: object) -> bool:
+    """Whether this is one of numpy's generators of random numbers."""
+    return isinstance(part, Instance) and part.name == "numpy.random:Generator"
 
 
 def _is_cache(state: object) -> bool:

@@ -1,4 +1,4 @@
-"""The only unpickling there is: of the private copy that passed the scan, and nothing else."""
+"""The only place that unpickles: it reads the private copy that passed the scan."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
-from model_quantization.errors import QuantizationError, ScanMalformed, ScanRefused
+from model_quantization.errors import (
+    QuantizationError,
+    ScanMalformed,
+    ScanRefused,
+    SemanticError,
+)
 from model_quantization.graph.values import refusals
-from model_quantization.loading.pickles.migrations.names import current_name
+from model_quantization.loading.pickles.migrations.names import UFUNC, current_name
 from model_quantization.loading.pickles.migrations.stand_ins import Readings
 from model_quantization.loading.pickles.names import todays_name
 from model_quantization.loading.pickles.read_as_data import reader_of
@@ -19,7 +24,12 @@ from model_quantization.trust import how_to_trust
 
 
 def unpickle_scanned(
-    snapshot: Path, kind: str, where: str, names: Collection[str]
+    snapshot: Path,
+    kind: str,
+    where: str,
+    names: Collection[str],
+    *,
+    saved_by: str | None = None,
 ) -> tuple[Any, list[str]]:
     """The model in `snapshot`, and what its loading warned of or put right, one line each.
 
@@ -36,6 +46,8 @@ def unpickle_scanned(
         The name of the file in messages.
     names : collection of str
         What the scan saw the file name. Nothing else is imported, whatever the file is taken for.
+    saved_by : str, optional
+        The version of scikit-learn that the scan saw, for messages.
 
     Raises
     ------
@@ -44,19 +56,22 @@ def unpickle_scanned(
     ScanMalformed
         The model does not fit the installed libraries, or its values make no sense to them.
     """
+    readings = Readings()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            readings = Readings()
             model = readings.finish(_load(snapshot, kind, names, readings))
             notes = readings.notes()
+        except SemanticError as error:  # C code would follow it: nobody may ask this model
+            fields = error.fields() | {"do": "do not use this file"}
+            raise ScanRefused(**fields).at(where) from None
         except QuantizationError:
             raise
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:
-            raise _unfit("the model does not load", where, error, names) from None
+            raise _unfit("the model does not load", where, error, names, saved_by) from None
         except refusals(ValueError, TypeError, KeyError, IndexError) as error:
             what = "the model's state does not fit the installed classes"
-            raise _unfit(what, where, error, names) from None
+            raise _unfit(what, where, error, names, saved_by) from None
     return model, sorted({_first_line(warning.message) for warning in caught} | set(notes))
 
 
@@ -73,6 +88,8 @@ def _load(snapshot: Path, kind: str, names: Collection[str], readings: Readings)
                     f"{full} is asked for, and the scan did not see it",
                     do="do not open this file",
                 )
+            if full == UFUNC:
+                return self.find_class
             stand_in = reader_of(full)
             if stand_in is None:
                 stand_in = readings.find(module, name)
@@ -97,11 +114,17 @@ def _joblib_reader(snapshot: Path) -> type:
     return JoblibReader
 
 
-def _unfit(what: str, where: str, error: Exception, names: Collection[str]) -> ScanMalformed:
-    do = "load it with the library versions it was saved with, and save it again"
+def _unfit(
+    what: str, where: str, error: Exception, names: Collection[str], saved_by: str | None
+) -> ScanMalformed:
+    there = f"scikit-learn {saved_by}" if saved_by else "the versions that saved it"
+    do = (
+        f"install this library beside {there}, and quantize the file there: the artifact is read "
+        "everywhere"
+    )
     scripted = sorted(name for name in names if name.startswith("__main__:"))
     return ScanMalformed(
-        what,
+        f"{what} (saved by scikit-learn {saved_by})" if saved_by else what,
         where=where,
         got=f"{type(error).__name__}: {error}",
         do=how_to_trust(*scripted) if scripted else do,

@@ -1,26 +1,27 @@
 """Run in the child process: open a written artifact, ask it held-out rows and probe rows.
 
-It answers where the original answered, in a child with the same threads and limits, so that
-answers and latencies of the two can be compared. Native code that is given wrong data takes down
-the child, not the run.
+It answers where the original answered, in a child with the same threads and limits. Native code
+that is given wrong data takes down the child, not the run.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
-from model_quantization.artifact.golden_rows import golden_rows
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.evaluation.answers import MODEL_ERRORS, answer
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
-from model_quantization.pipeline.child.original import extend_import_path, measure_serving
+from model_quantization.pipeline.child.original import extend_import_path
 from model_quantization.pipeline.child.probing import probe_artifact, read_questions
 from model_quantization.pipeline.child.rows import rows_of
+from model_quantization.predictor.golden_rows import golden_budget, golden_rows
 from model_quantization.predictor.opening import iter_models, model_at, open_model
 from model_quantization.probes.compare import ProbeReport
+from model_quantization.probes.rows import all_rows
 from model_quantization.trust import TrustPolicy
 
 STEM = "candidate-answers"  # of the files that hold the answers
@@ -48,13 +49,23 @@ def answer_rows(request: CandidateRequest) -> CandidateReply:
     if slow:  # what is evaluated is the artifact as it will be served
         artifact = read_artifact(artifact.sealed(None, None, slow), request.limits)
         opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
-    return _asked(request, artifact, opened, probes)
+    reply = _asked(request, artifact, opened, probes)
+    if reply.golden is None and "" in asked:
+        golden = _golden(opened, all_rows(asked[""][0]), artifact)
+        reply = replace(reply, golden=golden)
+    return reply
+
+
+def _golden(model: Any, rows: Any, artifact: Artifact) -> dict[str, Any] | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return golden_rows(model, rows, golden_budget(len(artifact.data)))
 
 
 def _asked(
     request: CandidateRequest, artifact: Artifact, opened: Any, probes: dict[str, ProbeReport]
 ) -> CandidateReply:
-    """The reply of an artifact that opens: answers and latency where there are held-out rows."""
+    """The reply of an artifact that opens; its answers where there are held-out rows."""
     explanations = tuple(one.explain() for one in iter_models(opened))
     if request.answered is None or request.rows is None or request.expected is None:
         return CandidateReply(explanations=explanations, probes=probes)
@@ -63,8 +74,7 @@ def _asked(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer(model, gate.rows, request.methods).to_files(request.workspace, STEM)
-        latency = measure_serving(model, request.methods, gate.rows, request.rows.latency_seconds)
         golden = None
         if request.answered == "":
-            golden = golden_rows(model, gate.rows, len(artifact.data) // 50)
-    return CandidateReply(latency, golden, explanations, probes)
+            golden = _golden(model, gate.rows, artifact)
+    return CandidateReply(golden, explanations, probes)

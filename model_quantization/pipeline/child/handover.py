@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from model_quantization.arrays import Array
+from model_quantization.arrays import Array, save_arrays
 from model_quantization.artifact.tables import read_dtype
 from model_quantization.errors import FormatError, QuantizationError, WorkerError
 from model_quantization.evaluation.answers import Answers
-from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.rows.division import Division
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.json_form import node_from_json
@@ -66,8 +65,6 @@ class Original:
     answers : Answers or None
     expected : ExpectedRows
         What that estimator says of its rows.
-    latency : Latency or None
-        Of the method that serves (`predict_proba` where there is one).
     grams : dict
         Path of each calibrated array -> second moments of its component's inputs.
     error : QuantizationError or None
@@ -87,7 +84,6 @@ class Original:
     answered: str | None = None
     answers: Answers | None = None
     expected: ExpectedRows = field(default_factory=ExpectedRows)
-    latency: Latency | None = None
     grams: dict[str, Array] = field(default_factory=dict)
     error: QuantizationError | None = None
     probed: tuple[str, ...] = ()
@@ -141,7 +137,6 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         answered=rows.answered if rows else None,
         answers=Answers.from_files(workspace, limits=limits) if rows else None,
         expected=rows.expected if rows else ExpectedRows(),
-        latency=rows.latency if rows else None,
         grams=grams,
         error=reply.error.error() if reply.error else None,
         probed=reply.probed,
@@ -154,7 +149,7 @@ def write_spreads(spreads: Mapping[str, Spread], workspace: Path) -> None:
     """Run in the child: leave the spread of each array of weights in the workspace."""
     parts = [part for spread in spreads.values() for part in (spread.features, spread.scores)]
     paths = np.array(list(spreads), dtype=np.str_)
-    np.savez(workspace / SPREADS, paths, *parts, allow_pickle=False)
+    save_arrays(workspace / SPREADS, paths, *parts)
 
 
 def read_spreads(workspace: Path) -> dict[str, Spread]:

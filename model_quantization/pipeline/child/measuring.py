@@ -49,7 +49,7 @@ class _Question:
 
 
 @Handler
-def measure(request: MeasureRequest) -> MeasureReply:
+def measure_plans(request: MeasureRequest) -> MeasureReply:
     """Run in the child: measure artifacts against the original's answers."""
     extend_import_path(request.import_path)
     trust = TrustPolicy(frozenset(request.trusted))

@@ -31,8 +31,6 @@ class RowsRequest(Record):
         Its target columns.
     calibration_rows : int
         The first so many rows calibrate, and are not asked for answers.
-    latency_seconds : float
-        Time budget of each latency figure; 0: not measured.
     divided : bool
         A precision is chosen from rows: they are divided by their hashes, and the gate sees no row
         of the other parts (`evaluation.rows.division`). `calibration_rows` then says nothing.
@@ -43,7 +41,6 @@ class RowsRequest(Record):
     held_out: Path
     target: tuple[str, ...] = ("target",)
     calibration_rows: int = 0
-    latency_seconds: float = 0.2
     divided: bool = False
     calibration: Path | None = None
 
@@ -71,6 +68,8 @@ class OriginalRequest(Record):
         Where arrays and answers are written.
     rows : RowsRequest or None
         The rows that the model is asked, if any.
+    saved_by : str or None
+        The version of scikit-learn that the scan saw, for messages.
     """
 
     snapshot: Path
@@ -82,6 +81,7 @@ class OriginalRequest(Record):
     limits: Limits
     workspace: Path
     rows: RowsRequest | None = None
+    saved_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,6 @@ class RowsReply(Record):
         Path of the estimator that answered.
     expected : ExpectedRows
         What that estimator says of the rows it takes.
-    latency : Latency or None
     grams : tuple of str
         Path of each calibrated array; its second moments lie in `grams.npz`, in this order.
     division : Division or None
@@ -125,7 +124,6 @@ class RowsReply(Record):
 
     answered: str
     expected: ExpectedRows
-    latency: Latency | None
     grams: tuple[str, ...]
     division: Division | None = None
     inputs: tuple[str, ...] = ()
@@ -212,7 +210,6 @@ class CandidateReply(Record):
 
     Attributes
     ----------
-    latency : Latency or None
     golden : dict or None
         A few rows and answers for the artifact's self-test.
     explanations : tuple of Explanation
@@ -223,7 +220,6 @@ class CandidateReply(Record):
         Why the artifact does not open or cannot be restored; empty when it does.
     """
 
-    latency: Latency | None = None
     golden: dict[str, Any] | None = None
     explanations: tuple[Explanation, ...] = ()
     probes: Mapping[str, ProbeReport] = field(default_factory=dict)
@@ -319,3 +315,72 @@ class MeasureReply(Record):
 
     measured: tuple[Measured, ...]
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalFile(Record):
+    """A scanned model file that can be loaded again.
+
+    Attributes
+    ----------
+    snapshot : Path
+        The private copy that was scanned.
+    format : str
+        `pickle` or `joblib`.
+    names : tuple of str
+        The classes and functions that the scan saw it name; nothing else is imported.
+    sha256 : str
+        Of the snapshot.
+    """
+
+    snapshot: Path
+    format: str
+    names: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRequest(Record):
+    """Asks how long the original and an artifact of it take to answer, in one process.
+
+    Attributes
+    ----------
+    original : OriginalFile
+    source : Path
+        The file that the original is a copy of, for messages.
+    artifact : Path
+    answered : str
+        Path of the model that takes the rows.
+    method : str
+        The method that serves.
+    rows : RowsRequest
+    expected : ExpectedRows
+        What the original says of its rows.
+    budget_seconds : float
+        Time for each figure of each model.
+    trusted : tuple of str
+        User classes and functions that both may name.
+    import_path : tuple of str
+        Where the parent finds the modules of those.
+    limits : Limits
+    """
+
+    original: OriginalFile
+    source: Path
+    artifact: Path
+    answered: str
+    method: str
+    rows: RowsRequest
+    expected: ExpectedRows
+    budget_seconds: float
+    trusted: tuple[str, ...]
+    import_path: tuple[str, ...]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyReply(Record):
+    """How long the two models took."""
+
+    before: Latency
+    after: Latency

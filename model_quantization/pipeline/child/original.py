@@ -9,23 +9,20 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from model_quantization.arrays import save_arrays
 from model_quantization.errors import QuantizationError, ScanRefused, SemanticError
 from model_quantization.estimators.capture import Capture, capture_objects
 from model_quantization.estimators.reachable import (
     answered_model,
     check_fitted,
     find_surfaces,
-    serving_method,
 )
 from model_quantization.evaluation.answers import answer, answerable
-from model_quantization.evaluation.latency import Latency, measure_latency
 from model_quantization.evaluation.rows.expected import ask_model
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.loading.pickles.unpickle import unpickle_scanned
@@ -59,7 +56,11 @@ def inspect(request: OriginalRequest) -> OriginalReply:
     extend_import_path(request.import_path)
     started = time.perf_counter()
     model, warned = unpickle_scanned(
-        request.snapshot, request.format, str(request.source), frozenset(request.names)
+        request.snapshot,
+        request.format,
+        str(request.source),
+        frozenset(request.names),
+        saved_by=request.saved_by,
     )
     load_seconds = time.perf_counter() - started
     try:
@@ -107,17 +108,16 @@ def _ask(
             selected.to_files(request.workspace, SELECTION)
         if rows.divided and calibration is not None:
             answer(estimator, calibration.rows, methods).to_files(request.workspace, CALIBRATION)
-        latency = measure_serving(estimator, methods, gate.rows, rows.latency_seconds)
         layers = record_layers(captured, calibration.rows, path) if calibration else {}
         grams = component_grams(layers)
         # What a spread decides must not come from the gate's rows where a precision is chosen.
         spread_rows = calibration if rows.divided else calibration or gate
         spreads = layer_spreads(captured, spread_rows.rows, path) if spread_rows else {}
-    np.savez(request.workspace / GRAMS, *grams.values(), allow_pickle=False)
+    save_arrays(request.workspace / GRAMS, *grams.values())
     write_spreads(spreads, request.workspace)
     inputs = write_inputs(layers, request.workspace) if rows.divided else ()
     division = divided.division if rows.divided else None
-    return RowsReply(path, expected, latency, tuple(grams), division, inputs)
+    return RowsReply(path, expected, tuple(grams), division, inputs)
 
 
 def import_path(trust: TrustPolicy) -> tuple[str, ...]:
@@ -131,13 +131,3 @@ def import_path(trust: TrustPolicy) -> tuple[str, ...]:
 def extend_import_path(entries: Iterable[str]) -> None:
     """Run in the child: find modules where the caller does, after its own places."""
     sys.path.extend(entry for entry in entries if entry not in sys.path)
-
-
-def measure_serving(
-    estimator: Any, methods: Sequence[str], rows: Any, budget_seconds: float
-) -> Latency | None:
-    """Return the latency of the method that serves; None when there is none, or no budget."""
-    method = serving_method(methods)
-    if method is None or budget_seconds <= 0:
-        return None
-    return measure_latency(getattr(estimator, method), rows, budget_seconds=budget_seconds)

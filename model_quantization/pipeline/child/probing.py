@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from model_quantization.estimators.reachable import find_estimators
 from model_quantization.graph.nodes import ModelGraph
@@ -18,23 +18,24 @@ LARGE_BYTES: Final = 4_000_000
 """Arrays of a model from which on it is asked fewer rows in fewer forms."""
 PROBES: Final = "probe-"
 """The names of all files of probe rows begin with this."""
+Asked: TypeAlias = tuple[ProbeRows, Reactions]
+"""Probe rows, and the original's reactions to them."""
 
 
-def ask_original_probes(model: Any, graph: ModelGraph, workspace: Path) -> tuple[str, ...]:
-    """Ask each estimator of a loaded file its probe rows; write rows and reactions.
+def ask_probes(model: Any, graph: ModelGraph) -> dict[str, Asked]:
+    """Make probe rows for each estimator of a loaded file and ask them.
 
     Parameters
     ----------
     model : object
-        The loaded file.
+        The loaded file. Answering may move the state of its random generators.
     graph : ModelGraph
         The same as data.
-    workspace : Path
 
     Returns
     -------
-    tuple of str
-        Paths of the estimators that were asked.
+    dict
+        Path of each estimator that was asked -> the rows, and its reactions to them.
     """
     estimators = find_estimators(model)
     with warnings.catch_warnings():
@@ -42,16 +43,27 @@ def ask_original_probes(model: Any, graph: ModelGraph, workspace: Path) -> tuple
         questions = probe_rows(graph, estimators)
         size_bytes = sum(array.nbytes for array in graph.arrays)
         thorough = size_bytes < LARGE_BYTES and len(questions) == 1
-        for number, (path, rows) in enumerate(questions.items()):
-            asked, reactions = ask(estimators[path], rows, thorough=thorough)
-            asked.to_files(workspace, _rows_stem(number))
-            reactions.to_files(workspace, _reactions_stem(number))
-    return tuple(questions)
+        return {
+            path: ask(estimators[path], rows, thorough=thorough) for path, rows in questions.items()
+        }
 
 
-def read_questions(
-    probed: tuple[str, ...], workspace: Path
-) -> dict[str, tuple[ProbeRows, Reactions]]:
+def ask_original_probes(model: Any, graph: ModelGraph, workspace: Path) -> tuple[str, ...]:
+    """Ask as `ask_probes` does, and write rows and reactions into `workspace`.
+
+    Returns
+    -------
+    tuple of str
+        Paths of the estimators that were asked.
+    """
+    found = ask_probes(model, graph)
+    for number, (rows, reactions) in enumerate(found.values()):
+        rows.to_files(workspace, _rows_stem(number))
+        reactions.to_files(workspace, _reactions_stem(number))
+    return tuple(found)
+
+
+def read_questions(probed: tuple[str, ...], workspace: Path) -> dict[str, Asked]:
     """Return the rows and the original's reactions that `ask_original_probes` wrote, by path."""
     return {
         path: (
@@ -63,7 +75,7 @@ def read_questions(
 
 
 def probe_artifact(
-    opened: Any, asked: Mapping[str, tuple[ProbeRows, Reactions]], *, exact: bool
+    opened: Any, asked: Mapping[str, Asked], *, exact: bool
 ) -> dict[str, ProbeReport]:
     """Return what the probe rows show of each model of an opened artifact.
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from model_quantization.loading.pickles.migrations.stand_ins import Gone
-from model_quantization.loading.pickles.migrations.steps import State, Step, added
+from model_quantization.loading.pickles.migrations.steps import State, Step, added, renamed
 
 _NAMES: Final = {
     "deviance": "log_loss",
@@ -120,6 +120,35 @@ def _baseline(state: State) -> None:
         state["_baseline_prediction"] = start.T
 
 
+def _private_histograms(state: State) -> None:
+    renamed("bin_mapper_", "_bin_mapper")(state)
+    state.pop("loss_", None)  # the step of 1.1 makes it anew
+    if "n_features_" in state:
+        width = state.pop("n_features_")
+        state.setdefault("n_features_in_", width)
+        state.setdefault("_n_features", width)
+    state.setdefault("is_categorical_", None)
+
+
+def _bins_without_categories(state: State) -> None:
+    if "bin_thresholds_" in state:
+        state.setdefault("is_categorical_", np.zeros(len(state["bin_thresholds_"]), dtype=np.uint8))
+
+
+def _nodes_with_categories(state: State) -> None:
+    """Nodes in the installed form; before 0.24 none had categories."""
+    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+
+    nodes = state.get("nodes")
+    if isinstance(nodes, np.ndarray) and "threshold" in (nodes.dtype.names or ()):
+        made = np.zeros(nodes.shape, dtype=PREDICTOR_RECORD_DTYPE)
+        for name in nodes.dtype.names or ():
+            made["num_threshold" if name == "threshold" else name] = nodes[name]
+        state["nodes"] = made
+    for name in ("binned_left_cat_bitsets", "raw_left_cat_bitsets"):
+        state.setdefault(name, np.zeros((0, 8), dtype=np.uint32))
+
+
 def _by_probabilities(state: State) -> str | None:
     """SAMME.R is the default of every version before 1.6."""
     return "ProbabilityAdaBoost" if state.pop("algorithm", "SAMME.R") == "SAMME.R" else None
@@ -134,6 +163,24 @@ _HISTOGRAM: Final = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting"
 _ADA: Final = ("sklearn.ensemble._weight_boosting:AdaBoostClassifier",)
 
 STEPS: Final = (
+    Step(
+        ("sklearn.ensemble._hist_gradient_boosting.predictor:TreePredictor",),
+        "0.24",
+        "0.24: histogram boosting splits by categories",
+        _nodes_with_categories,
+    ),
+    Step(
+        ("sklearn.ensemble._hist_gradient_boosting.binning:_BinMapper",),
+        "0.24",
+        "0.24: histogram boosting splits by categories",
+        _bins_without_categories,
+    ),
+    Step(
+        (f"{_HISTOGRAM}:BaseHistGradientBoosting",),
+        "0.24",
+        "0.23 and 0.24: the bin mapper and the number of features are private",
+        _private_histograms,
+    ),
     Step(
         (f"{_GB}:GradientBoostingClassifier",),
         "1.4",

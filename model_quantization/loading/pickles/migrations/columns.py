@@ -62,9 +62,51 @@ def _identity(state: State, name: str) -> Any:
     return made
 
 
+def _known_columns(state: State) -> None:
+    """Names of the columns, and which of them each transformer takes."""
+    names = state.pop("_feature_names_in", None)
+    state.pop("_df_columns", None)
+    if names is not None and all(isinstance(name, str) for name in names):
+        state.setdefault("feature_names_in_", np.asarray(names, dtype=object))
+    if "transformers_" not in state or "_transformer_to_input_indices" in state:
+        return
+    width = state.setdefault("n_features_in_", state.get("_n_features"))
+    given = [
+        (name, columns)
+        for (name, *_), columns in zip(state["transformers"], state["_columns"], strict=True)
+    ]
+    name, _, rest = state["_remainder"]
+    state["_transformer_to_input_indices"] = {
+        key: _numbered(columns, state.get("feature_names_in_"), width)
+        for key, columns in [*given, (name, [] if rest is None else rest)]
+    }
+
+
+def _numbered(columns: Any, names: Any, width: Any) -> list[int]:
+    """Columns by their numbers, however they were given."""
+    if isinstance(columns, slice):
+        if isinstance(columns.start, str) or isinstance(columns.stop, str):
+            known = list(names)
+            start = None if columns.start is None else known.index(columns.start)
+            stop = None if columns.stop is None else known.index(columns.stop) + 1
+            columns = slice(start, stop, columns.step)
+        return [*range(width)[columns]]
+    listed: list[Any] = [columns] if isinstance(columns, str | int) else list(columns)
+    if listed and all(isinstance(column, bool | np.bool_) for column in listed):
+        return [number for number, taken in enumerate(listed) if taken]
+    places = {} if names is None else {name: number for number, name in enumerate(names)}
+    return [places[column] if isinstance(column, str) else int(column) % width for column in listed]
+
+
 _COLUMNS: Final = ("sklearn.compose._column_transformer:ColumnTransformer",)
 
 STEPS: Final = (
+    Step(
+        _COLUMNS,
+        "1.0",
+        "1.0: feature_names_in_; ColumnTransformer looks up columns by their numbers",
+        _known_columns,
+    ),
     Step(
         _COLUMNS,
         "1.4",
@@ -74,7 +116,7 @@ STEPS: Final = (
     Step(
         _COLUMNS,
         "",
-        "1.8: columns that remain are a plain list; 1.5 to 1.7 held a class of their own",
+        "1.8: columns that remain are a plain list; in 1.5 to 1.7 they had a class of their own",
         _plain_columns,
     ),
 )

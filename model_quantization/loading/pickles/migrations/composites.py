@@ -54,6 +54,12 @@ def _as_text(value: Any) -> Any:
     return distribution_text(name, saved["args"], saved["kwds"])
 
 
+def _refits(state: State) -> None:
+    refit = state.get("refit")
+    if isinstance(refit, type) and issubclass(refit, Gone):
+        state["refit"] = True
+
+
 def _ties(state: State) -> str | None:
     return "LastOfTiesOneVsRest" if len(state.get("estimators_", ())) > 1 else None
 
@@ -104,6 +110,12 @@ STEPS: Final = (
         "",
         "scipy.stats: reading a distribution runs code that the file holds, so that none is made",
         _distributions,
+    ),
+    Step(
+        ("sklearn.model_selection._search_successive_halving:BaseSuccessiveHalving",),
+        "1.0",
+        "1.0: halving searches keep whether they refit, no longer the function that chooses",
+        _refits,
     ),
     Step(
         ("sklearn.multiclass:OneVsRestClassifier",),

@@ -44,6 +44,13 @@ def _classes_of_ridge(state: State) -> None:
         state["classes_"] = binarizer.classes_
 
 
+def _ridge_of_labels(state: State) -> str | None:
+    """Before 1.0 a multilabel target was fitted, and one label answered: that of the best score."""
+    binarizer = state.get("_label_binarizer")
+    several = str(getattr(binarizer, "y_type_", "")).startswith("multilabel")
+    return "HighestScoreRidgeCV" if several else None
+
+
 def _loss_without_class(state: State) -> None:
     for name in ("_loss_function_", "loss_function_"):
         if isinstance(state.get(name), Gone):
@@ -123,6 +130,12 @@ STEPS: Final = (
         _classes_of_ridge,
     ),
     Step(
+        (f"{_LINEAR}._ridge:RidgeClassifierCV",),
+        "1.0",
+        "1.0: RidgeClassifier and RidgeClassifierCV answer every label of multilabel targets",
+        becomes=_ridge_of_labels,
+    ),
+    Step(
         (f"{_LINEAR}._ridge:RidgeCV", f"{_LINEAR}._ridge:RidgeClassifierCV"),
         "1.5",
         "1.5: store_cv_values is renamed store_cv_results",
@@ -183,6 +196,14 @@ STEPS: Final = (
         "1.1",
         "1.1: generalized linear models use the losses of sklearn._loss",
         _base_loss,
+    ),
+    Step(
+        ("sklearn.cross_decomposition._pls:_PLS", "sklearn.cross_decomposition._pls:PLSSVD"),
+        "0.24",
+        "0.24: means and deviations of PLS models are private",
+        together(
+            *(renamed(f"{name}_", f"_{name}") for name in ("x_mean", "y_mean", "x_std", "y_std"))
+        ),
     ),
     Step(
         ("sklearn.cross_decomposition._pls:_PLS",),

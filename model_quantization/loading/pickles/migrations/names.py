@@ -28,9 +28,12 @@ PASSTHROUGH_SCORER: Final = "sklearn.metrics._scorer:_passthrough_scorer"
 
 # Distributions of scipy that a search draws from, with their parameters. Reading one runs code
 # that its state holds, so that none is made: the text that makes it stands for it.
+_FROZEN: Final = "scipy.stats._distn_infrastructure"
 DISTRIBUTIONS: Final = frozenset(
-    f"scipy.stats._distn_infrastructure:rv_{kind}_frozen" for kind in ("continuous", "discrete")
+    f"{_FROZEN}:rv_{kind}_frozen" for kind in ("continuous", "discrete")
 )
+# How numpy before 1.25 wrote a ufunc: by a call with the names of its module and itself.
+UFUNC: Final = "numpy._core:_ufunc_reconstruct"
 
 
 def distribution_text(name: str, args: Iterable[Any], keywords: Mapping[str, Any]) -> str:
@@ -56,6 +59,12 @@ def _aliases() -> dict[str, str]:
     for kind in ("kd_tree", "ball_tree"):
         for name in ("newObj", "KDTree", "BallTree"):
             found[f"sklearn.neighbors.{kind}:{name}"] = f"sklearn.neighbors._{kind}:{name}"
+    found["sklearn.preprocessing._data:PolynomialFeatures"] = (
+        "sklearn.preprocessing._polynomial:PolynomialFeatures"
+    )
+    found["sklearn.cross_decomposition._cca:CCA"] = "sklearn.cross_decomposition._pls:CCA"
+    found["numpy.core:_ufunc_reconstruct"] = UFUNC
+    found["xgboost.compat:XGBoostLabelEncoder"] = "sklearn.preprocessing._label:LabelEncoder"
     curve = "sklearn.model_selection._classification_threshold:_CurveScorer"
     found[curve] = "sklearn.metrics._scorer:_CurveScorer"
     return found

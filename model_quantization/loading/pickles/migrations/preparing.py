@@ -1,4 +1,4 @@
-"""What prepares rows: imputers, encoders, splines, reductions."""
+"""Steps that prepare rows: imputers, encoders, splines, reductions."""
 
 from __future__ import annotations
 
@@ -48,6 +48,19 @@ def _empty_features(state: State) -> None:
         is_float = statistics.dtype.kind == "f"
         empty = np.isnan(statistics) if is_float else np.zeros(statistics.shape, dtype=bool)
         state["_is_empty_feature"] = empty
+
+
+def _limits_of_features(state: State) -> None:
+    """One lower and one upper limit per feature; before 0.23 one for all."""
+    if "initial_imputer_" in state:
+        width = np.asarray(state["initial_imputer_"].statistics_).shape
+        for name in ("_min_value", "_max_value"):
+            state[name] = np.broadcast_to(np.asarray(state[name], dtype=float), width).copy()
+
+
+def _precomputed_indicator(state: State) -> None:
+    if state.get("indicator_") is not None:
+        state["indicator_"]._precomputed = True
 
 
 def _infrequent(state: State) -> None:
@@ -131,6 +144,28 @@ def _finite_keyword(old: str, new: str) -> Callable[[State], None]:
     return rename
 
 
+def _eigen(state: State) -> None:
+    renamed("alphas_", "eigenvectors_")(state)
+    renamed("lambdas_", "eigenvalues_")(state)
+
+
+def _power_range(state: State) -> None:
+    """The powers of a polynomial; before 1.0 they began at one."""
+    degree = state.get("degree")
+    low, high = degree if isinstance(degree, tuple) else (0, degree)
+    state.setdefault("_min_degree", low)
+    state.setdefault("_max_degree", high)
+    outputs = state.pop("n_output_features_", None)
+    if outputs is not None:
+        state.setdefault("_n_out_full", outputs)
+        state.setdefault("n_output_features_", outputs)
+
+
+def _threads(state: State) -> None:
+    if "cluster_centers_" in state:
+        state.setdefault("_n_threads", 1)
+
+
 def _whitening(state: State) -> None:
     if "_whiten" in state:
         state["whiten"] = state.pop("_whiten")
@@ -145,6 +180,42 @@ def _features_out(state: State) -> None:
 _ENCODERS: Final = "sklearn.preprocessing._encoders"
 
 STEPS: Final = (
+    Step(
+        ("sklearn.impute._base:MissingIndicator",),
+        "0.24",
+        "0.24: MissingIndicator may be given the mask itself",
+        added(_precomputed=False),
+    ),
+    Step(
+        ("sklearn.impute._base:_BaseImputer",),
+        "0.24",
+        "0.24: imputers give their indicator the mask itself",
+        _precomputed_indicator,
+    ),
+    Step(
+        ("sklearn.impute._iterative:IterativeImputer",),
+        "0.23",
+        "0.23: min_value and max_value of IterativeImputer may differ from feature to feature",
+        _limits_of_features,
+    ),
+    Step(
+        ("sklearn.decomposition._kernel_pca:KernelPCA",),
+        "1.0",
+        "1.0: alphas_ and lambdas_ are renamed eigenvectors_ and eigenvalues_",
+        _eigen,
+    ),
+    Step(
+        ("sklearn.preprocessing._polynomial:PolynomialFeatures",),
+        "1.0",
+        "1.0: PolynomialFeatures takes the lowest degree too",
+        _power_range,
+    ),
+    Step(
+        ("sklearn.cluster._kmeans:KMeans", "sklearn.cluster._kmeans:MiniBatchKMeans"),
+        "0.23",
+        "0.23: KMeans counts its threads when it is fitted",
+        _threads,
+    ),
     Step(
         ("sklearn.impute._base:SimpleImputer",),
         "1.8",

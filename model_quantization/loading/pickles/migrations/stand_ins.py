@@ -26,6 +26,7 @@ from model_quantization.loading.pickles.migrations.steps import (
     known_release,
     steps_of,
 )
+from model_quantization.saving_version import saved_note
 from model_quantization.trust import is_read_as_data
 
 _UNPICKLE: Final = "__pyx_unpickle_Cy"
@@ -100,10 +101,8 @@ class Readings:
         others = sorted(version for version in self.versions if version != today)
         if not others:
             return []
-        shown = ", ".join(others)
-        lines = [f"saved by scikit-learn {shown}: it answers as it did there"]
-        if not all(known_release(version) for version in others):
-            lines = [f"saved by scikit-learn {shown}: answers as loaded by scikit-learn {today}"]
+        known = all(known_release(version) for version in others)
+        lines = [saved_note(others, known=known, installed=today)]
         if self.as_saved:
             names = ", ".join(sorted(self.as_saved))
             lines.append(f"scikit-learn {today} cannot say what it means; answered as {names}")

@@ -147,8 +147,10 @@ def steps_of(cls: type) -> tuple[Step, ...]:
 @functools.cache
 def _all_steps() -> tuple[Step, ...]:
     from model_quantization.loading.pickles.migrations import (
+        bayes,
         boosters,
         boosting,
+        calibration,
         columns,
         composites,
         linear,
@@ -157,11 +159,12 @@ def _all_steps() -> tuple[Step, ...]:
         preparing,
         text,
         trees,
+        widths,
     )
 
     files: Iterable[Any] = (
-        linear, trees, losses, boosting, neighbours, preparing, text, columns, composites,
-        boosters,
+        widths, linear, trees, losses, boosting, bayes, neighbours, preparing, text, columns,
+        calibration, composites, boosters,
     )  # fmt: skip
     return tuple(step for file in files for step in file.STEPS)
 

@@ -15,7 +15,19 @@ def _weights(state: State) -> None:
         state.setdefault("idf_", np.asarray(diagonal.diagonal()))
 
 
+def _is_fitted(state: State) -> None:
+    """Something that says it is fitted: before 1.0 one without weights held nothing at all."""
+    if state.get("use_idf") is False:
+        state.setdefault("fitted_", True)
+
+
 STEPS: Final = (
+    Step(
+        ("sklearn.feature_extraction.text:TfidfTransformer",),
+        "1.0",
+        "1.0: TfidfTransformer knows how many features it was fitted on",
+        _is_fitted,
+    ),
     Step(
         ("sklearn.feature_extraction.text:TfidfTransformer",),
         "1.5",

@@ -44,6 +44,8 @@ def distribution_named(name: object) -> Any:
 @functools.cache
 def _generator_reader(cls: type) -> type:
     def set_state(self: Any, state: Any) -> None:
+        if isinstance(state, tuple):  # before scipy 1.5, with the random numbers it draws from
+            state = state[0]
         made = distribution_named(state["name"] if isinstance(state, dict) else None)
         if type(made) is not cls:
             raise ValueError(f"{made.name} is no {cls.__qualname__}")
@@ -60,9 +62,9 @@ def _frozen_reader(cls: type) -> type:
     def set_state(self: Any, state: Any) -> None:
         distribution = state["dist"]
         frozen = distribution(*state["args"], **state["kwds"])
-        if type(frozen) is not cls:
-            raise ValueError(f"a frozen {distribution.name} is no {cls.__qualname__}")
-        self.__class__ = cls
+        if not isinstance(frozen, cls):  # one class for all before scipy 1.9
+            raise ValueError(f"a frozen {distribution.name} is no {cls.__qualname__}")  # noqa: TRY004
+        self.__class__ = type(frozen)
         vars(self).update(vars(frozen))
 
     return _reader(cls, set_state)
