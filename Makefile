@@ -11,15 +11,18 @@ READY = $(STAMP) $(KERNELS)
 KERNEL_SOURCES := $(wildcard model_quantization/kernels/*/*.[ch] kernel_build/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all test-versions test-lowest bad-inputs lint bench fuzz kernels sanitize wheels constraints constraints-lowest clean distclean
+.PHONY: help demo serve docs test test-all test-reference test-versions test-lowest bad-inputs lint sdist bench fuzz mutants kernels sanitize wheels constraints constraints-lowest clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
 export DO_NOT_TRACK ?= 1
 FUZZ_SECONDS ?= 3600
+SAMPLE ?= 200
+CHILDREN ?= 2
+MUTANT_SECONDS ?= 7200
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
@@ -53,6 +56,7 @@ docs: $(READY) ## Write the tables and the schema in docs/, and the note of fami
 	$(RUN) -m model_quantization.config.schema docs
 	$(RUN) -m model_quantization.commands.reference docs
 	$(RUN) -m model_quantization.families
+	$(RUN) -m tests.estimators.write_docs
 
 test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
@@ -66,20 +70,34 @@ test-versions: $(READY) ## Run the tests under other versions of scikit-learn an
 test-lowest: $(READY) ## Run a part of the tests under the lowest versions that pyproject.toml admits.
 	$(RUN) -m tests.versions.environments lowest --smoke
 
-bad-inputs: $(READY) ## Prove what each of the 57 bad inputs of docs/bad_inputs.md gets, and count.
+bad-inputs: $(READY) ## Prove what each of the 68 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q
 
-lint: $(READY) ## Check style, format and types.
+test-reference: $(READY) ## Run the quick tests on the numpy references of the kernels (slower).
+	MODEL_QUANTIZATION_KERNELS=reference $(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+lint: $(READY) ## Check style, format and types; analyse the kernels with gcc and clang-tidy, if present.
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(RUN) -m kernel_build.analyze
 
 fuzz: $(READY) ## Fuzz every reader for FUZZ_SECONDS (3600) on one core.
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	nice -n 19 $(RUN) -m fuzz --seconds $(FUZZ_SECONDS)
 
-sanitize: $(READY) ## Run the tests of kernels with address and undefined-behaviour sanitizers.
+mutants: $(READY) ## Put SAMPLE (200) small faults into each room of ROOMS; a test must fail for 9 in 10 (hours).
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	nice -n 10 $(RUN) -m tests.mutants --sample $(SAMPLE) --seconds $(MUTANT_SECONDS) --children $(CHILDREN) \
+	  $(if $(ROOMS),--rooms $(ROOMS)) --survivors mutants/survivors.diff
+	nice -n 10 $(RUN) -m tests.hand_faults
+
+sanitize: $(READY) ## Kernels and hostile artifacts under sanitizers, then 1,000,000 mutated calls. EXECUTIONS=n
 	$(RUN) -m kernel_build.sanitize
+
+sdist: $(READY) ## Build the source distribution into dist/: sources, docs, changelog, constraints.
+	$(RUN) -m pip install --quiet --disable-pip-version-check build
+	$(RUN) -m build --sdist --outdir dist
 
 wheels: $(READY) ## Build wheels for Linux (x86-64, aarch64) and macOS into dist/, with zig's compiler.
 	$(RUN) -m pip install --quiet --disable-pip-version-check ziglang

@@ -7,6 +7,9 @@ import logging
 from importlib.util import find_spec
 
 from flows.prefect_settings import use_project_settings
+from model_quantization.extras import QUANTIZE, need
+
+need("the Prefect flow", "prefect", "fastapi", "sqlalchemy", *QUANTIZE)
 
 if find_spec("tasks.quantization") is None:
     raise ImportError(

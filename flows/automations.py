@@ -1,4 +1,4 @@
-"""Automations of the server: report failures and worse verdicts, end dead runs.
+"""Automations of the server: report failures, worse verdicts and missing workers; end dead runs.
 
     python -m flows.automations --webhook https://hooks.example.org/quantization
 
@@ -27,10 +27,13 @@ from flows.final_state import FELL_SHORT, WITH_FAILURES
 from tasks.events import VERDICT_WORSENED
 
 FLOW = "quantize-models"
-FAILURE, WORSENED, HEARTBEAT = (
+POOL = "quantization"
+FAILURE, WORSENED, HEARTBEAT, NO_WORKER, LATE = (
     f"{FLOW}: a run failed",
     f"{FLOW}: a verdict worsened",
     f"{FLOW}: a run is dead",
+    f"{FLOW}: no worker is ready",
+    f"{FLOW}: a run is late",
 )
 # Three missed heartbeats; `flows.heartbeat_frequency` sets the seconds between two.
 SILENCE_SECONDS = 90
@@ -54,6 +57,20 @@ _WORSENED_PAYLOAD = """{
   "model": {{ event.payload.model | tojson }},
   "before": {{ event.payload.before | tojson }},
   "after": {{ event.payload.after | tojson }}
+}"""
+_NO_WORKER_PAYLOAD = """{
+  "text": {{ ("no worker of the pool " ~ work_pool.name ~ " is ready: runs wait. Start one with "
+              ~ "prefect worker start --pool " ~ work_pool.name ~ ".") | tojson }},
+  "event": {{ event.event | tojson }},
+  "pool": {{ work_pool.name | tojson }}
+}"""
+_LATE_PAYLOAD = """{
+  "text": {{ (flow.name ~ " " ~ flow_run.name ~ " is late: it should have started at "
+              ~ flow_run.expected_start_time ~ ". Is a worker online? " ~ (flow_run|ui_url))
+            | tojson }},
+  "event": {{ event.event | tojson }},
+  "run": {{ flow_run.name | tojson }},
+  "url": {{ flow_run|ui_url|string|tojson }}
 }"""
 
 
@@ -99,6 +116,42 @@ def automations(webhooks: Sequence[UUID], *, silence_seconds: int) -> list[Autom
             ],
         ),
         AutomationCore(
+            name=NO_WORKER,
+            description="Tells the webhooks when no worker of the pool has given a sign for long.",
+            enabled=bool(webhooks),
+            trigger=EventTrigger(
+                match=ResourceSpecification(
+                    {"prefect.resource.id": "prefect.work-pool.*", "prefect.resource.name": POOL}
+                ),
+                expect={"prefect.work-pool.not-ready"},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[
+                CallWebhook(block_document_id=block, payload=_NO_WORKER_PAYLOAD)
+                for block in webhooks
+            ],
+        ),
+        AutomationCore(
+            name=LATE,
+            description="Tells the webhooks of every run that did not start at its time.",
+            enabled=bool(webhooks),
+            trigger=EventTrigger(
+                match=runs,
+                match_related=of_this_flow,
+                expect={"prefect.flow-run.Late"},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[
+                CallWebhook(block_document_id=block, payload=_LATE_PAYLOAD) for block in webhooks
+            ],
+        ),
+        AutomationCore(
             name=HEARTBEAT,
             description="Marks a run as crashed when its process sends no heartbeat any more. The "
             "next run can then start.",
@@ -136,7 +189,7 @@ def ensure_automations(
     Parameters
     ----------
     webhooks : mapping of str to str
-        Name (lower-case letters and dashes) -> address. Without any, the two automations that
+        Name (lower-case letters and dashes) -> address. Without any, the automations that
         send alerts are created but disabled.
     """
     blocks = [

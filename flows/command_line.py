@@ -15,23 +15,19 @@ from prefect import Flow, State
 from flows.configuration import configure
 from flows.embedded_server import ServerUnavailable, server_needed
 from flows.final_state import FELL_SHORT, WITH_FAILURES
+from flows.form import as_parameters
 from model_quantization.commands.batch_run import print_outcomes, write_failure
 from model_quantization.commands.exit_codes import ExitCode, exit_codes_text
 from model_quantization.commands.options import (
-    AllowedDrop,
-    BitDepthOption,
     ConfigFile,
+    DirectoryOptions,
     DryRun,
-    Force,
-    HeldOut,
-    JUnit,
     ModelDir,
+    ModelOptions,
     Only,
-    OutputDir,
     PrintConfig,
-    Strict,
-    WeightThreshold,
-    Workers,
+    configured,
+    with_option_records,
 )
 from model_quantization.commands.output import execute, print_json
 from model_quantization.commands.rollback import bring_back
@@ -49,20 +45,15 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 
 @app.command(epilog=exit_codes_text())
+@with_option_records
 def run_flow(
     context: typer.Context,
     config: ConfigFile = "configs/nightly.yaml",
     model_dir: ModelDir = None,
-    output_dir: OutputDir = None,
-    held_out: HeldOut = None,
-    bit_depth: BitDepthOption = None,
-    weight_threshold: WeightThreshold = None,
-    allowed_drop: AllowedDrop = None,
+    *,
+    options: ModelOptions,
     only: Only = None,
-    force: Force = None,
-    strict: Strict = None,
-    workers: Workers = None,
-    junit: JUnit = None,
+    release: DirectoryOptions,
     dry_run: DryRun = False,
     print_config: PrintConfig = False,
     rollback: Annotated[
@@ -80,19 +71,10 @@ def run_flow(
     environment: MLQ_BIT_DEPTH=16, MLQ_GATE__ALLOWED_DROP=0.01; see docs/configuration.md.
     """
     check_only_one(dry_run=dry_run, print_config=print_config, rollback=rollback is not None)
-    given = {
-        "model_dir": model_dir,
-        "output_dir": output_dir,
-        "holdout_dir": held_out,
-        "bit_depth": bit_depth,
-        "weight_threshold": weight_threshold,
-        "only": only,
-        "force": force,
-        "strict": strict,
-        "n_workers": workers,
-    }
+    given = configured(options, release, model_dir=model_dir, only=only)
+    junit = release.junit
     try:
-        settings = configure(config, **given, gate={"allowed_drop": allowed_drop})
+        settings = configure(config, **given)
     except QuantizationError as error:
         if junit is not None:
             write_failure(junit, error)
@@ -106,7 +88,7 @@ def run_flow(
     else:
         try:
             with server_needed():
-                state = context.obj(config, **given, allowed_drop=allowed_drop, return_state=True)
+                state = context.obj(config, **as_parameters(given), return_state=True)
         except ServerUnavailable as error:
             if junit is not None:
                 write_failure(junit, error)

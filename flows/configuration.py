@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flows.prefect_settings import PROJECT
+from flows.prefect_settings import project_directory
 from model_quantization.config.file import load_config
 from model_quantization.config.run_config import RunConfig
 
@@ -21,5 +21,6 @@ def configure(config_path: str, **given: Any) -> RunConfig:
     ConfigError
         No such file, or something in it or in the parameters that cannot be used.
     """
-    path = Path(config_path)
-    return load_config(path if path.exists() else PROJECT / path, given=given)
+    path, project = Path(config_path), project_directory()
+    found = path if path.exists() or project is None else project / path
+    return load_config(found, given=given)

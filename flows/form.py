@@ -178,5 +178,17 @@ def form_values(more: BaseModel | None, **flat: Any) -> dict[str, Any]:
     return nested | given | {"gate": gate}
 
 
+def as_parameters(given: dict[str, Any]) -> dict[str, Any]:
+    """Return values that are nested like a configuration as parameters of the flow.
+
+    What no flat parameter takes goes to `more`, in which None is not allowed.
+    """
+    nested = {name: value for name, value in given.items() if name not in _FLAT}
+    allowed_drop = nested.pop("gate").get("allowed_drop")
+    more = {name: value for name, value in nested.items() if value is not None}
+    flat = {name: given[name] for name in given if name in _FLAT}
+    return {**flat, "allowed_drop": allowed_drop, "more": more or None}
+
+
 def _is_blank(value: object) -> bool:
     return value is False or value in ("", AS_CONFIGURED, [])  # False == 0.0, which is a value

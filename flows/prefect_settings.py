@@ -1,35 +1,51 @@
-"""Prefect's settings for this project, for flows that are started anywhere.
+"""Prefect's settings for this project, for flows that are started anywhere, installed or not.
 
-Prefect reads `[tool.prefect]` of a pyproject.toml in the working directory only. This module sets
-the same values as environment variables, which the embedded server reads too. A variable that is
-already set keeps its value.
+They stand in `prefect.toml` beside this file. Prefect itself reads such a file in the working
+directory only. This module sets the same values as environment variables, which the embedded server
+reads too. A variable that is already set keeps its value. For a server of your own:
+
+    eval "$(python -m flows.prefect_settings)" && prefect server start
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent
+from model_quantization.places import find_project
+
+# The directory that holds the packages `flows` and `tasks`: a checkout, or installed packages.
+CODE = Path(__file__).resolve().parent.parent
+IN_CHECKOUT = (CODE / "pyproject.toml").is_file()
 
 
-def use_project_settings(project: Path = PROJECT) -> None:
-    """Set the project's settings in the environment, except those that the user has set.
+def project_directory() -> Path | None:
+    """Return the project of the working directory, else the checkout of this code; None without."""
+    return find_project() or (find_project(CODE) if IN_CHECKOUT else None)
+
+
+def settings() -> dict[str, str]:
+    """Return the settings as environment variables."""
+    text = (files("flows") / "prefect.toml").read_text(encoding="utf-8")
+    return {"DO_NOT_TRACK": "1"} | dict(variables(tomllib.loads(text)))
+
+
+def use_project_settings() -> None:
+    """Set the settings in the environment, except those that the user has set.
 
     Without a Prefect profile of the user, runs are stored in `.prefect/` of the project instead of
     the home directory.
     """
-    defaults = {"DO_NOT_TRACK": "1"}
-    pyproject = project / "pyproject.toml"
-    if pyproject.is_file():
-        tools = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {})
-        defaults |= dict(variables(tools.get("prefect", {})))
-        if not (Path.home() / ".prefect" / "profiles.toml").exists():
-            defaults["PREFECT_HOME"] = str(project / ".prefect")
-    for name, value in defaults.items():
+    values = settings()
+    project = project_directory()
+    if project is not None and not (Path.home() / ".prefect" / "profiles.toml").exists():
+        values["PREFECT_HOME"] = str(project / ".prefect")
+    for name, value in values.items():
         os.environ.setdefault(name, value)
 
 
@@ -41,3 +57,7 @@ def variables(table: Mapping[str, Any], prefix: str = "PREFECT") -> Iterator[tup
             yield from variables(value, name)
         else:
             yield name, str(value).lower() if isinstance(value, bool) else str(value)
+
+
+if __name__ == "__main__":
+    print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in settings().items()))

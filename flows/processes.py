@@ -132,8 +132,13 @@ def wait_until(
             time.sleep(0.2)
             continue
         why = f"was not ready within {seconds:.0f} s" if ended is None else f"ended with {ended}"
-        text = log.read_text(encoding="utf-8", errors="replace")
-        raise ProcessFailed(f"the {name} {why}; the end of {log}:\n{_last_lines(text)}")
+        raise ProcessFailed(f"the {name} {why}; {last_lines_of(log)}")
+
+
+def last_lines_of(log: Path) -> str:
+    """Return the end of a log, with a heading."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    return f"the end of {log}:\n{_last_lines(text)}"
 
 
 def _last_lines(text: str) -> str:

@@ -4,7 +4,8 @@
 
 Everything listens on loopback only and stores its data in one directory (by default `.prefect` of
 the project). Ctrl-C or SIGTERM ends the worker, its runs and the server. The next start marks an
-unfinished run as crashed; the next run continues where it stopped.
+unfinished run as crashed; the next run continues where it stopped. A worker that dies is started
+again, a few times; when it keeps dying, or the server does, this program ends with 1.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,21 +36,23 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Crashed
 
 from flows.alert_log import receive_alerts
-from flows.automations import SILENCE_SECONDS, ensure_automations
-from flows.prefect_settings import PROJECT
+from flows.automations import POOL, SILENCE_SECONDS, ensure_automations
+from flows.health import answers, online_workers
+from flows.prefect_settings import CODE, IN_CHECKOUT, project_directory, settings
 from flows.processes import ProcessFailed, kept_process, run_to_end, wait_until
+from flows.supervision import Supervision, teller
 
-POOL = "quantization"
 START_SECONDS = 180.0
 _log = logging.getLogger("flows.serve")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """A server on this machine: its port, and the directory of all its data."""
+    """A server on this machine: its port, the directory of all its data, and its project."""
 
     port: int
     home: Path
+    project: Path
 
     @property
     def url(self) -> str:
@@ -58,25 +60,32 @@ class LocalServer:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of every process; it holds the project's settings already."""
-        path = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return os.environ | {
-            "PREFECT_HOME": str(self.home),
-            "PREFECT_API_URL": f"{self.url}/api",
-            "PREFECT_UI_URL": self.url,
-            # Without it, pages of a server on another port would use the API on port 4200.
-            "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
-            "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(self.home / "results"),
-            "PYTHONPATH": os.pathsep.join(path),
-            "PYTHONUNBUFFERED": "1",
-        }
+        """Return the environment of every process, with the settings of `flows/prefect.toml`."""
+        path = [str(CODE)] if IN_CHECKOUT else []
+        path += filter(None, [os.environ.get("PYTHONPATH")])
+        return (
+            settings()
+            | os.environ
+            | {
+                "PREFECT_HOME": str(self.home),
+                "PREFECT_API_URL": f"{self.url}/api",
+                "PREFECT_UI_URL": self.url,
+                # Without it, pages of a server on another port would use the API on port 4200.
+                "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
+                "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(self.home / "results"),
+                "PYTHONPATH": os.pathsep.join(path),
+                "PYTHONUNBUFFERED": "1",
+            }
+        )
 
 
 @contextmanager
 def serving(
     server: LocalServer, webhooks: Mapping[str, str], *, silence_seconds: int = SILENCE_SECONDS
-) -> Iterator[None]:
+) -> Iterator[Supervision]:
     """Run server, work pool, deployments, automations and worker until the block ends.
+
+    Yields what watches over them; somebody has to call it (`Supervision.watch`).
 
     Raises
     ------
@@ -88,19 +97,18 @@ def serving(
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
 
     def run(*words: str) -> None:
-        run_to_end([*prefect, *words], cwd=PROJECT, env=environment, seconds=START_SECONDS)
+        run_to_end([*prefect, *words], cwd=server.project, env=environment, seconds=START_SECONDS)
 
     start_server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(server.port)]
-    start_worker = [*prefect, "worker", "start", "--pool", POOL, "--name", f"worker-{os.getpid()}"]
     server_log, worker_log = server.home / "server.log", server.home / "worker.log"
     with (
         kept_process(
-            "server", start_server, log=server_log, cwd=PROJECT, env=environment
+            "server", start_server, log=server_log, cwd=server.project, env=environment
         ) as server_process,
         temporary_settings({PREFECT_API_URL: f"{server.url}/api", PREFECT_HOME: server.home}),
     ):
         wait_until(
-            lambda: _answers(f"{server.url}/api/health"),
+            lambda: answers(f"{server.url}/api/health"),
             server_process,
             name="server",
             log=server_log,
@@ -108,23 +116,37 @@ def serving(
         )
         run("work-pool", "create", POOL, "--type", "process", "--overwrite")
         run("deploy", "--all")
-        with get_client(sync_client=True) as client:
+        # A worker that has died stays in the stack: its runs go on, and end with everything else.
+        with get_client(sync_client=True) as client, ExitStack() as workers:
             ensure_automations(client, webhooks, silence_seconds=silence_seconds)
             for name in settle_lost_runs(client):
                 _log.warning(
                     "run %s was unfinished when the server stopped: marked as crashed", name
                 )
-            with kept_process(
-                "worker", start_worker, log=worker_log, cwd=PROJECT, env=environment
-            ) as worker_process:
+
+            def start_worker(number: int) -> subprocess.Popen[bytes]:
+                # Each has a name of its own: the server takes a dead one for online a while longer.
+                name = f"worker-{os.getpid()}-{number}"
+                command = [*prefect, "worker", "start", "--pool", POOL, "--name", name]
+                worker = workers.enter_context(
+                    kept_process(
+                        "worker", command, log=worker_log, cwd=server.project, env=environment
+                    )
+                )
                 wait_until(
-                    lambda: _is_online(client, f"worker-{os.getpid()}"),
-                    worker_process,
+                    lambda: name in online_workers(client),
+                    worker,
                     name="worker",
                     log=worker_log,
                     seconds=START_SECONDS,
                 )
-                yield
+                return worker
+
+            supervision = Supervision(
+                server_process, server_log, worker_log, start_worker, teller(webhooks.values())
+            )
+            supervision.start()
+            yield supervision
 
 
 def settle_lost_runs(client: SyncPrefectClient) -> list[str]:
@@ -146,21 +168,6 @@ def settle_lost_runs(client: SyncPrefectClient) -> list[str]:
         message = "the server stopped during this run; the next run continues where it stopped"
         client.set_flow_run_state(run.id, Crashed(message=message), force=True)
     return [run.name for run in lost]
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _is_online(client: SyncPrefectClient, name: str) -> bool:
-    response = client._client.post(f"/work_pools/{POOL}/workers/filter", json={})
-    return any(
-        worker["name"] == name and worker["status"] == "ONLINE" for worker in response.json()
-    )
 
 
 def free_port() -> int:
@@ -188,9 +195,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m flows.serve", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--port", type=int, default=4200, help="0: any free port (default 4200)")
-    parser.add_argument(
-        "--home", type=Path, default=PROJECT / ".prefect", metavar="DIR", help="default: .prefect"
-    )
+    parser.add_argument("--home", type=Path, metavar="DIR", help="default: .prefect of the project")
     parser.add_argument(
         "--webhook",
         default=os.environ.get("QUANTIZATION_ALERT_WEBHOOK"),
@@ -208,11 +213,24 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C or SIGTERM and return 0; return 1 when something did not start."""
+    """Run until Ctrl-C or SIGTERM and return 0.
+
+    Return 1 when something did not start, when the server died, or the worker too often; 2 outside
+    a project.
+    """
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(format="%(asctime)s  %(message)s", level=logging.INFO, force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    server = LocalServer(arguments.port or free_port(), arguments.home.absolute())
+    project = project_directory()
+    if project is None:
+        print(
+            f"error: {Path.cwd()} is not in a project: there is no prefect.yaml with "
+            "configs/nightly.yaml; start one with `model-quantization init`, and run this there",
+            file=sys.stderr,
+        )
+        return 2
+    home = arguments.home or project / ".prefect"
+    server = LocalServer(arguments.port or free_port(), home.absolute(), project)
     if not is_free(server.port):
         print(f"error: port {server.port} is taken; choose another with --port", file=sys.stderr)
         return 1
@@ -227,10 +245,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             receive_alerts() as log_address,
             serving(
                 server, {"log": log_address} | webhooks, silence_seconds=arguments.silence_seconds
-            ),
+            ) as supervision,
         ):
             _log.info("ready: %s  (logs and data in %s; Ctrl-C stops)", server.url, server.home)
-            stop.wait()
+            supervision.watch(stop)
     except KeyboardInterrupt:
         _log.info("stopped")
         return 0

@@ -112,7 +112,7 @@ def seeds_of(target: str) -> Iterable[bytes]:
         "configuration": _configuration_seeds,
         "release": _release_seeds,
         "answer": _answer_seeds,
-        "inspection": _inspection_seeds,
+        "original": _original_seeds,
     }[target]()
 
 
@@ -223,7 +223,7 @@ def _answer_seeds() -> list[bytes]:
     ]
 
 
-def _inspection_seeds() -> list[bytes]:
+def _original_seeds() -> list[bytes]:
     held = np.arange(6.0)
     record = {
         "graph": ["o", "sklearn.linear_model._ridge:Ridge", [],

@@ -195,7 +195,7 @@ def answer(data: bytes) -> None:
         call.answer()
 
 
-def inspection(data: bytes) -> None:
+def original(data: bytes) -> None:
     """What a child process that was taken over says of a model, and the files it leaves."""
     head, _, body = data.partition(b"\n")
     try:
@@ -219,7 +219,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "configuration": configuration,
     "release": release,
     "answer": answer,
-    "inspection": inspection,
+    "original": original,
     **{f"codec_{name}": codec(name) for name in seeds.CODECS},
 }
 

@@ -104,6 +104,28 @@ def build(output: Path, options: Options | None = None) -> Path:
     return output
 
 
+def build_standalone(output: Path, options: Options) -> Path:
+    """Build the program that runs kernels without Python (`standalone.c`), and return `output`.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError, RuntimeError
+        As `build` says.
+    """
+    compiler = find_compiler(options.target)
+    options.work.mkdir(parents=True, exist_ok=True)
+    units = [unit for unit in _units(compiler, options) if unit.name != "binding"]
+    plain = next(unit.command for unit in units if unit.name == "processor")
+    units.append(_Unit("standalone", ROOT / "kernel_build" / "standalone.c", plain))
+    digest = _digest_of_headers()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        objects = list(pool.map(lambda unit: _compile(unit, options.work, digest), units))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    link = [*compiler.linking_program(options.target), *(SANITIZERS if options.sanitized else ())]
+    _run([*link, *map(str, objects), "-lm", "-o", str(output)])
+    return output
+
+
 def _units(compiler: Compiler, options: Options) -> Iterator[_Unit]:
     variants = [variant for source in sources() for variant in read_source(source)]
     sets = options.target.instruction_sets

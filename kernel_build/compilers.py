@@ -104,6 +104,11 @@ class Compiler:
         strip = [] if target.system == "darwin" else ["-s"]
         return [*self.command, *self._for(target), "-shared", *undefined, *strip]
 
+    def linking_program(self, target: Target) -> list[str]:
+        """The command that links a program; one for another machine needs nothing that is there."""
+        static = ["-static"] if target.zig and "musl" in target.zig else []
+        return [*self.command, *self._for(target), *static]
+
     def _for(self, target: Target) -> list[str]:
         if not self.is_zig:
             return []

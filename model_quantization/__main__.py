@@ -1,9 +1,34 @@
-"""`python -m model_quantization`: the same as the command `model-quantization`."""
+"""The command `model-quantization`, also `python -m model_quantization`.
+
+The command line needs the extra `quantize`. Without it, the command says so.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
-from model_quantization.commands.application import main
+from model_quantization.errors import MissingExtra
+from model_quantization.extras import need
 
-sys.exit(main())
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process by default.
+    """
+    try:
+        need("the command line", "typer")
+    except MissingExtra as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    from model_quantization.commands.application import main as run_command
+
+    return run_command(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

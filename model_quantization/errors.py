@@ -6,6 +6,7 @@
     ├── InputRefused                     a file that must not be opened, or holds what must not run
     │   ├── PathRefused          OSError      not a plain file inside the directory it should be in
     │   ├── ScanRefused          ValueError   a pickle that names or does something not allowed
+    │   │   └── HostileFile                   one that runs programs, opens files or the network
     │   ├── ScanMalformed        ValueError   not a pickle, or a broken one
     │   └── UntrustedTypeError   TypeError    a class or function outside the allow-list
     ├── LimitError               ValueError   larger, deeper or longer than the limits allow
@@ -24,11 +25,12 @@
     │   ├── UnsupportedComponent TypeError    an object inside that cannot be represented
     │   ├── SchemeError          ValueError   an array that does not tolerate the scheme
     │   ├── UnfittedModel        ValueError   an estimator that was never fitted
-    │   ├── DroppedAttribute     AttributeError  training residue that the artifact does not keep
+    │   ├── DroppedAttribute     AttributeError  state of training that the artifact does not keep
     │   └── PredictionError      ValueError   a model whose answers cannot be used (NaN, failing)
     ├── HeldOutError             ValueError   evaluation or calibration data that cannot be used
     ├── ConfigError              ValueError   a configuration that cannot be used
     ├── StorageError             OSError      object storage that does not do what is asked of it
+    ├── MissingExtra             ImportError  a library of an extra that is not installed
     └── ReleaseError             RuntimeError publishing
         ├── ReleaseLocked                     another run is writing to the same directory
         └── FallbackRefused                   the original is not the one the release pinned
@@ -122,6 +124,10 @@ class ScanRefused(InputRefused, ValueError):
     """A pickle that names or does something that is not on the allow-list."""
 
 
+class HostileFile(ScanRefused):
+    """A pickle that names what runs programs, opens files or reaches the network."""
+
+
 class ScanMalformed(InputRefused, ValueError):
     """Not a pickle or joblib file, or a broken one."""
 
@@ -207,7 +213,7 @@ class UnfittedModel(ModelError, ValueError):
 
 
 class DroppedAttribute(ModelError, AttributeError):
-    """Training residue that the artifact does not keep."""
+    """State of training that the artifact does not keep."""
 
 
 class PredictionError(ModelError, ValueError):
@@ -224,6 +230,10 @@ class ConfigError(QuantizationError, ValueError):
 
 class StorageError(QuantizationError, OSError):
     """Object storage that cannot be reached, or does not do what is asked of it."""
+
+
+class MissingExtra(QuantizationError, ImportError):
+    """What was called needs libraries of an extra that is not installed."""
 
 
 class ReleaseError(QuantizationError, RuntimeError):

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     FAILED_METHOD = "failed_method"
     DIFFERS = "differs"  # rounds nothing, and answers otherwise all the same
     UNREADABLE = "unreadable"
+    BUDGET = "budget"  # nothing within the budget of bytes passes the gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,11 @@ class Outcome(Record):
     components : list of dict
         One per component: path, type, family, scheme, bytes_before, bytes_after, reason.
     evaluation : dict
-        Every figure of the evaluation, and each limit it was held against.
+        Every figure of the evaluation, and each limit that it was compared with.
     seconds : float
         Wall time of all stages.
     notes : list of str
-        What was changed on the way (rescued formats, dropped residue).
+        What was changed on the way (formats of other versions, dropped attributes).
     unchanged : bool
         True when this record is an earlier run's, still valid.
     """

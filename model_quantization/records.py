@@ -6,19 +6,20 @@ is the order of the keys. `from_json` believes nothing: a missing field, another
 word is a `FormatError` that names the place. Unknown keys are ignored, as newer code may add some,
 and fields with a default may be absent, as older code did not write them.
 
-The conversion is msgspec's; docs/decisions/0010-records.md says why. The import is late: a process
-that serves a model needs the types and converts nothing.
+The conversion is msgspec's; docs/decisions/0010-records.md says why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from model_quantization.errors import FormatError, QuantizationError, error_from_record
+import msgspec
 
-Value = TypeVar("Value")
+from model_quantization.errors import FormatError, QuantizationError, error_from_record
+from model_quantization.values import Value
+
+Parsed = TypeVar("Parsed")
 _GOT_CHARACTERS = 300
 
 
@@ -45,8 +46,6 @@ class Record:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the fields as `json.dumps` takes them: quicker, but with tuples for lists."""
-        import msgspec
-
         record: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_encode)
         return record
 
@@ -62,7 +61,7 @@ class Record:
         return parse(record, cls)
 
 
-def parse(value: object, kind: type[Value]) -> Value:
+def parse(value: object, kind: type[Parsed]) -> Parsed:
     """Return JSON values as `kind`: a record, or a type made of records.
 
     Raises
@@ -70,8 +69,6 @@ def parse(value: object, kind: type[Value]) -> Value:
     FormatError
         The values do not fit `kind`; the message names the place in them.
     """
-    import msgspec
-
     try:
         return msgspec.convert(value, kind, dec_hook=_decode)
     except (msgspec.ValidationError, RecursionError, ValueError) as error:
@@ -108,8 +105,7 @@ def _decode(kind: type, value: object) -> object:
     raise TypeError(f"a {kind.__name__} cannot be read from JSON")
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorFields(Record):
+class ErrorFields(Value, Record, frozen=True):
     """The five parts of an error's message."""
 
     what: str
@@ -119,8 +115,7 @@ class ErrorFields(Record):
     do: str
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorRecord(Record):
+class ErrorRecord(Value, Record, frozen=True):
     """An error of this library, as it crosses a process."""
 
     name: str

@@ -11,11 +11,13 @@ import functools
 import importlib
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from model_quantization.dangerous import warning
 from model_quantization.errors import ConfigError, EnvironmentMismatch, UntrustedTypeError
+from model_quantization.extras import ESTIMATORS, need
+from model_quantization.values import Value
 
 SECTIONS: Final = (
     "classes",
@@ -74,8 +76,12 @@ def how_to_trust(*names: str) -> str:
 
     Trusting a name helps only if the process that loads the model can import it: a class of a
     notebook or script (`__main__`) cannot be imported anywhere else, and cloudpickle puts the code
-    itself into the file, to be run.
+    itself into the file, to be run. A file with a name that only a hostile one needs gets no
+    advice on how to trust it.
     """
+    hostile = warning(names)
+    if hostile:
+        return hostile
     if any(name.startswith("cloudpickle.") for name in names):
         return (
             "the file was saved by cloudpickle and carries program code: put the function or class "
@@ -96,8 +102,7 @@ def how_to_trust(*names: str) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TrustPolicy:
+class TrustPolicy(Value, frozen=True):
     """The shipped allow-list plus the names that this run's configuration adds.
 
     Attributes
@@ -155,7 +160,7 @@ class TrustPolicy:
         return self.allows(name) or is_read_as_data(name)
 
     def is_value(self, name: str) -> bool:
-        """Whether this may be held and called later by whoever holds it: what a partial holds."""
+        """Whether a model may keep this as a value, to call it later, as a partial does."""
         return name in _allowed()["values"] or name in self.extra
 
     def is_array_type(self, name: str) -> bool:
@@ -184,6 +189,8 @@ class TrustPolicy:
             The name is not allowed, or is not a class.
         EnvironmentMismatch
             The name is allowed and the installed libraries do not have it.
+        MissingExtra
+            Its library is one of an extra, and is not installed.
         """
         value = self.resolve_name(name, where)
         if not isinstance(value, type):
@@ -214,6 +221,8 @@ class TrustPolicy:
                 value = getattr(value, part)
         except (ImportError, AttributeError) as error:
             package = module.partition(".")[0]
+            if package in ESTIMATORS:
+                need(f"an object of {package}", package)
             raise EnvironmentMismatch(
                 f"{name} does not exist here",
                 where=where,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-BAD_INPUTS = 67
+BAD_INPUTS = 68
 
 
 @pytest.hookimpl(wrapper=True)

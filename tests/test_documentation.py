@@ -89,8 +89,9 @@ def test_the_readmes_examples_run(shop: dict[str, Any], capsys: pytest.CaptureFi
 
 
 def test_the_loaders_example_runs(shop: dict[str, Any]) -> None:
-    (block,) = examples("docs/loaders.md")
-    exec(compile(block, "docs/loaders.md", "exec"), shop)
+    for block in examples("docs/loaders.md"):
+        exec(compile(block, "docs/loaders.md", "exec"), shop)
+    assert shop["figures"]["count"] == 1
     assert np.array_equal(shop["labels"], shop["model"].predict(shop["rows"]))
 
 
@@ -144,3 +145,39 @@ def test_constraints_are_exact_versions_and_cover_what_is_depended_on() -> None:
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     names = {re.split(r"[<>=\[ ;]", item)[0].lower().replace("_", "-") for item in wanted}
     assert names - {project["name"]} <= pinned  # its own extras are its own
+
+
+PACKAGES = (
+    "model_quantization",
+    "flows",
+    "tasks",
+    "fuzz",
+    "kernel_build",
+    "benchmarks",
+    "examples",
+)
+SOURCES = sorted(path for name in PACKAGES for path in (PROJECT / name).rglob("*.py"))
+FORMAT_PAGE = PROJECT / "model_quantization" / "artifact" / "FORMAT.md"
+
+
+def test_files_that_pages_and_docstrings_name_exist() -> None:
+    tests = (PROJECT / "tests").rglob("*.py")
+    roots = PROJECT.glob("*.py")
+    known = [f"/{path.relative_to(PROJECT).as_posix()}" for path in [*SOURCES, *tests, *roots]]
+    missing = {
+        f"{path.relative_to(PROJECT)}: {name}"
+        for path in [*PAGES, FORMAT_PAGE, *SOURCES]
+        if path.name != "CHANGELOG.md"  # it names files of its time
+        for name in re.findall(r"`([\w/]+\.py)`", path.read_text(encoding="utf-8"))
+        if not any(file.endswith(f"/{name}") for file in known)
+    }
+    assert not missing
+
+
+def test_the_page_of_the_architecture_names_every_room() -> None:
+    library = PROJECT / "model_quantization"
+    rooms = {path.parent.name for path in library.glob("*/__init__.py")}
+    rooms |= {path.stem for path in library.glob("*.py")} - {"__init__", "__main__"}
+    _, _, section = text_of("docs/architecture.md").partition("## The rooms")
+    named = set(re.findall(r"`(\w+)/?`", section.partition("\n## ")[0]))
+    assert rooms <= named, rooms - named

@@ -10,12 +10,15 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
 import setuptools
 from sklearn.linear_model import LogisticRegression
+
+import model_quantization as mq
 
 PROJECT = Path(__file__).resolve().parents[1]
 LEFT_OUT = (".*", "build", "dist", "demo", "tests", "benchmarks", "__pycache__", "*.egg-info")
@@ -94,6 +97,18 @@ def application(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def base(installed: Path) -> Path:
+    """A directory of what `pip install model-quantization` brings, and of nothing else."""
+    folder = installed.parent / "base"
+    folder.mkdir()
+    for name in ("numpy", "zstandard", "pcodec"):
+        found = distribution(name)
+        for top in {path.parts[0] for path in found.files or () if path.parts[0] != ".."}:
+            (folder / top).symlink_to(found.locate_file(top))
+    return folder
+
+
 USES = """
 import json, pathlib, sys
 import numpy as np
@@ -158,7 +173,7 @@ def test_the_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
         names = set(archive.namelist())
         metadata = next(name for name in names if name.endswith("entry_points.txt"))
         entry_points = archive.read(metadata).decode()
-    assert "model-quantization = model_quantization.commands.application:main" in entry_points
+    assert "model-quantization = model_quantization.__main__:main" in entry_points
     wanted = {
         path.relative_to(PROJECT).as_posix()
         for package in ("model_quantization", "ml", "tasks", "flows")
@@ -173,3 +188,116 @@ def test_the_wheel_holds_what_is_needed_and_no_more(wheel: Path) -> None:
     assert {"ml/__init__.py", "ml/utils/__init__.py", "ml/models/__init__.py"}.isdisjoint(names)
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"model_quantization", "ml", "tasks", "flows"}
+
+
+SERVES = """
+import json, pathlib, sys
+import numpy as np
+
+import model_quantization as mq
+from model_quantization.extras import MODULES
+from model_quantization.predictor.opening import iter_models
+
+golden, release = map(pathlib.Path, sys.argv[1:])
+answered = {}
+for path in sorted(golden.glob("*.qma")):
+    for model in iter_models(mq.load(path)):
+        rows = np.linspace(-2, 2, 200).reshape(5, 40)
+        rows = ["the quick brown fox", "a dog"] if path.stem.startswith("text") else rows
+        assert str(model.explain()) and repr(model) and dir(model)
+        if path.stem == "table":  # its rows come in frames
+            continue
+        for method in model.fast_methods:
+            if method != "apply":
+                answer = np.asarray(getattr(model, method)(rows))
+                answered[f"{path.stem}{model.path}.{method}"] = answer.tolist()
+
+loader = mq.IntentModelLoader(model_dir=release)
+rows, labels = np.load(release / "rows.npy"), np.load(release / "labels.npy")
+assert np.array_equal(loader.predict(rows), labels)
+assert loader.status()["active"] == "quantized"
+assert loader.get_model_size_info()["size_reduction_percent"] > 0
+
+y = np.arange(4) % 2
+linear = mq.load(golden / "linear.qma")
+artifact = str(golden / "linear.qma")
+missing = {
+    "quantize_model_file": lambda: mq.quantize_model_file(release / "intent.pkl"),
+    "batch_quantize_models": lambda: mq.batch_quantize_models(release),
+    "ModelQuantizer": lambda: mq.ModelQuantizer().quantize_model(object()),
+    "compare_model_performance": lambda: mq.compare_model_performance(artifact, artifact, X=[[0]]),
+    "judge_predictions": lambda: mq.judge_predictions(y, y, y),
+    "QuantizedModel.restore": linear.restore,
+    "QuantizedModel.score": lambda: linear.score(np.zeros((2, 40)), [0, 1]),
+    "QuantizedModel odd rows": lambda: linear.predict([["a"]]),
+    "Explanation.to_json": lambda: linear.explain().to_json(),
+    "ModelLoader": lambda: loader.use_quantized_model(False),
+}
+said = {}
+for name, call in missing.items():
+    try:
+        call()
+    except mq.QuantizationError as error:
+        said[name] = [type(error).__name__, str(error)]
+    else:
+        said[name] = ["", "nothing was missing"]
+assert loader.status()["active"] == "quantized", "what was active goes on answering"
+allowed = {"numpy", "zstandard", "pcodec"}
+assert not [name for name in MODULES if name in sys.modules and name not in allowed]
+print(json.dumps({"answered": answered, "said": said, "public": mq.__all__}))
+"""
+
+
+def test_serving_needs_the_base_alone_and_the_rest_names_its_extra(
+    installed: Path, base: Path, tmp_path: Path
+) -> None:
+    golden = PROJECT / "tests" / "artifact" / "golden"
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 400))
+    truth = (rows @ rng.normal(size=(400, 6))).argmax(axis=1)
+    model = LogisticRegression(max_iter=200).fit(rows, truth)
+    release = tmp_path / "models"
+    release.mkdir()
+    (release / "intent.pkl").write_bytes(pickle.dumps(model))
+    np.save(release / "rows.npy", rows[:20])
+    np.save(release / "labels.npy", model.predict(rows[:20]))
+    mq.batch_quantize_models(release, bit_depth=16)
+    script = tmp_path / "serve.py"
+    script.write_text(SERVES)
+    arguments = (sys.executable, "-S", script, golden, release)
+    done = run(arguments, tmp_path, PYTHONPATH=os.pathsep.join(map(str, (installed, base))))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for name, (kind, message) in found["said"].items():
+        assert kind == "MissingExtra", (name, kind, message)
+        assert "run: pip install 'model-quantization[quantize]'" in message, name
+    # Every public name is walked: it needs an extra, or is used above without one.
+    walked = {name.partition(".")[0].partition(" ")[0] for name in found["said"]}
+    used = {"load", "IntentModelLoader", "EmailModelLoader", "SentimentModelLoader"}
+    values = {"__version__", "GatePolicy", "Judgement", "Limits", "QuantizationError"}
+    assert set(found["public"]) == walked - {"Explanation"} | used | values
+    # The answers are those of an environment that has everything.
+    assert len(found["answered"]) > 25
+    for name, answer in found["answered"].items():
+        stem, _, method = name.rpartition(".")
+        here = mq.load(golden / f"{stem}.qma")
+        text = stem.startswith("text")
+        given = ["the quick brown fox", "a dog"] if text else np.linspace(-2, 2, 200).reshape(5, 40)
+        with np.errstate(divide="ignore"):
+            assert np.asarray(getattr(here, method)(given)).tolist() == answer, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (("-m", "model_quantization", "quantize", "models"), "quantize"),
+        (("-m", "flows.quantize_models"), "flow,quantize"),
+    ],
+)
+def test_a_command_names_the_extra_that_it_needs(
+    arguments: tuple[str, ...], extra: str, installed: Path, base: Path, tmp_path: Path
+) -> None:
+    path = os.pathsep.join(map(str, (installed, base)))
+    done = run((sys.executable, "-S", *arguments), tmp_path, PYTHONPATH=path)
+    assert done.returncode in (1, 2)
+    assert f"pip install 'model-quantization[{extra}]'" in done.stderr

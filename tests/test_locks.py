@@ -7,7 +7,6 @@ import gc
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -263,32 +262,51 @@ def test_a_child_computes_what_another_thread_was_computing() -> None:
     thread.join()
 
 
-def test_the_hook_of_logging_runs_after_ours() -> None:
-    """Were it first, it would hold a lock that the import needs which a fork waits for."""
-    script = (
-        "import os, sys, threading, time\n"
-        "import model_quantization.locks as locks\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "thread = threading.Thread(target=__import__, args=('slow_and_logging',))\n"
-        "thread.start()\n"
-        "while 'slow_and_logging' not in sys.modules: time.sleep(0.001)\n"
-        "locks.IMPORT_SECONDS = 3600.0\n"
-        "child = os.fork()\n"
-        "if child == 0:\n"
-        "    import slow_and_logging\n"
-        "    os._exit(0)\n"
-        "thread.join()\n"
-        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+FORKS_DURING_AN_IMPORT = """
+import os, sys, threading, time
+if sys.argv[2] == "ours first":  # as a file would that registers its hook before logging has one
+    register, ours = os.register_at_fork, []
+    register(before=lambda: [hook() for hook in ours])
+    import concurrent.futures.thread, logging
+    os.register_at_fork = lambda *, before=None, **others: ours.append(before)
+    import model_quantization.locks as locks
+    os.register_at_fork = register
+    assert len(ours) == 1
+else:
+    import model_quantization.locks as locks
+locks.IMPORT_SECONDS = float(sys.argv[3])
+sys.path.insert(0, sys.argv[1])
+thread = threading.Thread(target=__import__, args=("slow_and_logging",))
+thread.start()
+while "slow_and_logging" not in sys.modules:
+    time.sleep(0.001)
+child = os.fork()
+finished = hasattr(sys.modules["slow_and_logging"], "finished")
+if child == 0:
+    os._exit(0 if finished else 1)
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(("order", "seconds", "code"), [("as is", 60, "0"), ("ours first", 1, "1")])
+def test_the_hook_of_logging_runs_after_ours(
+    order: str, seconds: float, code: str, tmp_path: Path
+) -> None:
+    """Were it first, it would hold a lock that the import needs which a fork waits for.
+
+    The second case has the other order: the fork gives up, and its child has half a module.
+    """
+    (tmp_path / "slow_and_logging.py").write_text(
+        "import time, logging\ntime.sleep(0.5)\nlogging.getLogger('x').setLevel(10)\nfinished = 1\n"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "slow_and_logging.py").write_text(
-            "import time, logging\ntime.sleep(0.5)\nlogging.getLogger('x').setLevel(10)\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", script, folder],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            timeout=60,
-            check=False,
-        )
-    assert done.returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS_DURING_AN_IMPORT, str(tmp_path), order, str(seconds)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.strip() == code, done.stderr

@@ -23,6 +23,7 @@ from model_quantization.batch.run import failed_job
 from model_quantization.batch.shards import cut_shards, forget_finished
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, WorkerCrashed
+from model_quantization.extras import install_command
 from tasks.sharding import describe_shard, quantize_shard
 
 CONNECT_SECONDS = 10.0
@@ -51,7 +52,7 @@ def not_installed(name: str, error: ImportError) -> ConfigError:
     return ConfigError(
         f"{name} is not installed ({error})",
         where="task_runner",
-        do=f"pip install 'model-quantization[{runner}]', or set task_runner: threads",
+        do=f"{install_command(runner)}, or set task_runner: threads",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from model_quantization.errors import ConfigError, QuantizationError
 from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.extras import ESTIMATORS, need
 from model_quantization.trust import TrustPolicy
 
 
@@ -52,6 +53,7 @@ def compare_model_performance(
     QuantizationError
         A file that is refused, or models with nothing to compare.
     """
+    need("comparing models", *ESTIMATORS)
     from model_quantization.evaluation.compare import compare
 
     return compare(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model_quantization.api.arguments import bit_depth_of
+from model_quantization.extras import QUANTIZE, need
 
 
 def batch_quantize_models(
@@ -47,6 +48,7 @@ def batch_quantize_models(
     ReleaseLocked
         Another run is writing to the output directory.
     """
+    need("quantizing models", *QUANTIZE)
     from model_quantization.batch.run import run_batch
     from model_quantization.config.file import load_config
     from model_quantization.report.summary import summarise

@@ -10,13 +10,14 @@ from typing import Any, Literal
 from model_quantization.api.arguments import bit_depth_of, nothing_to_choose_by
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.errors import ConfigError
+from model_quantization.extras import QUANTIZE, need
 from model_quantization.trust import TrustPolicy
 
 ModelFormat = Literal["sklearn", "pickle", "custom"]
 
 
 class ModelQuantizer:
-    """Quantizes models that are held in memory.
+    """Quantizes models in memory.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ class ModelQuantizer:
         QuantizationError
             The model cannot be treated; the message names the fault and its place.
         """
+        need("quantizing a model", *QUANTIZE)
         from model_quantization.pipeline.in_memory import quantize_live_model
 
         settings = self._settings

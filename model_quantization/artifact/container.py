@@ -101,7 +101,7 @@ def read_container(
         end = stop
     if end != len(body):
         _refuse(where, "bytes that no segment owns", f"{len(body)} bytes for {end}")
-    if data[: 8 + length] != _head({n: len(held) for n, held in segments.items()}, metadata):
+    if data[: 8 + length] != _head({n: len(segment) for n, segment in segments.items()}, metadata):
         _refuse(where, "the header is spelt in another way than the format's", "")
     return segments, metadata
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from model_quantization.files.signing import PublicKeys, Signature
 
 
-@dataclass(slots=True)
 class Artifact(Sequence[Array]):
     """One opened artifact: a sequence of its arrays, and everything its manifest says.
 
@@ -57,18 +55,34 @@ class Artifact(Sequence[Array]):
         The signature that it carries; whether it is good was checked if keys were given.
     """
 
-    manifest: dict[str, Any]
-    root: Node
-    data: bytes = field(repr=False)
-    where: str
-    signature: Signature | None
-    _segments: dict[str, memoryview] = field(repr=False)
-    _streams: tuple[Stream, ...] = field(repr=False)
-    _arrays: tuple[StoredArray, ...] = field(repr=False)
-    _limits: Limits = field(repr=False)
-    _sha256: str = field(default="", repr=False)
-    _decoded: dict[int, Array] = field(default_factory=dict, repr=False)
-    _values: dict[int, Array] = field(default_factory=dict, repr=False)
+    def __init__(
+        self,
+        manifest: dict[str, Any],
+        root: Node,
+        data: bytes,
+        where: str,
+        signature: Signature | None,
+        segments: dict[str, memoryview],
+        streams: tuple[Stream, ...],
+        arrays: tuple[StoredArray, ...],
+        limits: Limits,
+        sha256: str = "",
+    ) -> None:
+        self.manifest = manifest
+        self.root = root
+        self.data = data
+        self.where = where
+        self.signature = signature
+        self._segments = segments
+        self._streams = streams
+        self._arrays = arrays
+        self._limits = limits
+        self._sha256 = sha256
+        self._decoded: dict[int, Array] = {}
+        self._values: dict[int, Array] = {}
+
+    def __repr__(self) -> str:
+        return f"<Artifact {self.where}: {len(self._arrays)} arrays, {len(self.data):,} bytes>"
 
     @property
     def sha256(self) -> str:
@@ -109,12 +123,14 @@ class Artifact(Sequence[Array]):
             Parts that do not decode, or make no array of this scheme; names the array.
         """
         stored = self._arrays[index]
-        held = {
+        parts = {
             part.name: self._stream(part.stream)[part.offset : part.offset + part.count]
             for part in stored.parts
         }
         try:
-            return QuantizedArray.from_meta(stored.meta, held, max_bytes=self._limits.decoded_bytes)
+            return QuantizedArray.from_meta(
+                stored.meta, parts, max_bytes=self._limits.decoded_bytes
+            )
         except (ArtifactError, LimitError) as error:
             raise error.at(f"{self.where}: array {index}") from None
 
@@ -162,14 +178,14 @@ class Artifact(Sequence[Array]):
         Returns
         -------
         int
-            Bytes that were held.
+            Bytes of memory that were given back.
         """
-        held = sum(
+        freed = sum(
             array.nbytes for kept in (self._decoded, self._values) for array in kept.values()
         )
         self._decoded.clear()
         self._values.clear()
-        return held
+        return freed
 
     def check(self) -> None:
         """Decode every stream and array once.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any, NoReturn
 
@@ -12,13 +11,13 @@ import numpy as np
 
 from model_quantization.errors import FormatError, LimitError
 from model_quantization.limits import Limits
+from model_quantization.values import Value
 
 MOST_DIMENSIONS = 32
 _DTYPE = re.compile(r"[|<>][biufcmMSU][1-9][0-9]{0,8}(\[[0-9]{0,9}[a-zA-Z]{1,2}\])?")
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Value, frozen=True):
     """One row of `streams`: what its bytes decode to, and where they are."""
 
     dtype: np.dtype[Any]
@@ -29,8 +28,7 @@ class Stream:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Value, frozen=True):
     """One part of an array: `count` items of a stream, from `offset` on."""
 
     name: str
@@ -39,8 +37,7 @@ class Part:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoredArray:
+class StoredArray(Value, frozen=True):
     """One row of `arrays`: the scheme's record, and where its parts are."""
 
     meta: dict[str, Any]

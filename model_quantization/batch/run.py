@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_quantization.batch.plan import BatchPlan, Job, claim, plan_batch
 from model_quantization.batch.unchanged import discard_gone, finished_path
@@ -30,6 +31,9 @@ from model_quantization.release.objects import store_artifact
 from model_quantization.release.publish import publish
 from model_quantization.release.signer import read_signer, sign_outcome
 from model_quantization.report.table import human_bytes
+
+if TYPE_CHECKING:
+    from model_quantization.report.run_facts import RunFacts
 
 RETRY_DELAYS_SECONDS = (1.0, 5.0)
 _TRANSIENT_ERRNOS = {
@@ -61,11 +65,14 @@ class BatchResult:
         Every model that was asked for, in the order of names.
     seconds : float
         Wall time.
+    facts : RunFacts
+        What its pages say of it.
     """
 
     release: Release
     outcomes: tuple[Outcome, ...]
     seconds: float
+    facts: RunFacts
 
     def shortfalls(self, *, strict: bool) -> list[Outcome]:
         """The models that make this run a bad one; see `falls_short`."""
@@ -146,7 +153,7 @@ def quantize_job(job: Job) -> Staged:
         job.settings.bit_depth,
         job.held_out or "none",
     )
-    return quantize_stage(job.source, job.staging, job.settings, job.held_out)
+    return quantize_stage(job.source, job.staging, job.settings, job.held_out, job.calibration)
 
 
 def evaluate_job(job: Job, staged: Staged) -> Outcome:
@@ -240,10 +247,13 @@ def finish_batch(
         finished_path(config.output_path, name).unlink(missing_ok=True)
     shutil.rmtree(config.output_path / ".work" / "staging", ignore_errors=True)
     from model_quantization.report.publication import write_reports
+    from model_quantization.report.run_facts import RunFacts
 
-    write_reports(config.output_path, release, everything)
+    # A clock that was set back gives no negative time.
+    facts = RunFacts.of(config.to_json(), max(0.0, time.time() - plan.began))
+    write_reports(config.output_path, release, everything, facts)
     seconds = 0.0 if started is None else time.perf_counter() - started
-    return BatchResult(release, tuple(everything), seconds)
+    return BatchResult(release, tuple(everything), seconds, facts)
 
 
 def _same_source(job: Job, outcome: Outcome) -> bool:

@@ -8,20 +8,20 @@ count they are all that decoding needs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.values import Value, field
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 Params: TypeAlias = Mapping[str, Any]
 Effort: TypeAlias = Literal["fast", "best"]
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value, frozen=True):
     """The dtype and length of a 1-D array that is still to be decoded."""
 
     dtype: np.dtype[Any]
@@ -33,8 +33,7 @@ class Spec:
         return self.count * self.dtype.itemsize
 
 
-@dataclass(frozen=True, slots=True)
-class Filtered:
+class Filtered(Value, frozen=True):
     """What a filter made of an array.
 
     Attributes
@@ -118,8 +117,7 @@ class Coder(Protocol):
         """The array; CodecError unless `data` is exactly one encoding of `spec.count` items."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Value, frozen=True):
     """An array that a filter stores apart, and where its record goes in the step."""
 
     step: int
@@ -127,8 +125,7 @@ class Side:
     values: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Value, frozen=True):
     """Filters applied to an array, and the array that is left for a coder.
 
     Attributes

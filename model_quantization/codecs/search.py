@@ -13,7 +13,7 @@ the conditions in `xz`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +24,7 @@ from model_quantization.codecs.chains import candidate_chains
 from model_quantization.codecs.coders import constant, raw, xz, zstd
 from model_quantization.codecs.coders.xz import LARGEST_RESULT, MUST_GAIN
 from model_quantization.codecs.registry import REGISTRY
+from model_quantization.values import Value
 
 SAMPLE_ABOVE = 256 << 10
 SAMPLE_BYTES = 128 << 10
@@ -35,8 +36,7 @@ FINALISTS = 2
 LZMA_HOPELESS_ABOVE = LARGEST_RESULT * 5 // 4
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(Value, frozen=True):
     """Steps and bytes of one array, compared by `cost`."""
 
     steps: tuple[dict[str, JSON], ...]
@@ -48,8 +48,7 @@ class Encoded:
         return len(self.data) + STEP_BYTES * _count_steps(self.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Value, frozen=True):
     """A chain whose sides are encoded, with one coder for what is left."""
 
     chain: Chain

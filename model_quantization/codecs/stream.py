@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from model_quantization.arrays import Array
@@ -19,13 +18,13 @@ from model_quantization.codecs.words import (
     word_spec,
 )
 from model_quantization.errors import CodecError, FormatError, LimitError
+from model_quantization.values import Value
 
 LONGEST_PIPELINE = 6
 SIDE_KEYS = ("bytes", "count", "steps")
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedStream:
+class EncodedStream(Value, frozen=True):
     """An encoded array; `decode_stream` takes exactly these four.
 
     Attributes

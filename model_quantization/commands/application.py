@@ -13,9 +13,11 @@ import typer
 from model_quantization.commands.compare import compare
 from model_quantization.commands.doctor import doctor
 from model_quantization.commands.exit_codes import exit_codes_text
+from model_quantization.commands.init import init
 from model_quantization.commands.inspect import inspect
 from model_quantization.commands.keygen import keygen
 from model_quantization.commands.output import execute
+from model_quantization.commands.profile import profile
 from model_quantization.commands.quantize import quantize
 from model_quantization.commands.rollback import rollback
 from model_quantization.commands.run import run
@@ -32,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text: the same on a terminal, in a pipe and in a log
     pretty_exceptions_enable=False,
 )
-for command in (quantize, run, compare, inspect, verify, rollback, doctor, keygen):
+for command in (init, quantize, run, profile, compare, inspect, verify, rollback, doctor, keygen):
     app.command()(command)
 
 

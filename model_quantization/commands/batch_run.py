@@ -20,30 +20,6 @@ if TYPE_CHECKING:
     from model_quantization.outcome import Outcome
 
 
-def settings(
-    *,
-    held_out: str | None = None,
-    workers: int | None = None,
-    allowed_drop: float | None = None,
-    public_key: list[str] | None = None,
-    **options: Any,
-) -> dict[str, Any]:
-    """Return options as keys of the configuration; None means not given.
-
-    Parameters
-    ----------
-    **options
-        Options with the name of their key.
-    """
-    return {
-        **options,
-        "holdout_dir": held_out,
-        "n_workers": workers,
-        "gate": {"allowed_drop": allowed_drop},
-        "public_keys": public_key,
-    }
-
-
 def run_directory(
     configure: Callable[[], RunConfig], *, as_json: bool, junit: Path | None
 ) -> ExitCode:

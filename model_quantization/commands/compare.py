@@ -84,9 +84,11 @@ def compare(
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:
     """One line per figure: original, quantized, and how they differ."""
-    yield f"{'':14} {'original':>12} {'quantized':>12}"
-    for label, first, second, change in _figures(figures):
-        yield f"{label:14} {first:>12} {second:>12}  {change}".rstrip()
+    lines = list(_figures(figures))
+    width = max(len(label) for label, *_ in lines)
+    yield f"{'':{width}} {'original':>12} {'quantized':>12}"
+    for label, first, second, change in lines:
+        yield f"{label:{width}} {first:>12} {second:>12}  {change}".rstrip()
     if figures["agreement"] is not None:
         yield f"same answers: {100 * figures['agreement']:.2f} % of {figures['rows']} rows"
     else:

@@ -10,17 +10,11 @@ import typer
 from model_quantization.commands.exit_codes import ExitCode, exit_codes_text
 from model_quantization.commands.options import (
     CONFIG_HELP,
-    AllowedDrop,
     AsJson,
-    BitDepthOption,
-    Force,
-    HeldOut,
-    JUnit,
+    DirectoryOptions,
     ModelDir,
-    OutputDir,
-    Strict,
-    WeightThreshold,
-    Workers,
+    ModelOptions,
+    with_option_records,
 )
 from model_quantization.commands.output import execute
 from model_quantization.commands.quantize import quantize_directory
@@ -45,6 +39,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 
 @app.command(epilog=EPILOG)
+@with_option_records
 def demo(
     model: Annotated[
         list[str] | None,
@@ -56,39 +51,21 @@ def demo(
             "repeated.",
         ),
     ] = None,
-    bit_depth: BitDepthOption = None,
-    weight_threshold: WeightThreshold = None,
-    allowed_drop: AllowedDrop = None,
-    force: Force = None,
-    strict: Strict = None,
+    *,
+    options: ModelOptions,
+    release: DirectoryOptions,
     model_dir: ModelDir = None,
-    output_dir: OutputDir = None,
-    held_out: HeldOut = None,
     config: Annotated[
         str | None, typer.Option("--config", metavar="FILE", help=CONFIG_HELP)
     ] = None,
-    workers: Workers = None,
     as_json: AsJson = False,
-    junit: JUnit = None,
 ) -> ExitCode:
     """Quantize the models of a directory, prove that nothing was lost, and publish them.
 
     The same as `model-quantization quantize DIRECTORY`.
     """
     return quantize_directory(
-        config,
-        as_json=as_json,
-        junit=junit,
-        only=model,
-        bit_depth=bit_depth,
-        weight_threshold=weight_threshold,
-        allowed_drop=allowed_drop,
-        force=force,
-        strict=strict,
-        model_dir=model_dir,
-        output_dir=output_dir,
-        held_out=held_out,
-        workers=workers,
+        config, options, release, as_json=as_json, model_dir=model_dir, only=model
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from textwrap import wrap
 
-from model_quantization.errors import ConfigError, PathRefused
+from model_quantization.errors import ConfigError, MissingExtra, PathRefused
 
 
 class ExitCode(IntEnum):
@@ -31,7 +31,7 @@ MEANINGS = {
 
 def exit_code_of(error: Exception) -> ExitCode:
     """Return the exit code of a command that ends with `error`."""
-    if isinstance(error, ConfigError | PathRefused):
+    if isinstance(error, ConfigError | MissingExtra | PathRefused):
         return ExitCode.BAD_USAGE
     return ExitCode.FOUND_SOMETHING
 

@@ -67,10 +67,21 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
     for note in record["notes"]:
         yield f"note         {note}"
     if record["evaluation"] is None:
-        yield "evaluation   none"
+        yield "evaluated    no"
     else:
-        yield "evaluation"
-        yield from (f"  {line}" for line in json.dumps(record["evaluation"], indent=1).splitlines())
+        yield from _evaluation_lines(record["evaluation"])
+
+
+def _evaluation_lines(figures: dict[str, Any]) -> Iterator[str]:
+    """What was proven in one line, then every figure by name."""
+    line = f"evaluated    {figures.get('rows', 0):,} held-out rows"
+    before, after = figures.get("score_before"), figures.get("score_after")
+    if before is not None and after is not None:
+        line += f", {figures.get('metric')} {before:.4f} -> {after:.4f}"
+    yield line
+    for name, value in figures.items():
+        shown = value if isinstance(value, str) else json.dumps(value)
+        yield f"  {name:20} {shown}"
 
 
 def _predictor_lines(explained: dict[str, Any]) -> Iterator[str]:

@@ -1,9 +1,17 @@
-"""The options that several commands share: each has one name, one meaning and one help text."""
+"""The options that several commands share: each has one name, one meaning and one help text.
+
+Options that always go together are fields of a record. A command takes the record, and
+`with_option_records` gives the command line one option per field: a new option is one new field.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
@@ -15,8 +23,41 @@ BitDepthOption: TypeAlias = Annotated[
     BitDepth | None,
     typer.Option(
         "--bit-depth",
-        help="8 (the default), 16 or 32 bits; exact rounds nothing; auto takes the smallest that "
-        "passes the gate.",
+        help="8 (the default), 16 or 32 bits; exact rounds nothing; auto gives each part its own "
+        "precision and takes the smallest that passes the gate.",
+    ),
+]
+MaxBytes: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-bytes", metavar="N", help="With auto: the most bytes that an artifact may have."
+    ),
+]
+TargetRatio: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--target-ratio",
+        metavar="X",
+        help="With auto: how many times smaller than the original an artifact must be.",
+    ),
+]
+TimeBudget: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--time-budget",
+        metavar="SECONDS",
+        help="With auto: about how long options are measured, counted in work and not by a clock.",
+    ),
+]
+Calibration: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE",
+        help="With auto: rows to choose a precision on, so that the gate keeps all held-out rows. "
+        "In a directory of held-out data it is <model>.calibration.parquet (or .csv, .npz).",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 WeightThreshold: TypeAlias = Annotated[
@@ -141,3 +182,97 @@ ReleaseDirectory: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """How a model is quantized and judged, one of a directory or a single file."""
+
+    output_dir: OutputDir = None
+    held_out: HeldOut = None
+    bit_depth: BitDepthOption = None
+    weight_threshold: WeightThreshold = None
+    allowed_drop: AllowedDrop = None
+    max_bytes: MaxBytes = None
+    target_ratio: TargetRatio = None
+    time_budget: TimeBudget = None
+    target: Target = None
+    trusted: Trusted = None
+    strict: Strict = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryOptions:
+    """How a directory of models becomes a release."""
+
+    force: Force = None
+    workers: Workers = None
+    signing_key: SigningKey = None
+    public_key: PublicKey = None
+    junit: JUnit = None
+
+
+# Options whose key in the configuration has another name.
+_KEYS = {
+    "held_out": "holdout_dir",
+    "workers": "n_workers",
+    "public_key": "public_keys",
+    "time_budget": "time_budget_seconds",
+}
+
+
+def configured(*options: ModelOptions | DirectoryOptions, **more: Any) -> dict[str, Any]:
+    """Return options as keys of the configuration; None means not given.
+
+    Parameters
+    ----------
+    *options
+        Records of options.
+    **more
+        Further options, each with the name of its key.
+    """
+    given = more
+    for record in options:
+        given |= {_KEYS.get(name, name): value for name, value in asdict(record).items()}
+    given.pop("junit", None)  # where the command writes, not how it quantizes
+    given["gate"] = {"allowed_drop": given.pop("allowed_drop", None)}
+    return given
+
+
+def with_option_records(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the command with one option per field of the records that it takes.
+
+    Parameters
+    ----------
+    command : callable
+        Parameters annotated with a record (`ModelOptions`, `DirectoryOptions`) get one, made of
+        the options that were given.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    records: dict[str, type[Any]] = {
+        name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)
+    }
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name not in records:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        kinds = get_type_hints(records[parameter.name], include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name, parameter.kind, default=field.default, annotation=kinds[field.name]
+            )
+            for field in fields(records[parameter.name])
+        ]
+
+    @functools.wraps(command)
+    def with_records(**given: Any) -> Any:
+        made = {
+            name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+            for name, kind in records.items()
+        }
+        return command(**given, **made)
+
+    with_records.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_records.__annotations__ = {item.name: item.annotation for item in parameters}
+    return with_records

@@ -2,63 +2,47 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from model_quantization.commands.batch_run import run_directory, settings
+from model_quantization.commands.batch_run import run_directory
 from model_quantization.commands.exit_codes import ExitCode
 from model_quantization.commands.options import (
-    AllowedDrop,
     AsJson,
-    BitDepthOption,
-    Force,
-    HeldOut,
-    JUnit,
+    Calibration,
+    DirectoryOptions,
+    ModelOptions,
     Only,
-    OutputDir,
-    PublicKey,
-    SigningKey,
-    Strict,
-    Target,
-    Trusted,
-    WeightThreshold,
-    Workers,
+    configured,
+    with_option_records,
 )
 from model_quantization.commands.output import print_json
 from model_quantization.errors import ConfigError
+from model_quantization.places import default_model_dir
 
 if TYPE_CHECKING:
     from model_quantization.config.run_config import RunConfig
 
-MODEL_DIR = "ml/models"
 
-
+@with_option_records
 def quantize(
     path: Annotated[
         str | None,
         typer.Argument(
             metavar="PATH",
-            help="A model file, or a directory of models (default: ML_MODEL_DIR, else ml/models).",
+            help="A model file, or a directory of models (default: ML_MODEL_DIR, else ml/models, "
+            "or the project's models).",
             show_default=False,
         ),
     ] = None,
-    output_dir: OutputDir = None,
-    held_out: HeldOut = None,
-    bit_depth: BitDepthOption = None,
-    weight_threshold: WeightThreshold = None,
-    allowed_drop: AllowedDrop = None,
-    target: Target = None,
-    trusted: Trusted = None,
+    *,
+    options: ModelOptions,
+    calibration: Calibration = None,
     only: Only = None,
-    force: Force = None,
-    strict: Strict = None,
-    workers: Workers = None,
-    signing_key: SigningKey = None,
-    public_key: PublicKey = None,
-    junit: JUnit = None,
+    release: DirectoryOptions,
     as_json: AsJson = False,
 ) -> ExitCode:
     """Quantize a model file or a directory.
@@ -66,33 +50,25 @@ def quantize(
     A directory becomes a release with a manifest. A file becomes one artifact. Without held-out
     data only artifacts that round nothing are written.
     """
-    given: dict[str, Any] = {
-        "output_dir": output_dir,
-        "held_out": held_out,
-        "bit_depth": bit_depth,
-        "weight_threshold": weight_threshold,
-        "allowed_drop": allowed_drop,
-        "target": target,
-        "trusted": trusted,
-        "strict": strict,
-    }
-    of_a_directory: dict[str, Any] = {
-        "only": only,
-        "force": force,
-        "workers": workers,
-        "signing_key": signing_key,
-        "public_key": public_key,
-    }
     if path is not None and Path(path).is_file():
-        _refuse_options(path, of_a_directory | {"junit": junit})
-        return _quantize_file(Path(path), as_json=as_json, **given)
-    return quantize_directory(
-        None, as_json=as_json, junit=junit, model_dir=path, **given, **of_a_directory
-    )
+        _refuse_options(path, {"only": only, **asdict(release)})
+        return _quantize_file(Path(path), options, calibration, as_json=as_json)
+    if calibration is not None:
+        raise ConfigError(
+            "--calibration can be used with a single model only",
+            where=str(path or default_model_dir()),
+            do="put <model>.calibration.parquet beside the held-out files of the directory",
+        )
+    return quantize_directory(None, options, release, as_json=as_json, model_dir=path, only=only)
 
 
 def quantize_directory(
-    config: str | None, *, as_json: bool, junit: Path | None, **options: Any
+    config: str | None,
+    options: ModelOptions,
+    release: DirectoryOptions,
+    *,
+    as_json: bool,
+    **more: Any,
 ) -> ExitCode:
     """Quantize the models of a directory and return the exit code.
 
@@ -100,54 +76,52 @@ def quantize_directory(
     ----------
     config : str, optional
         A YAML configuration.
-    **options
-        As `batch_run.settings` takes them.
+    **more
+        `model_dir` and `only`, keys of the configuration.
     """
 
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
 
-        defaults = {"model_dir": os.environ.get("ML_MODEL_DIR") or MODEL_DIR}
-        return load_config(config, defaults=None if config else defaults, given=settings(**options))
+        defaults = {"model_dir": default_model_dir()}
+        given = configured(options, release, **more)
+        return load_config(config, defaults=None if config else defaults, given=given)
 
-    return run_directory(configure, as_json=as_json, junit=junit)
+    return run_directory(configure, as_json=as_json, junit=release.junit)
 
 
 def _quantize_file(
-    source: Path,
-    *,
-    output_dir: str | None,
-    held_out: str | None,
-    bit_depth: str | None,
-    weight_threshold: float | None,
-    allowed_drop: float | None,
-    target: list[str] | None,
-    trusted: list[str] | None,
-    strict: bool | None,
-    as_json: bool,
+    source: Path, options: ModelOptions, calibration: Path | None, *, as_json: bool
 ) -> ExitCode:
     from model_quantization.api import quantize_model_file
     from model_quantization.evaluation.policy import GatePolicy
-    from model_quantization.evaluation.rows.heldout import find_held_out
+    from model_quantization.evaluation.rows.heldout import CALIBRATION_ENDING, find_held_out
     from model_quantization.names import model_name
 
     name = model_name(source.name)
-    rows = Path(held_out) if held_out is not None else None
+    rows = Path(options.held_out) if options.held_out is not None else None
     if rows is not None and rows.is_dir():
+        if calibration is None and options.bit_depth == "auto":
+            calibration = find_held_out(rows, f"{name}{CALIBRATION_ENDING}")
         rows = find_held_out(rows, name)
-    limits: dict[str, Any] = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
+    drop, threshold = options.allowed_drop, options.weight_threshold
+    limits: dict[str, Any] = {} if drop is None else {"allowed_drop": drop}
     result = quantize_model_file(
         source,
-        Path(output_dir) / f"{name}.qma" if output_dir is not None else None,
-        bit_depth or 8,
-        0.001 if weight_threshold is None else weight_threshold,
+        Path(options.output_dir) / f"{name}.qma" if options.output_dir is not None else None,
+        options.bit_depth or 8,
+        0.001 if threshold is None else threshold,
         held_out=rows,
-        target=target or "target",
+        target=options.target or "target",
         gate=GatePolicy(**limits),
-        trusted=tuple(trusted or ()),
+        calibration=calibration,
+        max_bytes=options.max_bytes or 0,
+        target_ratio=options.target_ratio or 0.0,
+        time_budget_seconds=options.time_budget or 0.0,
+        trusted=tuple(options.trusted or ()),
     )
     code = ExitCode.ALL_WELL
-    if strict and result["status"] == "fallback":
+    if options.strict and result["status"] == "fallback":
         code = ExitCode.FOUND_SOMETHING
     if as_json:
         print_json(result | {"exit_code": int(code)})
@@ -168,7 +142,9 @@ def _lines(result: dict[str, Any]) -> list[str]:
         f"verdict  {result['verdict']}",
     ]
     if result["score_before"] is not None and result["score_after"] is not None:
-        scores = f"{result['score_before']:.4f} -> {result['score_after']:.4f}"
+        from model_quantization.numerals import fixed
+
+        scores = f"{fixed(result['score_before'])} -> {fixed(result['score_after'])}"
         lines.append(f"score    {scores} ({result['metric']})")
     if result["note"]:
         lines.append(f"note     {one_line(result['note'])}")

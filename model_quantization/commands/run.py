@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model_quantization.commands.batch_run import run_directory, settings
+from model_quantization.commands.batch_run import run_directory
 from model_quantization.commands.exit_codes import ExitCode
 from model_quantization.commands.options import (
-    AllowedDrop,
     AsJson,
-    BitDepthOption,
     ConfigFile,
+    DirectoryOptions,
     DryRun,
-    Force,
-    HeldOut,
-    JUnit,
     ModelDir,
+    ModelOptions,
     Only,
-    OutputDir,
     PrintConfig,
-    PublicKey,
-    SigningKey,
-    Strict,
-    Target,
-    Trusted,
-    WeightThreshold,
-    Workers,
+    configured,
+    with_option_records,
 )
 from model_quantization.commands.output import print_json
 from model_quantization.errors import ConfigError
@@ -34,23 +25,14 @@ if TYPE_CHECKING:
     from model_quantization.config.run_config import RunConfig
 
 
+@with_option_records
 def run(
     config: ConfigFile = "configs/nightly.yaml",
     model_dir: ModelDir = None,
-    output_dir: OutputDir = None,
-    held_out: HeldOut = None,
-    bit_depth: BitDepthOption = None,
-    weight_threshold: WeightThreshold = None,
-    allowed_drop: AllowedDrop = None,
-    target: Target = None,
-    trusted: Trusted = None,
+    *,
+    options: ModelOptions,
     only: Only = None,
-    force: Force = None,
-    strict: Strict = None,
-    workers: Workers = None,
-    signing_key: SigningKey = None,
-    public_key: PublicKey = None,
-    junit: JUnit = None,
+    release: DirectoryOptions,
     dry_run: DryRun = False,
     print_config: PrintConfig = False,
     as_json: AsJson = False,
@@ -65,31 +47,17 @@ def run(
 
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
+        from model_quantization.places import configuration_path
 
-        given = settings(
-            model_dir=model_dir,
-            output_dir=output_dir,
-            held_out=held_out,
-            bit_depth=bit_depth,
-            weight_threshold=weight_threshold,
-            allowed_drop=allowed_drop,
-            target=target,
-            trusted=trusted,
-            only=only,
-            force=force,
-            strict=strict,
-            workers=workers,
-            signing_key=signing_key,
-            public_key=public_key,
-        )
-        return load_config(config, given=given)
+        given = configured(options, release, model_dir=model_dir, only=only)
+        return load_config(configuration_path(config), given=given)
 
     if print_config:
         print_json(configure().model_dump(mode="json"))
     elif dry_run:
         print_preview(configure(), as_json=as_json)
     else:
-        return run_directory(configure, as_json=as_json, junit=junit)
+        return run_directory(configure, as_json=as_json, junit=release.junit)
     return ExitCode.ALL_WELL
 
 

@@ -155,7 +155,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"the configuration cannot be read ({getattr(error, 'strerror', None) or error})",
             where=str(path),
-            do="name a YAML file, such as one in configs/",
+            do="name a YAML file, such as one in configs/; `model-quantization init` starts a "
+            "project that has some",
         ) from None
     values = _parse_yaml(text, str(path))
     if values is None:

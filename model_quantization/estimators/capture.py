@@ -46,6 +46,7 @@ from model_quantization.limits import Limits
 from model_quantization.loading.pickles.migrations.names import COLUMN_LIST, current_name
 from model_quantization.loading.pickles.read_as_data.inert import InertObject
 from model_quantization.trust import PARTIAL, TrustPolicy, how_to_trust
+from model_quantization.values import force_setattr
 
 
 def capture(model: Any, trust: TrustPolicy, limits: Limits | None = None) -> ModelGraph:
@@ -150,7 +151,7 @@ class _Walker:
             return node  # an array node names its array: naming it twice is sharing it
         if node.id is None:
             # Nodes are frozen for everybody else; the id is the last thing known about one.
-            object.__setattr__(node, "id", self.references)
+            force_setattr(node, "id", self.references)
             self.references += 1
         assert node.id is not None
         return RefNode(node.id)

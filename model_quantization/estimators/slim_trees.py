@@ -1,4 +1,4 @@
-"""Trees as they come back from an artifact: they answer, and they say what they no longer know.
+"""Trees as they come back from an artifact: they answer, and name what they lack.
 
 Imported only to restore estimators: it needs scikit-learn.
 """

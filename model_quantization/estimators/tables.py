@@ -45,8 +45,8 @@ def _array(values: Any) -> Any:
         texts[missing] = None
         return {"kind": "text", "values": texts, "dtype": dtype}
     if kind in _MASKED:
-        held, missing = values._data, values._mask
-        return {"kind": "masked", "array": kind, "values": held, "missing": missing}
+        present, missing = values._data, values._mask
+        return {"kind": "masked", "array": kind, "values": present, "missing": missing}
     if isinstance(dtype, np.dtype):
         return values.to_numpy()
     raise UnsupportedComponent(
@@ -105,9 +105,9 @@ def _values(described: Any) -> Any:
             return pd.Categorical.from_codes(codes, dtype=dtype)
         case {"kind": "text", "values": texts, "dtype": dtype}:
             return pd.array(texts, dtype=dtype)
-        case {"kind": "masked", "array": kind, "values": held, "missing": missing}:
+        case {"kind": "masked", "array": kind, "values": present, "missing": missing}:
             if kind in _MASKED:
-                return getattr(pd.arrays, kind)(held, missing)
+                return getattr(pd.arrays, kind)(present, missing)
     raise ValueError("not an array of pandas")
 
 
@@ -145,8 +145,10 @@ def _made_frame(state: dict[str, Any]) -> Any:
     import pandas as pd
 
     columns = [_values(each) for each in state["values"]]
-    held = {at: pd.Series(c, index=state["index"], dtype=c.dtype) for at, c in enumerate(columns)}
-    made = pd.DataFrame(held, index=state["index"])
+    by_place = {
+        at: pd.Series(c, index=state["index"], dtype=c.dtype) for at, c in enumerate(columns)
+    }
+    made = pd.DataFrame(by_place, index=state["index"])
     made.columns = state["columns"]
     return made
 

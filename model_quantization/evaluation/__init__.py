@@ -6,7 +6,7 @@ Nothing here asks a model (`pipeline`) or opens an artifact; `rows` reads the he
 from model_quantization.evaluation.checks import Check, CheckName, Finding
 from model_quantization.evaluation.evidence import ClassLoss, Evaluation
 from model_quantization.evaluation.gate import decide, decide_on_answers, failed_artifact
-from model_quantization.evaluation.latency import Latency, measure_latency
+from model_quantization.evaluation.latency import Latency, measure_latencies
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.evaluation.predictions import Judgement, judge_predictions
 from model_quantization.evaluation.proof import evaluate
@@ -27,5 +27,5 @@ __all__ = [
     "evaluate",
     "failed_artifact",
     "judge_predictions",
-    "measure_latency",
+    "measure_latencies",
 ]

@@ -128,10 +128,10 @@ def gaps(original: Any, candidate: Any) -> tuple[NDArray[np.float64], float]:
 
 
 def column_scale(spread: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What differences in each column are held against: its spread.
+    """What differences in each column are compared with: its spread.
 
     A column that hardly varies (less than a millionth of the most variable one: rounding noise
-    behind the last component of a projection) is held against that millionth instead.
+    behind the last component of a projection) is compared with that millionth instead.
     """
     return np.asarray(np.maximum(spread, 1e-6 * spread.max(initial=0.0)))
 

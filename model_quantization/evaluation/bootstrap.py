@@ -8,7 +8,7 @@ import numpy as np
 
 from model_quantization.evaluation.metrics import WeightedScore
 
-_CELLS = 500_000  # of the weight matrix held at once: 4 MB, near the cache
+_CELLS = 500_000  # of the weight matrix in memory at once: 4 MB, near the cache
 
 
 def bootstrap_loss_bound(

@@ -1,4 +1,4 @@
-"""One limit of the gate, the value held against it, and what was found."""
+"""One limit of the gate, the value compared with it, and what was found."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check(Record):
-    """One limit of the gate and what was held against it.
+    """One limit of the gate and what was compared with it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The original and the quantized model side by side, for a person who asks."""
+"""The original and the quantized model side by side, for a person to read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import Any
 from model_quantization.errors import ConfigError, PredictionError
 from model_quantization.evaluation.answers import Answers, answer, answerable, plain_array
 from model_quantization.evaluation.evidence import Evaluation
-from model_quantization.evaluation.latency import Latency, measure_latency
+from model_quantization.evaluation.latency import (
+    Latency,
+    measure_latencies,
+    slower_by_more_than_spread,
+)
 from model_quantization.evaluation.metrics import METRICS, score_of
 from model_quantization.evaluation.pairs import Pair
 from model_quantization.evaluation.policy import RELATIVE_ERROR, GatePolicy
@@ -93,7 +97,7 @@ def compare(
     task : str
         As in `evaluate`.
     repeats, budget_seconds
-        As in `measure_latency`.
+        As in `measure_latencies`.
 
     Returns
     -------
@@ -104,6 +108,7 @@ def compare(
         ``load_seconds``, ``resident_bytes`` (None for models that were loaded already) and
         ``size_bytes``; ``agreement`` (share of rows with the same prediction);
         ``largest_score_difference`` (method -> largest absolute difference); ``bit_identical``;
+        ``slower`` (where the quantized model is slower by more than the spread, in words);
         ``speedup_one_row, speedup_batch, size_reduction_percent`` (None where unknown);
         ``failed`` (method -> why the quantized model gave nothing to compare); ``evaluation``
         (every figure, as `Evaluation.to_json`).
@@ -127,12 +132,14 @@ def compare(
     before, after = answer(first, rows, methods), answer(second, rows, methods)
     evaluation = evaluate(before, after, truth, policy, task=task)
     asked = next((m for m in methods if m in before.methods and m in after.methods), None)
-    one, two = (
-        measure_latency(getattr(model, asked), rows, repeats=repeats, budget_seconds=budget_seconds)
-        if asked
-        else None
-        for model in (first, second)
-    )
+    one, two = None, None
+    if asked:
+        one, two = measure_latencies(
+            [getattr(model, asked) for model in (first, second)],
+            rows,
+            repeats=repeats,
+            budget_seconds=budget_seconds,
+        )
     scores = _scores(evaluation, before, after, truth)
     sizes = original.size_bytes, quantized.size_bytes
     return {
@@ -149,6 +156,7 @@ def compare(
             each.method: each.largest_difference for each in evaluation.agreement
         },
         "bit_identical": evaluation.bit_identical,
+        "slower": list(slower_by_more_than_spread(one, two)) if one and two else [],
         "speedup_one_row": one.one_row_p50_us / two.one_row_p50_us if one and two else None,
         "speedup_batch": one.batch_p50_us / two.batch_p50_us if one and two else None,
         "size_reduction_percent": 100.0 * (1.0 - sizes[1] / sizes[0])
@@ -164,7 +172,7 @@ def _scores(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Every metric of the task that can be computed, of both models."""
     found: tuple[dict[str, float], dict[str, float]] = ({}, {})
-    # Held against the original's answers, or not comparable at all: there is nothing to score.
+    # Compared with the original's answers, or not comparable at all: there is nothing to score.
     if target is None or not evaluation.metric or evaluation.metric in _AGAINST_ORIGINAL:
         return found
     task = "regression" if evaluation.task == "regression" else "classification"

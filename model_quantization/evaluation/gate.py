@@ -1,4 +1,4 @@
-"""The decision: checks -> a verdict. Never an exception."""
+"""The decision of the gate: checks -> a verdict. It raises no exception."""
 
 from __future__ import annotations
 

@@ -171,5 +171,6 @@ def _one_class(
 
 def _with_note(check: Check, few: list[str], needed: int) -> Check:
     named = ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
-    note = f"too few rows to tell about {named}: at least {needed} of each are needed"
+    each = "" if len(few) == 1 else " of each"
+    note = f"too few rows to tell about {named}: at least {needed}{each} are needed"
     return replace(check, note=note)

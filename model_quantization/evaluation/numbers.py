@@ -23,7 +23,7 @@ _LARGEST_LOSS = {"r2": 0.5, "neg_mae": 0.5}
 
 
 def scale_of(truth: Matrix) -> NDArray[np.float64]:
-    """What differences in each column (n, outputs) of the target are held against.
+    """What differences in each column (n, outputs) of the target are compared with.
 
     Its standard deviation; its size, where it is constant.
     """

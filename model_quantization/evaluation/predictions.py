@@ -16,6 +16,7 @@ from model_quantization.evaluation.gate import decide_on_answers
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.evaluation.proof import Task, evaluate
 from model_quantization.evaluation.verdict import Verdict
+from model_quantization.extras import need
 from model_quantization.outcome import Guarantee, Status
 
 _PROBABILITY_ROUNDING = 1e-3  # how far a row of probabilities may be from 1 in all
@@ -62,7 +63,7 @@ class Judgement:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """Every limit that applied, with the value held against it."""
+        """Every limit that applied, with the value compared with it."""
         return self.verdict.checks
 
     def check(self, name: CheckName | str) -> Check:
@@ -138,6 +139,7 @@ def judge_predictions(
     >>> judge_predictions(y[:100], y[:100], y[:100]).status
     <Status.FALLBACK: 'fallback'>
     """
+    need("judging predictions", "sklearn", "scipy")
     if task not in ("classification", "regression"):
         raise _misfit("task", "classification or regression", repr(task))
     truth = None if y_true is None else _labels_or_numbers("y_true", y_true, task, None)

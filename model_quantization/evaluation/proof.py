@@ -100,7 +100,7 @@ def evaluate(
         return regressed(evaluation, pair, target)
     if kind == "outlier" and target is not None and not np.isin(target, (-1, 1)).all():
         target = None
-        note = "the target is not 1 and -1: labels are held against the original's instead"
+        note = "the target is not 1 and -1: labels are compared with the original's instead"
         evaluation = replace(evaluation, notes=(*evaluation.notes, note))
     if target is None or kind == "cluster":
         return agreed(evaluation, pair)

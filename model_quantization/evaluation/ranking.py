@@ -68,29 +68,6 @@ def area_differences(
     return Differences.of(found, 1.0)
 
 
-def delong_loss_bound(
-    before: NDArray[np.float64],
-    after: NDArray[np.float64],
-    positive: NDArray[np.bool_],
-    alpha: float,
-) -> float:
-    """Upper confidence bound on the loss of AUC from the variance of the placements.
-
-    DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988, 837-845, with Student's quantile of the
-    smaller class. Approximate: it sees only what these rows show, so it serves where the smaller
-    class has too few rows for the exact bound, beside a check on how far single rows moved.
-    """
-    from scipy.special import stdtrit
-
-    pairs = zip(placements(before, positive), placements(after, positive), strict=True)
-    losses = [old - new for old, new in pairs]
-    fewest = min(len(each) for each in losses)
-    if fewest < 2:
-        return 1.0
-    variance = sum(float(each.var(ddof=1)) / len(each) for each in losses)
-    return float(losses[0].mean() + stdtrit(fewest - 1, 1 - alpha) * np.sqrt(variance))
-
-
 def reciprocal_ranks(
     scores: NDArray[np.float64], true_column: NDArray[np.integer]
 ) -> NDArray[np.float64]:

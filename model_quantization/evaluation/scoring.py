@@ -33,7 +33,7 @@ _EXACT_MEAN = "exact bound on the mean"
 
 
 def agreed(evaluation: Evaluation, pair: Pair) -> Evaluation:
-    """Labels held against the original's: each one changed is a loss."""
+    """Labels compared with the original's: each one changed is a loss."""
     flips = pair.changed_rows()
     check = flip_check(CheckName.AGREEMENT, flips, evaluation.rows, pair.policy)
     share = flips / evaluation.rows
@@ -54,7 +54,7 @@ def agreed(evaluation: Evaluation, pair: Pair) -> Evaluation:
 
 
 def classified(evaluation: Evaluation, pair: Pair, target: NDArray[Any]) -> Evaluation:
-    """Labels held against the target, class by class, and every score behind them."""
+    """Labels compared with the target, class by class, and every score behind them."""
     before, after = right(pair.original, target), right(pair.candidate, target)
     name, notes = pair.metric("classification", target)
     flips = pair.changed_rows()
@@ -85,7 +85,7 @@ def classified(evaluation: Evaluation, pair: Pair, target: NDArray[Any]) -> Eval
 
 
 def regressed(evaluation: Evaluation, pair: Pair, target: NDArray[Any]) -> Evaluation:
-    """Numbers held against the target, each output by itself."""
+    """Numbers compared with the target, each output by itself."""
     before, after = values_of(pair.original), values_of(pair.candidate)
     truth = numeric_target(target, before)
     deviation = truth.std(axis=0)
@@ -125,7 +125,7 @@ def regressed(evaluation: Evaluation, pair: Pair, target: NDArray[Any]) -> Evalu
 
 
 def transformed(evaluation: Evaluation, pair: Pair) -> Evaluation:
-    """Numbers held against the original's, where there is no target: every method answered.
+    """Numbers compared with the original's, where there is no target: every method answered.
 
     Outputs that are not floats (codes, neighbours) are labels: they must agree.
     """
@@ -184,7 +184,7 @@ def score_methods(
 ) -> list[Check]:
     """The checks of every method besides `predict`.
 
-    With a target, scores of classes are held against it; all else against the original's own.
+    With a target, scores of classes are compared with it; all else against the original's own.
     """
     checks: list[Check] = []
     for method in pair.original.methods:
@@ -306,7 +306,7 @@ def _label_notes(original: Answers, target: NDArray[Any]) -> list[str]:
     if classes is not None and classes.ndim == 1:
         unseen = ~np.isin(as_text_like(target, classes), as_text_like(classes, target))
         if unseen.any():
-            notes.append(
-                f"{int(unseen.sum())} held-out targets are labels that the model never saw"
-            )
+            count = int(unseen.sum())
+            are = "target is a label" if count == 1 else "targets are labels"
+            notes.append(f"{count:,} held-out {are} that the model never saw")
     return notes

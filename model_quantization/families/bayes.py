@@ -138,6 +138,9 @@ def _discrete(component: Component) -> Lowered | NotFast:
             by=f"{previous.by}, straight to {_BY}",
             names=(*previous.names, component.path),
             input=previous.input,
+            n_features=previous.n_features,
+            integers=previous.integers,
+            takes=previous.takes,
             classes=component["classes_"],
             decides_by="predict_proba",
         )

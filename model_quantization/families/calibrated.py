@@ -19,6 +19,7 @@ from model_quantization.families.shared.children import (
     lower_all,
     over_children,
 )
+from model_quantization.families.shared.steps import all_finite
 from model_quantization.kernels.linear.calibrators import (
     SLIGHTLY_ABOVE,
     logits_of,
@@ -40,6 +41,8 @@ Calibrate = Callable[[Array], Array]
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The mean of the folds' calibrated probabilities; the calibrators alone have no fast way."""
+    if component.type == _ISOTONIC:
+        return _isotonic(component)
     folds = component.get("calibrated_classifiers_")
     if component.type != _CLASSIFIER or not isinstance(folds, list):
         return NotFast("a calibrator alone has no fast predictor")
@@ -53,6 +56,8 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
             return part
         parts.append(part)
     classes = component["classes_"]
+    if any(len(fold["classes"]) != len(classes) for fold in folds):
+        return NotFast("its calibrated classifiers have other classes than it has")
 
     def predict_proba(ask: Ask) -> Array:
         probability: Array = 0.0 + parts[0](ask)
@@ -73,6 +78,23 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         by=f"the mean of {len(parts)} calibrated classifiers",
         classes=classes,
         decides_by="predict_proba",
+    )
+
+
+def _isotonic(component: Component) -> Lowered | NotFast:
+    """The line of an isotonic regression, for rows of one column."""
+    curve = _curve(component)
+    if curve is None:
+        return NotFast("beyond its ends it answers otherwise, or its numbers are no float64")
+
+    def predict(rows: Array) -> Array | None:
+        return curve(rows.reshape(-1)) if rows.dtype.char == "d" and all_finite(rows) else None
+
+    return Lowered(
+        {"predict": predict, "transform": predict},
+        by="a line through points",
+        names=(component.path,),
+        n_features=1,
     )
 
 
@@ -104,6 +126,8 @@ def _fold(fold: Component, lowered: Lowered, index: int) -> Callable[[Ask], Arra
         return found.reshape(-1, 1) if found.ndim == 1 else found
 
     if kind == "temperature":
+        if len(own) != len(classes):
+            return NotFast("a calibrated classifier has classes of its own")
         from_proba = len(classes) == 2 and method == "predict_proba"
 
         def by_temperature(ask: Ask) -> Array:
@@ -157,6 +181,7 @@ def examples() -> Iterable[Example]:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.datasets import make_classification
     from sklearn.frozen import FrozenEstimator
+    from sklearn.isotonic import IsotonicRegression
     from sklearn.naive_bayes import GaussianNB
     from sklearn.svm import LinearSVC
 
@@ -173,6 +198,8 @@ def examples() -> Iterable[Example]:
     for method in ("isotonic", *scaling):
         model = CalibratedClassifierCV(GaussianNB(), method=method, ensemble=False, cv=3)
         yield Example(f"{method} of probabilities", model.fit(rows, labels > 1), rows)
+    line = IsotonicRegression(out_of_bounds="clip")
+    yield Example("line", line.fit(rows[:, :1], rows[:, 0] ** 3), rows[:, :1])
     frozen = FrozenEstimator(LinearSVC().fit(rows, names))
     yield Example("frozen", CalibratedClassifierCV(frozen).fit(rows, names), rows)
 

@@ -1,7 +1,7 @@
 """Column transformers: text, categories and numbers of one table, side by side, before a model.
 
-The fast predictor is for tables whose text columns go to vectorizers, whose categories are encoded
-and whose columns of numbers are filled, scaled or unchanged. The restored estimator answers others.
+Text columns go to vectorizers, categories are encoded, and columns of numbers go through any step
+that has a fast `transform`. Fitted on an array, its columns are numbered.
 """
 
 from __future__ import annotations
@@ -14,48 +14,55 @@ import numpy as np
 from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.forms import Columns, Dense, Text
 from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.shared.steps import gives_frames
 
 if TYPE_CHECKING:
     from model_quantization.families.probing import Collect, ProbeValues
 
 _COLUMNS = "sklearn.compose._column_transformer:ColumnTransformer"
 _FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
-_OUTPUT_CONFIG = "_sklearn_output_config"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """One step out of all columns, or the part that has no fast form."""
-    from model_quantization.kernels.tables.frame_columns import FrameStep, TextColumn
+    from model_quantization.kernels.tables.frame_columns import FrameStep
 
     names = component.get("feature_names_in_")
     places = component.get("_transformer_to_input_indices")
-    sparse = component.get("sparse_output_")
-    if names is None or not isinstance(places, dict) or not isinstance(sparse, bool):
-        return NotFast("it was fitted without the names of columns")
-    if component.get("transformer_weights") is not None or _OUTPUT_CONFIG in component:
+    sparse, width = component.get("sparse_output_"), component.get("n_features_in_")
+    if not isinstance(places, dict) or not isinstance(sparse, bool) or type(width) is not int:
+        return NotFast("it was fitted by a version that does not say which columns are whose")
+    if component.get("transformer_weights") is not None or gives_frames(component):
         return NotFast("its parts have weights, or it gives frames")
+    known: list[Any] = list(range(width)) if names is None else [str(name) for name in names]
     parts: list[Any] = []
     paths = [component.path]
     for name, step, asked in component["transformers_"]:
-        columns = [str(names[place]) for place in places.get(name, ())]
+        columns = [known[place] for place in places.get(name, ())]
         if step == "drop" or not columns:
             continue
+        if names is None and not isinstance(asked, list | np.ndarray):
+            return NotFast("its columns of an array are a slice, or a single one")
         part = _part(step, columns, isinstance(asked, str | int), exact)
         if isinstance(part, NotFast):
             return part
         parts.append(part)
         paths.append(f"{component.path}/{name}")
-    table = FrameStep(tuple(parts))
-    if sparse:
-        form: Text | Dense = Text(table)
-    elif not parts or any(isinstance(part, TextColumn) for part in parts):
-        return NotFast("it makes a dense matrix of text, or of nothing")
-    else:
-        form = Dense(table.rows)
-    return Lowered({}, by="columns of a table", names=tuple(paths), input="table", form=form)
+    if not parts:
+        return NotFast("it makes a matrix of nothing")
+    table = FrameStep(tuple(parts), of_array=names is None)
+    return Lowered(
+        {},
+        by="columns of a table",
+        names=tuple(paths),
+        input="table" if names is not None else "cells",
+        n_features=None if names is not None else width,
+        n_columns=table.n_columns,
+        form=Text(table) if sparse else Dense(table.rows),
+    )
 
 
-def _part(step: object, columns: list[str], is_single: bool, exact: bool) -> Any:
+def _part(step: object, columns: list[Any], is_single: bool, exact: bool) -> Any:
     """One transformer's columns, of text, categories or numbers; or why they have no fast form."""
     from model_quantization.kernels.tables.frame_columns import (
         CategoryColumns,
@@ -64,24 +71,27 @@ def _part(step: object, columns: list[str], is_single: bool, exact: bool) -> Any
     )
 
     if step == "passthrough" or _passes_through(step):
-        return NumberColumns(tuple(columns), None)
+        return NumberColumns(tuple(columns), None, len(columns))
     if not isinstance(step, Component):
         return NotFast("a transformer is no estimator")
     lowered = step.lower(exact)
     if isinstance(lowered, NotFast):
         return lowered
     one_text = is_single and len(columns) == 1
+    transform = lowered.methods.get("transform")
+    width = lowered.n_columns
     match lowered.form:
         case Text(step=text) if lowered.input == "text" and one_text:
             return TextColumn(columns[0], text)
         case Columns(encoder=encoder, filler=filler) if encoder is not None and not is_single:
             return CategoryColumns(tuple(columns), filler, encoder)
-    transform = lowered.methods.get("transform")
+        case Text(step=sparse) if lowered.input == "rows" and hasattr(sparse, "rows"):
+            transform, width = sparse.rows, sparse.n_columns
     if transform is None or lowered.input != "rows" or is_single:
         return NotFast("a transformer gives no columns of numbers", where=step.path)
-    if not lowered.n_features == lowered.n_columns == len(columns):
+    if lowered.n_features != len(columns) or width is None:
         return NotFast("the number of columns that it gives is not known", where=step.path)
-    return NumberColumns(tuple(columns), transform)
+    return NumberColumns(tuple(columns), transform, width, lowered.takes)
 
 
 def _passes_through(step: object) -> bool:
@@ -161,6 +171,56 @@ def examples() -> Iterable[Example]:
     model = make_pipeline(columns, LogisticRegression(C=0.1, max_iter=500))
     yield Example("text and numbers", model.fit(table, labels), table)
     yield Example("categories and numbers", *_mixed(rng))
+    yield from _before_other_models(rng)
+
+
+def _before_other_models(rng: np.random.Generator) -> Iterable[Example]:
+    """Tables before trees and networks, dense and sparse, and an array by numbers of columns."""
+    import warnings
+
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
+
+    rows = rng.normal(size=(80, 5))
+    table = pd.DataFrame(rows, columns=["a", "b", "c", "d", "e"])
+    table = table.assign(
+        city=rng.choice(np.array(["Oslo", "Rome", "Kyiv"], dtype=object), 80),
+        member=rows[:, 0] > 0.3,
+        visits=pd.array((rows[:, 1] * 10).astype(int), dtype="Int64"),
+        note=[" ".join(rng.choice(["red", "green", "blue"], 3)) for _ in range(80)],
+    )
+    labels = (rows[:, 0] + rows[:, 1] > 0).astype(int)
+    parts = [
+        (PCA(2), ["a", "b", "c"]),
+        (OneHotEncoder(), ["city"]),
+        (KBinsDiscretizer(3, strategy="uniform"), ["d"]),
+        (StandardScaler(), ["member", "visits"]),
+        (CountVectorizer(), "note"),
+    ]
+    forest = RandomForestClassifier(5, random_state=0)
+    for name, threshold in (("sparse", 1.0), ("dense", 0.0)):
+        columns = make_column_transformer(
+            *parts, remainder="passthrough", sparse_threshold=threshold
+        )
+        model = make_pipeline(columns, forest)
+        yield Example(f"{name} before trees", model.fit(table, labels), table)
+    columns = make_column_transformer(*parts, sparse_threshold=1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few iterations are enough for an example
+        model = make_pipeline(columns, MLPClassifier((8,), max_iter=5, random_state=0))
+        yield Example("sparse before a network", model.fit(table, labels), table)
+    columns = make_column_transformer(
+        (StandardScaler(), [0, 2]), (PCA(1), [1, 4]), remainder="passthrough"
+    )
+    model = make_pipeline(columns, LogisticRegression())
+    yield Example("columns of an array", model.fit(rows, labels), rows)
 
 
 def _mixed(rng: np.random.Generator) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Binary classifiers that saw one class only, as models over several classes hold them."""
+"""Binary classifiers that saw one class only: parts of models over several classes."""
 
 from __future__ import annotations
 

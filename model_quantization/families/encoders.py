@@ -1,4 +1,4 @@
-"""Encoders: categories, bins and labels, of which nothing may ever be rounded."""
+"""Encoders: categories, bins and labels, which are never rounded."""
 
 from __future__ import annotations
 
@@ -21,24 +21,27 @@ from model_quantization.families.shared.category_packing import (
     pack,
     unpack,
 )
+from model_quantization.families.shared.steps import all_finite, gives_frames, number_step
 from model_quantization.kernels.tables.categories import (
     NOTHING,
     REFUSED,
+    Cells,
     Codes,
     Encoder,
+    Entries,
     Filler,
     Indicators,
     Lookup,
     lookup_of,
 )
+from model_quantization.kernels.tables.expansions import binned
 from model_quantization.schemes.scheme import Role, Slot
 
 _ONE_HOT = "sklearn.preprocessing._encoders:OneHotEncoder"
 _ORDINAL = "sklearn.preprocessing._encoders:OrdinalEncoder"
 _TARGET = "sklearn.preprocessing._target_encoder:TargetEncoder"
-_TYPES = frozenset(
-    {_ONE_HOT, _ORDINAL, _TARGET, "sklearn.preprocessing._discretization:KBinsDiscretizer"}
-) | {
+_BINS = "sklearn.preprocessing._discretization:KBinsDiscretizer"
+_TYPES = frozenset({_ONE_HOT, _ORDINAL, _TARGET, _BINS}) | {
     f"sklearn.preprocessing._label:{name}"
     for name in ("LabelEncoder", "LabelBinarizer", "MultiLabelBinarizer")
 }
@@ -52,13 +55,14 @@ _SLOTS = {
     Slot(Role.LABEL),
 )
 _DTYPES = {"builtins:float": "d", "numpy:float64": "d", "numpy:float32": "f"}
-_OUTPUT_CONFIG = "_sklearn_output_config"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The encoder as tables, for the steps before and after it; alone it is scikit-learn's."""
+    if component.type == _BINS:
+        return _bins(component)
     make = _MAKERS.get(component.type)
-    if make is None or _OUTPUT_CONFIG in component:
+    if make is None or gives_frames(component):
         return NotFast("encoders of this class, and those that give frames, have no fast form")
     categories = _categories(component)
     lookups = [lookup_of(each) for each in categories]
@@ -75,13 +79,88 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
             return None
         form = _form(component, encoder, filler, filler.names)
         by = f"{previous.by}, then {_BY}"
-        return _lowered(form, by, (*previous.names, component.path), None)
+        paths = (*previous.names, component.path)
+        return _lowered(form, by, paths, None, filler.names, len(known))
 
-    form = _form(component, encoder, None, component.get("feature_names_in_"))
-    return _lowered(form, _BY, (component.path,), absorb)
+    columns = component.get("feature_names_in_")
+    form = _form(component, encoder, None, columns)
+    return _lowered(form, _BY, (component.path,), absorb, columns, len(known))
 
 
 _BY = "an encoder of categories"
+
+
+def _bins(component: Component) -> Lowered | NotFast:
+    """Numbers to the numbers of their bins, or to a column of ones for each bin."""
+    edges, how, width = (component.get(name) for name in ("bin_edges_", "encode", "n_features_in_"))
+    if not isinstance(edges, np.ndarray) or edges.dtype != object or edges.shape != (width,):
+        return NotFast("its edges are not known")
+    inner = [each[1:-1] for each in edges if isinstance(each, np.ndarray)]
+    if component.get("dtype") not in (None, "numpy:float64") or len(inner) != len(edges):
+        return NotFast("it gives numbers of another type than it takes")
+    if any(each.ndim != 1 or each.dtype.char != "d" or np.isnan(each).any() for each in inner):
+        return NotFast("its edges are no float64")
+    place = binned(inner)
+    asks_double = component.get("dtype") is not None
+    counts = [len(each) + 1 for each in inner]
+    starts = np.cumsum([0, *counts])
+
+    def codes(rows: Array) -> Array | None:
+        if (asks_double and rows.dtype.char != "d") or not all_finite(rows):
+            return None
+        return place(rows)
+
+    if how == "ordinal":
+        return number_step(
+            component, codes, by="numbers of bins", n_features=width, n_columns=width
+        )
+
+    def ones(rows: Array) -> Array | None:
+        found = codes(rows)
+        return None if found is None else found.astype(np.int64) + starts[:-1]
+
+    def block(rows: Array) -> Array | None:
+        at = ones(rows)
+        if at is None:
+            return None
+        found = np.zeros((len(rows), int(starts[-1])), dtype=rows.dtype)
+        found[np.arange(len(rows))[:, np.newaxis], at] = 1
+        return found
+
+    def entries(rows: Array) -> Entries | None:
+        # Of float32 rows scikit-learn makes a matrix of that type.
+        at = ones(rows) if rows.dtype.char == "d" else None
+        if at is None:
+            return None
+        ends = np.arange(len(rows) + 1, dtype=np.int64) * at.shape[1]
+        return at.astype(np.int32).reshape(-1), np.ones(at.size), ends
+
+    if not _is_plain(component.get("_encoder"), counts):
+        return NotFast("its encoder does not fit its bins")
+    by = "a column of ones for each bin"
+    if how == "onehot-dense":
+        return number_step(component, block, by=by, n_features=width, n_columns=int(starts[-1]))
+    from model_quantization.kernels.tables.sparse_rows import SparseRows
+
+    return Lowered(
+        {},
+        by=by,
+        names=(component.path,),
+        n_features=width,
+        form=Text(SparseRows(int(starts[-1]), entries)),
+    )
+
+
+def _is_plain(encoder: object, counts: list[int]) -> bool:
+    """Whether an encoder gives a column to each bin and leaves none out."""
+    if not isinstance(encoder, Component) or encoder.get("drop") is not None:
+        return False
+    if encoder.get("_infrequent_enabled") or CATEGORIES not in encoder:
+        return False
+    known = list(encoder[CATEGORIES])
+    return len(known) == len(counts) and all(
+        np.array_equal(one, np.arange(count)) for one, count in zip(known, counts, strict=True)
+    )
 
 
 def _lowered(
@@ -89,21 +168,31 @@ def _lowered(
     by: str,
     names: tuple[str, ...],
     absorb: Callable[[Lowered], Lowered | None] | None,
+    names_of: Any,
+    width: int,
 ) -> Lowered:
-    """A predictor that answers no method itself."""
-    takes: Input = "rows" if form.whole is None else "table"
-    return Lowered({}, by=by, names=names, input=takes, form=form, absorb=absorb)
+    """A predictor of a table, or of cells without names; sparse rows are for the next step only."""
+    takes: Input = "cells" if names_of is None else "table"
+    methods = {"transform": form.whole.rows} if isinstance(form.whole, Dense) else {}
+    return Lowered(
+        methods, by=by, names=names, input=takes, n_features=width, form=form, absorb=absorb
+    )
 
 
 def _form(component: Component, encoder: Encoder, filler: Filler | None, names: Any) -> Columns:
-    """The encoder and its filler, for columns of a table or, if it knows names, for a whole one."""
+    """The encoder and its filler, for columns of a table and for all there are."""
     from model_quantization.kernels.tables.frame_columns import CategoryColumns, FrameStep
+    from model_quantization.kernels.tables.sparse_rows import SparseRows
 
+    is_sparse = component.get("sparse_output") is True
     if names is None:
-        return Columns(encoder, filler)
+        cells = Cells(encoder, filler)
+        whole = (
+            Text(SparseRows(encoder.n_columns, cells.entries)) if is_sparse else Dense(cells.block)
+        )
+        return Columns(encoder, filler, whole)
     columns = tuple(str(name) for name in names)
     table = FrameStep((CategoryColumns(columns, filler, encoder),), exactly=columns)
-    is_sparse = component.get("sparse_output") is True
     return Columns(encoder, filler, Text(table) if is_sparse else Dense(table.rows))
 
 
@@ -220,6 +309,8 @@ _MAKERS: dict[str, Callable[[Component, tuple[Lookup, ...]], Encoder | None]] = 
 
 def examples() -> Iterable[Example]:
     """Categories as strings and as numbers, and bins."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
 
     rng = np.random.default_rng(0)
@@ -234,7 +325,16 @@ def examples() -> Iterable[Example]:
     bins = KBinsDiscretizer(5, encode="ordinal")
     if "quantile_method" in bins.get_params():  # since scikit-learn 1.7
         bins.set_params(quantile_method="averaged_inverted_cdf")
-    yield Example("bins", bins.fit(numbers + rng.normal(size=(60, 3))), numbers)
+    spread = numbers + rng.normal(size=(60, 3))
+    yield Example("bins", bins.fit(spread), numbers)
+    bins = KBinsDiscretizer(4, encode="onehot-dense", strategy="uniform")
+    yield Example("columns of bins", bins.fit(spread), numbers)
+    for name, step, cells in (
+        ("bins before a model", KBinsDiscretizer(4, strategy="uniform"), spread),
+        ("names before a model", OneHotEncoder(handle_unknown="ignore"), names),
+    ):
+        model = make_pipeline(step, LogisticRegression())
+        yield Example(name, model.fit(cells, spread[:, 0] > 3), cells)
 
 
 FAMILY = Family(

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from model_quantization.arrays import Array
+from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Slot
+from model_quantization.values import Value, field
 
 if TYPE_CHECKING:
     from model_quantization.families.probing import Collect, ProbeValues
@@ -87,8 +88,7 @@ class Component(ABC):
         """The component's own fast predictor, made by its family, or why it has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftAsIs:
+class LeftAsIs(Value, frozen=True):
     """The reason why `pack` leaves a component as it is, where a user may wonder.
 
     Attributes
@@ -100,8 +100,7 @@ class LeftAsIs:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Value, frozen=True):
     """A small fitted model for the common checks, and rows to ask it about."""
 
     name: str
@@ -126,8 +125,7 @@ def _no_examples() -> Iterable[Example]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Value, frozen=True):
     """How Python's `[]` and `len` reach the parts of an object, as its class has them.
 
     Attributes
@@ -147,8 +145,7 @@ def _itself(component: Component) -> tuple[Component, ...]:
     return (component,)
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Value, frozen=True):
     """One kind of model.
 
     Attributes
@@ -172,6 +169,12 @@ class Family:
     coarsen : callable or None
         `coarsen(packed, arrays, bits) -> (packed, reason)`: the packed component at 8 or 16 bits,
         where that takes more than one scheme per array, and a clause that says how.
+    options : callable or None
+        `options(node, arrays) -> tuple of Ladder`: what of the component can be made coarser step
+        by step, beside rounding its arrays by their slots. The node is packed where `pack` packs.
+    coarser : callable or None
+        `coarser(node, arrays, levels) -> Coarser`: the component at a level of each ladder that
+        is named; the others stay exact.
     lower : callable or None
         `lower(component, exact) -> Lowered | NotFast`. With `exact=True` only a predictor whose
         every output is bit-identical to the restored estimator's may be returned; otherwise
@@ -201,6 +204,8 @@ class Family:
     pack: Callable[[ObjectNode, Arrays], PackedNode | LeftAsIs | None] | None = None
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
     coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None
+    options: Callable[[Node, Arrays], tuple[Ladder, ...]] | None = None
+    coarser: Callable[[Node, Arrays, Mapping[str, str]], Coarser] | None = None
     lower: Callable[[Component, bool], Lowered | NotFast] | None = None
     argument: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, Parts] = field(default_factory=dict)

@@ -7,10 +7,12 @@ an `Affine` scaler into its weights, and goes straight from `Text` to scores.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
+
 from model_quantization.arrays import Array
+from model_quantization.values import Value
 
 if TYPE_CHECKING:
     from model_quantization.kernels.linear.stored_codes import StoredCodes
@@ -21,8 +23,7 @@ Scores: TypeAlias = Sequence[Array]
 Kernel: TypeAlias = Literal["row_scores", "row_softmax", "row_one_vs_rest", "row_winners"]
 
 
-@dataclass(frozen=True, slots=True)
-class Affine:
+class Affine(Value, frozen=True):
     """Every column becomes `x * scale + shift`.
 
     Attributes
@@ -34,8 +35,40 @@ class Affine:
     shift: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Projection(Value, frozen=True):
+    """Rows become `rows @ weights + bias`.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_features, n_columns)
+    bias : ndarray of shape (n_columns,)
+    exact : bool
+        Whether the step must answer with scikit-learn's bits: then no other step takes it in.
+    """
+
+    weights: Array
+    bias: Array
+    exact: bool = False
+
+
+class Selection(Value, frozen=True):
+    """Some of the columns, in order.
+
+    Attributes
+    ----------
+    chosen : bool array, (n_features,)
+    """
+
+    chosen: Array
+
+    def scattered(self, weights: Array) -> Array:
+        """The weights, (n_chosen, ...), for all columns: zero for those that are not chosen."""
+        every = np.zeros((len(self.chosen), *weights.shape[1:]), dtype=weights.dtype)
+        every[self.chosen] = weights
+        return every
+
+
+class Text(Value, frozen=True):
     """Documents, or the rows of a table, become sparse columns.
 
     Attributes
@@ -47,8 +80,7 @@ class Text:
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class Dense:
+class Dense(Value, frozen=True):
     """A table becomes a matrix for the next step; the public `transform` is not answered.
 
     Attributes
@@ -60,8 +92,7 @@ class Dense:
     rows: Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Value, frozen=True):
     """Columns of any type are filled, or encoded as numbers, or both.
 
     Attributes
@@ -79,8 +110,7 @@ class Columns:
     whole: Text | Dense | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinearMap:
+class LinearMap(Value, frozen=True):
     """`rows @ weights + bias`.
 
     Attributes
@@ -110,8 +140,7 @@ class LinearMap:
         return 1 if len(self.shape) == 1 else self.shape[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value, frozen=True):
     """How scores become one method's answer.
 
     Attributes
@@ -127,8 +156,7 @@ class Answer:
     finish: Callable[[Array], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinearScores:
+class LinearScores(Value, frozen=True):
     """Every answer follows from linear scores: a model over several such models scores all at once.
 
     Attributes
@@ -148,7 +176,7 @@ class LinearScores:
         return self.maps[0].shape[0]
 
 
-Form: TypeAlias = Affine | Text | Dense | Columns | LinearScores
+Form: TypeAlias = Affine | Projection | Selection | Text | Dense | Columns | LinearScores
 
 
 def text_step(form: Form | None) -> Step | None:
@@ -158,8 +186,24 @@ def text_step(form: Form | None) -> Step | None:
     return form.step if isinstance(form, Text) else None
 
 
-def matrix_of(form: Form | None) -> Callable[[Any], Any] | None:
-    """The function that gives the next step a table as a matrix; None for other forms."""
+_MOST_CELLS = 1 << 26  # of a sparse matrix that is laid out as an array
+
+
+def matrix_of(form: Form | None, *, sparse: bool = False) -> Callable[[Any], Any] | None:
+    """The function that gives the next step a table as a matrix; None for other forms.
+
+    Parameters
+    ----------
+    form : Form or None
+    sparse : bool
+        Whether the next step answers a sparse matrix as it does the same rows as an array.
+    """
     if isinstance(form, Columns):
         form = form.whole
+    if isinstance(form, Text) and sparse:
+        rows = getattr(form.step, "rows", None)
+        width = max(form.step.n_columns, 1)
+        if rows is None:
+            return None
+        return lambda given: rows(given) if len(given) * width <= _MOST_CELLS else None
     return form.rows if isinstance(form, Dense) else None

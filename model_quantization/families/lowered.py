@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from model_quantization.arrays import Array
 from model_quantization.families.forms import Form
+from model_quantization.values import Value
 
 Method: TypeAlias = Callable[..., Any]
-Input: TypeAlias = Literal["rows", "text", "table"]
+Input: TypeAlias = Literal["rows", "text", "table", "cells", "mappings"]
 Integers: TypeAlias = Literal["float64", "float32", "kept", "each"]
-Takes: TypeAlias = Literal["numbers", "plain", "floats"]
+Takes: TypeAlias = Literal["numbers", "plain", "floats", "arrays"]
 Deciding: TypeAlias = Literal["decision_function", "predict_proba"]
 
 
-@dataclass(frozen=True, slots=True)
-class NotFast:
+class NotFast(Value, frozen=True):
     """Why a component has no fast predictor: the restored estimator answers.
 
     Attributes
@@ -45,10 +44,11 @@ class Lowered:
         How it answers, in a few words, as `explain()` shows it: `mean of the trees' leaves`.
     names : tuple of str
         Path of every component that this predictor answers for (fused ones included).
-    input : {"rows", "text", "table"}
+    input : {"rows", "text", "table", "cells", "mappings"}
         `rows`: a float32 or float64 ndarray of shape (n, n_features), any strides, finite or
         not (a method that must refuse NaN returns None for it). `text`: a list of str.
-        `table`: a pandas DataFrame as it was given.
+        `table`: a pandas DataFrame as it was given. `cells`: an ndarray of shape (n, n_features)
+        of any type. `mappings`: a list of dicts.
     n_features : int or None
         Columns of `rows`.
     n_columns : int or None
@@ -62,15 +62,20 @@ class Lowered:
         trees, to which frames of integers are float64. `kept`: the predictor takes them as they
         are, because the order in memory of a conversion shows in the last bits of a product.
         `each`: it holds predictors that want different types, and converts for each.
-    takes : {"numbers", "plain", "floats"}
+    takes : {"numbers", "plain", "floats", "arrays"}
         Columns of a frame that it takes. `numbers`: all that scikit-learn converts to numbers
         (booleans, nullable and Arrow columns, objects that are numbers). `plain`: numpy's numbers
-        only. `floats`: numpy's floats only, also as an array.
+        only. `floats`: numpy's floats only, also as an array. `arrays`: arrays of floats, and no
+        frame.
     classes : ndarray or None
         The labels of a classifier with one target.
     decides_by : {"decision_function", "predict_proba"}
         The method whose scores decide, as scikit-learn chooses it: `predict_proba` for
         classifiers that have no `decision_function`, whether or not it is answered fast.
+    sparse_as_dense : bool
+        Whether a sparse matrix gets the answers, to the last bit, of the same rows as an array.
+    inverse : callable or None
+        What undoes `transform`, for columns that are as many; for the transformer of a target.
 
     Notes
     -----
@@ -86,10 +91,12 @@ class Lowered:
         "form",
         "input",
         "integers",
+        "inverse",
         "methods",
         "n_columns",
         "n_features",
         "names",
+        "sparse_as_dense",
         "takes",
     )
 
@@ -105,6 +112,8 @@ class Lowered:
     takes: Takes
     classes: Array | None
     decides_by: Deciding
+    sparse_as_dense: bool
+    inverse: Method | None
 
     def __init__(
         self,
@@ -121,6 +130,8 @@ class Lowered:
         takes: Takes = "numbers",
         classes: Array | None = None,
         decides_by: Deciding = "decision_function",
+        sparse_as_dense: bool = False,
+        inverse: Method | None = None,
     ) -> None:
         values = locals()
         for name in self.__slots__:

@@ -115,6 +115,9 @@ def _chain(component: Component, children: list[Lowered]) -> Lowered | NotFast:
             by=f"{previous.by}, straight to {by}",
             names=(*previous.names, *names),
             input=previous.input,
+            n_features=previous.n_features,
+            integers=previous.integers,
+            takes=previous.takes,
         )
 
     methods = _chain_methods(of_rows, feeding, children, binary)

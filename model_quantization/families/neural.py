@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family
-from model_quantization.families.forms import Affine
+from model_quantization.families.forms import Affine, Projection, Selection, text_step
 from model_quantization.families.lowered import Lowered, Method, NotFast
-from model_quantization.kernels.linear.layers import ACTIVATIONS, forward
+from model_quantization.kernels.linear.layers import ACTIVATIONS, forward, forward_from
 from model_quantization.kernels.linear.linear import fold_affine
 from model_quantization.schemes.scheme import Role, Slot
+
+if TYPE_CHECKING:
+    from model_quantization.kernels.text.steps import Step
 
 _MODULE = "sklearn.neural_network._multilayer_perceptron"
 _CLASSIFIER = f"{_MODULE}:MLPClassifier"
@@ -49,7 +53,49 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
 
             return call
 
+        def behind_text(previous: Lowered, step: Step) -> Lowered | None:
+            """The network from documents on: the first product has the sparse one's bits."""
+            from model_quantization.kernels.text.term_weights import hold_weights
+
+            score = step.scorer(hold_weights(first)) if step.n_columns == len(first) else None
+            if score is None:
+                return None
+
+            def of_documents(answer: Callable[[Array], Array]) -> Method:
+                def call(documents: Any, n_jobs: int | None = None) -> Array | None:
+                    sums = score(documents, n_jobs)
+                    if sums is None:
+                        return None
+                    return answer(
+                        forward_from(sums, layers, shifts, component["activation"], output)
+                    )
+
+                return call
+
+            return Lowered(
+                {name: of_documents(answer) for name, answer in answers.items()},
+                by=f"{previous.by}, straight to {by}",
+                names=previous.names + names,
+                input=previous.input,
+                n_features=previous.n_features,
+                integers=previous.integers,
+                takes=previous.takes,
+                classes=component.get("classes_"),
+                decides_by="predict_proba",
+            )
+
         def absorb(previous: Lowered) -> Lowered | None:
+            if (step := text_step(previous.form)) is not None:
+                return behind_text(previous, step)
+            if not exact and isinstance(previous.form, Projection) and not previous.form.exact:
+                weights = previous.form.weights @ first
+                shift = previous.form.bias @ first + bias
+                paths = previous.names + names
+                return lowered(weights, shift, paths, f"{by}, {previous.by} folded in")
+            if not exact and isinstance(previous.form, Selection):
+                weights = previous.form.scattered(first)
+                paths = previous.names + names
+                return lowered(weights, bias, paths, f"{by}, {previous.by} folded in")
             if exact or not isinstance(previous.form, Affine):
                 return None
             folded = fold_affine(first, bias, previous.form.scale, previous.form.shift)
@@ -103,7 +149,7 @@ def examples() -> Iterable[Example]:
     from sklearn.datasets import make_classification
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 
     rows, labels = make_classification(
         200, 20, n_informative=8, n_classes=3, n_clusters_per_class=1, random_state=0
@@ -117,6 +163,8 @@ def examples() -> Iterable[Example]:
         warnings.simplefilter("ignore")  # a few iterations are enough for an example
         yield Example("multi-class", deep.fit(rows, labels), rows)
         yield Example("binary", wide.fit(rows, labels == 1), rows)
+        sparse = make_pipeline(KBinsDiscretizer(3, strategy="uniform"), wide)
+        yield Example("sparse", sparse.fit(rows, labels), rows)
         yield Example("scaled", make_pipeline(StandardScaler(), deep).fit(rows, labels), rows)
         yield Example("regressor", numbers.fit(rows, rows[:, 0] * 2), rows)
 

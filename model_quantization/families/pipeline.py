@@ -9,13 +9,21 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family, Parts
-from model_quantization.families.forms import Columns, matrix_of, text_step
-from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.forms import (
+    Affine,
+    Columns,
+    Projection,
+    Selection,
+    text_step,
+)
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.children import lower_all
+from model_quantization.families.shared.sequence import one_after_the_other
 
 if TYPE_CHECKING:
     from model_quantization.families.probing import Collect, ProbeValues
 
+_FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
 _PIPELINE = "sklearn.pipeline:Pipeline"
 
 
@@ -25,19 +33,30 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     lowered = lower_all(steps, exact)
     if isinstance(lowered, NotFast):
         return lowered
+    _fold_the_end(lowered)
     while len(lowered) > 1 and _needs_the_next(lowered[0]):
-        fused = lowered[1].absorb(lowered[0]) if lowered[1].absorb else None
-        if fused is None:
-            return NotFast(f"{lowered[1].by} cannot take in {lowered[0].by}")
-        lowered[:2] = [fused]
+        both = one_after_the_other(lowered[0], lowered[1])
+        if isinstance(both, NotFast):
+            return both
+        lowered[:2] = [both]
     whole = lowered.pop()
     while lowered:
         previous = lowered.pop()
-        both = (whole.absorb(previous) if whole.absorb else None) or _after(previous, whole)
+        both = one_after_the_other(previous, whole)
         if isinstance(both, NotFast):
             return both
         whole = both
     return whole
+
+
+def _fold_the_end(lowered: list[Lowered]) -> None:
+    """Let the last step take in linear ones before it, so that text goes straight to its scores."""
+    while len(lowered) > 1 and isinstance(lowered[-2].form, Affine | Projection | Selection):
+        absorb = lowered[-1].absorb
+        folded = absorb(lowered[-2]) if absorb else None
+        if folded is None:
+            return
+        lowered[-2:] = [folded]
 
 
 def _needs_the_next(step: Lowered) -> bool:
@@ -48,35 +67,6 @@ def _needs_the_next(step: Lowered) -> bool:
     if text_step(step.form) is not None:
         return True
     return isinstance(step.form, Columns) and step.form.encoder is None
-
-
-def _after(first: Lowered, then: Lowered) -> Lowered | NotFast:
-    """Both steps in turn, each as it is."""
-    transform = matrix_of(first.form) or first.methods.get("transform")
-    if transform is None:
-        return NotFast(f"{first.by} has no fast `transform` for the step after it")
-    if then.input != "rows":
-        return NotFast(f"{then.by} takes no rows of numbers, as the step before it gives")
-
-    def method(call: Method) -> Method:
-        def both(rows: Any) -> Any:
-            between = transform(rows)
-            return None if between is None else call(between)
-
-        return both
-
-    return Lowered(
-        {name: method(call) for name, call in then.methods.items()},
-        by=f"{first.by}, then {then.by}",
-        names=first.names + then.names,
-        input=first.input,
-        n_features=first.n_features,
-        n_columns=then.n_columns,
-        integers=first.integers,
-        takes=first.takes,
-        classes=then.classes,
-        decides_by=then.decides_by,
-    )
 
 
 def probe(component: Component, collect: Collect) -> ProbeValues:
@@ -111,9 +101,14 @@ def _scaling(step: Component) -> tuple[Array, Array] | None:
 
 
 def sees_input(component: Component) -> tuple[Component, ...]:
-    """The first step that is an estimator; the pipeline itself, where there is none."""
-    steps = (step for _, step in component["steps"])
-    return (next((step for step in steps if isinstance(step, Component)), component),)
+    """The first step that looks at columns; the pipeline itself, where there is none."""
+    steps = (step for _, step in component["steps"] if isinstance(step, Component))
+    return (next((step for step in steps if not _is_blind(step)), component),)
+
+
+def _is_blind(step: Component) -> bool:
+    """Whether a step gives its input to a function as it comes, without a look at its columns."""
+    return step.type == _FUNCTION and not step.get("validate")
 
 
 def examples() -> Iterable[Example]:

@@ -38,6 +38,14 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
             operation(result, operand, out=result, casting="same_kind")
         return result
 
+    def inverse(rows: Array) -> Array | None:
+        if rows.dtype.char == refused or not np.isfinite(rows).all():
+            return None
+        result = rows.copy(order="K")
+        for operation, operand in reversed(steps):
+            _OPPOSITE[operation](result, operand, out=result, casting="same_kind")
+        return result
+
     return Lowered(
         {"transform": transform},
         by="a scaler",
@@ -45,7 +53,16 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         n_features=width,
         n_columns=width,
         form=_affine(steps, width),
+        inverse=inverse,
     )
+
+
+_OPPOSITE: dict[Callable[..., Array], Callable[..., Array]] = {
+    np.add: np.subtract,
+    np.subtract: np.add,
+    np.multiply: np.divide,
+    np.divide: np.multiply,
+}
 
 
 Step = tuple[Callable[..., Array], Array]

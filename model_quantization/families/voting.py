@@ -1,4 +1,4 @@
-"""Models that several others vote on, or that a last one decides from what the others answered."""
+"""Voting and stacking: several models answer, and a vote or one last model decides."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family, slots_for
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.children import (
+    THE_ROWS,
     Ask,
     Combine,
     Unanswered,
@@ -134,8 +135,11 @@ def _stacking(component: Component, children: list[Lowered], exact: bool) -> Low
     final = last.lower(exact)
     if isinstance(final, NotFast):
         return final
-    if final.input != "rows" or component.get("passthrough"):
-        return NotFast("the last model sees the rows, too")
+    if final.input != "rows":
+        return NotFast("the last model takes no rows of numbers")
+    sees_rows = bool(component.get("passthrough"))
+    if sees_rows and any(child.input != "rows" or child.takes != "numbers" for child in children):
+        return NotFast("the last model sees rows that are no plain numbers")
     if not isinstance(methods, list) or len(methods) != len(children):
         return NotFast("it does not say which method of each model it stacks")
     if any(name not in child.methods for name, child in zip(methods, children, strict=True)):
@@ -155,6 +159,8 @@ def _stacking(component: Component, children: list[Lowered], exact: bool) -> Low
             elif binary and name == "predict_proba":
                 found = found[:, 1:]
             columns.append(found)
+        if sees_rows:
+            columns.append(ask(THE_ROWS, "rows"))
         return np.hstack(columns)
 
     def finally_(method: str) -> Combine:
@@ -183,6 +189,7 @@ def _stacking(component: Component, children: list[Lowered], exact: bool) -> Low
         by=f"{len(children)} models stacked under {final.by}",
         classes=classes,
         decides_by=final.decides_by,
+        together=not sees_rows,
     )
 
 
@@ -236,6 +243,11 @@ def examples() -> Iterable[Example]:
         yield Example(f"stack of {name}", stack.fit(rows, target), rows)
     by_label = StackingClassifier(models[:2], models[0][1], cv=3, stack_method="predict")
     yield Example("stack of labels", by_label.fit(rows, names), rows)
+    for name, target in (("three classes", names), ("two classes", labels > 1)):
+        seeing = StackingClassifier(
+            models[:2], LogisticRegression(max_iter=500), cv=3, passthrough=True
+        )
+        yield Example(f"stack of {name} and rows", seeing.fit(rows, target), rows)
     stack = StackingRegressor(regressors, RandomForestRegressor(5, random_state=0), cv=3)
     yield Example("stack of numbers", stack.fit(rows, numbers), rows)
 

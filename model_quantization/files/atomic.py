@@ -41,7 +41,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, data: bytes, *, flush: bool = True) -> None:
-    """`path` holds `data`, or what it held before.
+    """`path` holds `data`, or what it had before.
 
     Parameters
     ----------

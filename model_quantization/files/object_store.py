@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from model_quantization.errors import ConfigError, LimitError, StorageError
+from model_quantization.extras import install_command
 from model_quantization.files.atomic import CHUNK_BYTES, writing
 from model_quantization.locks import cached_property
 
@@ -117,9 +118,7 @@ class Location:
             raise ConfigError(
                 f"{scheme}:// needs a package that is not installed ({error})",
                 where=self.url,
-                do=f"pip install 'model-quantization[{extra}]'"
-                if extra
-                else "install what fsspec names for it",
+                do=install_command(extra) if extra else "install what fsspec names for it",
             ) from None
         except ValueError as error:
             raise ConfigError(f"not a URL of object storage ({error})", where=self.url) from None

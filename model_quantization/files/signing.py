@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from model_quantization.errors import ConfigError, FormatError, SignatureError
+from model_quantization.extras import need
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -140,9 +141,9 @@ def read_signing_key(source: str | Path) -> SigningKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    held = _pem(source, "signing_key")
+    pem = _pem(source, "signing_key")
     try:
-        key = load_pem_private_key(held, password=None)
+        key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError) as error:
         raise _unusable("signing_key", source, "an Ed25519 private key in PEM") from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -186,7 +187,7 @@ def generate_key_pair() -> tuple[bytes, bytes, str]:
 
     Raises
     ------
-    ConfigError
+    MissingExtra
         `cryptography` is not installed.
     """
     _need_cryptography()
@@ -235,9 +236,9 @@ def _read_public(sources: Sequence[str | Path]) -> dict[str, Ed25519PublicKey]:
 
     found: dict[str, Ed25519PublicKey] = {}
     for source in sources:
-        held = _pem(source, "public_keys")
+        pem = _pem(source, "public_keys")
         try:
-            key = load_pem_public_key(held)
+            key = load_pem_public_key(pem)
         except (ValueError, TypeError) as error:
             raise _unusable("public_keys", source, "an Ed25519 public key in PEM") from error
         if not isinstance(key, Ed25519PublicKey):
@@ -257,10 +258,10 @@ def _message(purpose: str, digest: str) -> bytes:
 def _pem(source: str | Path, key: str) -> bytes:
     text = str(source)
     if text.startswith(ENVIRONMENT):
-        held = os.environ.get(text.removeprefix(ENVIRONMENT), "")
-        if not held:
+        pem = os.environ.get(text.removeprefix(ENVIRONMENT), "")
+        if not pem:
             raise ConfigError("the environment variable is not set", where=f"{key}: {text}")
-        return held.encode()
+        return pem.encode()
     try:
         with Path(source).open("rb") as file:
             return file.read(_LARGEST_KEY_FILE)
@@ -283,10 +284,4 @@ def _unusable(key: str, source: str | Path, expected: str) -> ConfigError:
 
 
 def _need_cryptography() -> None:
-    try:
-        import cryptography  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            "signatures need the package `cryptography`",
-            do="install the extra: pip install 'model-quantization[signing]'",
-        ) from error
+    need("signing", "cryptography")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NoReturn, cast
 
 from model_quantization.errors import FormatError, LimitError
@@ -110,12 +109,16 @@ def node_from_json(value: Any, *, n_arrays: int, limits: Limits) -> Node:
         raise LimitError("nested too deep to be read", where="graph") from None
 
 
-@dataclass(slots=True)
 class _Reader:
-    n_arrays: int
-    limits: Limits
-    count: int = 0
-    seen: set[int] = field(default_factory=set)
+    """Reads nodes; knows how many there were, and which ids."""
+
+    __slots__ = ("count", "limits", "n_arrays", "seen")
+
+    def __init__(self, n_arrays: int, limits: Limits) -> None:
+        self.n_arrays = n_arrays
+        self.limits = limits
+        self.count = 0
+        self.seen: set[int] = set()
 
     def read(self, value: Any, depth: int) -> Node:
         self.count += 1

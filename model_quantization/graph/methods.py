@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from model_quantization.records import Record
+from model_quantization.values import Value
 
 PUBLIC_METHODS: tuple[str, ...] = (
     "predict",
@@ -66,8 +66,7 @@ FITTING_METHODS = frozenset({"fit_transform", "fit_predict", "partial_fit", "spa
 _TABLES = frozenset({"pandas", "polars"})
 
 
-@dataclass(frozen=True, slots=True)
-class PublicMethods(Record):
+class PublicMethods(Value, Record, frozen=True):
     """How a caller can ask one estimator.
 
     Attributes

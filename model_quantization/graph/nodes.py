@@ -15,18 +15,17 @@ Paths join the steps from the root with `/`: attribute names, dict keys, list po
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from model_quantization.arrays import Array
+from model_quantization.values import Value, field
 
 Atom: TypeAlias = bool | int | float | str | None
 SequenceKind: TypeAlias = Literal["list", "tuple", "set", "frozenset"]
 TextKind: TypeAlias = Literal["list", "tuple", "array"]
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceNode:
+class SequenceNode(Value, frozen=True):
     """A list, tuple, set or frozenset of nodes; `id` is set when something else refers to it."""
 
     kind: SequenceKind
@@ -34,8 +33,7 @@ class SequenceNode:
     id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DictNode:
+class DictNode(Value, frozen=True):
     """A dict: keys and values as two nodes, each a sequence, strings or numbers node."""
 
     keys: Node
@@ -43,16 +41,14 @@ class DictNode:
     id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayNode:
+class ArrayNode(Value, frozen=True):
     """A numeric, bool, datetime or fixed-width string array: `arrays[array]`."""
 
     array: int
 
 
-@dataclass(frozen=True, slots=True)
-class RecordArrayNode:
-    """A structured array, held as one node per field (in the order of the dtype)."""
+class RecordArrayNode(Value, frozen=True):
+    """A structured array: one node per field (in the order of the dtype)."""
 
     shape: tuple[int, ...]
     names: tuple[str, ...]
@@ -61,24 +57,21 @@ class RecordArrayNode:
     offsets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
+class ScalarNode(Value, frozen=True):
     """A numpy scalar: its dtype, and its bytes in hexadecimal."""
 
     dtype: str
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectArrayNode:
+class ObjectArrayNode(Value, frozen=True):
     """An array of dtype object, its elements in C order as one sequence or strings node."""
 
     shape: tuple[int, ...]
     items: Node
 
 
-@dataclass(frozen=True, slots=True)
-class StringsNode:
+class StringsNode(Value, frozen=True):
     """Many strings at once: UTF-8 bytes (`arrays[blob]`, uint8) cut at `arrays[lengths]` (uint32).
 
     Surrogates are kept ("surrogatepass"). `kind` is the container they came in; `array` means the
@@ -90,8 +83,7 @@ class StringsNode:
     lengths: int
 
 
-@dataclass(frozen=True, slots=True)
-class NumbersNode:
+class NumbersNode(Value, frozen=True):
     """A list or tuple of numbers that all have one type: `arrays[array]`, 1-D.
 
     `item` is `int` or `float`, or a numpy dtype string for numpy scalars.
@@ -102,16 +94,14 @@ class NumbersNode:
     array: int
 
 
-@dataclass(frozen=True, slots=True)
-class BytesNode:
+class BytesNode(Value, frozen=True):
     """A bytes or bytearray object: `arrays[array]`, uint8."""
 
     kind: Literal["bytes", "bytearray"]
     array: int
 
 
-@dataclass(frozen=True, slots=True)
-class ValueNode:
+class ValueNode(Value, frozen=True):
     """A small immutable value of the language: a complex, slice, range, or dtype.
 
     `items` holds its parts: (real, imag), (start, stop, step), or the dtype's description.
@@ -121,15 +111,13 @@ class ValueNode:
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NameNode:
+class NameNode(Value, frozen=True):
     """A class, function or ufunc, by the exact name `module:qualname`. It is never called."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectNode:
+class ObjectNode(Value, frozen=True):
     """An instance: its class by exact name, arguments of `__new__`, and its state.
 
     `state` is usually a `DictNode` of attributes. `entries` holds the items of a dict or list
@@ -143,15 +131,13 @@ class ObjectNode:
     id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RefNode:
+class RefNode(Value, frozen=True):
     """The same object as the earlier node with this `id`."""
 
     target: int
 
 
-@dataclass(frozen=True, slots=True)
-class PackedNode:
+class PackedNode(Value, frozen=True):
     """A subtree in a family's own compact form; `family.unpack` gives the plain nodes back."""
 
     family: str
@@ -179,8 +165,7 @@ Node: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ModelGraph:
+class ModelGraph(Value, frozen=True):
     """One fitted model.
 
     Attributes

@@ -225,9 +225,9 @@ def with_children(node: Node, change: Callable[[Node], Node]) -> Node:
             return replace(node, items=change(content))
         case ValueNode(items=items):
             return replace(node, items=tuple(map(change, items)))
-        case ObjectNode(args=args, state=state, entries=held):
+        case ObjectNode(args=args, state=state, entries=filled):
             args = tuple(map(change, args))
-            return replace(node, args=args, state=change(state), entries=change(held))
+            return replace(node, args=args, state=change(state), entries=change(filled))
         case PackedNode(parts=parts):
             return replace(node, parts=tuple((name, change(part)) for name, part in parts))
         case _:

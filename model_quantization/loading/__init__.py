@@ -1,4 +1,4 @@
-"""Files of others, opened safely: `pickles` reads them, `sandbox` confines whoever does.
+"""Untrusted files, opened safely: `pickles` reads them, in a process that `sandbox` confines.
 
 What is loaded becomes data in `estimators`; what the child is asked for lives in
 `pipeline.child`.

@@ -11,6 +11,7 @@ from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.traversal import array_paths, components
 from model_quantization.predictor.opening import open_model
 from model_quantization.predictor.quantized_model import QuantizedModel
+from model_quantization.schemes.scheme import scheme_from_json
 from model_quantization.trust import TrustPolicy
 
 
@@ -78,9 +79,10 @@ def _components(artifact: Artifact) -> list[dict[str, Any]]:
 
 
 def _short(scheme: Any) -> str:
-    if not isinstance(scheme, dict):
-        return "?"
-    return f"{scheme.get('kind', '?')}{scheme.get('bits', '')}"
+    try:
+        return str(scheme_from_json(scheme))
+    except (ValueError, AttributeError):  # of a newer version, or no scheme at all
+        return "unknown"
 
 
 def _predictors(artifact: Artifact, trusted: tuple[str, ...]) -> list[dict[str, Any]]:

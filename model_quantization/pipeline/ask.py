@@ -1,4 +1,4 @@
-"""The two questions to the child process: what a model file holds, and how an artifact answers.
+"""The questions to the child process: what a model file holds, how an artifact answers, how fast.
 
 The answers are believed only as data: the child may have been taken over by what it loaded.
 """
@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from model_quantization.evaluation.answers import Answers
-from model_quantization.evaluation.latency import Latency
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import ScannedFile
 from model_quantization.loading.sandbox.confinement import Access
 from model_quantization.pipeline.child.candidate import STEM, answer_rows
 from model_quantization.pipeline.child.handlers import ask_child
 from model_quantization.pipeline.child.handover import Original, read_answers, read_original
+from model_quantization.pipeline.child.latency import measure
 from model_quantization.pipeline.child.messages import (
     CandidateRequest,
+    LatencyReply,
+    LatencyRequest,
     OriginalRequest,
     RowsRequest,
 )
@@ -28,7 +30,7 @@ from model_quantization.predictor.explanation import Explanation
 from model_quantization.probes.compare import ProbeReport
 from model_quantization.trust import TrustPolicy
 
-__all__ = ["Candidate", "ask_candidate", "ask_original"]
+__all__ = ["Candidate", "ask_candidate", "ask_latency", "ask_original"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,6 @@ class Candidate:
     ----------
     answers : Answers or None
         To the held-out rows, where there are any.
-    latency : Latency or None
     golden : dict or None
         A few rows and answers for the artifact's self-test.
     explanations : tuple of Explanation
@@ -51,7 +52,6 @@ class Candidate:
     """
 
     answers: Answers | None
-    latency: Latency | None
     golden: dict[str, Any] | None
     explanations: tuple[Explanation, ...]
     probes: Mapping[str, ProbeReport]
@@ -109,6 +109,23 @@ def ask_candidate(request: CandidateRequest) -> Candidate:
     answers = None
     if request.answered is not None and not reply.unreadable:
         answers = read_answers(workspace, STEM, request.limits)
-    return Candidate(
-        answers, reply.latency, reply.golden, reply.explanations, reply.probes, reply.unreadable
+    return Candidate(answers, reply.golden, reply.explanations, reply.probes, reply.unreadable)
+
+
+def ask_latency(request: LatencyRequest) -> LatencyReply:
+    """Let the original and an artifact of it answer in turns, in a child process.
+
+    Raises
+    ------
+    WorkerCrashed, WorkerTimeout
+        The child died, or was stopped at its time limit.
+    QuantizationError
+        One of the two cannot be loaded.
+    """
+    needed = (
+        request.original.snapshot,
+        request.artifact,
+        request.rows.held_out,
+        *request.import_path,
     )
+    return ask_child(measure, request, request.limits, Access(reads=tuple(map(str, needed))))

@@ -1,14 +1,21 @@
-"""A model quantized for the caller at once, for interactive use: no artifact file, no gate."""
+"""Quantizes a model in memory, for interactive use: no held-out rows, no gate.
+
+Its bytes are asked probe rows all the same, as a file's are: a method whose fast answer differs is
+left to the restored estimator, and a model that answers otherwise is not returned.
+"""
 
 from __future__ import annotations
 
+import copy
 import pickle
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from model_quantization.errors import ConfigError
+from model_quantization.artifact.reader import read_artifact
+from model_quantization.errors import ConfigError, PredictionError
 from model_quantization.estimators.capture import Capture, capture_objects
 from model_quantization.estimators.reachable import answered_model, check_fitted, find_surfaces
 from model_quantization.estimators.restore import restore
@@ -16,8 +23,11 @@ from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.traversal import array_paths
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
-from model_quantization.pipeline.ask import ask_original
+from model_quantization.pipeline.ask import ask_candidate, ask_original
 from model_quantization.pipeline.child.component_inputs import Layer, record_layers, spreads_of
+from model_quantization.pipeline.child.messages import CandidateRequest
+from model_quantization.pipeline.child.original import import_path
+from model_quantization.pipeline.child.probing import ask_probes, probe_artifact
 from model_quantization.pipeline.child.second_moments import component_grams
 from model_quantization.pipeline.record import Source, artifact_of, describe
 from model_quantization.planning.calibration import calibrated_ranges
@@ -25,8 +35,13 @@ from model_quantization.planning.exact_where_smaller import keep_exact_where_sma
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
 from model_quantization.predictor.opening import load
+from model_quantization.probes.compare import ProbeReport, probe_note
 from model_quantization.schemes.recipe import Recipe
 from model_quantization.trust import TrustPolicy
+
+CANDIDATE = "candidate.qma"
+AskArtifact: TypeAlias = Callable[[bytes, bool], Mapping[str, ProbeReport]]
+"""(bytes of an artifact, whether it rounds nothing) -> what its probe rows show, by path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,8 @@ def quantize_live_model(
         The model cannot be treated; the message names the fault and the path inside the model.
     ConfigError
         Calibration rows for a container of several models.
+    PredictionError
+        The quantized model answers otherwise than the original on probe rows.
     """
     import sklearn
 
@@ -77,7 +94,13 @@ def quantize_live_model(
     source = Source("live model", "", 0, sklearn.__version__, find_surfaces(model))
     notes = (*captured.graph.notes, *_old_format_notes(model))
     graph = replace(captured.graph, notes=notes)
-    return _quantized(graph, source, size_bytes, recipe, trust, layers, limits)
+
+    def asked(data: bytes, exact: bool) -> Mapping[str, ProbeReport]:
+        # Answers move random generators that a model may hold; the caller's model stays as it is.
+        questions = ask_probes(copy.deepcopy(model), graph)
+        return probe_artifact(_opened(data, trust, limits), questions, exact=exact)
+
+    return _quantized(graph, source, size_bytes, recipe, trust, layers, limits, asked)
 
 
 def _old_format_notes(model: Any) -> tuple[str, ...]:
@@ -130,7 +153,34 @@ def quantize_pickle(
         sklearn_version=original.sklearn_version,
         surfaces=original.surfaces,
     )
-    return _quantized(graph, found, scanned.size_bytes, recipe, trust, layers, limits)
+
+    def asked(data: bytes, exact: bool) -> Mapping[str, ProbeReport]:  # in the child, as a file's
+        artifact = workspace / CANDIDATE
+        artifact.write_bytes(data)
+        reply = ask_candidate(
+            CandidateRequest(
+                artifact=artifact,
+                answered=None,
+                methods=(),
+                rows=None,
+                expected=None,
+                trusted=tuple(sorted(trust.extra)),
+                import_path=import_path(trust),
+                limits=limits,
+                workspace=workspace,
+                probed=original.probed,
+            )
+        )
+        if reply.unreadable:
+            raise PredictionError(
+                "the quantized model does not open", where=str(source), got=reply.unreadable, do=_DO
+            )
+        return reply.probes
+
+    return _quantized(graph, found, scanned.size_bytes, recipe, trust, layers, limits, asked)
+
+
+_DO = "keep the original, and report this"
 
 
 def _layers(model: Any, captured: Capture, calibration_rows: Any) -> dict[str, Layer]:
@@ -156,12 +206,28 @@ def _quantized(
     trust: TrustPolicy,
     layers: dict[str, Layer],
     limits: Limits | None,
+    asked: AskArtifact,
 ) -> QuantizedInMemory:
     prepared = prepare_graph(captured)
     graph, description = prepared.graph, describe(prepared)
     grams = component_grams(layers)
     plan = make_plan(graph, recipe, calibrated_ranges(graph, grams, recipe), spreads_of(layers))
-    data, costs = artifact_of(keep_exact_where_smaller(plan), source, description)
+    plan = keep_exact_where_smaller(plan)
+    data, costs = artifact_of(plan, source, description)
+    exact = plan.exact
+    probes = asked(data, exact)
+    for path, found in probes.items():
+        if found.differs:
+            raise PredictionError(
+                "the quantized model answers otherwise than the original on probe rows",
+                where=path or description.model_type,
+                got=found.differs,
+                do=_DO,
+            )
+    slow = {path: found.restored for path, found in probes.items() if found.restored}
+    if slow:
+        data = read_artifact(data, limits).sealed(None, None, slow)
+    is_asked = any(found.rows for found in probes.values())
     known = set(array_paths(graph).values())
     stats = {
         "model_type": description.model_type,
@@ -171,10 +237,16 @@ def _quantized(
         "original_size_bytes": original_size_bytes,
         "quantized_size_bytes": len(data),
         "size_reduction_percent": 100.0 * (1.0 - len(data) / original_size_bytes),
-        "guarantee": "unverified",
+        "guarantee": "exact" if exact and is_asked else "unverified",
         "calibrated": sorted(path for path in grams if path in known),
         "components": [cost.to_json() for cost in costs],
         "residue": dict(description.dropped),
         "notes": list(description.notes),
+        "note": probe_note(probes),
+        "probes": {path: found.to_json() for path, found in probes.items()},
     }
-    return QuantizedInMemory(load(data, trusted=tuple(trust.extra), limits=limits), data, stats)
+    return QuantizedInMemory(_opened(data, trust, limits), data, stats)
+
+
+def _opened(data: bytes, trust: TrustPolicy, limits: Limits | None) -> Any:
+    return load(data, trusted=tuple(trust.extra), limits=limits)

@@ -1,4 +1,4 @@
-"""Rounding that saves nothing is only loss: what is no smaller rounded stays exact.
+"""Keeps arrays exact that rounding does not make smaller.
 
 Counts kept as floats, data with few values and small forests are such cases.
 """

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from model_quantization.errors import EnvironmentMismatch, SemanticError
+from model_quantization.extras import MODULES, need
 from model_quantization.graph.values import MISFITS
 from model_quantization.predictor.input_rows import InputAdapter
 
@@ -110,6 +111,12 @@ def fast_method(
                     result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
                 except FloatingPointError:
                     raise  # the caller's `numpy.errstate` asked for it
+                except ModuleNotFoundError as error:
+                    need(
+                        f"{name} of this model",
+                        *(module for module in MODULES if module == error.name),
+                    )
+                    raise
                 except MISFITS as error:
                     raise _misfit(name, where, error) from error
                 if result is not None:
@@ -139,7 +146,8 @@ def _named(
     method.__qualname__ = f"QuantizedModel.{name}"
     known = _original_method(type_name, name)
     text = (known.__doc__ if known is not None else "") or _TEXTS.get(name, "")
-    method.__doc__ = f"{how}\n\n{text}".strip() if text else how
+    # What it returns stands first, as in every docstring; how it is answered comes last.
+    method.__doc__ = f"{inspect.cleandoc(text)}\n\n{how}" if text else how
     signature = _own_signature(argument) if argument else None
     if known is not None:
         signature = _signature_of(known, with_jobs=argument is not None) or signature

@@ -8,7 +8,7 @@ from model_quantization.families import Lowered, NotFast
 
 
 class AskedComponent(NamedTuple):
-    """Whether a component has a fast predictor, in words: the predictor itself is not held.
+    """Whether a component has a fast predictor, in words: the predictor itself is not kept.
 
     Attributes
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from model_quantization.codecs import decode_strings
@@ -14,6 +14,7 @@ from model_quantization.families.shared.contracts import check_shapes
 from model_quantization.graph.nodes import (
     ArrayNode,
     Atom,
+    BytesNode,
     DictNode,
     NameNode,
     Node,
@@ -39,10 +40,10 @@ from model_quantization.graph.values import (
 from model_quantization.kernels.linear.stored_codes import StoredCodes
 from model_quantization.predictor.asked import AskedComponent
 from model_quantization.schemes.quantize import stored_codes
+from model_quantization.values import Value, field
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Value, frozen=True):
     """Shared by all views of one artifact.
 
     Attributes
@@ -72,17 +73,21 @@ class Context:
 _ABSENT: Any = object()
 
 
-@dataclass(slots=True)
 class ComponentView(Component):
     """One component, read lazily."""
 
-    node: ObjectNode | PackedNode
-    context: Context
-    path: str = ""
-    _attributes: dict[str, Node] = field(init=False, repr=False)
+    __slots__ = ("_attributes", "context", "node", "path")
 
-    def __post_init__(self) -> None:
-        self._attributes = attributes(self.node)
+    path: str
+
+    def __init__(self, node: ObjectNode | PackedNode, context: Context, path: str = "") -> None:
+        self.node = node
+        self.context = context
+        self.path = path
+        self._attributes = attributes(node)
+
+    def __repr__(self) -> str:
+        return f"ComponentView({self.type}, path={self.path!r})"
 
     @property
     def type(self) -> str:
@@ -196,7 +201,7 @@ class ComponentView(Component):
 def view_value(node: Node, context: Context, path: str) -> Any:
     """The value of a node without a class of any library: components are views, names are strings.
 
-    Arrays are read-only. Anything a predictor has no use for (byte strings, slices) is its node.
+    Arrays are read-only. Anything a predictor has no use for (slices, for one) is its node.
     """
     match node:
         case None | bool() | int() | float() | str():
@@ -209,6 +214,8 @@ def view_value(node: Node, context: Context, path: str) -> Any:
             return view_value(context.identified[target], context, path)
         case ArrayNode(array=index):
             return context.arrays[index]
+        case BytesNode(array=index):
+            return context.arrays[index].tobytes()
         case ScalarNode(dtype=dtype, data=data):
             return scalar_value(dtype, data, path)
         case NameNode(name=name):

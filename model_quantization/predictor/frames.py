@@ -13,21 +13,9 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.lowered import Takes
+from model_quantization.kernels.tables.pandas_columns import numbers_of, stored_values
 
 _NUMBERS = "fiub"
-# Types of columns that scikit-learn converts where nothing is missing, by the class of the type.
-# Others have a meaning of their own: categories to a booster, sparse columns to a warning.
-_CONVERTED = frozenset(
-    {
-        "ArrowDtype",
-        "BooleanDtype",
-        "Float32Dtype",
-        "Float64Dtype",
-        *(f"{sign}Int{bits}Dtype" for sign in ("", "U") for bits in (8, 16, 32, 64)),
-    }
-)
-_NUMBER_TYPES = frozenset({bool, float, int, np.bool_, np.float32, np.float64, np.int32, np.int64})
-_LARGEST = 1 << 53  # integers above are rounded by the first conversion
 
 
 def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
@@ -36,7 +24,7 @@ def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
     Parameters
     ----------
     frame : DataFrame
-    takes : {"numbers", "plain", "floats"}
+    takes : {"numbers", "plain", "floats", "arrays"}
         As `Lowered.takes`.
 
     Returns
@@ -44,7 +32,9 @@ def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
     ndarray of shape (n, n_columns) or None
         Of the type and memory order that scikit-learn's conversion gives.
     """
-    distinct = _distinct_dtypes(frame)
+    blocks = getattr(getattr(frame, "_mgr", None), "blocks", None)
+    # `frame.dtypes` makes a Series, which takes as long as a whole answer to one row.
+    distinct = {block.dtype for block in blocks} if blocks is not None else set(frame.dtypes)
     if all(isinstance(dtype, np.dtype) and dtype.kind in _NUMBERS for dtype in distinct):
         if len(distinct) > 1 and any(dtype.kind == "b" for dtype in distinct):
             # pandas joins booleans and numbers to objects; scikit-learn casts them first.
@@ -52,48 +42,33 @@ def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
             return joined
         values: Array = frame.to_numpy()
         return values
-    if takes != "numbers" or not all(map(_is_converted, distinct)):
+    if takes != "numbers":
         return None
-    dtypes = list(frame.dtypes)
-    odd = [place for place, dtype in enumerate(dtypes) if not isinstance(dtype, np.dtype)]
-    objects = [place for place, dtype in enumerate(dtypes) if dtype == np.dtype(object)]
-    if odd and bool(frame.iloc[:, odd].isna().to_numpy().any()):
-        return None
-    if not all(_holds_numbers(frame.iloc[:, place]) for place in objects):
-        return None
-    if any(_is_large(frame.iloc[:, place]) for place in odd):
-        return None
-    found: Array = frame.to_numpy(dtype=np.float64)
-    return found
-
-
-def _distinct_dtypes(frame: Any) -> set[Any]:
-    """The types of the columns, each once.
-
-    `frame.dtypes` makes a Series, which takes as long as a whole answer to one row. The blocks
-    that pandas holds say the same in a fiftieth of that, where they are to be had.
-    """
-    blocks = getattr(getattr(frame, "_mgr", None), "blocks", None)
     if blocks is None:
-        return set(frame.dtypes)
-    return {block.dtype for block in blocks}
+        columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+        blocks = [_Column(stored_values(one), place) for place, one in enumerate(columns)]
+    return _as_doubles(blocks, frame.shape)
 
 
-def _is_converted(dtype: Any) -> bool:
-    if isinstance(dtype, np.dtype):
-        return dtype.kind in _NUMBERS or dtype.kind == "O"
-    return type(dtype).__name__ in _CONVERTED and dtype.kind in _NUMBERS
+class _Column:
+    """One column, in the form of a block of pandas."""
+
+    def __init__(self, values: Any, place: int) -> None:
+        self.values = values if type(values) is not np.ndarray else values[np.newaxis]
+        self.mgr_locs = np.array([place])
 
 
-def _holds_numbers(column: Any) -> bool:
-    """Whether every object of a column is a number; None, text and others are not."""
-    values = column.tolist()
-    if not all(type(value) in _NUMBER_TYPES for value in values):
-        return False
-    return not any(type(value) is int and abs(value) > _LARGEST for value in values)
-
-
-def _is_large(column: Any) -> bool:
-    if column.dtype.kind not in "iu" or not len(column):
-        return False
-    return bool(column.max() > _LARGEST or column.min() < -_LARGEST)
+def _as_doubles(blocks: Any, shape: tuple[int, int]) -> Array | None:
+    """All columns as float64, in the memory order that pandas gives them; None if one is none."""
+    if len(blocks) == 1 and type(blocks[0].values) is np.ndarray:
+        found = numbers_of(blocks[0].values.reshape(-1))
+        return None if found is None else blocks[0].values.astype(np.float64).T
+    columns = np.empty(shape[::-1])
+    for block in blocks:
+        values = block.values
+        for within, place in enumerate(getattr(block.mgr_locs, "as_array", block.mgr_locs)):
+            one = numbers_of(values[within] if values.ndim == 2 else values)
+            if one is None:
+                return None
+            columns[place] = one
+    return columns.T

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,15 @@ from model_quantization.arrays import Array
 from model_quantization.families import Component, Lowered, family_named
 from model_quantization.families.lowered import Integers
 from model_quantization.families.shared.children import as_floats
+from model_quantization.kernels.tables.pandas_columns import names_of
 from model_quantization.predictor.component import ComponentView
 from model_quantization.predictor.frames import numbers_of_frame
+from model_quantization.values import Value
 
 _FLOATS = ("f", "d")
 
 
-@dataclass(frozen=True, slots=True)
-class InputAdapter:
+class InputAdapter(Value, frozen=True):
     """Turns input into the rows of a fast predictor.
 
     Attributes
@@ -56,6 +56,10 @@ def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
         return InputAdapter(_documents)
     if lowered.input == "table":
         return InputAdapter(_table)
+    if lowered.input == "mappings":
+        return InputAdapter(_mappings)
+    if lowered.input == "cells":
+        return InputAdapter(_cells_of(lowered.n_features))
     seeing = [_Names.of(one) for one in _that_see_input(view)]
     names = seeing[0].names
     warn = [one for one in seeing if one.names is not None and not one.silent]
@@ -67,8 +71,7 @@ def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
     return InputAdapter(rows, warn[0].class_name if len(warn) == 1 else None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(Value, frozen=True):
     """The columns that a component was fitted with (None: without names)."""
 
     names: list[str] | None
@@ -107,18 +110,20 @@ def _rows_of(
     """A function that prepares frames with these names and, if asked, rows without names."""
     width, integers, takes = lowered.n_features, lowered.integers, lowered.takes
     largest = _LARGEST[integers]
-    kinds = "" if takes == "floats" else "iub"
+    kinds = "" if takes in ("floats", "arrays") else "iub"
+    if takes == "arrays":
+        names = None
 
     def rows(X: Any) -> Array | None:
         if isinstance(X, list) and unnamed:
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
-            X = numbers_of_frame(X, takes) if list(X.columns) == names else None
+            X = numbers_of_frame(X, takes) if names_of(X) == names else None
             if X is not None and integers == "float32" and X.dtype.kind != "f":
                 X = X.astype(np.float64)
         elif type(X) is not np.ndarray or not unnamed:
             return None
-        if X is None or X.ndim != 2 or X.shape[1] != width or not len(X):
+        if X is None or X.ndim != 2 or not len(X) or X.shape[1] != (width or X.shape[1]):
             return None
         if X.dtype.char in _FLOATS:
             return X if X.dtype.isnative else None
@@ -149,6 +154,21 @@ def _table(X: Any) -> Any:
     if not hasattr(X, "to_numpy") or not hasattr(X, "iloc") or getattr(X, "ndim", 0) != 2:
         return None
     return X if len(X) and X.columns.is_unique else None
+
+
+def _mappings(X: Any) -> list[dict[Any, Any]] | None:
+    """A list of plain dicts; other mappings and iterators are left for scikit-learn to walk."""
+    return X if type(X) is list and X and all(type(one) is dict for one in X) else None
+
+
+def _cells_of(width: int | None) -> Callable[[Any], Array | None]:
+    def cells(X: Any) -> Array | None:
+        if type(X) is not np.ndarray or X.ndim != 2 or not len(X) or X.shape[1] != width:
+            return None
+        usual = X.dtype.kind in "biuOU" or X.dtype.char in _FLOATS
+        return X if usual and X.dtype.isnative else None
+
+    return cells
 
 
 def _from_list(X: list[Any]) -> Array | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from model_quantization.predictor.memory import give_back
 from model_quantization.predictor.quantized_model import QuantizedModel, quantized_model
 from model_quantization.predictor.restored import library_change, restore_component
 from model_quantization.trust import TrustPolicy
+from model_quantization.values import Value, field
 
 if TYPE_CHECKING:
     from model_quantization.files.signing import PublicKeys
@@ -106,8 +106,7 @@ def explain(artifact: Artifact, trust: TrustPolicy | None = None) -> list[Explan
     return [one.explain() for one in iter_models(open_model(artifact, trust or TrustPolicy()))]
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
+class _Opening(Value, frozen=True):
     """One artifact being opened; an object that several refer to is opened once."""
 
     artifact: Artifact

@@ -1,4 +1,4 @@
-"""The quantized model that serving code holds: scikit-learn's face, answered from the artifact.
+"""The quantized model that serving code holds: scikit-learn's methods, answered from the artifact.
 
 A method that the artifact's fast predictor has is answered by it, without scikit-learn. Anything
 else, and every odd call (other arguments, odd input), is answered by the real estimator, which is
@@ -17,7 +17,14 @@ from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import FormatError
 from model_quantization.families import Lowered, family_named
 from model_quantization.graph.methods import PUBLIC_METHODS
-from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
+from model_quantization.graph.nodes import (
+    DictNode,
+    Node,
+    ObjectNode,
+    PackedNode,
+    SequenceNode,
+    attributes,
+)
 from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
@@ -38,6 +45,17 @@ if TYPE_CHECKING:
     from model_quantization.predictor.explanation import Explanation
 
 _OUTPUT_CONFIG = "_sklearn_output_config"
+
+
+def _gives_frames(state: Mapping[str, Node]) -> bool:
+    """Whether `set_output` asked for something else than what the class gives by default."""
+    config = state.get(_OUTPUT_CONFIG)
+    if config is None:
+        return False
+    values = config.values if isinstance(config, DictNode) else None
+    return not isinstance(values, SequenceNode) or any(
+        item not in ("default", None) for item in values.items
+    )
 
 
 class QuantizedModel(FittedForGood):
@@ -73,7 +91,7 @@ class QuantizedModel(FittedForGood):
         self._lowered = found if isinstance(found, Lowered) else None
         # Only the estimator makes the frames that a configured `transform` answers.
         self._framed = any(
-            _OUTPUT_CONFIG in attributes(node)
+            _gives_frames(attributes(node))
             for _, node in walk(view.node)
             if isinstance(node, ObjectNode | PackedNode)
         )
@@ -109,7 +127,7 @@ class QuantizedModel(FittedForGood):
     def _name(self) -> str:
         kind = self._view.type.rpartition(":")[2]
         depth = str(self.artifact.manifest["recipe"]["bit_depth"])
-        return f"{kind}, {depth}{' bit' if depth.isdigit() else ''}"
+        return f"{kind}, {depth}{' bits' if depth.isdigit() else ''}"
 
     def __repr__(self) -> str:
         from model_quantization.report.table import human_bytes
@@ -232,7 +250,7 @@ class QuantizedModel(FittedForGood):
         PredictionError
             An answer differs from the one recorded when the artifact was made.
         """
-        from model_quantization.artifact.golden_rows import run_self_test
+        from model_quantization.predictor.golden_rows import run_self_test
 
         return run_self_test(self, self.artifact.manifest["golden"])
 
@@ -242,7 +260,7 @@ class QuantizedModel(FittedForGood):
         What the restored estimator answers is asked when it is first made, if the installed
         libraries are not those that made the artifact.
         """
-        from model_quantization.artifact.golden_rows import run_self_test
+        from model_quantization.predictor.golden_rows import run_self_test
 
         return run_self_test(self, self.artifact.manifest["golden"], self.fast_methods)
 

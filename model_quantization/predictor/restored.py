@@ -83,7 +83,7 @@ def check_after_upgrade(artifact: Artifact, estimator: Any, methods: Iterable[st
     changed = library_change(artifact)
     if changed is None:
         return
-    from model_quantization.artifact.golden_rows import check_restored
+    from model_quantization.predictor.golden_rows import check_restored
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -60,6 +60,13 @@ class ProbeReport(Record):
         return f"asked on {self.rows} probe rows: answers of predict equal on {self.equal}"
 
 
+def probe_note(probes: Mapping[str, ProbeReport]) -> str:
+    """Return what the models of a file showed: the clause of the first, and how many others."""
+    notes = [found.note() for found in probes.values() if found.rows]
+    more = f" (and {len(notes) - 1} other models)" if len(notes) > 1 else ""
+    return f"{notes[0]}{more}" if notes else ""
+
+
 def report(
     original: Reactions,
     restored: Reactions,

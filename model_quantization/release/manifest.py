@@ -212,8 +212,8 @@ def read_manifest(
 def _signature(path: Path, record: dict[str, Any]) -> Signature | None:
     if "signature" not in record:
         return None
-    held = _typed(path, record, "signature", dict)
-    return parse_signature(held.get("key_id"), held.get("value"), str(path))
+    signature = _typed(path, record, "signature", dict)
+    return parse_signature(signature.get("key_id"), signature.get("value"), str(path))
 
 
 def _digest(record: dict[str, Any]) -> str:

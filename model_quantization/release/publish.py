@@ -1,4 +1,4 @@
-"""Releases: whole, atomic, reversible.
+"""Publishes a release in one atomic step, and publishes earlier ones again.
 
 ::
 

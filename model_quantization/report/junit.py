@@ -1,4 +1,4 @@
-"""JUnit XML of a run: one test case a model, which continuous integration systems can show.
+"""JUnit XML of a run: one test case per model, which continuous integration systems can show.
 
 A failed or refused model is an error; one that falls short where the run is strict is a failure;
 one that is not proven, not gained by or not passed elsewhere is skipped, with the reason.

@@ -9,20 +9,26 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_quantization.errors import ReleaseError
+from model_quantization.errors import MissingExtra, ReleaseError
 from model_quantization.files.atomic import write_atomically
 from model_quantization.outcome import Outcome
 from model_quantization.release.known import known_outcomes
 from model_quantization.release.manifest import Release
 from model_quantization.report.history import read_history, record_history
 from model_quantization.report.page.document import render_page
+from model_quantization.report.run_facts import RunFacts
 from model_quantization.report.summary import summary_csv, summary_markdown
 
 REPORT = "report.html"
 _log = logging.getLogger(__name__)
 
 
-def write_reports(output_dir: Path, release: Release, outcomes: Sequence[Outcome]) -> Path | None:
+def write_reports(
+    output_dir: Path,
+    release: Release,
+    outcomes: Sequence[Outcome],
+    facts: RunFacts | None = None,
+) -> Path | None:
     """Write the tables and the page of `release`; return the page's path.
 
     The tables must be written. History and page are extras: an error that prevents one is logged,
@@ -35,6 +41,8 @@ def write_reports(output_dir: Path, release: Release, outcomes: Sequence[Outcome
     release : Release
     outcomes : sequence of Outcome
         This run's models; those of the others are read from the directory.
+    facts : RunFacts, optional
+        What the page says of the run; nothing after a rollback.
 
     Raises
     ------
@@ -52,9 +60,11 @@ def write_reports(output_dir: Path, release: Release, outcomes: Sequence[Outcome
         _log.warning("the history was not written: %s", error)
         history = read_history(output_dir)
     try:
-        page = render_page(shown, history, release=release.number, created=release.created)
+        page = render_page(
+            shown, history, release=release.number, created=release.created, facts=facts
+        )
         write_atomically(path, page.encode("utf-8", "backslashreplace"), flush=False)
-    except (ReleaseError, OSError) as error:
+    except (MissingExtra, ReleaseError, OSError) as error:
         _log.warning("the report page was not written: %s", error)
         return None
     return path

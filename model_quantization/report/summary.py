@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from model_quantization.loading.pickles.migrations.steps import parse_release
+from model_quantization.numerals import plural
 from model_quantization.outcome import Outcome, Status, verdict
 from model_quantization.report.table import (
     COLUMNS,
@@ -55,6 +56,7 @@ CSV_COLUMNS = (
     "unchanged",
     "note",
 )
+MANY_NO_GAIN, NO_GAIN_NAMES = 10, 3  # more than so many are one line, which names a few
 _DO = {
     Status.FAILED: "something broke; the log of this run says what, and the next run tries again.",
     Status.REFUSED: "the file was not opened; the original is not served from this release either.",
@@ -77,12 +79,35 @@ _STYLES = {
 
 
 def advice(outcomes: Iterable[Outcome]) -> list[str]:
-    """Return one sentence per model that was not published: the reason, and the next step."""
-    return [
+    """Return one sentence per model that was not published: the reason, and the next step.
+
+    Many models that gain nothing have the same reason and no next step: one sentence for all.
+    """
+    kept = [item for item in order_outcomes(outcomes) if not item.published and item.status in _DO]
+    idle, others = fold_no_gain(kept)
+    sentences = [
         f"{item.name} ({verdict(item)}): {(one_line(item.note) or _DO[item.status]).rstrip('.')}."
-        for item in order_outcomes(outcomes)
-        if not item.published and item.status in _DO
+        for item in others
     ]
+    return [*sentences, *([no_gain_line(idle)] if idle else [])]
+
+
+def fold_no_gain(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+    """Return (models to be shown as one line, the others): many that gain nothing are one line."""
+    idle = [item for item in outcomes if item.status is Status.NO_GAIN]
+    if len(idle) <= MANY_NO_GAIN:
+        return [], list(outcomes)
+    return idle, [item for item in outcomes if item.status is not Status.NO_GAIN]
+
+
+def no_gain_line(idle: Sequence[Outcome]) -> str:
+    """Return one sentence about models that gain nothing."""
+    names = ", ".join(item.name for item in idle[:NO_GAIN_NAMES])
+    return (
+        f"{plural(len(idle), 'model')} (no_gain): {names} and "
+        f"{len(idle) - NO_GAIN_NAMES:,} more; their artifacts are not smaller, so the originals "
+        "stay; nothing to do."
+    )
 
 
 def describe(outcome: Outcome) -> str:
@@ -119,13 +144,21 @@ def total_line(outcomes: Sequence[Outcome]) -> str:
         return "No models."
     before = sum(outcome.source_size_bytes for outcome in outcomes)
     after = sum(served_bytes(outcome) for outcome in outcomes)
-    counts = ", ".join(
-        f"{count} {name}" for name, count in count_statuses(outcomes).items() if count
-    )
-    models = "1 model" if len(outcomes) == 1 else f"{len(outcomes)} models"
+    # Published is what is served, proven or not; the rest is counted by status.
+    counted = Counter(str(item.status) for item in outcomes if not item.published)
+    published = sum(item.published for item in outcomes)
+    unproven = sum(item.published and item.status is not Status.PUBLISHED for item in outcomes)
+    parts = []
+    if published:
+        parts.append(f"{published:,} published{f' ({unproven:,} unverified)' * (unproven > 0)}")
+    parts += [f"{counted[status]:,} {status}" for status in Status if counted[status]]
+    unchanged = sum(item.unchanged for item in outcomes)
+    if unchanged:
+        parts.append(f"{unchanged:,} of them unchanged since an earlier run")
     smaller = times_smaller(before, after)
     return (
-        f"{models}: {counts}. Served: {human_bytes(before)} -> {human_bytes(after)}"
+        f"{plural(len(outcomes), 'model')}: {', '.join(parts)}. "
+        f"Served: {human_bytes(before)} -> {human_bytes(after)}"
         f"{'' if smaller == '-' else f' ({smaller} smaller)'}."
     )
 
@@ -170,7 +203,7 @@ def summary_markdown(outcomes: Iterable[Outcome], *, title: str = "Quantized mod
     lines = [f"# {title}", "", total_line(ordered)]
     if ordered:
         table = [list(COLUMNS)]
-        table += [[_escape(cell) for cell in row.values()] for row in table_rows(ordered)]
+        table += [[escape_markdown(cell) for cell in row.values()] for row in table_rows(ordered)]
         widths = [max(len(row[index]) for row in table) for index in range(len(COLUMNS))]
         table.insert(
             1,
@@ -181,7 +214,7 @@ def summary_markdown(outcomes: Iterable[Outcome], *, title: str = "Quantized mod
         )
         lines += ["", *(_markdown_line(row, widths) for row in table)]
     if sentences := advice(ordered):
-        lines += ["", "## Not published", "", *(f"- {_escape(line)}" for line in sentences)]
+        lines += ["", "## Not published", "", *(f"- {escape_markdown(line)}" for line in sentences)]
     return "\n".join(lines) + "\n"
 
 
@@ -193,7 +226,7 @@ def _markdown_line(row: Sequence[str], widths: Sequence[int]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return `text` for Markdown: nothing in a model's name or note becomes markup."""
     for char in "\\|`*_<>[":
         text = text.replace(char, f"\\{char}")
@@ -222,7 +255,8 @@ def print_table(outcomes: Iterable[Outcome], console: Console | None = None) -> 
     if console is None:
         # NO_COLOR alone would leave bold and dim text.
         console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
-    rows = table_rows(ordered)
+    idle, shown = fold_no_gain(ordered)
+    rows = table_rows(shown)
     widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in COLUMNS}
     if console.is_terminal:
         widths = fitting_columns(widths, console.width - EDGES)
@@ -237,8 +271,10 @@ def print_table(outcomes: Iterable[Outcome], console: Console | None = None) -> 
         table.add_row(
             *(Text(row[name], style=style if name == "verdict" else "") for name in widths)
         )
-    if ordered:
+    if shown:
         console.print(table)
+    if idle and shown:
+        console.print(Text(f"and {plural(len(idle), 'model')} with no_gain; summary.csv has them"))
     for sentence in advice(ordered):
         console.print(Text(sentence), soft_wrap=True)
     console.print(Text(total_line(ordered), style="bold"), soft_wrap=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from model_quantization.numerals import fixed, plural
 from model_quantization.outcome import Guarantee, Outcome, Status, verdict
 
 COLUMNS = (
@@ -27,6 +28,8 @@ NUMERIC = frozenset({"bits", "before", "after", "smaller", "score", "change", "1
 DROPPED_FIRST = ("note", "family", "bits", "before", "1 row (us)", "after", "score")
 GAP = 2  # spaces between two columns
 EDGES = 2  # one space on either side of the table
+FEW_ROWS = 50  # of which hardly anything can be told
+_ABOUT_ROWS = "held-out"
 _NOTE_WIDTH = 16  # characters; a shorter piece of a note says nothing
 _NAME_WIDTH = 8
 _STATUS_ORDER = (
@@ -110,11 +113,29 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _note(outcome: Outcome) -> str:
-    if outcome.note:
-        return one_line(outcome.note)
-    if outcome.published and outcome.status is Status.UNVERIFIED:
-        return "published without proof: no held-out data"
-    return "unchanged" if outcome.unchanged else ""
+    notes = [one_line(outcome.note)] if outcome.note else []
+    if outcome.published and outcome.status is Status.UNVERIFIED and not notes:
+        notes.append("published without proof: no held-out data")
+    notes += odd_rows(outcome)
+    if outcome.unchanged:
+        notes.insert(0, "unchanged")
+    return "; ".join(notes)
+
+
+def odd_rows(outcome: Outcome) -> list[str]:
+    """Return what is odd about the rows that a model was judged on, one clause each.
+
+    It stays in the table for as long as the rows do: a verdict is worth what its rows are.
+    """
+    figures = outcome.evaluation
+    found = [one_line(str(note)) for note in figures.get("notes", ()) if _ABOUT_ROWS in str(note)]
+    rows = figures.get("rows")
+    if isinstance(rows, int) and 0 < rows < FEW_ROWS:
+        found.append(f"only {plural(rows, 'held-out row')}")
+    repeated = figures.get("repeated_rows")
+    if isinstance(rows, int) and isinstance(repeated, int) and repeated > rows:
+        found.append(f"{repeated:,} of {rows + repeated:,} held-out rows are copies of others")
+    return found
 
 
 def human_bytes(size_bytes: int) -> str:
@@ -150,7 +171,7 @@ def _score(before: float | None, after: float | None) -> str:
 
 
 def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if abs(value) < 1_000 else f"{value:,.{digits - 3}f}"
+    return fixed(value, digits) if abs(value) < 1_000 else f"{value:,.{digits - 3}f}"
 
 
 def _change(change: float | None) -> str:
@@ -160,6 +181,8 @@ def _change(change: float | None) -> str:
         return "0"
     if abs(change) < 0.00005:
         return f"{change:+.0e}"
+    if abs(change) >= 1_000:
+        return f"{change:+,.0f}"
     return f"{change:+.4f}".rstrip("0").rstrip(".")
 
 

@@ -58,9 +58,14 @@ def fit_codebook(
 
 
 def _table_dtype(table: Floats, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    held = np.abs(table[table != 0])
+    magnitudes = np.abs(table[table != 0])
     low, high = FLOAT32_ENTRIES
-    if dtype.itemsize > 4 and held.size and held.min() > low and held.max() < high:
+    if (
+        dtype.itemsize > 4
+        and magnitudes.size
+        and magnitudes.min() > low
+        and magnitudes.max() < high
+    ):
         return np.dtype("<f4")
     return dtype
 
@@ -107,8 +112,8 @@ def _exact(points: Floats, weights: Floats, size: int) -> Floats:
     # error[i, j]: squared error of one entry for points i..j-1.
     start, end = np.ogrid[: count + 1, : count + 1]
     inside = start < end
-    held = np.where(inside, mass[end] - mass[start], 1.0)
-    error = second[end] - second[start] - (first[end] - first[start]) ** 2 / held
+    mass_inside = np.where(inside, mass[end] - mass[start], 1.0)
+    error = second[end] - second[start] - (first[end] - first[start]) ** 2 / mass_inside
     error = np.where(inside, np.maximum(error, 0.0), np.inf)
     best = error[0].copy()
     splits = []
@@ -131,10 +136,10 @@ def _lloyd(points: Floats, weights: Floats, size: int) -> Floats:
     mass = np.concatenate(([0.0], np.cumsum(weights)))
     first = np.concatenate(([0.0], np.cumsum(weights * points)))
     groups = _groups(points, weights)
-    held = np.bincount(groups, weights).astype(np.float64)
+    masses = np.bincount(groups, weights).astype(np.float64)
     sums = np.bincount(groups, weights * points)
-    means, held = sums[held > 0] / held[held > 0], held[held > 0]
-    centers = _exact(means, held, size) if means.size > size else means
+    means, masses = sums[masses > 0] / masses[masses > 0], masses[masses > 0]
+    centers = _exact(means, masses, size) if means.size > size else means
     edges = np.zeros(0, np.intp)
     for _ in range(ITERATIONS):
         cuts = np.searchsorted(points, (centers[:-1] + centers[1:]) / 2)
@@ -142,10 +147,10 @@ def _lloyd(points: Floats, weights: Floats, size: int) -> Floats:
         if np.array_equal(moved, edges):
             break
         edges = moved
-        held = mass[edges[1:]] - mass[edges[:-1]]
+        masses = mass[edges[1:]] - mass[edges[:-1]]
         sums = first[edges[1:]] - first[edges[:-1]]
         # An entry that nothing is nearest to stays where it is.
-        centers = np.where(held > 0, sums / np.where(held > 0, held, 1.0), centers)
+        centers = np.where(masses > 0, sums / np.where(masses > 0, masses, 1.0), centers)
     return centers[np.diff(edges) > 0]
 
 

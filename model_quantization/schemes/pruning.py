@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from model_quantization.codecs.gaps import gaps_from_positions
 from model_quantization.codecs.stream import encode_stream
 from model_quantization.errors import SchemeError
 from model_quantization.schemes.scheme import Role, Slot
+from model_quantization.values import Value
 
 ZEROS_TO_TRY = 0.5
 MAY_COST = 1.02
@@ -22,8 +22,7 @@ MAY_COST = 1.02
 SMALL_SHARE = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Value, frozen=True):
     """How far the inputs and the outputs of a layer of weights vary.
 
     Attributes

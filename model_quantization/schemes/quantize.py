@@ -86,10 +86,10 @@ def quantize_array(
         case Affine():
             check_finite(pruned, "affine", where)
             axis = _channel_axis(array, scheme, slot, where)
-            held = affine.channel_ranges(pruned, axis)
+            own_ranges = affine.channel_ranges(pruned, axis)
             if ranges is not None:
-                held = _given_ranges(ranges, held, where)
-            parts = _affine_parts(pruned, scheme, axis, order, held)
+                own_ranges = _given_ranges(ranges, own_ranges, where)
+            parts = _affine_parts(pruned, scheme, axis, order, own_ranges)
         case Codebook(bits=bits):
             check_finite(pruned, "codebook", where)
             flat = _flat(pruned, order)
@@ -183,31 +183,31 @@ def _grid(quantized: QuantizedArray) -> affine.Grid:
 
 
 def _affine_parts(
-    array: Array, scheme: Affine, axis: int | None, order: Order, held: Array
+    array: Array, scheme: Affine, axis: int | None, order: Order, own_ranges: Array
 ) -> dict[str, Array]:
-    grid = affine.fit_grid(held, scheme.bits, symmetric=scheme.symmetric)
+    grid = affine.fit_grid(own_ranges, scheme.bits, symmetric=scheme.symmetric)
     parts = {"codes": _flat(affine.to_codes(array, grid, axis), order), "scale": grid.scale}
     return parts if grid.zero is None else {**parts, "zero": grid.zero}
 
 
-def _given_ranges(ranges: Array, held: Array, where: str) -> Array:
+def _given_ranges(ranges: Array, own_ranges: Array, where: str) -> Array:
     given = np.asarray(ranges, np.float64)
     if given.ndim == 1:
         given = np.stack([-given, given], axis=1)
     if (
-        given.shape != held.shape
+        given.shape != own_ranges.shape
         or not np.isfinite(given).all()
         or (given[:, 0] > given[:, 1]).any()
     ):
         raise SchemeError(
             "the ranges given for affine codes cannot be used",
             where=where,
-            expected=f"{len(held)} finite magnitudes, or pairs of lowest and highest value",
+            expected=f"{len(own_ranges)} finite magnitudes, or pairs of lowest and highest value",
             got=f"shape {np.shape(ranges)}",
         )
     # Clipping must not move exact zeros: a channel that reaches 0 keeps it in its range.
-    low = np.where(held[:, 0] <= 0, np.minimum(given[:, 0], 0), given[:, 0])
-    high = np.where(held[:, 1] >= 0, np.maximum(given[:, 1], 0), given[:, 1])
+    low = np.where(own_ranges[:, 0] <= 0, np.minimum(given[:, 0], 0), given[:, 0])
+    high = np.where(own_ranges[:, 1] >= 0, np.maximum(given[:, 1], 0), given[:, 1])
     return np.stack([low, high], axis=1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ from model_quantization.schemes.scheme import (
     scheme_from_json,
     scheme_to_json,
 )
+from model_quantization.values import Value
 
 Order: TypeAlias = Literal["C", "F"]
 Layout: TypeAlias = Literal["dense", "sparse"]
@@ -34,8 +34,7 @@ MOST_DIMENSIONS = 32
 MAX_BYTES = Limits().decoded_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class QuantizedArray:
+class QuantizedArray(Value, frozen=True):
     """One array under one scheme.
 
     Attributes

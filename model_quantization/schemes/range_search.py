@@ -65,11 +65,11 @@ def search_ranges(
     # Errors are compared within a channel only, so each may be seen in units of its own range.
     unit = np.abs(wide).max(axis=1, initial=0.0)
     wide = wide / np.where(unit > 0, unit, 1.0)[:, None]
-    held = affine.channel_ranges(wide, 0)
+    ranges = affine.channel_ranges(wide, 0)
     best = np.full(len(wide), np.inf)
     factors = np.ones(len(wide))
     for ratio in ratios:
-        grid = affine.fit_grid(held * ratio, bits, symmetric=symmetric)
+        grid = affine.fit_grid(ranges * ratio, bits, symmetric=symmetric)
         codes = affine.to_codes(wide, grid, 0)
         error = wide - affine.to_values(codes, grid, 0, wide.dtype)
         loss = error**2 @ inner if inner.ndim == 1 else ((error @ inner) * error).sum(axis=1)

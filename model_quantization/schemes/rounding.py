@@ -1,4 +1,4 @@
-"""What an array and its slot must be for a scheme, and the sentences for when they are not."""
+"""Checks that a scheme fits an array and its slot, and the error messages where it does not."""
 
 from __future__ import annotations
 

@@ -7,13 +7,14 @@ definition: `scheme_to_json` and `scheme_from_json`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
+from model_quantization.values import Value, field
 
-@dataclass(frozen=True, slots=True)
-class Exact:
+
+class Exact(Value, frozen=True):
     """Every bit is kept."""
 
     kind: Literal["exact"] = "exact"
@@ -22,8 +23,7 @@ class Exact:
         return "exact"
 
 
-@dataclass(frozen=True, slots=True)
-class Float:
+class Float(Value, frozen=True):
     """Rounded to the nearest IEEE float of `bits` bits."""
 
     bits: Literal[16, 32]
@@ -33,21 +33,21 @@ class Float:
         return f"float{self.bits}"
 
 
-@dataclass(frozen=True, slots=True)
-class Affine:
+class Affine(Value, frozen=True):
     """Integer codes: `value = scale * (code - zero)`, one (scale, zero) a channel or an array.
 
     Parameters
     ----------
-    bits : {8, 16}
-        Width of a code.
+    bits : {2, 3, 4, 5, 6, 7, 8, 16}
+        Width of a code. Codes of fewer than 8 bits are stored as bytes: the coder that follows
+        takes the bits that are not used out of them.
     granularity : {"channel", "array"}
         `channel`: one range per index along the slot's channel axis.
     symmetric : bool
         Symmetric codes have zero = 0 and keep exact zeros; asymmetric ones use the whole range.
     """
 
-    bits: Literal[8, 16]
+    bits: Literal[2, 3, 4, 5, 6, 7, 8, 16]
     granularity: Literal["channel", "array"] = "channel"
     symmetric: bool = True
     kind: Literal["affine"] = "affine"
@@ -57,8 +57,22 @@ class Affine:
         return f"int{self.bits}/{per}" if self.symmetric else f"uint{self.bits}/{per}"
 
 
-@dataclass(frozen=True, slots=True)
-class Codebook:
+def affine_of(bits: int, granularity: str = "channel", *, symmetric: bool = True) -> Affine:
+    """Return affine codes of a width that is worked out.
+
+    Raises
+    ------
+    ValueError
+        No such width or granularity.
+    """
+    made = scheme_from_json(
+        {"kind": "affine", "bits": bits, "granularity": granularity, "symmetric": symmetric}
+    )
+    assert isinstance(made, Affine), "of that kind"
+    return made
+
+
+class Codebook(Value, frozen=True):
     """At most 2**bits distinct values, chosen to lose least in squared error, and their indices."""
 
     bits: Literal[4, 6, 8]
@@ -106,7 +120,7 @@ def scheme_from_json(record: dict[str, Any]) -> Scheme:
 def _check_fields(scheme: Scheme) -> None:
     allowed: dict[str, tuple[int, ...]] = {
         "float": (16, 32),
-        "affine": (8, 16),
+        "affine": (2, 3, 4, 5, 6, 7, 8, 16),
         "codebook": (4, 6, 8),
     }
     bits = getattr(scheme, "bits", None)
@@ -154,8 +168,7 @@ EXACT_ROLES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Value, frozen=True):
     """What one array of a component is for.
 
     Parameters

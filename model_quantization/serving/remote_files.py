@@ -26,6 +26,7 @@ from model_quantization.files.object_store import (
 from model_quantization.files.signing import PublicKeys
 from model_quantization.limits import Limits
 from model_quantization.names import looks_like_model, model_name, spellings
+from model_quantization.places import default_model_dir
 from model_quantization.release.manifest import (
     MANIFEST,
     Release,
@@ -164,11 +165,11 @@ def served_files(
     Parameters
     ----------
     model_dir : path or URL, optional
-        Default ``ML_MODEL_DIR``, else ``ml/models``.
+        Default: `places.default_model_dir`.
     output_dir : path or URL, optional
         Default ``ML_QUANTIZED_DIR``, else `quantized` in the model directory.
     """
-    models = model_dir or os.environ.get("ML_MODEL_DIR") or "ml/models"
+    models = model_dir or default_model_dir()
     output = output_dir or os.environ.get("ML_QUANTIZED_DIR")
     if output is None or output == "":
         output = join_url(models, "quantized") if is_url(models) else Path(models) / "quantized"

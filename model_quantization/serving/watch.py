@@ -1,4 +1,4 @@
-"""Notices that another release lies there: one `stat`, at most every so many seconds."""
+"""Notices a new release: one `stat` call, at most once per interval."""
 
 from __future__ import annotations
 

@@ -49,7 +49,12 @@ def publish(models: Path, **changes: Any) -> None:
     values: dict[str, Any] = {
         "model_dir": str(models),
         "latency_seconds": 0,
-        "gate": {"publish_unverified": True, "min_size_reduction": -5, "allowed_drop": 0.3},
+        "gate": {
+            "publish_unverified": True,
+            "min_size_reduction": -5,
+            "allowed_drop": 0.3,
+            "allowed_ranking_drop": 0.3,
+        },
     }
     run_batch(RunConfig.model_validate(values | changes))
 
@@ -208,8 +213,8 @@ def test_what_an_artifact_holds(models: Path, capsys: pytest.CaptureFixture[str]
     key = read_release(models / "quantized").key_id
     assert code == 0
     assert f"signed       {key}" in out and "model        LogisticRegression (linear)" in out
-    assert "precision    8" in out and "affine8" in out and "predict_proba" in out
-    assert "self-test    " in out and '"metric": "accuracy"' in out
+    assert "precision    8" in out and "int8/channel" in out and "predict_proba" in out
+    assert "self-test    " in out and "metric               accuracy" in out
     text = out
     code, out, _ = run(capsys, "inspect", path, "--json")
     record = json.loads(out)
@@ -221,6 +226,9 @@ def test_what_an_artifact_holds(models: Path, capsys: pytest.CaptureFixture[str]
         line = next(line for line in text.splitlines() if line.split()[:1] == [row["method"]])
         assert line.split()[1] == ("fast" if row["fast"] else "restored")
         assert row["by"] in line and row["why"] in line
+    evaluation = next(line for line in text.splitlines() if line.startswith("evaluated "))
+    assert f"{record['evaluation']['rows']:,} held-out rows" in evaluation
+    assert all(f"\n  {name} " in text for name in record["evaluation"])  # none less than JSON
     stored = sum(row["stored_bytes"] for row in record["components"])
     assert 0 < stored < record["size_bytes"]
     assert sum(row["arrays"] for row in record["components"]) == record["arrays"]
@@ -235,7 +243,7 @@ def test_a_model_of_untrusted_classes_is_described_all_the_same(
     monkeypatch.setattr("model_quantization.maintenance.contents.open_model", refused)
     code, out, _ = run(capsys, "inspect", artifact_of(models, "a"))
     assert code == 0 and "predictors   not known: model: not trusted." in out
-    assert "affine8" in out
+    assert "int8/channel" in out
 
 
 def test_a_file_that_is_no_artifact(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

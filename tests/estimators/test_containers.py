@@ -146,7 +146,7 @@ def test_residue_of_one_model_is_not_anothers() -> None:
     from sklearn.linear_model import LassoCV
 
     loaded = quantized({"a": LassoCV(cv=2).fit(X, X[:, 0]), "a2": Ridge().fit(X, X[:, 0])})
-    with pytest.raises(AttributeError, match="mse_path_ was training residue"):
+    with pytest.raises(AttributeError, match="mse_path_ was needed for training only"):
         _ = loaded["a"].mse_path_
     with pytest.raises(AttributeError, match="object has no attribute 'mse_path_'"):
         _ = loaded["a2"].restore().mse_path_

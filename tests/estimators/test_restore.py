@@ -194,7 +194,9 @@ def test_reading_what_was_dropped_says_so() -> None:
     from sklearn.svm import SVC
 
     model = dropped()
-    with pytest.raises(DroppedAttribute, match=r"SVC: loss_curve_ was training residue.*loss on"):
+    with pytest.raises(
+        DroppedAttribute, match=r"SVC: loss_curve_ was needed for training only.*loss on"
+    ):
         _ = model.loss_curve_
     with pytest.raises(DroppedAttribute, match="of the optimizer; read it from the original"):
         _ = model.inner.history_

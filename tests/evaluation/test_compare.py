@@ -13,8 +13,13 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from model_quantization.errors import ConfigError, HeldOutError, PredictionError
+from model_quantization.evaluation import latency
 from model_quantization.evaluation.compare import LoadCost, Subject, compare
-from model_quantization.evaluation.latency import Latency, measure_latency
+from model_quantization.evaluation.latency import (
+    Latency,
+    measure_latencies,
+    slower_by_more_than_spread,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(0, 1, (120, 4))
@@ -99,8 +104,8 @@ def test_what_cannot_be_compared():
 @pytest.mark.parametrize("rows", [X, pd.DataFrame(X), list("abc") * 40, csr_array(X)])
 def test_latency_asks_for_single_rows_and_batches_of_the_same_kind(rows):
     seen = []
-    found = measure_latency(
-        lambda given: seen.append((type(given), np.shape(given)[0])),
+    (found,) = measure_latencies(
+        [lambda given: seen.append((type(given), np.shape(given)[0]))],
         rows,
         repeats=5,
         budget_seconds=10,
@@ -109,14 +114,83 @@ def test_latency_asks_for_single_rows_and_batches_of_the_same_kind(rows):
     assert {count for _, count in seen} == {1, 120}
     assert (found.one_row_calls, found.batch_calls, found.batch_rows) == (5, 5, 120)
     assert 0 < found.one_row_p50_us <= found.one_row_p99_us
+    assert 0 <= found.one_row_spread_us <= found.one_row_p99_us
     assert Latency.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 def test_latency_stops_at_its_budget_but_measures_once():
     calls = []
-    found = measure_latency(calls.append, X, repeats=10**9, budget_seconds=0.0)
+    (found,) = measure_latencies([calls.append], X, repeats=10**9, budget_seconds=0.0)
     assert (found.one_row_calls, found.batch_calls) == (1, 1)
     assert len(calls) == 4  # a warm-up call and a timed one of each kind
+
+
+def test_models_answer_in_turns_and_neither_is_always_first():
+    order = []
+    both = [lambda rows, name=name: order.append((name, rows.tolist())) for name in "ab"]
+    measure_latencies(both, np.arange(4.0)[:, None], repeats=4, budget_seconds=10)
+    warm, timed = order[:6], order[6:14]
+    assert [name for name, _ in warm] == ["a", "b"] * 3
+    assert [name for name, _ in timed] == ["a", "b", "b", "a", "a", "b", "b", "a"]
+    assert [rows for _, rows in timed] == [[[row]] for row in (0, 0, 1, 1, 2, 2, 3, 3)]
+
+
+def _clocks(monkeypatch, thread_ns, process_ns):
+    """Let the clocks of the processor say what a call is given as its own time."""
+    now = {"thread": 0, "process": 0}
+    monkeypatch.setattr(latency, "thread_time_ns", lambda: now["thread"])
+    monkeypatch.setattr(latency, "process_time_ns", lambda: now["process"])
+
+    def call(rows):
+        at = int(rows[0, 0]) if len(rows) == 1 else 0
+        now["thread"] += thread_ns[at]
+        now["process"] += process_ns[at]
+
+    return call
+
+
+def test_latency_is_processor_time_with_its_spread(monkeypatch):
+    times = [1000, 2000, 3000, 4000, 100_000]
+    call = _clocks(monkeypatch, times, times)
+    (found,) = measure_latencies([call], np.arange(5.0)[:, None], repeats=5, budget_seconds=10)
+    assert found.one_row_p50_us == 3.0
+    assert found.one_row_spread_us == 2.0
+    assert found.one_row_p99_us == pytest.approx(96.16)
+    assert (found.batch_p50_us, found.batch_p99_us, found.batch_spread_us) == (0.2, 0.2, 0.0)
+
+
+def test_latency_counts_the_threads_that_a_model_lets_work(monkeypatch):
+    call = _clocks(monkeypatch, [1000] * 5, [3000] * 5)
+    (found,) = measure_latencies([call], np.arange(5.0)[:, None], repeats=5, budget_seconds=10)
+    assert (found.one_row_p50_us, found.batch_p50_us) == (3.0, 0.6)
+    call = _clocks(monkeypatch, [1000] * 5, [1400] * 5)  # the clocks' own time
+    (found,) = measure_latencies([call], np.arange(5.0)[:, None], repeats=5, budget_seconds=10)
+    assert found.one_row_p50_us == 1.0
+
+
+@pytest.mark.parametrize(
+    ("one_row", "batch", "slower"),
+    [
+        ((10.0, 0.5), (1.0, 0.1), []),
+        ((10.5, 0.5), (1.125, 0.125), []),
+        ((10.6, 0.5), (1.0, 0.1), ["one row takes 10.6 us instead of 10 (spread 0.5)"]),
+        ((10.6, 0.9), (1.0, 0.1), []),
+        ((5.0, 0.9), (1.3, 0.1), ["a row of a batch takes 1.3 us instead of 1 (spread 0.1)"]),
+        ((19.0, 0.5), (1.3, 0.1), [
+            "one row takes 19 us instead of 10 (spread 0.5)",
+            "a row of a batch takes 1.3 us instead of 1 (spread 0.1)",
+        ]),
+    ],
+)  # fmt: skip
+def test_slower_means_by_more_than_the_spread(one_row, batch, slower):
+    def latency_of(one, many):
+        return Latency(one[0], 20.0, 200, many[0], 2.0, 50, 1000, one[1], many[1])
+
+    before, after = latency_of((10.0, 0.5), (1.0, 0.1)), latency_of(one_row, batch)
+    assert list(slower_by_more_than_spread(before, after)) == slower
+    if not slower and one_row[1] == 0.9:  # the wider spread counts, whichever side has it
+        swapped = latency_of((10.0, 0.9), (1.0, 0.1)), latency_of((10.6, 0.5), batch)
+        assert not slower_by_more_than_spread(*swapped)
 
 
 def test_importing_the_gate_costs_no_more_than_numpy():

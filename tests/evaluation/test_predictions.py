@@ -122,7 +122,8 @@ def test_ruins_are_never_published(seed: int) -> None:
 def test_faithful_answers_of_16_bits_are_published() -> None:
     generator = np.random.default_rng(3)
     for drawn in (
-        rare(generator, 1000, "16 bits"),
+        rare(generator, 1000, "16 bits", share=0.25),
+        rare(generator, 12_000, "16 bits"),
         decisions(generator, 1000, "16 bits"),
         chances(generator, 1000, 10, "16 bits"),
         chances(generator, 1000, 100, "16 bits"),
@@ -159,14 +160,30 @@ def test_losses_as_large_as_allowed_pass_rarely(rows: int) -> None:
 
 
 def test_a_rare_ranking_says_that_it_cannot_be_told() -> None:
+    """A faithful artifact looks like one that spoils some of few positives: neither passes."""
     drawn = rare(np.random.default_rng(0), 1000, "16 bits")
-    check = judge_predictions(**drawn).check("ranking")
-    assert check.finding is Finding.TOO_FEW and check.passed and check.rows < 40
-    assert "rows of the smaller class are too few for an exact bound" in check.note
+    found = judge_predictions(**drawn)
+    check = found.check("ranking")
+    assert not found.published and found.guarantee == "inconclusive"
+    assert check.finding is Finding.OPEN and check.rows < 40
+    assert check.note.endswith(f"{check.rows} rows of the smaller class are too few to tell")
+    assert found.note.endswith(
+        "would tell; add rows, allow a larger drop, or set publish_inconclusive"
+    )
+    assert check.rows_needed > 20_000
     # Positives that sink below all others are seen, however few there are.
     after = drawn["scores_before"].copy()
     after[np.flatnonzero(drawn["y_true"])[:3]] = 0.0
-    assert not judge_predictions(**{**drawn, "scores_after": after}).published
+    sunk = judge_predictions(**{**drawn, "scores_after": after})
+    assert sunk.check("ranking").finding is Finding.LOST
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.02, 1000), (0.02, 12_000), (0.5, 600)])
+def test_a_ranking_that_lost_as_much_as_allowed_passes_rarely(share: float, rows: int) -> None:
+    generator = np.random.default_rng(rows)
+    drawn = (rare(generator, rows, "sunk", share) for _ in range(60))
+    passed = sum(judge_predictions(**each).published for each in drawn)
+    assert passed <= 0.05 * 60 + 2.5 * np.sqrt(60 * 0.05 * 0.95)
 
 
 @pytest.mark.parametrize(
@@ -320,3 +337,19 @@ def test_the_example_of_the_page_on_proof_runs(capsys: pytest.CaptureFixture[str
     (block,) = re.findall(r"```python\n(.*?)```", PROOF.read_text("utf-8"), re.S)
     exec(compile(block, str(PROOF), "exec"), {})
     assert capsys.readouterr().out.startswith("published non_inferior\naccuracy 0.9500 -> 0.9500")
+
+
+@pytest.mark.parametrize("worse_first", [False, True])
+def test_of_equal_rows_of_numbers_the_one_that_is_ruined_counts(worse_first: bool) -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.normal(size=700)
+    before = truth + 0.1 * generator.normal(size=700)
+    halves = [before, before + 5.0 * np.sign(before - truth)]  # the second is worse at every row
+    after = np.concatenate(halves[::-1] if worse_first else halves)
+    found = judge_predictions(
+        np.tile(truth, 2), np.tile(before, 2), after, rows=np.tile(np.arange(700), 2),
+        task="regression",
+    )  # fmt: skip
+    assert found.evaluation.repeated_rows == 700
+    check = found.check("ruined_rows")
+    assert (check.finding, check.observed) == (Finding.LOST, 1.0)

@@ -11,7 +11,6 @@ from model_quantization.evaluation.mean_bounds import mean_bound
 from model_quantization.evaluation.ranking import (
     area,
     area_differences,
-    delong_loss_bound,
     placements,
     rank_correlation,
     reciprocal_ranks,
@@ -52,18 +51,6 @@ def test_the_bound_on_area_holds_when_a_few_positives_are_ruined() -> None:
         after = np.where(positive & (generator.random(rows) < 0.01), -1.0, before)
         missed += mean_bound(area_differences(before, after, positive, seed), 0.05) < 0.01
     assert missed <= 0.05 * 150 + 2.5 * np.sqrt(150 * 0.05 * 0.95)
-
-
-def test_delongs_bound() -> None:
-    positive = np.arange(600) % 3 == 0
-    before = RNG.normal(positive, 1)
-    assert delong_loss_bound(before, before, positive, 0.05) == 0.0
-    assert delong_loss_bound(before, -before, positive, 0.05) > 0.4
-    noise = [before + RNG.normal(0, 0.3, 600) for _ in range(100)]
-    bounds = np.array([delong_loss_bound(before, each, positive, 0.05) for each in noise])
-    losses = np.array([area(before, positive) - area(each, positive) for each in noise])
-    assert (bounds > losses).all() and (bounds - losses).max() < 0.05
-    assert delong_loss_bound(before[:3], before[:3], positive[:3], 0.05) == 1.0
 
 
 def test_reciprocal_ranks_count_ties_half() -> None:

@@ -82,7 +82,7 @@ def quantized(case: Case, bit_depth: str) -> QuantizedModel:
 
 @cache
 def original(case: Case) -> Any:
-    """The example as its own pickle gives it back: what a restored model is held against."""
+    """The example as its own pickle gives it back: what a restored model is compared with."""
     return pickle.loads(pickle.dumps(case.example.model))
 
 
@@ -169,7 +169,7 @@ def check_same_attribute(name: str, known: Any, restored: Any, model: Any) -> No
             check_same_value(name, theirs, mine)
     else:
         for each in (restored, model):
-            with pytest.raises(DroppedAttribute, match="was training residue"):
+            with pytest.raises(DroppedAttribute, match="was needed for training only"):
                 getattr(each, name)
 
 
@@ -224,7 +224,7 @@ def check_residue_is_reported(case: Case) -> None:
         assert note
         where, _, name = path.rpartition("/")
         if where in objects and name not in dir(type(objects[where])):
-            with pytest.raises(DroppedAttribute, match=f"{name} was training residue"):
+            with pytest.raises(DroppedAttribute, match=f"{name} was needed for training only"):
                 getattr(objects[where], name)
 
 

@@ -295,8 +295,8 @@ def integer(value: int) -> bytes:
         (DATA + b"more", "it has more than trees, or is cut off"),
         (DATA[:8] + integer(1 << 30) + DATA[12:], "its bytes lead outside themselves"),
         (DATA.replace(b"Model_v1", b"Model_v9"), "its bytes are of another version"),
-        (changed("splits", integer(999)), "a split looks at a border that there is not"),
-        (changed("splits", integer(-1)), "a split looks at a border that there is not"),
+        (changed("splits", integer(999)), "a split looks at a border that does not exist"),
+        (changed("splits", integer(-1)), "a split looks at a border that does not exist"),
         (changed("splits", integer(0)), "its splits are said in two ways that differ"),
         (changed("repacked", integer(77)), "its splits are said in two ways that differ"),
         (changed("depths", integer(3)), "its splits or leaves are not as many as its trees need"),
@@ -366,7 +366,7 @@ def test_trees_that_no_model_has_are_refused() -> None:
         (put(split=split), "trees that are not symmetric"),
         (fewer, "not as many levels as the bytes have"),
         (put(rows=trees.rows[:, :2]), "other numbers than the bytes have room for"),
-        (put(feature=trees.feature + 6), "a feature that there is not"),
+        (put(feature=trees.feature + 6), "a feature that does not exist"),
         (put(feature=trees.feature * 0, threshold=many), "more borders than the bytes have room"),
     ):
         with pytest.raises(SemanticError, match=why):

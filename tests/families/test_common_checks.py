@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from multiprocessing.pool import Pool
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model_quantization.estimators.capture import capture
-from model_quantization.families import all_families, family_named, family_of
+from model_quantization.families import all_families, family_named, family_of, owners
+from model_quantization.families.owners import NOTE, note_text
 from model_quantization.graph.traversal import components
 from model_quantization.trust import TrustPolicy
 from tests.families import checks
@@ -43,6 +45,29 @@ def test_a_class_that_no_family_names_is_generic() -> None:
     assert family_of("somewhere:Unknown").name == "generic"
     with pytest.raises(KeyError, match=r"no family 'forrest'; known: bayes, .*forest"):
         family_named("forrest")
+
+
+def test_the_note_says_who_speaks_for_each_class() -> None:
+    assert NOTE.read_text("utf-8") == note_text(), "write it anew: make docs"
+    for family in all_families():
+        assert family_named(family.name) is family
+        assert all(family_of(name) is family for name in family.types)
+
+
+def test_families_are_found_without_a_note_that_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = tmp_path / "owners.json"
+    monkeypatch.setattr(owners, "NOTE", stale)
+    for text in (None, "no JSON", '{"files": ["linear"], "families": {}}'):
+        if text is not None:
+            stale.write_text(text)
+        assert owners.known_owners.__wrapped__() is None
+    monkeypatch.setattr("model_quantization.families.known_owners", lambda: None)
+    family_named.cache_clear()
+    forest = "sklearn.ensemble._forest:RandomForestClassifier"
+    assert family_of(forest) is family_named("forest")
+    assert family_of("somewhere:Unknown").name == "generic"
 
 
 @every_depth

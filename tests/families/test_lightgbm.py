@@ -233,7 +233,7 @@ def test_what_only_training_needed_says_so() -> None:
         lambda: booster.refit(ROWS, CODES),
     ):
         with pytest.raises(
-            DroppedAttribute, match=r"was training residue.*read it from the original model"
+            DroppedAttribute, match=r"was needed for training only.*read it from the original model"
         ):
             ask()
     again = pickle.loads(pickle.dumps(restored))
@@ -314,7 +314,7 @@ def text_of(name: str = "categories") -> bytes:
         (b"leaf_value=", b"leaf_value=x", "leaf_value has something else than numbers"),
         (b"left_child=1", b"left_child=0", "the children of its nodes make no trees"),
         (b"right_child=1", b"right_child=91", "the children of its nodes make no trees"),
-        (b"split_feature=", b"split_feature=9", "a split looks at a feature that there is not"),
+        (b"split_feature=", b"split_feature=9", "a split looks at a feature that does not exist"),
         (b"threshold=", b"threshold=nan ", "has .* numbers for"),
         (b"\ncat_boundaries=", b"\nxat_boundaries=", "a split looks at categories that there"),
         (b"cat_threshold=", b"cat_threshold=4294967296 ", "a feature has categories from 256"),

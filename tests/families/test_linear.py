@@ -255,7 +255,7 @@ def test_regularisation_paths_are_dropped_and_say_so() -> None:
     assert set(made.artifact.manifest["residue"]) == {"mse_path_", "alphas_"}
     with pytest.raises(
         DroppedAttribute,
-        match="LassoCV: mse_path_ was training residue and is "
+        match="LassoCV: mse_path_ was needed for training only and is "
         "not stored; got path of the regularisation search",
     ):
         _ = made.mse_path_

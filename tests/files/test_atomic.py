@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,53 @@ def test_write_atomically_replaces_and_leaves_no_temporary_file(tmp_path: Path) 
     write_atomically(target, b"new")
     assert target.read_bytes() == b"new"
     assert [path.name for path in target.parent.iterdir()] == ["file"]
+
+
+class Disk:
+    """What a power cut would leave: synced files and the names of synced directories, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[tuple[str, str]] = []
+        sync, replace = os.fsync, Path.replace
+
+        def noted_sync(descriptor: int) -> None:
+            status = os.fstat(descriptor)
+            kind = "directory" if stat.S_ISDIR(status.st_mode) else "file"
+            self.events.append((f"{kind} synced", str(status.st_ino)))
+            sync(descriptor)
+
+        def noted_replace(self_: Path, target: Path) -> Path:
+            self.events.append(("named", str(self_.stat().st_ino)))
+            return replace(self_, target)
+
+        monkeypatch.setattr(os, "fsync", noted_sync)
+        monkeypatch.setattr(Path, "replace", noted_replace)
+
+
+@pytest.mark.parametrize("how", ["written", "moved"])
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "staged").write_bytes(b"new")
+    target = tmp_path / "objects" / "file"
+    target.parent.mkdir()
+    disk = Disk(monkeypatch)
+    if how == "written":
+        write_atomically(target, b"new")
+    else:
+        move_durably(tmp_path / "staged", target)
+    file, directory = str(target.stat().st_ino), str(target.parent.stat().st_ino)
+    assert disk.events == [
+        ("file synced", file), ("named", file), ("directory synced", directory),
+    ]  # fmt: skip
+
+
+def test_what_may_be_lost_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    write_atomically(tmp_path / "file", b"new", flush=False)
+    assert [what for what, _ in disk.events] == ["named"]
 
 
 def test_a_full_disk_is_a_named_error_and_loses_nothing(

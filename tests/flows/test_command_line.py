@@ -14,7 +14,10 @@ import pytest
 import yaml
 
 from flows.command_line import main
+from flows.configuration import configure
 from flows.final_state import FELL_SHORT, WITH_FAILURES
+from flows.form import form_values
+from flows.quantize_models import quantize_models
 from model_quantization.batch.run import run_batch
 from model_quantization.config.file import load_config
 from model_quantization.release.manifest import read_release
@@ -157,6 +160,26 @@ def test_the_configuration_is_printed_whole(
     assert printed["gate"]["alpha"] == 0.05
     assert main(_no_run, ["--config", str(config), "--weight-threshold", "-1"]) == 2
     assert "`weight_threshold` cannot be used" in capsys.readouterr().err
+
+
+def test_every_option_reaches_the_configuration_of_the_flow(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = Flow()
+    arguments = ["--config", str(config), "--bit-depth", "16", "--target", "label", "--strict"]
+    arguments += ["--trusted", "shop.text:Cleaner", "--signing-key", "env:KEY", "--workers", "3"]
+    arguments += ["--public-key", "old.pem", "--public-key", "env:NEW", "--allowed-drop", "0.02"]
+    assert main(_no_run, [*arguments, "--print-config"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert main(flow, arguments) == 0
+    given = {"config_path": str(config), **(flow.given or {})}
+    del given["return_state"]
+    asked = quantize_models.validate_parameters(given)
+    path = asked.pop("config_path")
+    reached = configure(path, **form_values(asked.pop("more"), **asked)).model_dump(mode="json")
+    assert reached == printed
+    assert (reached["target"], reached["public_keys"]) == (["label"], ["old.pem", "env:NEW"])
+    assert (reached["trusted"], reached["signing_key"]) == (["shop.text:Cleaner"], "env:KEY")
 
 
 def test_rolling_back(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

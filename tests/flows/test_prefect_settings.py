@@ -1,14 +1,17 @@
 """Prefect's settings reach every process, from wherever the flow is started."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from prefect.settings import Settings
 
 from flows.configuration import configure
-from flows.prefect_settings import PROJECT, use_project_settings, variables
+from flows.prefect_settings import CODE, settings, use_project_settings, variables
 from model_quantization.errors import ConfigError
+from model_quantization.project.starting import start_project
 
 
 def test_a_table_becomes_variables() -> None:
@@ -36,7 +39,7 @@ def test_the_project_sets_what_the_user_did_not(tmp_path: Path) -> None:
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "true"
     assert os.environ["PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE"] == "200"
     assert os.environ["DO_NOT_TRACK"] == "1"
-    assert os.environ["PREFECT_HOME"] == str(PROJECT / ".prefect")
+    assert os.environ["PREFECT_HOME"] == str(CODE / ".prefect")
 
 
 @pytest.mark.usefixtures("clean")
@@ -48,10 +51,35 @@ def test_the_users_own_profile_stays_in_use(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("clean")
-def test_without_a_project_only_tracking_is_off(tmp_path: Path) -> None:
+def test_without_a_project_the_settings_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flows.prefect_settings.IN_CHECKOUT", False)
     before = set(os.environ)
-    use_project_settings(tmp_path)
-    assert set(os.environ) - before == {"DO_NOT_TRACK"}
+    use_project_settings()
+    assert set(os.environ) - before == set(settings())
+    assert "PREFECT_HOME" not in os.environ
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_project_of_the_working_directory_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_project(tmp_path / "own")
+    monkeypatch.chdir(tmp_path / "own" / "models")
+    use_project_settings()
+    assert os.environ["PREFECT_HOME"] == str(tmp_path / "own" / ".prefect")
+    assert configure("configs/nightly.yaml").model_path == tmp_path / "own" / "models"
+
+
+def test_the_settings_can_be_given_to_a_shell() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.prefect_settings"],
+        cwd=CODE, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "export PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30\n" in done.stdout
+    assert len(done.stdout.splitlines()) == len(settings())
 
 
 def test_prefect_understands_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +99,7 @@ def test_a_configuration_of_the_project_is_found_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert configure("configs/demo.yaml").model_path == PROJECT / "demo" / "models"
+    assert configure("configs/demo.yaml").model_path == CODE / "demo" / "models"
     own = tmp_path / "configs" / "demo.yaml"
     own.parent.mkdir()
     own.write_text("model_dir: here")

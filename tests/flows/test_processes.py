@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 
 from flows.alert_log import log_alert, receive_alerts
-from flows.automations import FAILURE, HEARTBEAT, WORSENED, automations
+from flows.automations import FAILURE, HEARTBEAT, LATE, NO_WORKER, WORSENED, automations
 from flows.processes import ProcessFailed, kept_process, run_to_end, wait_until
 from flows.serve import LocalServer, free_port, is_free, main
 
@@ -115,15 +115,16 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 
 
 def test_the_pages_ask_the_server_that_they_came_from(tmp_path: Path) -> None:
-    environment = LocalServer(4321, tmp_path).environment()
+    environment = LocalServer(4321, tmp_path, tmp_path).environment()
     assert environment["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4321/api"
     assert environment["PREFECT_HOME"] == str(tmp_path)
+    assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
 
 
 def test_the_automations_are_what_the_documentation_says() -> None:
     block = uuid4()
     made = {item.name: item for item in automations([block], silence_seconds=90)}
-    assert list(made) == [FAILURE, WORSENED, HEARTBEAT]
+    assert list(made) == [FAILURE, WORSENED, NO_WORKER, LATE, HEARTBEAT]
     assert all(item.enabled for item in made.values())
     assert "prefect.flow-run.Crashed" in made[FAILURE].trigger.expect
     assert made[HEARTBEAT].trigger.within.total_seconds() == 90
@@ -132,5 +133,5 @@ def test_the_automations_are_what_the_documentation_says() -> None:
     for name in made:
         assert f"| `{name}` |" in page
     silent = {item.name: item.enabled for item in automations([], silence_seconds=90)}
-    assert silent == {FAILURE: False, WORSENED: False, HEARTBEAT: True}
+    assert silent == {name: name == HEARTBEAT for name in made}
     json.dumps([item.model_dump(mode="json") for item in made.values()])

@@ -17,7 +17,9 @@ from prefect import State
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
+from flows.automations import SILENCE_SECONDS
 from flows.final_state import WITH_FAILURES, final_state
+from flows.prefect_settings import settings
 from flows.quantize_models import quantize_models
 from model_quantization.batch import run as batch
 from model_quantization.errors import WorkerCrashed
@@ -111,7 +113,7 @@ def test_a_bad_model_is_named_and_stops_nothing(config: Path) -> None:
     assert str(state.message).startswith("1 of 2 failed (evil). 2 models: 1 published, 1 refused.")
     strict = _run(config, only=["evil", "linear"], strict=True)
     assert strict.is_failed()
-    assert "Short: evil." in str(strict.message)
+    assert str(strict.message).startswith("1 of 2 models fell short: evil (refused). With `strict`")
 
 
 def test_what_may_pass_is_tried_again_and_what_does_not_costs_one_model(
@@ -164,9 +166,15 @@ def test_how_a_run_ends() -> None:
     assert final_state(good, strict=True).is_completed()
     missed = good | {"fell_short": ["a", "b"]}
     failed = final_state(missed, strict=True)
-    assert (failed.is_failed(), failed.message) == (True, "T. Short: a, b.")
+    assert failed.is_failed()
+    assert str(failed.message).startswith(
+        "2 of 3 models fell short: a, b. With `strict`, a run fails"
+    )
+    assert str(failed.message).endswith("`quantization-summary-page` says what to do. T.")
+    worded = final_state(missed | {"verdicts": {"a": "refused"}}, strict=True)
+    assert "fell short: a (refused), b. " in str(worded.message)
     many = final_state(good | {"fell_short": [f"m{n}" for n in range(12)]}, strict=True)
-    assert str(many.message).endswith("m9 and 2 more.")
+    assert "m9 and 2 more. With" in str(many.message)
     assert final_state(good | {"broken": ["a"]}, strict=False).name == WITH_FAILURES
 
 
@@ -177,7 +185,11 @@ def test_the_deployments_are_what_the_flow_takes() -> None:
     assert deployments["nightly"]["schedules"] == [{"cron": "0 2 * * *", "timezone": "UTC"}]
     assert deployments["nightly"]["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW"
     for item in deployments.values():
-        assert item["entrypoint"] == "flows/quantize_models.py:quantize_models"
+        assert item["entrypoint"] == "flows.quantize_models.quantize_models"
+        # A run has these in its own process; else it is taken for dead between two heartbeats.
+        for name, value in item["work_pool"]["job_variables"]["env"].items():
+            assert settings()[name] == value
+        assert 3 * int(settings()["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) <= SILENCE_SECONDS
         assert (PROJECT / item["parameters"]["config_path"]).is_file()
         quantize_models.validate_parameters(item["parameters"])
 

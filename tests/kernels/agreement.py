@@ -1,12 +1,21 @@
-"""Holds compiled kernels equal to their references, for every instruction set of this machine."""
+"""Holds compiled kernels equal to their references, for every instruction set of this machine.
+
+Where `KERNEL_CALLS` names a file, every call is written to it as well, with what the reference made
+of it: `kernel_build/standalone.c` runs them again on other machines, and mutates them.
+"""
 
 from __future__ import annotations
 
+import os
+import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from model_quantization.kernels.compiled import available_sets, compiled_kernels, references
+
+CALLS = "KERNEL_CALLS"
 
 
 def agree(
@@ -28,6 +37,8 @@ def agree(
     """
     expected = _copies(arguments)
     result = references[name](*expected)
+    if os.environ.get(CALLS):
+        _record(name, arguments, expected, result, rtol, atol, scratch)
     for chosen in available_sets():
         found = _copies(arguments)
         returned = compiled_kernels(chosen)[name](*found)
@@ -51,3 +62,31 @@ def _check(mine: np.ndarray, theirs: np.ndarray, where: str, rtol: float, atol: 
         assert same.all(), f"{where}: signs of zero differ"
     else:
         np.testing.assert_array_equal(mine, theirs, err_msg=where)
+
+
+def _record(
+    name: str,
+    arguments: tuple[Any, ...],
+    expected: tuple[Any, ...],
+    result: Any,
+    rtol: float,
+    atol: float,
+    scratch: tuple[int, ...],
+) -> None:
+    """Append one call; the layout is that of `read_call` in kernel_build/standalone.c."""
+    parts = [bytes([len(name)]), name.encode(), bytes([len(arguments)])]
+    parts.append(struct.pack("<dd?q", rtol, atol, result is not None, int(result or 0)))
+    for place, (before, after) in enumerate(zip(arguments, expected, strict=True)):
+        if not isinstance(before, np.ndarray):
+            parts.append(struct.pack("<cqd", b"#", int(before), float(before)))
+            continue
+        compared = not {place, place - len(arguments)} & {*scratch}
+        rows, columns = before.shape if before.ndim == 2 else (before.size, 1)
+        letter = "B" if before.dtype.kind == "b" else np.dtype(before.dtype.str[1:]).char
+        letter = {"l": "q", "L": "Q"}.get(letter, letter)
+        parts.append(struct.pack("<c?qqq", letter.encode(), compared, before.size, rows, columns))
+        parts.append(np.ascontiguousarray(before).tobytes())
+        if compared:
+            parts.append(np.ascontiguousarray(after).tobytes())
+    with Path(os.environ[CALLS]).open("ab") as file:
+        file.write(b"".join(parts))

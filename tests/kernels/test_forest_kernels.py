@@ -396,10 +396,41 @@ def test_a_forest_in_several_banks_answers_the_same(monkeypatch: pytest.MonkeyPa
     assert whole is not None
     assert banked is not None
     assert len(np.unique(whole.banks)) == 1 < len(np.unique(banked.banks))
+    expected = leaves_by_definition(
+        shape.split,
+        shape.sizes,
+        shape.right,
+        shape.feature.astype(np.int64),
+        shape.threshold.astype(np.float64),
+        shape.missing_left(),
+        rows.astype(np.float64),
+    )
     groups = grouped(rows)[0]
-    np.testing.assert_array_equal(payloads(whole, groups, 40), payloads(banked, groups, 40))
+    for nodes in (whole, banked):
+        np.testing.assert_array_equal(payloads(nodes, groups, 40), expected)
     monkeypatch.setattr("model_quantization.kernels.trees.tree_layout.LINK_BITS", 9)
     assert lay_out(shape, np.arange(n_leaves), 5, doubled=False) is None
+
+
+def test_one_row_walks_eight_trees_of_two_banks_as_the_definition_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shape = random_shape(4, 24, 40, 5)
+    rows = random_rows(5, 12, 5)
+    table = np.random.default_rng(6).normal(size=(int((shape.split == 0).sum()), 2))
+    monkeypatch.setattr("model_quantization.kernels.trees.tree_layout.LINK_BITS", 14)
+    nodes = lay_out(shape, np.arange(len(table)), 5, doubled=False)
+    assert nodes is not None
+    eights = nodes.banks.reshape(-1, 8)
+    assert (eights[:, 0] != eights[:, -1]).any(), "no eight trees lie across two banks"
+    leaves = leaf_table(table)
+    forest = (nodes.words, nodes.starts, nodes.banks, nodes.bases)
+    adding = (leaves.ends, leaves.places, leaves.values, 2, 1)
+    for row, expected in zip(rows, reference_sum(shape, rows, table, 1), strict=True):
+        given_ = row.astype(np.float64)
+        found = agree("answer_one", *forest, given_, nodes.shift, *adding, 1.0, np.zeros(2))
+        assert found[0] == ANSWERED
+        np.testing.assert_array_equal(found[-1], expected)
 
 
 def test_payloads_of_one_tree_may_not_span_too_far() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import model_quantization.kernels.linear.linear_rows  # noqa: F401  (kernels to ask for)
 from model_quantization.kernels.linear import linear
 from model_quantization.kernels.linear.linear import (
     flat_scores,
@@ -24,6 +25,7 @@ from model_quantization.kernels.linear.linear import (
     softmax,
     suits_kernel,
 )
+from tests.kernels.agreement import agree
 
 RNG = np.random.default_rng(0)
 quick = settings(deadline=None, derandomize=True, max_examples=60)
@@ -136,6 +138,22 @@ def test_compiled_answers_equal_their_references(rows: Any, columns: int) -> Non
     winners = kernels.row_winners(rows, *operands)
     mine = kernels.row_scores(rows, *operands)
     np.testing.assert_array_equal(winners, label_indices(flat_scores(mine)))
+
+
+@pytest.mark.parametrize("width", [1, 3, 4, 7, 8, 9, 15, 30, 113, 120])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_instruction_set_gives_the_reference_to_rounding(width: int, dtype: Any) -> None:
+    for count in (1, 4, 9):
+        for columns in (1, 3, 5, 11):
+            rows = RNG.normal(size=(count, width)).astype(dtype)
+            weights, bias = RNG.normal(size=(columns, width)), RNG.normal(size=columns)
+            scores, pairs = np.zeros((count, columns)), np.zeros((count, 2 if columns == 1 else 0))
+            close = {"rtol": 1e-12, "atol": 1e-12}
+            agree("fill_row_scores", rows, weights, bias, scores, **close)
+            agree("fill_row_softmax", rows, weights, bias, scores, **close)
+            agree("fill_row_one_vs_rest", rows, weights, bias, scores, pairs, **close)
+            winners = np.zeros(count, np.int64)
+            agree("fill_row_winners", rows, weights, bias, scores, winners, scratch=(3,))
 
 
 def test_one_dimensional_weights_are_one_column() -> None:

@@ -25,7 +25,7 @@ HONEST: dict[str, Any] = {
 }
 
 
-ROWS: dict[str, Any] = {"answered": "", "expected": {}, "latency": None, "grams": []}
+ROWS: dict[str, Any] = {"answered": "", "expected": {}, "grams": []}
 FIELDS = {"what": "w", "where": "", "expected": "", "got": "", "do": ""}
 
 
@@ -82,8 +82,6 @@ def test_an_honest_answer_is_read(workspace: Path) -> None:
         rows(),
         rows(answered=5),
         rows(grams=["coef_"]),
-        rows(latency={"p50": 1}),
-        rows(latency=[1]),
         rows(expected=5),
         {"error": "x"},
         {"error": {"name": "HeldOutError", "fields": {"t": ""}}},

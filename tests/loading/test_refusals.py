@@ -219,6 +219,27 @@ def test_the_memo_has_no_gap(first: int, second: int, passes: bool, tmp_path: Pa
         scan_bytes(raw, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("raw", "passes"),
+    [
+        (pickle.PROTO + bytes([pickle.HIGHEST_PROTOCOL]) + pickle.NONE + pickle.STOP, True),
+        (pickle.PROTO + bytes([pickle.HIGHEST_PROTOCOL + 1]) + pickle.NONE + pickle.STOP, False),
+        (pickle.PROTO + b"\xff" + pickle.NONE + pickle.STOP, False),
+        (pickle.PROTO + b"\x02" + pickle.PROTO + b"\x02" + pickle.NONE + pickle.STOP, False),
+        (pickle.NONE + pickle.PROTO + b"\x02" + pickle.STOP, False),
+    ],
+    ids=["highest", "one above", "255", "twice", "behind the object"],
+)
+def test_a_protocol_stands_at_the_beginning_and_is_known(
+    raw: bytes, passes: bool, tmp_path: Path
+) -> None:
+    if passes:
+        assert scan_bytes(raw, tmp_path).protocol == pickle.HIGHEST_PROTOCOL
+    else:
+        with pytest.raises(ScanRefused, match="names a protocol where none may stand"):
+            scan_bytes(raw, tmp_path)
+
+
 # One meaning for a name, in the scan and in the load, whatever protocols a file has (s3).
 
 PYTHON_2 = {

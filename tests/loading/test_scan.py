@@ -23,6 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model_quantization.errors import (
+    HostileFile,
     InputRefused,
     LimitError,
     PathRefused,
@@ -211,7 +212,9 @@ def test_a_refusal_names_file_offset_opcode_and_global(tmp_path: Path) -> None:
         scan_bytes(HOSTILE_PICKLES["01 os.system"], tmp_path)
     message = str(caught.value)
     assert "model.pkl: byte 20 (STACK_GLOBAL): os:system is not on the allow-list" in message
-    assert "`trusted: ['os:system']`" in message
+    assert message.endswith("; this file runs programs when it is opened: do not open it.")
+    assert "trusted" not in message
+    assert type(caught.value) is HostileFile
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.alert_log import receive_alerts
 from flows.serve import LocalServer, free_port, serving
+from flows.supervision import Supervision
 from tests.model_directory import write_models
 
+PROJECT = Path(__file__).resolve().parents[2]
 SILENCE_SECONDS = 45
 
 
@@ -35,6 +37,7 @@ class Operations:
 
     server: LocalServer
     webhook: str = ""
+    supervision: Supervision | None = None
     alerts: list[dict[str, Any]] = field(default_factory=list)
     _arrived: threading.Condition = field(default_factory=threading.Condition)
 
@@ -95,12 +98,12 @@ def client(operations: Operations) -> Iterator[SyncPrefectClient]:
 
 @pytest.fixture(scope="session")
 def operations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operations]:
-    running = Operations(LocalServer(free_port(), tmp_path_factory.mktemp("prefect")))
+    running = Operations(LocalServer(free_port(), tmp_path_factory.mktemp("prefect"), PROJECT))
     with (
         receive_alerts(receive=running.receive) as address,
-        serving(running.server, {"test": address}, silence_seconds=SILENCE_SECONDS),
+        serving(running.server, {"test": address}, silence_seconds=SILENCE_SECONDS) as supervision,
     ):
-        running.webhook = address
+        running.webhook, running.supervision = address, supervision
         yield running
 
 

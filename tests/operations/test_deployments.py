@@ -24,9 +24,10 @@ from prefect.client.schemas.filters import (
     LogFilterFlowRunId,
 )
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.states import Pending
 
-from flows.automations import FAILURE, HEARTBEAT, WORSENED, ensure_automations
+from flows.automations import FAILURE, HEARTBEAT, LATE, NO_WORKER, WORSENED, ensure_automations
 from flows.processes import kept_process
 from flows.serve import settle_lost_runs
 from model_quantization.release.known import known_outcomes
@@ -114,10 +115,33 @@ def test_one_failing_model_ends_with_1_and_alerts(
     done = watch(operations, "ci", config_path=str(config), strict=True)
     assert done.returncode == 1, done.stdout
     run = last_run(client)
-    assert "Short: evil." in str(run.state.message)
+    assert "models fell short: evil (refused). " in str(run.state.message)
+    # The model's own task is not green, and says why.
+    only = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+    states = wait_for(
+        lambda: (
+            (found := {t.name: t.state for t in client.read_task_runs(flow_run_filter=only)}).keys()
+            >= {"evaluate evil", "report"}
+            and found
+        ),
+        30,
+    )
+    assert (states["evaluate evil"].is_failed(), states["evaluate evil"].name) == (True, "Refused")
+    assert "do not open it" in str(states["evaluate evil"].message)
+    assert states["evaluate linear"].is_completed()
+    artifacts = client.read_artifacts(
+        artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id])),
+        sort=ArtifactSort.CREATED_DESC,
+    )
+    # The page of the verdicts is the first that the run shows, with evidence and the run's facts.
+    assert artifacts[0].key == "quantization-summary-page"
+    text = str(artifacts[0].data)
+    assert "### evil: refused" in text
+    assert "stats/evil.json" in text
+    assert "| host |" in text
     alert = operations.wait_for_alert(lambda alert: alert.get("run") == run.name, 60)
     assert alert["state"] == "FellShort"
-    assert "Short: evil." in alert["text"]
+    assert "fell short: evil (refused)" in alert["text"]
     assert str(run.id) in alert["url"]
     # Good models were published all the same.
     assert read_release(config.parent / "models" / "quantized").models["linear"].artifact
@@ -155,7 +179,7 @@ def test_deploying_again_makes_no_second_automation(
     operations: Operations, client: SyncPrefectClient
 ) -> None:
     before = {item.name: item.id for item in client.read_automations()}
-    assert set(before) == {FAILURE, WORSENED, HEARTBEAT}
+    assert set(before) == {FAILURE, WORSENED, HEARTBEAT, NO_WORKER, LATE}
     ensure_automations(client, {"test": "http://127.0.0.1:9/"}, silence_seconds=60)
     after = {item.name: item for item in client.read_automations()}
     assert {name: item.id for name, item in after.items()} == before

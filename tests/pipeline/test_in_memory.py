@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LassoCV, LogisticRegression, Ridge
+from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -17,18 +20,23 @@ import model_quantization as mq
 from model_quantization.errors import (
     ConfigError,
     LimitError,
+    PredictionError,
     ScanRefused,
     SchemeError,
     UnfittedModel,
     UnsupportedComponent,
 )
+from model_quantization.families import Lowered
 from model_quantization.limits import Limits
+from model_quantization.pipeline import in_memory
 from model_quantization.pipeline.in_memory import (
     QuantizedInMemory,
     quantize_live_model,
     quantize_pickle,
 )
+from model_quantization.predictor.component import ComponentView
 from model_quantization.predictor.quantized_model import QuantizedModel
+from model_quantization.probes.compare import ProbeReport
 from model_quantization.schemes.recipe import recipe_for
 from model_quantization.schemes.scheme import Float
 from model_quantization.trust import TrustPolicy
@@ -61,8 +69,83 @@ def test_the_model_is_the_one_of_the_bytes() -> None:
     assert made.stats.keys() == {
         "model_type", "family", "bit_depth", "weight_threshold", "original_size_bytes",
         "quantized_size_bytes", "size_reduction_percent", "guarantee", "calibrated", "components",
-        "residue", "notes",
+        "residue", "notes", "note", "probes",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("depth", ["8", "exact"])
+def test_the_model_is_asked_probe_rows_whichever_way_it_came(depth: str, tmp_path: Path) -> None:
+    model = LogisticRegression().fit(X, TARGET[:, 0] > 0)
+    for made in (live(model, depth), from_pickle(model, tmp_path, depth)):
+        found = ProbeReport.from_json(made.stats["probes"][""])
+        assert (found.rows, found.restored, found.differs) == (64, {}, "")
+        assert found.calls > 20
+        assert (
+            made.stats["note"]
+            == f"asked on 64 probe rows: answers of predict equal on {found.equal}"
+        )
+        assert made.stats["guarantee"] == ("exact" if depth == "exact" else "unverified")
+
+
+def test_each_model_of_a_container_is_asked() -> None:
+    held = {"scaler": StandardScaler().fit(X), "model": Ridge().fit(X, TARGET)}
+    stats = live(held, "exact").stats
+    assert stats["probes"].keys() == {"scaler", "model"}
+    assert stats["note"] == "asked on 16 probe rows (and 1 other models)"
+
+
+def test_a_method_whose_fast_answer_differs_is_left_to_scikit_learn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Ridge().fit(X, TARGET)
+    lower = ComponentView.lower
+
+    def off_by_one(self: ComponentView, exact: bool) -> Any:
+        made = lower(self, exact)
+        assert isinstance(made, Lowered)
+        wrong = {
+            name: lambda rows, call=call: call(rows) + 1 for name, call in made.methods.items()
+        }
+        return Lowered(wrong, by=made.by, names=made.names, n_features=made.n_features)
+
+    monkeypatch.setattr(ComponentView, "lower", off_by_one)
+    made = live(model, "exact")
+    assert made.stats["probes"][""]["restored"].keys() == {"predict"}
+    assert made.model.fast_methods == ()
+    (predict,) = [each for each in mq.load(made.data).explain().methods if each.method == "predict"]
+    assert not predict.fast
+    assert "all rows" in predict.why
+    np.testing.assert_array_equal(made.model.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("way", ["live", "pickle"])
+def test_a_model_that_answers_otherwise_is_not_handed_out(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = in_memory.artifact_of
+
+    def another_model(plan: Any, source: Any, description: Any) -> Any:
+        arrays = tuple(array * (1 + 1e-15) for array in plan.graph.arrays)
+        changed = replace(plan, graph=replace(plan.graph, arrays=arrays))
+        return make(changed, source, description)
+
+    monkeypatch.setattr(in_memory, "artifact_of", another_model)
+    model = Ridge().fit(X, TARGET)
+    with pytest.raises(PredictionError, match=r"Ridge: .*otherwise.*values of predict differ"):
+        live(model, "exact") if way == "live" else from_pickle(model, tmp_path, "exact")
+
+
+def test_asking_leaves_the_callers_model_as_it_is() -> None:
+    model = BernoulliRBM(4, random_state=np.random.RandomState(0), n_iter=2).fit(X > 0)
+    before = pickle.dumps(model)
+    live(model)
+    assert pickle.dumps(model) == before
+
+
+def test_a_model_that_cannot_be_asked_stays_unverified() -> None:
+    made = live(DictVectorizer().fit([{"a": 1.0}]), "exact")
+    assert made.stats["guarantee"] == "unverified"
+    assert made.stats["note"] == ""
 
 
 def test_a_live_model_and_its_pickle_become_the_same_model(tmp_path: Path) -> None:

@@ -24,11 +24,14 @@ from sklearn.preprocessing import StandardScaler
 import model_quantization as mq
 from model_quantization.artifact.reader import read_artifact
 from model_quantization.errors import ConfigError, WorkerCrashed, WorkerTimeout
+from model_quantization.evaluation.latency import Latency
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.limits import Limits
 from model_quantization.outcome import Guarantee, Outcome, Status
 from model_quantization.pipeline import evaluator
+from model_quantization.pipeline import latency as pipeline_latency
 from model_quantization.pipeline import stages as pipeline
+from model_quantization.pipeline.child.messages import LatencyReply, LatencyRequest
 from model_quantization.pipeline.record import Staged
 from model_quantization.pipeline.stages import (
     ModelSettings,
@@ -36,6 +39,7 @@ from model_quantization.pipeline.stages import (
     quantize_file,
     quantize_stage,
 )
+from model_quantization.report.table import table_rows
 
 X, Y = make_classification(
     1300, 80, n_informative=30, n_classes=4, class_sep=3.0, flip_y=0, random_state=0
@@ -98,6 +102,72 @@ def test_a_model_that_passes_is_published(source: Path, held_out: Path) -> None:
     assert fast[:2] == ["predict", "predict_proba"] and answers["methods"][0]["by"]
     left = {path.name for path in (source.parent / "staging" / "model.pkl").iterdir()}
     assert not left & {"arrays.bin", "grams.npz"} and not any("snapshot" in name for name in left)
+
+
+# How long it takes -----------------------------------------------------------------------------
+
+MEASURED = replace(QUICK, latency_seconds=0.01)
+
+
+def latency_of(one_row_us: float) -> Latency:
+    return Latency(one_row_us, 20.0, 200, 1.0, 2.0, 50, 1000, 0.5, 0.1)
+
+
+def test_original_and_artifact_are_measured_in_one_process(source: Path, held_out: Path) -> None:
+    outcome = run(source, held_out, MEASURED)
+    before, after = (outcome.evaluation[f"latency_{side}"] for side in ("before", "after"))
+    assert before["one_row_calls"] == after["one_row_calls"] > 0  # in turns
+    assert before["batch_rows"] == after["batch_rows"] == 1050
+    assert before["one_row_spread_us"] >= 0
+    assert (outcome.latency_us_before, outcome.latency_us_after) == (
+        before["one_row_p50_us"],
+        after["one_row_p50_us"],
+    )
+    assert not (source.parent / "staging" / "model.pkl" / "snapshot").exists()
+
+
+def test_a_model_that_answers_slower_than_the_original_says_so(
+    source: Path, held_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = LatencyReply(latency_of(10.0), latency_of(10.5))
+    monkeypatch.setattr(pipeline_latency, "ask_latency", lambda request: reply)
+    outcome = run(source, held_out, MEASURED)
+    assert "slower" not in outcome.note
+    assert outcome.evaluation["slower"] is False
+    reply = LatencyReply(latency_of(10.0), latency_of(11.0))
+    outcome = run(source, held_out, MEASURED)
+    assert outcome.published
+    assert outcome.note.endswith(
+        "answers slower than the original: one row takes 11 us instead of 10 (spread 0.5)"
+    )
+    assert outcome.evaluation["slower"] is True
+    assert outcome.note in table_rows([outcome])[0]["note"]
+
+
+def test_latency_that_cannot_be_measured_keeps_nothing_back(
+    source: Path, held_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = pipeline_latency.ask_latency
+
+    def changed(request: LatencyRequest) -> LatencyReply:  # a copy that was not scanned
+        with request.original.snapshot.open("ab") as file:
+            file.write(b"\0")
+        return asked(request)
+
+    monkeypatch.setattr(pipeline_latency, "ask_latency", changed)
+    outcome = run(source, held_out, MEASURED)
+    assert outcome.published
+    assert "latency was not measured: " in outcome.note
+    assert "the copy of the original is not the one that was scanned" in outcome.note
+    assert outcome.evaluation["latency_before"] is outcome.latency_us_after is None
+
+
+def test_latency_is_not_measured_where_it_is_not_asked_for(
+    source: Path, held_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_latency, "ask_latency", lambda request: pytest.fail("was asked"))
+    assert run(source, held_out, QUICK).latency_us_before is None
+    assert run(source, None, MEASURED).latency_us_before is None
 
 
 def test_a_large_artifact_carries_rows_for_its_self_test(tmp_path: Path) -> None:
@@ -167,7 +237,7 @@ def _unequal_pair() -> VotingRegressor:
     return pair
 
 
-def test_auto_widens_the_component_that_needs_it_and_no_other(tmp_path: Path) -> None:
+def test_auto_publishes_what_eight_bits_ruin(tmp_path: Path) -> None:
     pair = _unequal_pair()
     held_out = write_rows(tmp_path, pair.rows, pair.target)
     del pair.rows, pair.target
@@ -177,11 +247,21 @@ def test_auto_widens_the_component_that_needs_it_and_no_other(tmp_path: Path) ->
     assert eight.evaluation["before"]["verdict"]["reason"] == "gate"
     assert "exact in place of 8 bits: " in eight.note
     auto = run(write(pair, tmp_path), held_out, replace(QUICK, bit_depth="auto", gate=gate))
-    assert (auto.status, auto.bit_depth) == (Status.PUBLISHED, "mixed")
-    schemes = {line["path"]: (line["scheme"], line["reason"]) for line in auto.components}
-    assert schemes["estimators_/0"][0].startswith("int8")
-    assert schemes["estimators_/1"][0].startswith("int16")
-    assert schemes["estimators_/1"][1] == "coef_: widened: the gate was not passed"
+    assert auto.status is Status.PUBLISHED and auto.guarantee is Guarantee.NON_INFERIOR
+    assert auto.artifact_size_bytes < eight.artifact_size_bytes
+
+
+def test_each_artifact_of_auto_is_judged_at_its_share_of_the_error(
+    source: Path, held_out: Path
+) -> None:
+    gate = GatePolicy(alpha=0.06)
+    one = run(source, held_out, replace(QUICK, gate=gate))
+    assert one.evaluation["alpha"] == 0.06
+    auto = run(source, held_out, replace(QUICK, bit_depth="auto", gate=gate))
+    record = json.loads((source.parent / "staging" / source.name / "record.json").read_text())
+    attempts = record["record"]["attempts"]
+    assert attempts > 1
+    assert auto.evaluation["alpha"] == pytest.approx(0.06 / attempts)
 
 
 def test_auto_ends_with_the_lossless_artifact(source: Path, held_out: Path) -> None:
@@ -415,7 +495,7 @@ def test_settings_cross_processes_as_json() -> None:
     again = ModelSettings.from_json(json.loads(json.dumps(settings.to_json())))
     assert again == settings and again.digest() == settings.digest()
     assert len({settings.digest(), QUICK.digest(), ModelSettings().digest()}) == 3
-    assert settings.recipe().bit_depth == "8" and settings.recipe("exact").overrides == ()
+    assert settings.recipe().bit_depth == "auto" and settings.recipe("exact").overrides == ()
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ from sklearn.utils.validation import check_is_fitted
 import model_quantization as mq
 from model_quantization.api import ModelQuantizer
 from model_quantization.errors import ConfigError, FormatError, IntegrityError
+from model_quantization.estimators import restore as restore_module
 from model_quantization.families import all_families
-from model_quantization.predictor import restored
 from model_quantization.predictor.opening import iter_models, model_at
 from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import reaction
@@ -152,7 +152,7 @@ def test_repr_and_dir(model: QuantizedModel, classifier: LogisticRegression) -> 
         f"<QuantizedModel LogisticRegression, exact, {size}, rounds nothing, not evaluated; "
         "fast: predict, predict_proba, predict_log_proba, decision_function>"
     )
-    assert repr(quantized(classifier, 8)).startswith("<QuantizedModel LogisticRegression, 8 bit, ")
+    assert repr(quantized(classifier, 8)).startswith("<QuantizedModel LogisticRegression, 8 bits, ")
     wide = LogisticRegression().fit(np.tile(X, (1, 200)), Y)
     assert ", rounded, not evaluated; fast: " in repr(quantized(wide, 8))
     assert repr(quantized(SVC().fit(X, Y))).endswith("; fast: nothing>")
@@ -298,9 +298,9 @@ def test_the_estimator_is_restored_once_whoever_asks_first(
     classifier: LogisticRegression, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, calls = quantized(classifier), []
-    make = restored.restore
+    make = restore_module.restore
     monkeypatch.setattr(
-        restored, "restore", lambda *of, **how: (calls.append(1), make(*of, **how))[1]
+        restore_module, "restore", lambda *of, **how: (calls.append(1), make(*of, **how))[1]
     )
     barrier, results = threading.Barrier(8), []
 

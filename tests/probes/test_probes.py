@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from model_quantization.api import ModelQuantizer
+from model_quantization.artifact.reader import read_artifact
 from model_quantization.estimators.capture import capture
 from model_quantization.evaluation.agreement import same_bits
-from model_quantization.families import Lowered
+from model_quantization.families import Lowered, forest
+from model_quantization.families.forest.catboost import model as catboost_model
 from model_quantization.families.probing import ProbeValues
+from model_quantization.graph.growing import GrowingArrays
+from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.probes.compare import ProbeReport, fast_difference, report
 from model_quantization.probes.questions import probe_rows
 from model_quantization.probes.reactions import ALL_ROWS, Reactions, ask, ask_again, react, same
@@ -33,7 +38,9 @@ from model_quantization.probes.rows import (
     make_rows,
     other_forms,
 )
+from model_quantization.probes.values import probe_values
 from model_quantization.trust import TrustPolicy
+from tests.artifact.golden_files import DIRECTORY as GOLDEN
 from tests.families.checks import Case, all_cases
 
 RANDOM = np.random.default_rng(3)
@@ -49,16 +56,10 @@ def rows_of(model: Any) -> ProbeRows:
     return found[""]
 
 
-def probed(model: Any, bit_depth: int | str, *, thorough: bool = True) -> ProbeReport:
-    quantized, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(model)
-    rows, original = ask(model, rows_of(model), thorough=thorough)
-    return report(
-        original,
-        ask_again(quantized.restore(), rows, original.calls),
-        ask_again(quantized, rows, original.calls),
-        fast_methods=quantized.fast_methods,
-        exact=bit_depth == "exact",
-    )
+def probed(model: Any, bit_depth: int | str) -> ProbeReport:
+    """What the probe rows showed while the model was quantized."""
+    _, stats = ModelQuantizer(bit_depth=bit_depth).quantize_model(model)
+    return ProbeReport.from_json(stats["probes"][""])
 
 
 # Rows -------------------------------------------------------------------------------------
@@ -86,6 +87,59 @@ def test_thresholds_behind_a_scaler_are_carried_back_to_its_input() -> None:
     scaled = scaler.transform(rows_of(model).numbers)[:, 1]
     nearest = np.abs(scaled[:, None] - thresholds).min(axis=1)
     assert (nearest < 1e-12).sum() > MOST_ROWS // 8
+
+
+def on_and_beside(numbers: Any, thresholds: Any) -> tuple[bool, bool]:
+    """Whether a column holds a threshold, and the number after one."""
+    after = np.isin(numbers, np.nextafter(thresholds, np.inf))
+    return bool(np.isin(numbers, thresholds).any()), bool(after.any())
+
+
+@pytest.mark.parametrize("options", [{}, {"linear_tree": True}], ids=["trees", "linear leaves"])
+def test_thresholds_of_lightgbm_are_read_from_its_own_text(options: dict[str, Any]) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    model = lightgbm.LGBMRegressor(n_estimators=4, n_jobs=1, verbose=-1, **options)
+    model.fit(ROWS, ROWS[:, 1])
+    splits = model.booster_.trees_to_dataframe().query("split_feature == 'Column_1'")
+    assert on_and_beside(rows_of(model).numbers[:, 1], splits.threshold.to_numpy()) == (True, True)
+
+
+@pytest.mark.parametrize("options", [{}, {"booster": "dart"}], ids=["gbtree", "dart"])
+def test_thresholds_of_xgboost_are_read_from_its_own_bytes(options: dict[str, Any]) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBRegressor(n_estimators=4, n_jobs=1, **options).fit(ROWS, ROWS[:, 1])
+    splits = model.get_booster().trees_to_dataframe().query("Feature == 'f1'")
+    thresholds = splits.Split.to_numpy(dtype=np.float32).astype(np.float64)
+    assert on_and_beside(rows_of(model).numbers[:, 1], thresholds) == (True, True)
+
+
+def test_borders_of_catboost_are_read_from_its_own_bytes() -> None:
+    # An artifact's trees, filled into the library's bytes again: the library is not needed.
+    artifact = read_artifact(GOLDEN / "catboost.qma")
+    arrays = GrowingArrays(artifact)
+    node = forest.unpack(artifact.root, arrays)
+    view = ComponentView(node, Context.of(node, arrays))
+    trees = catboost_model.read_model(view["__model"]).trees
+    found = probe_values(view).numbers
+    assert found.keys() == set(trees.feature.tolist())
+    for column, values in found.items():
+        np.testing.assert_array_equal(values, np.unique(trees.threshold[trees.feature == column]))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"split_feature=x y\nthreshold=1 2\n", b"split_feature=0\nthreshold=1 2\n"]
+)
+def test_a_booster_of_an_unknown_format_is_asked_generic_rows(data: bytes) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    model = lightgbm.LGBMRegressor(n_estimators=2, n_jobs=1, verbose=-1).fit(ROWS, ROWS[:, 1])
+    graph = capture(model, TrustPolicy())
+    other = np.frombuffer(data, dtype=np.uint8)
+    changed = replace(
+        graph, arrays=tuple(other if a.dtype == np.uint8 else a for a in graph.arrays)
+    )
+    found = probe_rows(changed, {"": model})[""]
+    np.testing.assert_array_equal(found.numbers, make_rows(ProbeValues(), 4, None).numbers)
+    assert (rows_of(model).numbers != found.numbers).any()
 
 
 def test_tables_hold_every_category_in_its_own_type() -> None:
@@ -189,7 +243,7 @@ def test_reactions_survive_their_files(tmp_path: Path) -> None:
 def test_every_example_agrees_with_itself(case: Case, bit_depth: int | str) -> None:
     if not probe_rows(capture(case.example.model, TrustPolicy()), {"": case.example.model}):
         pytest.skip("no probe rows can be made for this kind of input")
-    found = probed(case.example.model, bit_depth, thorough=False)
+    found = probed(case.example.model, bit_depth)
     assert not found.restored
     assert not found.differs
     assert found.calls or case.example.name == "mappings"  # rows that are no table and no text
@@ -247,7 +301,8 @@ def test_a_wrong_fast_answer_is_found(
 
 
 def test_a_last_bit_counts_where_nothing_was_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = LogisticRegression(max_iter=5000).fit(ROWS, LABELS)
+    wide = RANDOM.normal(size=(len(LABELS), 400))  # few weights would stay exact at 8 bits, too
+    model = LogisticRegression(max_iter=5000).fit(wide, LABELS)
     wrong_predictor(
         monkeypatch,
         lambda name, found: np.nextafter(found, 2.0) if name == "predict_proba" else found,

@@ -32,7 +32,7 @@ _KINDS = [
     (0.06, Status.NO_GAIN, Guarantee.FALLBACK, "no_gain"),
     (0.05, Status.FALLBACK, Guarantee.FALLBACK, "gate"),
     (0.02, Status.UNVERIFIED, Guarantee.UNVERIFIED, "unverified"),
-    (0.01, Status.REFUSED, Guarantee.FALLBACK, "scan_refused"),
+    (0.01, Status.REFUSED, Guarantee.FALLBACK, "hostile_file"),
     (0.01, Status.FAILED, Guarantee.FALLBACK, "worker_crashed"),
 ]
 
@@ -132,7 +132,8 @@ def _any_outcome(index: int, draw: random.Random) -> Outcome:
         changes["note"] = "original kept: the artifact has 1,500 bytes, the original 1,200"
     elif status in (Status.REFUSED, Status.FAILED):
         changes = {
-            "note": f"{name}.pkl: `posix:system` is not on the allow-list; do not open this file."
+            "note": f"{name}.pkl: byte 2 (GLOBAL): posix:system is not on the allow-list; this "
+            "file runs programs when it is opened: do not open it."
             if status is Status.REFUSED
             else "the worker died (signal 9: out of memory?); the next run tries again.",
             "components": [],

@@ -251,7 +251,10 @@ def kept(status: Status, reason: str, **changes: Any) -> Outcome:
         (kept(Status.FALLBACK, "original_nan"), "Retrain or repair"),
         (kept(Status.FALLBACK, "failed_method"), "Report this with the model's type"),
         (kept(Status.FALLBACK, "inconclusive"), "Add held-out rows."),
-        (kept(Status.REFUSED, "untrusted_type"), "trust it by its name"),
+        (
+            kept(Status.REFUSED, "untrusted_type"),
+            "trust them by name; otherwise do not open this file",
+        ),
         (kept(Status.REFUSED, "scan_refused"), "Find out where this file comes from"),
         (kept(Status.REFUSED, "path_refused"), "Put the file itself there"),
         (kept(Status.REFUSED, "other"), "find out what it is"),

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+import model_quantization.estimators.restore as restored_module
 import model_quantization.loading.pickles.original as original_module
-import model_quantization.predictor.restored as predictor_module
 from model_quantization.predictor import opening
 from model_quantization.serving.loader import ModelLoader
 from model_quantization.serving.selection import Selection
@@ -58,7 +58,7 @@ def status(loader: ModelLoader, releases: Releases) -> bool:
     ("place", "name", "question"),
     [
         (original_module, "load_original", ask_the_original),
-        (predictor_module, "restore", restore),
+        (restored_module, "restore", restore),
         (opening, "load", first_answer),
         (opening, "load", status),
         (Selection, "choose", reload),

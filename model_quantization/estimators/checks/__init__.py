@@ -20,12 +20,7 @@ from model_quantization.estimators.checks.matrices import (
     check_csr,
     check_lists,
 )
-from model_quantization.estimators.checks.search_trees import (
-    check_ball_tree,
-    check_box_tree,
-    check_metric,
-    check_neighbors,
-)
+from model_quantization.estimators.checks.search_trees import check_neighbors
 from model_quantization.estimators.checks.trees import (
     check_boosting,
     check_forest,
@@ -37,6 +32,11 @@ from model_quantization.estimators.checks.trees import (
 )
 from model_quantization.estimators.checks.vocabularies import check_hashing, check_vocabulary
 from model_quantization.graph.values import fitting
+from model_quantization.loading.pickles.search_trees import (
+    check_ball_tree,
+    check_box_tree,
+    check_metric,
+)
 
 __all__ = ["check_state"]
 

@@ -134,8 +134,8 @@ def _inner(model: Any) -> Any:
     if isinstance(unions, list) and unions:
         return unions[0][1]
     for name in ("best_estimator_", "estimator_"):
-        if (held := _get(model, name)) is not None:
-            return held
+        if (found := _get(model, name)) is not None:
+            return found
     calibrated = _get(model, "calibrated_classifiers_")
     if isinstance(calibrated, list) and calibrated:
         return _get(calibrated[0], "estimator")

@@ -12,7 +12,7 @@ from model_quantization.families.family import Example
 def examples() -> Iterable[Example]:
     """One of each kind of forest, on a few hundred rows."""
     import numpy as np
-    from sklearn import ensemble, tree
+    from sklearn import ensemble, linear_model, tree
     from sklearn.datasets import make_classification, make_regression
 
     rows, labels = make_classification(
@@ -46,6 +46,21 @@ def examples() -> Iterable[Example]:
     }
     for name, model in regressors.items():
         yield Example(name, model.fit(other, values), other)
+    logistic = linear_model.LogisticRegression(max_iter=300)
+    of_others = {
+        "adaboost_of_models": ensemble.AdaBoostClassifier(logistic, n_estimators=4),
+        "bagging_of_models": ensemble.BaggingClassifier(logistic, n_estimators=4, max_features=0.6),
+    }
+    for name, model in of_others.items():
+        yield Example(name, model.set_params(random_state=0).fit(rows, labels), rows)
+    ridge = linear_model.Ridge()
+    for name, model in {
+        "adaboost_of_regressors": ensemble.AdaBoostRegressor(ridge, n_estimators=4),
+        "bagging_of_regressors": ensemble.BaggingRegressor(
+            ridge, n_estimators=4, bootstrap_features=True
+        ),
+    }.items():
+        yield Example(name, model.set_params(random_state=0).fit(other, values), other)
     yield from _boosters(gaps, labels)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from model_quantization.values import Value
 
 Container: TypeAlias = Literal["single", "list", "grid", "nested", "booster"]
 Leaf: TypeAlias = Literal["value", "path", "none"]
@@ -60,8 +61,7 @@ CATBOOST = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Value, frozen=True):
     """How one class of estimator holds its trees.
 
     Attributes

@@ -23,12 +23,15 @@ PREDICTORS: dict[Predictor, str] = {
 }
 
 
-def lower_forest(component: Component) -> Lowered | NotFast:
-    """The fast predictor of a packed forest, bit for bit the restored estimator's answers."""
+def lower_forest(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor of a packed forest, bit for bit the restored estimator's answers.
+
+    Of members that are no trees it is as exact as theirs.
+    """
     if "tree_splits" not in component or "n_features_in_" not in component:
-        return NotFast(
-            "its members are not trees of one kind, or stay in the format of their library"
-        )
+        from model_quantization.families.forest.predictors.members import lower_members
+
+        return lower_members(component, exact)
     return predictor(KINDS[component.type].lower)(component)
 
 

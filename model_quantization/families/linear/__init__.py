@@ -14,9 +14,17 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family, slots_for
 from model_quantization.families.forms import LinearMap, LinearScores
-from model_quantization.families.linear.answers import CLASSIFIERS, GENERALIZED, answers_of, named
+from model_quantization.families.linear.answers import (
+    CLASSIFIERS,
+    DISCRIMINANT,
+    GENERALIZED,
+    ONE_CLASS,
+    answers_of,
+    named,
+)
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.linear_scores import ScoredModel
+from model_quantization.families.shared.steps import all_finite
 from model_quantization.schemes.scheme import Role, Slot
 
 _REGRESSORS = (
@@ -52,6 +60,7 @@ _SLOTS = {
     "coef_": _WEIGHT,
     "coef_/data": Slot(Role.WEIGHT),  # after sparsify(): one range, the rows are not told apart
     "intercept_": Slot(Role.BIAS),
+    "offset_": Slot(Role.BIAS),
     "classes_": Slot(Role.LABEL),
     # A discriminant analysis holds its projection and class means beside the weights.
     "scalings_": Slot(Role.BASIS, channel_axis=1),
@@ -93,7 +102,9 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     answers = answers_of(component)
     if answers is None:
         return NotFast("its scores become answers in a way that is not known")
-    one = LinearMap(weights, codes, component.get("intercept_", 0.0))
+    # What its class calls an intercept is an offset that its answers take away themselves.
+    bias = 0.0 if component.type in ONE_CLASS else component.get("intercept_", 0.0)
+    one = LinearMap(weights, codes, bias)
     # Generalized models convert integers to floats; the others leave that to the product.
     kept = exact and component.type not in GENERALIZED
     model = ScoredModel(
@@ -103,7 +114,40 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         classes=component.get("classes_"),
         integers="kept" if kept else "float64",
     )
-    return model.lowered()
+    lowered = model.lowered()
+    return lowered if component.type not in DISCRIMINANT else _with_transform(component, lowered)
+
+
+def _with_transform(component: Component, lowered: Lowered) -> Lowered:
+    """A discriminant analysis, which also lays rows along the directions that part its classes."""
+    solver, directions, mean = (component.get(name) for name in ("solver", "scalings_", "xbar_"))
+    most = component.get("_max_components")
+    is_known = isinstance(directions, np.ndarray) and directions.ndim == 2 and type(most) is int
+    if not is_known or len(directions) != lowered.n_features:
+        return lowered
+    centre = getattr(mean, "shape", None) if solver == "svd" else (lowered.n_features,)
+    if solver not in ("svd", "eigen") or centre != (lowered.n_features,) or most < 1:
+        return lowered
+
+    def transform(rows: Array) -> Array | None:
+        if not all_finite(rows):
+            return None
+        found = (rows - mean) @ directions if solver == "svd" else rows @ directions
+        return np.asarray(found[:, :most])
+
+    return Lowered(
+        {**lowered.methods, "transform": transform},
+        by=lowered.by,
+        names=lowered.names,
+        n_features=lowered.n_features,
+        n_columns=min(most, directions.shape[1]),
+        form=lowered.form,
+        absorb=lowered.absorb,
+        integers=lowered.integers,
+        takes=lowered.takes,
+        classes=lowered.classes,
+        decides_by=lowered.decides_by,
+    )
 
 
 def _weights(component: Component, exact: bool) -> Array | None:
@@ -125,11 +169,13 @@ def _weights(component: Component, exact: bool) -> Array | None:
 def examples() -> Iterable[Example]:
     """One fitted model of each shape: binary, multi-class, multi-target, sparse, generalized."""
     from sklearn.datasets import make_classification, make_regression
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import (
         LogisticRegression,
         PoissonRegressor,
         Ridge,
         SGDClassifier,
+        SGDOneClassSVM,
     )
     from sklearn.svm import LinearSVC
 
@@ -148,11 +194,16 @@ def examples() -> Iterable[Example]:
     )
     yield Example("multi-target", Ridge().fit(rows, targets), rows)
     yield Example("generalized", PoissonRegressor().fit(rows, labels), rows)
+    yield Example("one class", SGDOneClassSVM(random_state=0).fit(rows), rows)
+    discriminant = LinearDiscriminantAnalysis()
+    yield Example("discriminant", discriminant.fit(rows, names), rows)
+    eigen = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.2, n_components=2)
+    yield Example("shrunk discriminant", eigen.fit(rows, labels), rows)
 
 
 FAMILY = Family(
     name="linear",
-    types=CLASSIFIERS | _REGRESSORS,
+    types=CLASSIFIERS | _REGRESSORS | ONE_CLASS,
     slots=_SLOTS,
     dropped=_DROPPED,
     lower=lower,

@@ -30,13 +30,14 @@ _AS_SAVED = "model_quantization.estimators.as_saved"
 _OLD_ONE_VS_REST = frozenset(f"{_AS_SAVED}:OneVsRestLogistic{ending}" for ending in ("", "CV"))
 _OLD_SOFTMAX = frozenset(f"{_AS_SAVED}:SoftmaxOfTwoLogistic{ending}" for ending in ("", "CV"))
 _SGD = named("linear_model._stochastic_gradient", "SGDClassifier")
-_DISCRIMINANT = named("discriminant_analysis", "LinearDiscriminantAnalysis")
+DISCRIMINANT = named("discriminant_analysis", "LinearDiscriminantAnalysis")
+ONE_CLASS = named("linear_model._stochastic_gradient", "SGDOneClassSVM")
 CLASSIFIERS = (
     _LOGISTIC
     | _OLD_ONE_VS_REST
     | _OLD_SOFTMAX
     | _SGD
-    | _DISCRIMINANT
+    | DISCRIMINANT
     | named("linear_model._ridge", "RidgeClassifier", "RidgeClassifierCV")
     | named("linear_model._passive_aggressive", "PassiveAggressiveClassifier")
     | named("linear_model._perceptron", "Perceptron")
@@ -51,6 +52,8 @@ def answers_of(component: Component) -> dict[str, Answer] | None:
     """The answer of each method; None when the model answers in another way."""
     if component.type in CLASSIFIERS:
         return _classifier_answers(component)
+    if component.type in ONE_CLASS:
+        return _one_class_answers(component)
     if component.type not in GENERALIZED:
         return {"predict": _as_they_are(component)}
     link = component.get("_base_loss")
@@ -58,6 +61,27 @@ def answers_of(component: Component) -> dict[str, Answer] | None:
     if kind.endswith(":LogLink"):
         return {"predict": _answer(lambda scores: np.exp(scores.reshape(-1)))}
     return {"predict": _as_they_are(component)} if kind.endswith(":IdentityLink") else None
+
+
+def _one_class_answers(component: Component) -> dict[str, Answer] | None:
+    """Scores beyond an offset are inliers."""
+    offset = component.get("offset_")
+    if not isinstance(offset, np.ndarray) or offset.shape != (1,):
+        return None
+
+    def decision(scores: Array) -> Array:
+        return np.asarray((scores.reshape(len(scores), -1) - offset).ravel())
+
+    def labels(scores: Array) -> Array:
+        found = (decision(scores) >= 0).astype(np.int32)
+        found[found == 0] = -1
+        return found
+
+    return {
+        "decision_function": _answer(decision),
+        "score_samples": _answer(lambda scores: decision(scores) + offset),
+        "predict": _answer(labels),
+    }
 
 
 def _answer(
@@ -100,7 +124,7 @@ def _classifier_answers(component: Component) -> dict[str, Answer] | None:
 
 def _probabilities(component: Component, n_classes: int) -> dict[str, Answer]:
     """How this classifier turns scores into probabilities; none when it does not, or otherwise."""
-    if component.type in _DISCRIMINANT:
+    if component.type in DISCRIMINANT:
         return _proba(_EACH if n_classes <= 2 else _TOGETHER, log_nonzero)
     if component.type in _OLD_ONE_VS_REST:
         return _proba(_EACH)

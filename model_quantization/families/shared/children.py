@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from model_quantization.families.shared.linear_scores import ScoredModel
 
 Ask: TypeAlias = Callable[[int, str], Array]
 Combine: TypeAlias = Callable[[Ask], Any]
+
+
+THE_ROWS: Final = -1
+"""Asked for a child of this number, `ask` gives the rows as they came; not in one pass."""
 
 
 class Unanswered(Exception):
@@ -52,6 +56,7 @@ def over_children(
     by: str,
     classes: Array | None = None,
     decides_by: Deciding = "decision_function",
+    together: bool = True,
 ) -> Lowered | NotFast:
     """The predictor that makes its answers of its children's.
 
@@ -70,6 +75,9 @@ def over_children(
         How the parent combines the answers.
     classes, decides_by
         As in `Lowered`.
+    together : bool
+        Whether `combine` asks for nothing but what linear scores answer: then models of those may
+        be scored in one pass.
     """
     first = children[0]
     if any((one.input, one.n_features) != (first.input, first.n_features) for one in children):
@@ -77,11 +85,15 @@ def over_children(
     names = (*names, *(name for child in children for name in child.names))
     scored = [child.form for child in children if isinstance(child.form, LinearScores)]
     integers = _integers(children)
-    if len(scored) == len(children) and all(one.integers == integers for one in children):
-        together = _together(scored, combine)
-        count = len(together.maps)
+    if (
+        together
+        and len(scored) == len(children)
+        and all(one.integers == integers for one in children)
+    ):
+        joined = _together(scored, combine)
+        count = len(joined.maps)
         by = f"{by}, of {count} linear {'map' if count == 1 else 'maps'} in one pass"
-        model = ScoredModel(together, exact, names, by, classes, decides_by, integers)
+        model = ScoredModel(joined, exact, names, by, classes, decides_by, integers)
         return model.lowered()
     ways = list(dict.fromkeys(child.by for child in children))
     return Lowered(
@@ -97,7 +109,7 @@ def over_children(
     )
 
 
-_STRICTEST: tuple[Takes, ...] = ("floats", "plain", "numbers")
+_STRICTEST: tuple[Takes, ...] = ("arrays", "floats", "plain", "numbers")
 
 
 def _integers(children: Sequence[Lowered]) -> Integers:
@@ -111,6 +123,8 @@ def _integers(children: Sequence[Lowered]) -> Integers:
 def _asking(children: Sequence[Lowered], answer: Combine, integers: Integers) -> Method:
     def call(rows: Any) -> Any:
         def ask(index: int, name: str) -> Array:
+            if index == THE_ROWS:
+                return np.asarray(rows)
             child = children[index]
             given = rows if child.integers == integers else as_floats(rows, child.integers)
             found: Array | None = child.methods[name](given)

@@ -8,7 +8,6 @@ scores: one pass over the rows or documents gives them, however many maps there 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -21,9 +20,11 @@ from model_quantization.families.forms import (
     Answer,
     LinearMap,
     LinearScores,
+    Projection,
+    Selection,
     text_step,
 )
-from model_quantization.families.lowered import Deciding, Integers, Lowered, Method
+from model_quantization.families.lowered import Deciding, Integers, Lowered, Method, Takes
 from model_quantization.kernels.linear.linear import (
     fold_affine,
     is_usable,
@@ -32,6 +33,7 @@ from model_quantization.kernels.linear.linear import (
     linear_scores,
     suits_kernel,
 )
+from model_quantization.values import Value
 
 if TYPE_CHECKING:
     from model_quantization.kernels.text.steps import Step
@@ -41,8 +43,7 @@ if TYPE_CHECKING:
 _FEW_NUMBERS = 4096  # of rows: up to here their own sum is found sooner than that of the scores
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredModel:
+class ScoredModel(Value, frozen=True):
     """A model that answers from linear scores.
 
     Attributes
@@ -54,7 +55,7 @@ class ScoredModel:
         Paths of the components that this answers for.
     by : str
         How it answers, in a few words.
-    classes, decides_by, integers
+    classes, decides_by, integers, takes
         As in `Lowered`.
     """
 
@@ -65,6 +66,7 @@ class ScoredModel:
     classes: Array | None = None
     decides_by: Deciding = "decision_function"
     integers: Integers = "float64"
+    takes: Takes = "numbers"
 
     def lowered(self) -> Lowered:
         """The predictor of rows; a scaler or text before it can be taken in."""
@@ -86,6 +88,7 @@ class ScoredModel:
             form=scores,
             absorb=absorb,
             integers=self.integers,
+            takes=self.takes,
             classes=self.classes,
             decides_by=self.decides_by,
         )
@@ -94,12 +97,24 @@ class ScoredModel:
         step = text_step(previous.form)
         if step is not None:
             return self._behind_text(previous, step)
-        if self.exact or not isinstance(previous.form, Affine):
-            return None  # folding a scaler in changes the last bits
-        maps = tuple(_folded(one, previous.form) for one in self.scores.maps)
-        scores = LinearScores(maps, self.scores.answers)
-        by = f"{self.by}, a scaler folded in"
-        return self._lowered(scores, by, previous.names + self.names, None)
+        form = previous.form
+        if self.exact or not isinstance(form, Affine | Projection | Selection):
+            return None  # folding a step in changes the last bits
+        if isinstance(form, Projection) and form.exact:
+            return None
+        folded = ScoredModel(
+            LinearScores(
+                tuple(_folded(one, form) for one in self.scores.maps), self.scores.answers
+            ),
+            self.exact,
+            previous.names + self.names,
+            f"{self.by}, {previous.by} folded in",
+            self.classes,
+            self.decides_by,
+            self.integers,
+            previous.takes,
+        )
+        return folded.lowered()
 
     def _behind_text(self, previous: Lowered, step: Step) -> Lowered | None:
         """The predictor from documents to answers; its scores have the sparse product's bits."""
@@ -133,6 +148,9 @@ class ScoredModel:
             by=f"{previous.by}, straight to {self.by}",
             names=previous.names + self.names,
             input=previous.input,
+            n_features=previous.n_features,
+            integers=previous.integers,
+            takes=previous.takes,
             classes=self.classes,
             decides_by=self.decides_by,
         )
@@ -184,8 +202,14 @@ def _split(maps: Sequence[LinearMap], scores: Array) -> list[Array]:
     return parts
 
 
-def _folded(one: LinearMap, affine: Affine) -> LinearMap:
-    weights, bias = fold_affine(one.weights(), one.bias, affine.scale, affine.shift)
+def _folded(one: LinearMap, form: Affine | Projection | Selection) -> LinearMap:
+    weights, bias = one.weights(), one.bias
+    if isinstance(form, Affine):
+        weights, bias = fold_affine(weights, bias, form.scale, form.shift)
+    elif isinstance(form, Projection):
+        weights, bias = form.weights @ weights, form.bias @ weights + bias
+    else:
+        weights = form.scattered(weights)
     return LinearMap(lambda: weights, None, bias)
 
 

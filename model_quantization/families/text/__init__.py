@@ -37,6 +37,8 @@ def examples() -> Iterable[Example]:
         TfidfTransformer,
         TfidfVectorizer,
     )
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
 
     rows = [
         "The quick brown fox jumps over the lazy dog",
@@ -58,6 +60,8 @@ def examples() -> Iterable[Example]:
     counts = CountVectorizer().fit_transform(rows)
     cities = [{"city": "Oslo", "size": 3}, {"city": "Rome"}, {"size": 1.5, "port": "yes"}] * 3
     yield Example("mappings", DictVectorizer().fit(cities), cities)
+    model = make_pipeline(DictVectorizer(), LogisticRegression())
+    yield Example("mappings before a model", model.fit(cities, [0, 1, 2] * 3), cities)
     yield Example("transformer", TfidfTransformer().fit(counts), counts)
 
 

@@ -29,7 +29,7 @@ _DTYPES |= {"builtins:float": "d", "builtins:int": "l"}
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """The step as arrays: every value that it gives is equal bit for bit to scikit-learn's."""
     if component.type == MAPPINGS:
-        return NotFast("its input is mappings, which only Python can walk")
+        return _lower_mappings(component)
     if component.type == TRANSFORMER:
         return _lower_transformer(component)
     step = _hashing_step(component) if component.type == HASHING else _text_step(component)
@@ -39,6 +39,33 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
             "makes a matrix of another type"
         )
     return _lowered(step, "terms of documents", (component.path,))
+
+
+def _lower_mappings(component: Component) -> Lowered | NotFast:
+    """Dicts to sparse rows, for a model behind; alone the vectorizer is scikit-learn's."""
+    from model_quantization.kernels.tables.sparse_rows import SparseRows
+    from model_quantization.kernels.text.mappings import Mappings
+
+    separator = component.get("separator")
+    if _dtype(component) != "d" or not component.get("sparse") or not isinstance(separator, str):
+        return NotFast("it makes a matrix of another type")
+    if "terms.split" not in component:
+        return NotFast("its vocabulary is no list of names")
+    from model_quantization.kernels.text.vocabulary import terms_of
+
+    tree = read_terms(component.__getitem__, component.__contains__)
+    names, columns = terms_of(tree, component["terms.split"]), component.get("terms.columns")
+    places = np.arange(len(names)) if columns is None else np.asarray(columns)
+    if not np.array_equal(np.sort(places), np.arange(len(names))):
+        return NotFast("its columns are not those of its names")
+    step = Mappings(dict(zip(names, places.tolist(), strict=True)), separator)
+    return Lowered(
+        {},
+        by="entries of mappings",
+        names=(component.path,),
+        input="mappings",
+        form=Text(SparseRows(len(names), step.entries)),
+    )
 
 
 def _lowered(step: Step, by: str, names: tuple[str, ...]) -> Lowered:

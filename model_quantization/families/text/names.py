@@ -1,4 +1,4 @@
-"""Names that both halves of the family need."""
+"""Names of classes and parts that packing and lowering of text both use."""
 
 from __future__ import annotations
 

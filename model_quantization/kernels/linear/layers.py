@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.linear.linear import softmax
+from model_quantization.kernels.linear.linear import logistic, softmax
 
 
 def forward(
@@ -27,10 +27,25 @@ def forward(
     -------
     ndarray of shape (n, n_outputs)
     """
+    return forward_from(rows @ weights[0], weights, biases, hidden, output)
+
+
+def forward_from(
+    sums: Array, weights: Sequence[Array], biases: Sequence[Array], hidden: str, output: str
+) -> Array:
+    """As `forward`, from the product of the rows with the first layer's weights; it is written to.
+
+    Parameters
+    ----------
+    sums : ndarray of shape (n, n_out) of the first layer
+    weights, biases, hidden, output
+        As `forward` takes them.
+    """
     last = len(weights) - 1
-    activation = rows
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        activation = activation @ weight
+    activation = sums
+    for layer, bias in enumerate(biases):
+        if layer:
+            activation = activation @ weights[layer]
         activation += bias
         activation = ACTIVATIONS[hidden if layer != last else output](activation)
     return activation
@@ -50,18 +65,11 @@ def _tanh(values: Array) -> Array:
     return out
 
 
-def _logistic(values: Array) -> Array:
-    from scipy.special import expit
-
-    out: Array = expit(values, out=values)
-    return out
-
-
-# In place: a layer's input is not needed once its output is there.
+# In place where they can be: a layer's input is not needed once its output is there.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": _identity,
     "relu": _relu,
     "tanh": _tanh,
-    "logistic": _logistic,
+    "logistic": logistic,
     "softmax": softmax,
 }

@@ -74,10 +74,22 @@ def flat_scores(scores: Array) -> Array:
 
 
 def logistic(scores: Array) -> Array:
-    """Return `1 / (1 + exp(-scores))`, the standard logistic function, in place where possible."""
-    from scipy.special import expit
+    """Return `1 / (1 + exp(-scores))`, the standard logistic function, as a new array.
 
-    out: Array = expit(scores)
+    The bits are those of `scipy.special.expit`, which works the same formula out with the C
+    library's exponential in the type of the scores (float64 or float32).
+    """
+    from model_quantization.kernels.trees import booster_links
+
+    out = scores.copy(order="K")
+    flat = out.ravel(order="K")
+    if flat.dtype.char == "d":
+        booster_links.logistic(flat, 1.0)
+    else:
+        np.negative(flat, out=flat)
+        booster_links.exponential32(flat)
+        flat += np.float32(1.0)
+        np.divide(np.float32(1.0), flat, out=flat)
     return out
 
 

@@ -34,12 +34,89 @@ INLINE numbers load_row(const VALUE *at) {
     return __builtin_convertvector(LOAD(inputs, at), numbers);
 }
 
+#if defined(__AVX512F__) || defined(__AVX2__)
+/* The sum of both halves where a vector has eight numbers: what is left to add up has four. */
+INLINE __m256d folded(numbers vector) {
+#if defined(__AVX512F__)
+    const __m512d all = (__m512d)vector;
+    return _mm256_add_pd(_mm512_castpd512_pd256(all), _mm512_extractf64x4_pd(all, 1));
+#else
+    return (__m256d)vector;
+#endif
+}
+
+INLINE f64 sum_of(numbers vector) {
+    const __m256d four = folded(vector);
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return two[0] + two[1];
+}
+
+/* Add the sums of four vectors to every `step`-th number of `out`: all four are taken at once. */
+INLINE void add_sums(numbers a, numbers b, numbers c, numbers d, f64 *out, i64 step) {
+    const __m256d ab = _mm256_hadd_pd(folded(a), folded(b));
+    const __m256d cd = _mm256_hadd_pd(folded(c), folded(d));
+    const __m256d low = _mm256_permute2f128_pd(ab, cd, 0x20);
+    const __m256d sums = _mm256_add_pd(low, _mm256_permute2f128_pd(ab, cd, 0x31));
+    for (int k = 0; k < 4; k++)
+        out[k * step] += sums[k];
+}
+
+/* The first `count` numbers, and zeros: what lies behind them is not read. */
+INLINE numbers load_some(const f64 *at, i64 count) {
+#if defined(__AVX512F__)
+    return (numbers)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), at);
+#else
+    static const i64 first[2 * LANES] = {-1, -1, -1, -1, 0, 0, 0, 0};
+    const __m256i chosen = _mm256_loadu_si256((const __m256i *)(first + LANES - count));
+    return (numbers)_mm256_maskload_pd(at, chosen);
+#endif
+}
+
+INLINE numbers load_some_floats(const f32 *at, i64 count) {
+#if defined(__AVX512F__)
+    const __m256 some = _mm256_maskz_loadu_ps((__mmask8)((1u << count) - 1), at);
+    return (numbers)_mm512_cvtps_pd(some);
+#else
+    static const i32 first[2 * LANES] = {-1, -1, -1, -1, 0, 0, 0, 0};
+    const __m128i chosen = _mm_loadu_si128((const __m128i *)(first + LANES - count));
+    return (numbers)_mm256_cvtps_pd(_mm_maskload_ps(at, chosen));
+#endif
+}
+
+INLINE numbers load_some_of_row(const VALUE *at, i64 count) {
+    if (sizeof(VALUE) == sizeof(f32))
+        return load_some_floats((const void *)at, count);
+    return load_some((const void *)at, count);
+}
+#else
 INLINE f64 sum_of(numbers vector) {
     f64 total = 0.0;
     for (int lane = 0; lane < LANES; lane++)
         total += vector[lane];
     return total;
 }
+
+INLINE void add_sums(numbers a, numbers b, numbers c, numbers d, f64 *out, i64 step) {
+    out[0] += sum_of(a);
+    out[step] += sum_of(b);
+    out[2 * step] += sum_of(c);
+    out[3 * step] += sum_of(d);
+}
+
+INLINE numbers load_some(const f64 *at, i64 count) {
+    numbers some = {0};
+    for (i64 lane = 0; lane < count; lane++)
+        some[lane] = at[lane];
+    return some;
+}
+
+INLINE numbers load_some_of_row(const VALUE *at, i64 count) {
+    numbers some = {0};
+    for (i64 lane = 0; lane < count; lane++)
+        some[lane] = (f64)at[lane];
+    return some;
+}
+#endif
 
 INLINE f64 dot(const VALUE *row, const f64 *weight, i64 width) {
     numbers sums[2] = {{0}, {0}};
@@ -52,13 +129,15 @@ INLINE f64 dot(const VALUE *row, const f64 *weight, i64 width) {
     }
     for (; at + LANES <= width; at += LANES)
         sums[0] = added_product(load_row(row + at), LOAD(numbers, weight + at), sums[0]);
-    f64 total = sum_of(sums[0] + sums[1]);
-    for (; at < width; at++)
-        total += (f64)row[at] * weight[at];
-    return total;
+    if (at < width)
+        sums[1] = added_product(
+            load_some_of_row(row + at, width - at), load_some(weight + at, width - at), sums[1]
+        );
+    return sum_of(sums[0] + sums[1]);
 }
 
-/* Add the products of four rows with five columns each, over `width` features: twenty sums. */
+/* Add the products of four rows with five columns each, over `width` features: twenty sums. What
+   is left of a row beyond whole vectors is one more vector with zeros: nothing is done in scalars. */
 #define FOUR_BY_FIVE(X) X(0, 0) X(1, 0) X(2, 0) X(3, 0) X(0, 1) X(1, 1) X(2, 1) X(3, 1) \
     X(0, 2) X(1, 2) X(2, 2) X(3, 2) X(0, 3) X(1, 3) X(2, 3) X(3, 3)                     \
     X(0, 4) X(1, 4) X(2, 4) X(3, 4)
@@ -70,28 +149,33 @@ INLINE void add_tile(
 #define SUM(k, c) numbers s##k##c = {0};
     FOUR_BY_FIVE(SUM)
 #undef SUM
-    i64 at = 0;
-    for (; at + LANES <= width; at += LANES) {
-        const numbers a0 = load_row(rows + at), a1 = load_row(rows + row_size + at);
-        const numbers a2 = load_row(rows + 2 * row_size + at);
-        const numbers a3 = load_row(rows + 3 * row_size + at);
-        numbers v;
-#define ADD(c)                                              \
-    v = LOAD(numbers, weights + c * weight_size + at);      \
+/* Multiply the columns from `at` on, read by ROW and WEIGHT. */
+#define ADD(c, WEIGHT)                                      \
+    v = WEIGHT(weights + c * weight_size + at);             \
     s0##c = added_product(a0, v, s0##c);                    \
     s1##c = added_product(a1, v, s1##c);                    \
     s2##c = added_product(a2, v, s2##c);                    \
     s3##c = added_product(a3, v, s3##c);
-        ADD(0) ADD(1) ADD(2) ADD(3) ADD(4)
-#undef ADD
+#define ADD_COLUMNS(ROW, WEIGHT)                                                          \
+    const numbers a0 = ROW(rows + at), a1 = ROW(rows + row_size + at);                    \
+    const numbers a2 = ROW(rows + 2 * row_size + at), a3 = ROW(rows + 3 * row_size + at); \
+    numbers v;                                                                            \
+    ADD(0, WEIGHT) ADD(1, WEIGHT) ADD(2, WEIGHT) ADD(3, WEIGHT) ADD(4, WEIGHT)
+#define ALL_WEIGHTS(place) LOAD(numbers, place)
+#define SOME_WEIGHTS(place) load_some(place, width - at)
+#define SOME_OF_ROW(place) load_some_of_row(place, width - at)
+    i64 at = 0;
+    for (; at + LANES <= width; at += LANES) {
+        ADD_COLUMNS(load_row, ALL_WEIGHTS)
     }
-#define STORE_SUM(k, c) out[k * out_size + c] += sum_of(s##k##c);
-    FOUR_BY_FIVE(STORE_SUM)
-#undef STORE_SUM
-    for (; at < width; at++)
-        for (int k = 0; k < 4; k++)
-            for (int c = 0; c < 5; c++)
-                out[k * out_size + c] += (f64)rows[k * row_size + at] * weights[c * weight_size + at];
+    if (at < width) {
+        ADD_COLUMNS(SOME_OF_ROW, SOME_WEIGHTS)
+    }
+    add_sums(s00, s10, s20, s30, out, out_size);
+    add_sums(s01, s11, s21, s31, out + 1, out_size);
+    add_sums(s02, s12, s22, s32, out + 2, out_size);
+    add_sums(s03, s13, s23, s33, out + 3, out_size);
+    add_sums(s04, s14, s24, s34, out + 4, out_size);
 }
 
 /* Ask for a share of the next rows: memory arrives while the processor multiplies. */
@@ -145,6 +229,19 @@ KERNEL truth fill_row_scores(
     RETURN(fill_scores(rows, weights, bias, out));
 }
 
+/* The largest of finite numbers: four at a time, which do not wait for each other. */
+INLINE f64 largest_of(const f64 *values, i64 count) {
+    f64 most[4] = {values[0], values[0], values[0], values[0]};
+    i64 at = 0;
+    for (; at + 4 <= count; at += 4)
+        for (int k = 0; k < 4; k++)
+            most[k] = MAX(values[at + k], most[k]);
+    for (; at < count; at++)
+        most[0] = MAX(values[at], most[0]);
+    const f64 one = MAX(most[0], most[1]), other = MAX(most[2], most[3]);
+    return MAX(one, other);
+}
+
 KERNEL truth fill_row_softmax(
     ROWS_IN(VALUE) rows, f64_rows_in weights, f64_in bias, f64_rows_out out
 ) {
@@ -153,13 +250,12 @@ KERNEL truth fill_row_softmax(
         RETURN(0);
     for (i64 i = 0; i < out.rows; i++) {
         f64 *row = out.at + i * out.columns;
-        f64 largest = row[0], total = 0.0;
-        for (i64 c = 1; c < out.columns; c++)
-            largest = MAX(largest, row[c]);
-        for (i64 c = 0; c < out.columns; c++) {
+        const f64 largest = largest_of(row, out.columns);
+        f64 total = 0.0;
+        for (i64 c = 0; c < out.columns; c++)
             row[c] = exp(row[c] - largest);
+        for (i64 c = 0; c < out.columns; c++)
             total += row[c];
-        }
         for (i64 c = 0; c < out.columns; c++)
             row[c] /= total;
     }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCodes:
+class StoredCodes(Value, frozen=True):
     """Codes that nobody has laid out as a matrix yet: most of a text model's are zero.
 
     Attributes

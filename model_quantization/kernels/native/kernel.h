@@ -84,6 +84,21 @@ typedef struct outcome truth;
                                                                        (k) * (array).step))->item)
 
 #define INLINE static inline __attribute__((always_inline))
+
+/* Sums and products of sizes, for requirements: too large is as large as can be, and fits nothing.
+   Numbers that somebody else chose would otherwise wrap round to one that fits. */
+INLINE i64 plus(i64 a, i64 b)
+{
+    i64 sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+INLINE i64 times(i64 a, i64 b)
+{
+    i64 product;
+    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -1,4 +1,4 @@
-"""Encoders of categories: one table lookup a value.
+"""Encoders of categories: one table lookup per value.
 
 What an encoder makes of a value depends on nothing but the category that the value is: everything
 it was told to do with rare, dropped, missing and unknown ones is one table with an entry for each
@@ -8,12 +8,12 @@ category of a column and one more for all that is unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.values import Value
 
 Columns: TypeAlias = Sequence[Array]
 Entries: TypeAlias = tuple[Array, Array, Array]  # indices, values, rows (CSR)
@@ -33,9 +33,11 @@ class Lookup(Protocol):
     def places(self, column: Array) -> Array | None:
         """The place of each value, `size` for unknown ones; None for values of another kind."""
 
+    def place(self, column: Array) -> int | None:
+        """The place of the only value of a column."""
 
-@dataclass(frozen=True, slots=True)
-class Names:
+
+class Names(Value, frozen=True):
     """Categories that are compared as Python compares them: text, None, mixed values.
 
     Attributes
@@ -63,9 +65,15 @@ class Names:
         found = [get(value, unknown) if value == value else missing for value in values]
         return np.array(found, dtype=np.int64)
 
+    def place(self, column: Array) -> int | None:
+        """See `Lookup`."""
+        value = column[0].item() if column.dtype.kind == "U" else column[0]
+        if column.dtype.kind not in "OU" or type(value) not in _PLAIN:
+            return None
+        return self.known.get(value, self.size) if value == value else self.missing
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+
+class Numbers(Value, frozen=True):
     """Categories that are numbers, ascending, NaN last."""
 
     values: Array
@@ -88,6 +96,11 @@ class Numbers:
         if kinds == "ff":
             same |= np.isnan(near) & np.isnan(column)
         return np.where(same, places, self.size)
+
+    def place(self, column: Array) -> int | None:
+        """See `Lookup`."""
+        found = self.places(column)
+        return None if found is None else int(found[0])
 
 
 def lookup_of(categories: Array) -> Lookup | None:
@@ -121,8 +134,7 @@ class Encoder(Protocol):
         """The same as the rows of a sparse matrix."""
 
 
-@dataclass(frozen=True, slots=True)
-class Indicators:
+class Indicators(Value, frozen=True):
     """One column a category, of which one is one. Implements `Encoder`.
 
     Attributes
@@ -150,8 +162,31 @@ class Indicators:
         ones = np.stack(found, axis=1)
         return None if (ones == REFUSED).any() else ones
 
+    def _entries_of_one(self, columns: Columns) -> Entries | None:
+        """The entries of a single row, without an array for each step."""
+        held: list[int] = []
+        for lookup, target, column in zip(self.lookups, self.targets, columns, strict=True):
+            place = lookup.place(column)
+            found = REFUSED if place is None else int(target[place])
+            if found == REFUSED:
+                return None
+            if found != NOTHING:
+                held.append(found)
+        return (
+            np.array(held, dtype=np.int32),
+            np.ones(len(held)),
+            np.array((0, len(held)), dtype=np.int64),
+        )
+
     def block(self, columns: Columns) -> Array | None:
         """See `Encoder`."""
+        if len(columns[0]) == 1:
+            one = self._entries_of_one(columns)
+            if one is None:
+                return None
+            row = np.zeros((1, self.n_columns), dtype=self.dtype)
+            row[0, one[0]] = 1
+            return row
         ones = self._ones(columns)
         if ones is None:
             return None
@@ -162,6 +197,8 @@ class Indicators:
 
     def entries(self, columns: Columns) -> Entries | None:
         """See `Encoder`."""
+        if len(columns[0]) == 1:
+            return self._entries_of_one(columns)
         ones = self._ones(columns)
         if ones is None:
             return None
@@ -172,8 +209,7 @@ class Indicators:
         return indices, np.ones(len(indices)), rows
 
 
-@dataclass(frozen=True, slots=True)
-class Codes:
+class Codes(Value, frozen=True):
     """One number a value. Implements `Encoder`.
 
     Attributes
@@ -217,13 +253,16 @@ def entries_of(block: Array) -> Entries | None:
     if not np.isfinite(block).all():
         return None
     n, width = block.shape
+    if n == 1:
+        ends = np.array((0, width), dtype=np.int64)
+        row = np.ascontiguousarray(block[0], dtype=np.float64)
+        return np.arange(width, dtype=np.int32), row, ends
     indices = np.tile(np.arange(width, dtype=np.int32), n)
     values = np.ascontiguousarray(block, dtype=np.float64).reshape(-1)
     return indices, values, np.arange(n + 1, dtype=np.int64) * width
 
 
-@dataclass(frozen=True, slots=True)
-class Filler:
+class Filler(Value, frozen=True):
     """Columns of objects whose NaN become a value each.
 
     Attributes
@@ -245,3 +284,24 @@ class Filler:
             missing = column != column
             filled.append(np.where(missing, np.array(value, dtype=object), column))
         return filled
+
+
+class Cells(Value, frozen=True):
+    """An encoder, and its filler, for an array of which each column is encoded."""
+
+    encoder: Encoder
+    filler: Filler | None
+
+    def _columns(self, cells: Array) -> Columns | None:
+        columns = list(cells.T)
+        return columns if self.filler is None else self.filler.fill(columns)
+
+    def block(self, cells: Array) -> Array | None:
+        """See `Encoder.block`."""
+        columns = self._columns(cells)
+        return None if columns is None else self.encoder.block(columns)
+
+    def entries(self, cells: Array) -> Entries | None:
+        """See `Encoder.entries`."""
+        columns = self._columns(cells)
+        return None if columns is None else self.encoder.entries(columns)

@@ -8,12 +8,12 @@ of the columns. Where scikit-learn makes a dense matrix of them, the same one is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.tables.array_columns import ArrayColumns
 from model_quantization.kernels.tables.categories import (
     Columns,
     Encoder,
@@ -21,16 +21,17 @@ from model_quantization.kernels.tables.categories import (
     Filler,
     entries_of,
 )
+from model_quantization.kernels.tables.pandas_columns import FrameColumns, Takes
 from model_quantization.kernels.text.steps import Adder, Scorer, Step, scorer_of
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
+from model_quantization.values import Value
 
-Transform = Callable[[Array], Array | None]
-_NUMBERS = "dfbBhHiIlLqQ"
+Source: TypeAlias = Any  # FrameColumns or ArrayColumns
+Transform: TypeAlias = Callable[[Array], Array | None]
 
 
-@dataclass(frozen=True, slots=True)
-class TextColumn:
+class TextColumn(Value, frozen=True):
     """One column of documents, and the step that makes terms of it."""
 
     name: str
@@ -48,66 +49,69 @@ class TextColumn:
             return None
         add, name = made[0], self.name
 
-        def from_frame(frame: Any, out: Array) -> bool:
-            if name not in frame.columns:
+        def from_frame(frame: Source, out: Array) -> bool:
+            column = frame.values(name)
+            documents = None if column is None else column.tolist()
+            if documents is None or not all(type(text) is str for text in documents):
                 return False
-            documents = frame[name].tolist()
-            return all(type(text) is str for text in documents) and add(documents, out)
+            return add(documents, out)
 
         return from_frame
 
+    def block(self, frame: Source) -> Array | None:
+        """All weights of its terms, (n, n_columns), C order."""
+        column = frame.values(self.name)
+        documents = None if column is None else column.tolist()
+        if documents is None or not all(type(text) is str for text in documents):
+            return None
+        found = self.step.matrix(documents)
+        return None if found is None else np.asarray(found.toarray())
 
-@dataclass(frozen=True, slots=True)
-class NumberColumns:
-    """Columns of numbers, transformed (filled or scaled, say) or as they are."""
 
-    names: tuple[str, ...]
+class NumberColumns(Value, frozen=True):
+    """Columns of numbers, transformed (filled or scaled, say) or as they are.
+
+    Attributes
+    ----------
+    names : tuple of str
+    transform : callable or None
+        Of rows to rows; None: as they are.
+    n_columns : int
+        Columns that come of it.
+    takes : str
+        See `Takes`.
+    """
+
+    names: tuple[Any, ...]
     transform: Transform | None
-
-    @property
-    def n_columns(self) -> int:
-        """As many as there are names."""
-        return len(self.names)
+    n_columns: int
+    takes: Takes = "numbers"
 
     def adder(self, weights: TermWeights, threshold: float | None) -> Adder | None:
         """What adds value times weight; None with a threshold or weights of another type."""
         return _adder_of(self._entries, weights, threshold)
 
-    def _entries(self, frame: Any) -> Entries | None:
-        block = self._stacked(frame)
+    def _entries(self, frame: Source) -> Entries | None:
+        block = self.block(frame)
         return None if block is None else entries_of(block)
 
-    def _stacked(self, frame: Any) -> Array | None:
-        if not all(name in frame.columns for name in self.names):
-            return None
-        columns = [frame[name].to_numpy() for name in self.names]
-        if any(column.ndim != 1 for column in columns):
-            return None
-        return self._transformed([c.dtype for c in columns], lambda: np.stack(columns, axis=1))
-
-    def block(self, frame: Any) -> Array | None:
+    def block(self, frame: Source) -> Array | None:
         """All values, (n, n_columns), in the memory order that scikit-learn's have."""
-        if len(frame) == 1:  # has both orders, and is the case that must be quick
-            return self._stacked(frame)
-        if not all(name in frame.columns for name in self.names):
+        rows = frame.numbers(self.names, self.takes)
+        if rows is None:
             return None
-        asked = frame.loc[:, list(self.names)]
-        return self._transformed(list(asked.dtypes), asked.to_numpy)
-
-    def _transformed(self, dtypes: list[Any], values: Callable[[], Array]) -> Array | None:
-        if not all(isinstance(each, np.dtype) and each.char in _NUMBERS for each in dtypes):
-            return None
-        block = values()
-        if block.dtype.char not in "df":
-            block = block.astype(np.float64)
-        return block if self.transform is None else self.transform(block)
+        if rows.dtype.char not in "df":
+            rows = rows.astype(np.float64)
+        found = rows if self.transform is None else self.transform(rows)
+        if found is not None and found.shape != (len(rows), self.n_columns):
+            raise ValueError(f"{found.shape[1:]} columns of a step that gives {self.n_columns}")
+        return found
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryColumns:
+class CategoryColumns(Value, frozen=True):
     """Columns of categories, filled perhaps, and what encodes them."""
 
-    names: tuple[str, ...]
+    names: tuple[Any, ...]
     filler: Filler | None
     encoder: Encoder
 
@@ -120,41 +124,32 @@ class CategoryColumns:
         """What adds value times weight; None with a threshold or weights of another type."""
         return _adder_of(self._entries, weights, threshold)
 
-    def block(self, frame: Any) -> Array | None:
+    def block(self, frame: Source) -> Array | None:
         """All numbers, (n, n_columns), C order."""
         columns = self._columns(frame)
         return None if columns is None else self.encoder.block(columns)
 
-    def _entries(self, frame: Any) -> Entries | None:
+    def _entries(self, frame: Source) -> Entries | None:
         columns = self._columns(frame)
         return None if columns is None else self.encoder.entries(columns)
 
-    def _columns(self, frame: Any) -> Columns | None:
+    def _columns(self, frame: Source) -> Columns | None:
         columns: list[Array] = []
         for name in self.names:
-            column = _values(frame[name]) if name in frame.columns else None
+            column = frame.values(name)
             if column is None:
                 return None
             columns.append(column)
         return columns if self.filler is None else self.filler.fill(columns)
 
 
-def _values(column: Any) -> Array | None:
-    """A column of a table as scikit-learn sees it; None for types that it converts."""
-    plain = isinstance(column.dtype, np.dtype)
-    if column.ndim != 1 or not (plain or column.dtype.name in ("str", "category")):
-        return None
-    values: Array = column.to_numpy()
-    return values if plain or values.dtype == object else None
-
-
 def _adder_of(
-    entries: Callable[[Any], Entries | None], weights: TermWeights, threshold: float | None
+    entries: Callable[[FrameColumns], Entries | None], weights: TermWeights, threshold: float | None
 ) -> Adder | None:
     if threshold is not None or score_type(Weighting(), weights) != "d":
         return None
 
-    def add(frame: Any, out: Array) -> bool:
+    def add(frame: Source, out: Array) -> bool:
         found = entries(frame)
         if found is None:
             return False
@@ -164,8 +159,7 @@ def _adder_of(
     return add
 
 
-@dataclass(frozen=True, slots=True)
-class FrameStep:
+class FrameStep(Value, frozen=True):
     """Columns side by side. Implements `text.Step`; its documents are a table.
 
     Attributes
@@ -173,10 +167,13 @@ class FrameStep:
     parts : tuple
     exactly : tuple of str or None
         The only columns that a table may have, in order; None: others may stand between them.
+    of_array : bool
+        Whether the table is an array, whose columns have numbers for names.
     """
 
     parts: tuple[TextColumn | NumberColumns | CategoryColumns, ...]
     exactly: tuple[str, ...] | None = None
+    of_array: bool = False
 
     @property
     def n_columns(self) -> int:
@@ -189,10 +186,11 @@ class FrameStep:
     def rows(self, frame: Any) -> Array | None:
         """All columns as one matrix of floats, stacked as scikit-learn stacks them."""
         blocks: list[Array] = []
-        if not self._fits(frame):
+        columns = self._columns(frame)
+        if columns is None:
             return None
         for part in self.parts:
-            block = None if isinstance(part, TextColumn) else part.block(frame)
+            block = part.block(columns)
             if block is None:
                 return None
             blocks.append(block)
@@ -212,10 +210,19 @@ class FrameStep:
                 return None
             adders.append(made)
             start += part.n_columns
-        return lambda frame, out: self._fits(frame) and all(add(frame, out) for add in adders), "d"
 
-    def _fits(self, frame: Any) -> bool:
-        return self.exactly is None or tuple(frame.columns) == self.exactly
+        def add_all(frame: Any, out: Array) -> bool:
+            columns = self._columns(frame)
+            return columns is not None and all(add(columns, out) for add in adders)
+
+        return add_all, "d"
+
+    def _columns(self, frame: Any) -> Source | None:
+        if self.of_array:
+            return ArrayColumns(frame)
+        columns = FrameColumns(frame)
+        fits = self.exactly is None or tuple(columns.names) == self.exactly
+        return columns if fits else None
 
     def weighed(self, weighting: Any) -> None:
         """None: the norm would go over the rows of all columns."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.values import Value
 
 Analyzer: TypeAlias = Literal["word", "char", "char_wb"]
 
@@ -38,8 +38,7 @@ _WHITE_SPACES = re.compile(r"\s\s+")
 TOKEN_END = "\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(Value, frozen=True):
     """How a vectorizer takes documents apart: its settings, as scikit-learn names them.
 
     Attributes

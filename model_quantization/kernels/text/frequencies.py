@@ -8,13 +8,12 @@ kept as a correction in units of the last place, one for each distinct frequency
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
 from model_quantization.kernels.arrays import narrowed, narrowed_in_two
+from model_quantization.values import Value
 
 _MOST_DOCUMENTS = 1 << 31
 _RAREST = 64  # the rarest term of a real vocabulary is in fewer documents than this
@@ -23,8 +22,7 @@ _MOST_MARKED = 1 << 20
 _LN2 = 0.6931471805599453
 
 
-@dataclass(frozen=True, slots=True)
-class Frequencies:
+class Frequencies(Value, frozen=True):
     """Document frequencies that explain an idf array to the bit.
 
     Attributes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from model_quantization.kernels.text import documents as texts
@@ -11,6 +9,7 @@ from model_quantization.kernels.text import hash_counts
 from model_quantization.kernels.text.documents import Analysis
 from model_quantization.kernels.text.steps import Counts, Documents
 from model_quantization.kernels.text.term_counts import longest
+from model_quantization.values import Value
 
 _KINDS = {
     "word": hash_counts.WORDS,
@@ -19,8 +18,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HashCounter:
+class HashCounter(Value, frozen=True):
     """Counts by hashing. Implements `text.Counter`.
 
     Attributes

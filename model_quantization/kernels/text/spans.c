@@ -5,7 +5,7 @@
 KERNEL integer longest(i64_in cuts) {
     i64 most = 0;
     for (i64 at = 0; at + 1 < cuts.size; at++)
-        most = MAX(most, cuts.at[at + 1] - cuts.at[at]);
+        most = MAX(most, (i64)((u64)cuts.at[at + 1] - (u64)cuts.at[at]));
     RETURN(most);
 }
 

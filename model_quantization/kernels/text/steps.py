@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -23,6 +23,7 @@ from model_quantization.kernels.arrays import narrowed_in_two
 from model_quantization.kernels.text import term_counts, term_values
 from model_quantization.kernels.text.term_weights import TermWeights
 from model_quantization.kernels.text.weighting import Weighting, score_type
+from model_quantization.values import Value
 
 Documents: TypeAlias = Sequence[str]
 Counts: TypeAlias = tuple[Array, Array, Array]  # indices, counts, rows (CSR)
@@ -82,8 +83,7 @@ class Step(Protocol):
         """The step with another one's weighting behind it, or None when that is not possible."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextStep:
+class TextStep(Value, frozen=True):
     """A vectorizer: what counts, and what becomes of the counts."""
 
     counter: Counter
@@ -153,8 +153,7 @@ class TextStep:
         return add, kind
 
 
-@dataclass(frozen=True, slots=True)
-class TextUnion:
+class TextUnion(Value, frozen=True):
     """Several steps side by side over the same documents. Implements `Step`."""
 
     steps: tuple[Step, ...]

@@ -17,7 +17,7 @@ KERNEL none word_ids(
     i64 n_stop, i32_out ids, i64_out id_cuts
 ) {
     REQUIRE(cuts.size > 0 && id_cuts.size == cuts.size);
-    REQUIRE(IS_POWER_OF_TWO(table.size) && offsets.size > 0);
+    REQUIRE(IS_POWER_OF_TWO(table.size) && offsets.size > 0 && n_stop >= 0);
     i64 filled = 0;
     for (i64 document = 0; document + 1 < cuts.size; document++) {
         id_cuts.at[document] = filled;
@@ -65,7 +65,7 @@ KERNEL none token_ids(
     i64_out id_cuts
 ) {
     REQUIRE(cuts.size > 0 && id_cuts.size == cuts.size);
-    REQUIRE(IS_POWER_OF_TWO(table.size) && offsets.size > 0);
+    REQUIRE(IS_POWER_OF_TWO(table.size) && offsets.size > 0 && n_stop >= 0);
     i64 filled = 0;
     for (i64 document = 0; document + 1 < cuts.size; document++) {
         id_cuts.at[document] = filled;

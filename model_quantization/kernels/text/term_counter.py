@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,14 +12,14 @@ from model_quantization.kernels.text import symbol_ids, term_counts, term_tree
 from model_quantization.kernels.text.documents import Analysis
 from model_quantization.kernels.text.steps import Counts, Documents
 from model_quantization.kernels.text.vocabulary import TermTree
+from model_quantization.values import Value, field
 
 Ids: TypeAlias = tuple[Array, Array]
 
 _NONE = np.zeros(0, dtype=np.int32)
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Value, frozen=True):
     """Documents to symbols."""
 
     analysis: Analysis
@@ -82,8 +81,7 @@ class Reader:
         return ids, id_cuts
 
 
-@dataclass(frozen=True, slots=True)
-class TermCounter:
+class TermCounter(Value, frozen=True):
     """Counts by a vocabulary. Implements `text.Counter`.
 
     Attributes

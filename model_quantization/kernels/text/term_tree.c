@@ -87,8 +87,12 @@ KERNEL truth fill_table(u8_in blob, i32_in offsets, u32_out table) {
         if (symbol_of(blob.at, start, end, value, blob, offsets, entered) >= 0)
             continue;
         u32 slot = (value ^ (value >> 15)) & mask;
-        while (table.at[slot])
+        i64 tried = 0;
+        for (; table.at[slot]; tried++) {
+            if (tried == table.size)
+                RETURN(0); /* it was not empty at first */
             slot = (slot + 1) & mask;
+        }
         table.at[slot] = (u32)(i + 1);
     }
     RETURN(1);

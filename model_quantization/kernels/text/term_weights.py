@@ -1,4 +1,4 @@
-"""Weights of terms as they lie in memory: a row of channels a term, or only what is not zero.
+"""Weights of terms as they lie in memory: a row of channels per term, or nonzero ones only.
 
 Pruning leaves most codes of a text model zero. Listed, a term whose weights are all zero takes
 four bytes whatever the number of channels; it still counts in the norm of its document's row.
@@ -6,7 +6,7 @@ four bytes whatever the number of channels; it still counts in the norm of its d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,10 +15,10 @@ from model_quantization.arrays import Array
 from model_quantization.kernels.arrays import narrowed_in_two, read_only
 from model_quantization.kernels.linear.stored_codes import StoredCodes
 from model_quantization.kernels.text import term_values
+from model_quantization.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class RowWeights:
+class RowWeights(Value, frozen=True):
     """All weights, term by term.
 
     Attributes
@@ -56,8 +56,7 @@ class RowWeights:
         term_values.accumulate(indices, values, rows, self.weights, scale, out)
 
 
-@dataclass(frozen=True, slots=True)
-class ListedWeights:
+class ListedWeights(Value, frozen=True):
     """The weights that are not zero, term by term.
 
     Attributes

@@ -17,7 +17,6 @@ the order of the sorted strings, and so usually the column itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -26,6 +25,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
 from model_quantization.kernels.arrays import narrowed_in_two
+from model_quantization.values import Value
 
 Split: TypeAlias = Literal[" ", ""] | None
 
@@ -33,8 +33,7 @@ MAX_SYMBOLS_IN_A_TERM = 12
 _WHERE = "vocabulary"
 
 
-@dataclass(frozen=True, slots=True)
-class PackedTerms:
+class PackedTerms(Value, frozen=True):
     """The stored form of a set of terms; every array is one-dimensional.
 
     Attributes
@@ -66,8 +65,7 @@ class PackedTerms:
     by_rank: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class TermTree:
+class TermTree(Value, frozen=True):
     """The searchable form: what the kernels walk.
 
     Attributes

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.kernels.arrays import read_only
 from model_quantization.kernels.text import term_values
 from model_quantization.kernels.text.term_weights import TermWeights
+from model_quantization.values import Value, field
 
 
-@dataclass(frozen=True, slots=True)
-class Weighting:
+class Weighting(Value, frozen=True):
     """What becomes of a count: tf, times idf, divided by the norm of its row.
 
     Attributes

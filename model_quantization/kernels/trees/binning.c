@@ -7,9 +7,9 @@ KERNEL truth code_rows(
     f64_in rows, i64 n_features, i64_in columns, f64_in table, i64_in starts, f64_rows_in pivots,
     i64 first, i64 last, f32_out out, i64 width, i64 doubled
 ) {
-    const i64 stride = width * (doubled ? 2 : 1) * GROUP;
-    REQUIRE(n_features >= 0 && 0 <= first && first <= last && last * n_features <= rows.size);
-    REQUIRE(columns.size <= width && (last + GROUP - 1) / GROUP * stride <= out.size);
+    const i64 stride = times(width, (doubled ? 2 : 1) * GROUP);
+    REQUIRE(n_features >= 0 && 0 <= first && first <= last && times(last, n_features) <= rows.size);
+    REQUIRE(columns.size <= width && times(in_groups(last), stride) <= out.size);
     REQUIRE(are_edges(columns, n_features, table, starts, pivots));
     int missing = 0;
     for (i64 row = first; row < last; row++)
@@ -24,10 +24,10 @@ KERNEL truth code_categories(
     u8_in missing_left, i64 first, i64 last, f32_out out, i64 stride, i64 offset
 ) {
     const i64 k = columns.size;
-    REQUIRE(n_features >= 0 && 0 <= first && first <= last && last * n_features <= rows.size);
+    REQUIRE(n_features >= 0 && 0 <= first && first <= last && times(last, n_features) <= rows.size);
     REQUIRE(left.rows == k && known.rows == k && missing_left.size == k);
     REQUIRE(left.columns == 256 && known.columns == 256 && offset >= 0);
-    REQUIRE((offset + k) * GROUP <= stride && (last + GROUP - 1) / GROUP * stride <= out.size);
+    REQUIRE(times(plus(offset, k), GROUP) <= stride && times(in_groups(last), stride) <= out.size);
     for (i64 j = 0; j < k; j++)
         REQUIRE(columns.at[j] >= 0 && columns.at[j] < n_features);
     for (i64 row = first; row < last; row++) {

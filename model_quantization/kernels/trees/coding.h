@@ -48,9 +48,10 @@ INLINE int are_edges(i64_in columns, i64 n_features, f64_in edges, i64_in starts
         return 0;
     int good = 1;
     for (i64 j = 0; j < columns.size; j++) {
-        const i64 size = starts.at[j + 1] - starts.at[j];
+        const i64 size = (i64)((u64)starts.at[j + 1] - (u64)starts.at[j]);
         good &= columns.at[j] >= 0 && columns.at[j] < n_features;
-        good &= starts.at[j] >= 0 && size >= (pivots.rows ? FANOUT * FANOUT : 0);
+        good &= starts.at[j] >= 0 && starts.at[j + 1] >= 0;
+        good &= size >= (pivots.rows ? FANOUT * FANOUT : 0);
     }
     return good && starts.at[columns.size] <= edges.size;
 }

@@ -7,7 +7,7 @@ KERNEL integer answer_first(
     f64_in row, f64_rows_in values, i64 cycle, f64 divisor, OUT(VALUE) out
 ) {
     REQUIRE(right.size == split.size && threshold.size == feature.size);
-    REQUIRE(cycle > 0 && out.size == cycle * values.columns);
+    REQUIRE(cycle > 0 && out.size == times(cycle, values.columns));
     int missing = 0;
     for (i64 column = 0; column < row.size; column++) {
         const f32 x = (f32)row.at[column];

@@ -1,4 +1,4 @@
-"""The first row that a forest is asked: answered from the trees as they were decoded.
+"""The first row that a forest answers: from the decoded trees, before they are laid out.
 
 Laying a large forest out for the traversal takes as long as half of its decoding, and one row
 does not earn that back: a process that has just started answers sooner without.

@@ -30,8 +30,8 @@ static void double_group(f32 *group, f32 *second, i64 count)
 
 KERNEL integer group_rows(ROWS_IN(VALUE) rows, f32_out groups, i64 doubled) {
     const i64 n = rows.rows, n_columns = rows.columns;
-    const i64 n_groups = (n + GROUP - 1) / GROUP, width = n_columns * (doubled ? 2 : 1);
-    REQUIRE(n_groups * width * GROUP == groups.size);
+    const i64 n_groups = (n + GROUP - 1) / GROUP, width = times(n_columns, doubled ? 2 : 1);
+    REQUIRE(times(n_groups, times(width, GROUP)) == groups.size);
     int found = 0;
     for (i64 group = 0; group < n_groups; group++) {
         const i64 count = MIN(GROUP, n - group * GROUP);

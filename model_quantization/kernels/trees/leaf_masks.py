@@ -16,7 +16,7 @@ def clear_masks(
     right: npt.NDArray[np.int32],
     masks: Array,
 ) -> None:
-    """Fill `masks`, one a split in preorder, with the leaves that stay when its test fails.
+    """Fill `masks`, one per split in preorder, with the leaves that stay when its test fails.
 
     Parameters
     ----------

@@ -9,11 +9,11 @@ KERNEL none sum_block(
     i64 first, i64 last, i64 shift, u32_in ends, u32_in places, IN(VALUE) values, i64 width,
     i64 cycle, u32_out found, OUT(VALUE) out
 ) {
-    const i64 block = found.size, columns = cycle * width;
+    const i64 block = found.size, columns = times(cycle, width);
     REQUIRE(are_nodes(words, starts, banks, bases, shift));
     REQUIRE(are_rows(groups, n_columns, first, last, block));
     REQUIRE(is_table(ends, places, values, width, cycle));
-    REQUIRE(last * columns <= out.size);
+    REQUIRE(times(last, columns) <= out.size);
     for (i64 start = first; start < last; start += block) {
         const i64 end = MIN(start + block, last);
         for (i64 tree = 0; tree < starts.size; tree++) {

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
 from model_quantization.kernels.trees.topology import node_depths, tree_starts
+from model_quantization.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class PooledTrees:
+class PooledTrees(Value, frozen=True):
     """A forest, exactly; what a packed forest decodes to.
 
     Attributes
@@ -29,7 +29,7 @@ class PooledTrees:
         Gives bool of shape (n_splits,): whether NaN goes left. Most are never asked, and
         decoding it takes a third of the time that all the rest takes.
     rows : float64, shape (n_rows, width)
-        Distinct leaf rows, or one a leaf.
+        Distinct leaf rows, or one per leaf.
     ids : uint32, shape (n_leaves,)
         The row of each leaf.
     order : int32, shape (n_nodes,), or None

@@ -45,7 +45,7 @@ KERNEL none sum_masked(
     u32_in places, IN(VALUE) values, i64 width, i64 cycle, f32_out block, OUT(VALUE) totals,
     OUT(VALUE) out
 ) {
-    const i64 columns = cycle * width, n_trees = splits.size - 1;
+    const i64 columns = times(cycle, width), n_trees = splits.size - 1;
     REQUIRE(n_trees >= 0 && leaves.size == splits.size && width > 0 && cycle > 0);
     REQUIRE(thresholds.size == features.size && masks.size == features.size);
     REQUIRE(splits.at[0] == 0 && splits.at[n_trees] == features.size);
@@ -53,9 +53,9 @@ KERNEL none sum_masked(
     REQUIRE(width > 1 || leaf_values.size == payload.size);
     REQUIRE(ends.size > 0 && places.size == values.size);
     REQUIRE(n_features >= 0 && 0 <= first && first <= last && first % GROUP == 0);
-    REQUIRE((last + GROUP - 1) / GROUP * GROUP * n_features <= rows.size);
-    REQUIRE(last * columns <= out.size);
-    REQUIRE(block.size == n_features * LANES && totals.size == cycle * LANES);
+    REQUIRE(times(plus(last, GROUP - 1) / GROUP, times(GROUP, n_features)) <= rows.size);
+    REQUIRE(times(last, columns) <= out.size);
+    REQUIRE(block.size == times(n_features, LANES) && totals.size == times(cycle, LANES));
     for (i64 at = 0; at < features.size; at++)
         REQUIRE(features.at[at] >= 0 && features.at[at] < n_features);
     u32 alive[HALVES][LANES];

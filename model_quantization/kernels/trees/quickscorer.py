@@ -17,7 +17,7 @@ from model_quantization.kernels.compiled import kernel
 from model_quantization.kernels.trees.grouping import ungrouped
 from model_quantization.kernels.trees.leaf_sums import add_leaves
 
-LANES = 256  # rows of a block: enough to amortise what is done once a split
+LANES = 256  # rows of a block: enough to amortise what is done once per split
 MOST_LEAVES = 64
 
 Masks = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]

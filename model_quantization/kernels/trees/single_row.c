@@ -36,7 +36,7 @@ KERNEL integer answer_one(
     f32 x[MOST_COLUMNS * ROW_STEP];
     REQUIRE(shift >= 2 && shift <= 29 && starts.size == banks.size && starts.size == bases.size);
     REQUIRE(is_table(ends, places, values, width, cycle));
-    REQUIRE(out.size == cycle * width);
+    REQUIRE(out.size == times(cycle, width));
     if (row.size > MOST_COLUMNS)
         RETURN(REFUSED);
     int missing = 0;
@@ -65,10 +65,10 @@ KERNEL integer answer_one_coded(
     f32 x[MOST_COLUMNS * ROW_STEP];
     REQUIRE(shift >= 2 && shift <= 29 && starts.size == banks.size && starts.size == bases.size);
     REQUIRE(is_table(ends, places, values, width, cycle));
-    REQUIRE(out.size == cycle * width);
+    REQUIRE(out.size == times(cycle, width));
     REQUIRE(are_edges(columns, row.size, edges, edge_starts, pivots));
     REQUIRE(columns.size <= n_columns);
-    if (n_columns * (doubled ? 2 : 1) > MOST_COLUMNS)
+    if (times(n_columns, doubled ? 2 : 1) > MOST_COLUMNS)
         RETURN(REFUSED);
     x[0] = 0.0f;
     const int missing = code_row(row.at, columns, edges, edge_starts, pivots, x, ROW_STEP,

@@ -1,4 +1,4 @@
-"""One row, start to finish in one call: for an answer of a few microseconds calls count."""
+"""One row from input to answer in a single call, because calls take much of a few microseconds."""
 
 from __future__ import annotations
 

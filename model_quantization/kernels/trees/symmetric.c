@@ -48,10 +48,10 @@ KERNEL none sum_levels(
         leaves += (i64)1 << depths.at[tree];
     }
     REQUIRE(levels == features.size && levels == thresholds.size);
-    REQUIRE(width > 0 && leaves * width == values.size && out.columns == width);
+    REQUIRE(width > 0 && times(leaves, width) == values.size && out.columns == width);
     REQUIRE(missing.size == n_columns && 0 <= first && first <= last);
     REQUIRE(last <= rows.rows && last <= out.rows);
-    REQUIRE(block.size == n_columns * LANES && totals.size == width * LANES);
+    REQUIRE(block.size == times(n_columns, LANES) && totals.size == times(width, LANES));
     for (i64 level = 0; level < levels; level++)
         REQUIRE(features.at[level] >= 0 && features.at[level] < n_columns);
     u32 leaf[LANES];

@@ -7,7 +7,6 @@ without nodes to walk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from model_quantization.arrays import Array
 from model_quantization.kernels.compiled import kernel
 from model_quantization.kernels.trees.pooled import PooledTrees
+from model_quantization.values import Value
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -24,8 +24,7 @@ Indices = npt.NDArray[np.int64]
 LANES = 256  # rows of a block
 
 
-@dataclass(frozen=True, slots=True)
-class Levels:
+class Levels(Value, frozen=True):
     """Symmetric trees.
 
     Attributes

@@ -1,4 +1,4 @@
-"""The shape of binary trees: one flag a node in preorder <-> where the children are.
+"""The shape of binary trees: one flag per node in preorder <-> where the children are.
 
 A forest is one flag array, its trees one after another: 1 for a split, 0 for a leaf, parents
 before children, left before right. Any flag array that closes exactly `n_trees` trees is a valid

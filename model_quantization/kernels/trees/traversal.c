@@ -9,7 +9,7 @@ KERNEL none payload_block(
     const i64 block = found.size, n_trees = starts.size;
     REQUIRE(are_nodes(words, starts, banks, bases, shift));
     REQUIRE(are_rows(groups, n_columns, first, last, block));
-    REQUIRE(last * n_trees <= out.size);
+    REQUIRE(times(last, n_trees) <= out.size);
     for (i64 start = first; start < last; start += block) {
         const i64 end = MIN(start + block, last);
         for (i64 tree = 0; tree < n_trees; tree++) {

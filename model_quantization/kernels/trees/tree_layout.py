@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from model_quantization.kernels.trees.leaf_masks import clear_masks
 from model_quantization.kernels.trees.quickscorer import MOST_LEAVES
 from model_quantization.kernels.trees.topology import node_depths, tree_starts
 from model_quantization.kernels.trees.traversal import LINK_BITS, PAYLOAD_MASK, QUIET_NAN
+from model_quantization.values import Value
 
 Places = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.uint32]
@@ -24,8 +24,7 @@ MASK_NS = {np.dtype(np.uint32): 0.08, np.dtype(np.uint64): 0.12}
 VISIT_NS = 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Value, frozen=True):
     """The pooled trees of a forest as arrays; see `topology` for the first three.
 
     Attributes
@@ -46,8 +45,7 @@ class Shape:
     missing_left: Callable[[], npt.NDArray[np.bool_]]
 
 
-@dataclass(frozen=True, slots=True)
-class Nodes:
+class Nodes(Value, frozen=True):
     """The trees as `traversal` reads them. `doubled`: made for rows with missing values."""
 
     words: npt.NDArray[np.uint64]
@@ -58,8 +56,7 @@ class Nodes:
     doubled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Masks:
+class Masks(Value, frozen=True):
     """The trees as the bit-mask kernel reads them: see `quickscorer.sum_masked`."""
 
     features: npt.NDArray[np.int32]

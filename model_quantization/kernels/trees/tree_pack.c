@@ -12,10 +12,10 @@ KERNEL truth place_ranks(
     for (i64 position = 0; position < feature.size; position++) {
         const u32 key = feature.at[position];
         const i64 rank = ranks.at[room.at[key]++];
-        beyond |= sizes.at[key] - 1 - rank; /* negative where the rank is too large */
-        places.at[position] = (u32)(starts.at[key] + rank);
+        beyond |= rank >= sizes.at[key];
+        places.at[position] = (u32)starts.at[key] + (u32)rank;
     }
-    RETURN(beyond >= 0);
+    RETURN(!beyond);
 }
 
 KERNEL integer merge_siblings(

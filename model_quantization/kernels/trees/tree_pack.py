@@ -5,14 +5,13 @@ Everything is exact: each function here has an inverse, and the pair gives every
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
 from model_quantization.kernels.compiled import kernel
 from model_quantization.kernels.trees.feature_order import by_feature
+from model_quantization.values import Value
 
 Indices = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.uint32]
@@ -52,8 +51,7 @@ def ceil_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     return -floor_float32(-values)
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(Value, frozen=True):
     """Thresholds as ranks into one sorted table of distinct values a feature.
 
     Attributes
@@ -134,8 +132,7 @@ def place_ranks(
     return bool((rank < sizes[feature]).all())
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Value, frozen=True):
     """Distinct rows, and for each item the row it has."""
 
     rows: Array

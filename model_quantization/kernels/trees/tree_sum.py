@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from model_quantization.kernels.trees.grouping import GROUP, group_rows
 from model_quantization.kernels.trees.leaf_sums import LeafTable, leaf_table, sum_block
 from model_quantization.kernels.trees.tree_layout import Masks, Nodes, Shape, lay_out, mask_out
 from model_quantization.locks import cached_property
+from model_quantization.values import Value
 
 Groups = npt.NDArray[np.float32]
 
@@ -32,8 +32,7 @@ ROWS_PER_THREAD = 256
 PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of masks
 
 
-@dataclass(frozen=True, slots=True)
-class Leaves:
+class Leaves(Value, frozen=True):
     """A decoded forest with what its leaves add.
 
     Attributes

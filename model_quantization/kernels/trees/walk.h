@@ -100,11 +100,17 @@ INLINE int are_nodes(u64_in words, u64_in starts, u64_in banks, u32_in bases, i6
     return 1;
 }
 
+/* The groups of so many rows. */
+INLINE i64 in_groups(i64 rows)
+{
+    return rows / GROUP + (rows % GROUP > 0);
+}
+
 /* Whether rows `first` to `last` lie in groups of so many values, and a block is whole groups. */
 INLINE int are_rows(f32_in groups, i64 n_columns, i64 first, i64 last, i64 block)
 {
     return n_columns >= 0 && 0 <= first && first <= last && first % GROUP == 0 && block >= GROUP &&
-           block % GROUP == 0 && (last + GROUP - 1) / GROUP * GROUP * n_columns <= groups.size;
+           block % GROUP == 0 && times(in_groups(last), times(GROUP, n_columns)) <= groups.size;
 }
 
 #endif

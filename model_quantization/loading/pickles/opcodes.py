@@ -13,7 +13,14 @@ from collections.abc import Callable
 from mmap import mmap
 from typing import Final, TypeAlias
 
-from model_quantization.errors import InputRefused, LimitError, ScanMalformed, ScanRefused
+from model_quantization.dangerous import warning
+from model_quantization.errors import (
+    HostileFile,
+    InputRefused,
+    LimitError,
+    ScanMalformed,
+    ScanRefused,
+)
 from model_quantization.loading.pickles.array_state import check_wrapper_state
 from model_quantization.loading.pickles.machine import Findings, Machine
 from model_quantization.loading.pickles.placeholders import Instance, Members, NDArray, Pairs
@@ -117,6 +124,8 @@ def _names_refused(machine: Machine) -> ScanRefused:
         also = f" and {more:,} more" if more > 0 else ""
         what = f"{len(names):,} names are not on the allow-list: {shown}{also}"
     place = _place(machine, next(iter(found.values())))
+    if warned := warning(names):  # of all of them, not only of those that are shown
+        return HostileFile(what, where=place, do=warned)
     return ScanRefused(what, where=place, do=how_to_trust(*names[:_NAMES_SHOWN]))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from model_quantization.errors import FallbackRefused
+from model_quantization.extras import ESTIMATORS, need
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
 from model_quantization.loading.pickles.unpickle import unpickle_scanned
@@ -46,7 +47,10 @@ def load_original(
         The file is not the one with this sha256.
     PathRefused, ScanRefused, ScanMalformed, LimitError
         It is not opened, or not loaded.
+    MissingExtra
+        scikit-learn is not installed.
     """
+    need("an original model", *ESTIMATORS)
     with tempfile.TemporaryDirectory(prefix="original-") as workspace:
         scanned = scan(path, trust or TrustPolicy(), limits or Limits(), Path(workspace))
         if sha256 is not None and scanned.sha256 != sha256:

@@ -1,4 +1,4 @@
-"""The only unpickling there is: of the private copy that passed the scan, and nothing else."""
+"""The only place that unpickles: it reads the private copy that passed the scan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
-from model_quantization.errors import QuantizationError, ScanMalformed, ScanRefused
+from model_quantization.errors import (
+    QuantizationError,
+    ScanMalformed,
+    ScanRefused,
+    SemanticError,
+)
 from model_quantization.graph.values import refusals
 from model_quantization.loading.pickles.migrations.names import UFUNC, current_name
 from model_quantization.loading.pickles.migrations.stand_ins import Readings
@@ -57,6 +62,9 @@ def unpickle_scanned(
         try:
             model = readings.finish(_load(snapshot, kind, names, readings))
             notes = readings.notes()
+        except SemanticError as error:  # C code would follow it: nobody may ask this model
+            fields = error.fields() | {"do": "do not use this file"}
+            raise ScanRefused(**fields).at(where) from None
         except QuantizationError:
             raise
         except (pickle.UnpicklingError, EOFError, ImportError, AttributeError) as error:

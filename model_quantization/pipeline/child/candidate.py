@@ -1,8 +1,7 @@
 """Run in the child process: open a written artifact, ask it held-out rows and probe rows.
 
-It answers where the original answered, in a child with the same threads and limits, so that
-answers and latencies of the two can be compared. Native code that is given wrong data takes down
-the child, not the run.
+It answers where the original answered, in a child with the same threads and limits. Native code
+that is given wrong data takes down the child, not the run.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ import warnings
 from dataclasses import replace
 from typing import Any
 
-from model_quantization.artifact.golden_rows import golden_budget, golden_rows
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.evaluation.answers import MODEL_ERRORS, answer
-from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
-from model_quantization.pipeline.child.original import extend_import_path, measure_serving
+from model_quantization.pipeline.child.original import extend_import_path
 from model_quantization.pipeline.child.probing import probe_artifact, read_questions
+from model_quantization.pipeline.child.rows import rows_of
+from model_quantization.predictor.golden_rows import golden_budget, golden_rows
 from model_quantization.predictor.opening import iter_models, model_at, open_model
 from model_quantization.probes.compare import ProbeReport
 from model_quantization.probes.rows import all_rows
@@ -66,23 +65,16 @@ def _golden(model: Any, rows: Any, artifact: Artifact) -> dict[str, Any] | None:
 def _asked(
     request: CandidateRequest, artifact: Artifact, opened: Any, probes: dict[str, ProbeReport]
 ) -> CandidateReply:
-    """The reply of an artifact that opens: answers and latency where there are held-out rows."""
+    """The reply of an artifact that opens; its answers where there are held-out rows."""
     explanations = tuple(one.explain() for one in iter_models(opened))
     if request.answered is None or request.rows is None or request.expected is None:
         return CandidateReply(explanations=explanations, probes=probes)
     model = model_at(opened, request.answered)
-    _, gate = read_rows(
-        request.rows.held_out,
-        request.rows.target,
-        request.expected,
-        request.rows.calibration_rows,
-        request.limits,
-    )
+    gate = rows_of(request.rows, request.expected, request.limits).gate
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer(model, gate.rows, request.methods).to_files(request.workspace, STEM)
-        latency = measure_serving(model, request.methods, gate.rows, request.rows.latency_seconds)
         golden = None
         if request.answered == "":
             golden = _golden(model, gate.rows, artifact)
-    return CandidateReply(latency, golden, explanations, probes)
+    return CandidateReply(golden, explanations, probes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,22 @@ from model_quantization.estimators.reachable import (
     answered_model,
     check_fitted,
     find_surfaces,
-    serving_method,
 )
 from model_quantization.evaluation.answers import answer, answerable
-from model_quantization.evaluation.latency import Latency, measure_latency
 from model_quantization.evaluation.rows.expected import ask_model
-from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.loading.pickles.unpickle import unpickle_scanned
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.component_inputs import layer_spreads, record_layers
-from model_quantization.pipeline.child.handover import ARRAYS, GRAMS, write_arrays, write_spreads
+from model_quantization.pipeline.child.handover import (
+    ARRAYS,
+    CALIBRATION,
+    GRAMS,
+    SELECTION,
+    write_arrays,
+    write_inputs,
+    write_spreads,
+)
 from model_quantization.pipeline.child.messages import (
     OriginalReply,
     OriginalRequest,
@@ -39,6 +44,7 @@ from model_quantization.pipeline.child.messages import (
     RowsRequest,
 )
 from model_quantization.pipeline.child.probing import ask_original_probes
+from model_quantization.pipeline.child.rows import rows_of
 from model_quantization.pipeline.child.second_moments import component_grams
 from model_quantization.records import ErrorRecord
 from model_quantization.trust import TrustPolicy
@@ -91,24 +97,27 @@ def _ask(
         return None
     path, estimator = chosen
     expected = ask_model(estimator, find_surfaces(model)[path].task)
-    calibration, gate = read_rows(
-        rows.held_out,
-        rows.target,
-        expected,
-        rows.calibration_rows,
-        request.limits,
-    )
+    divided = rows_of(rows, expected, request.limits)
+    calibration, gate = divided.calibration, divided.gate
     methods = answerable(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer(estimator, gate.rows, methods).to_files(request.workspace)
-        latency = measure_serving(estimator, methods, gate.rows, rows.latency_seconds)
+        if divided.selection is not None:
+            selected = answer(estimator, divided.selection.rows, methods)
+            selected.to_files(request.workspace, SELECTION)
+        if rows.divided and calibration is not None:
+            answer(estimator, calibration.rows, methods).to_files(request.workspace, CALIBRATION)
         layers = record_layers(captured, calibration.rows, path) if calibration else {}
         grams = component_grams(layers)
-        spreads = layer_spreads(captured, (calibration or gate).rows, path)
+        # What a spread decides must not come from the gate's rows where a precision is chosen.
+        spread_rows = calibration if rows.divided else calibration or gate
+        spreads = layer_spreads(captured, spread_rows.rows, path) if spread_rows else {}
     save_arrays(request.workspace / GRAMS, *grams.values())
     write_spreads(spreads, request.workspace)
-    return RowsReply(path, expected, latency, tuple(grams))
+    inputs = write_inputs(layers, request.workspace) if rows.divided else ()
+    division = divided.division if rows.divided else None
+    return RowsReply(path, expected, tuple(grams), division, inputs)
 
 
 def import_path(trust: TrustPolicy) -> tuple[str, ...]:
@@ -122,13 +131,3 @@ def import_path(trust: TrustPolicy) -> tuple[str, ...]:
 def extend_import_path(entries: Iterable[str]) -> None:
     """Run in the child: find modules where the caller does, after its own places."""
     sys.path.extend(entry for entry in entries if entry not in sys.path)
-
-
-def measure_serving(
-    estimator: Any, methods: Sequence[str], rows: Any, budget_seconds: float
-) -> Latency | None:
-    """Return the latency of the method that serves; None when there is none, or no budget."""
-    method = serving_method(methods)
-    if method is None or budget_seconds <= 0:
-        return None
-    return measure_latency(getattr(estimator, method), rows, budget_seconds=budget_seconds)

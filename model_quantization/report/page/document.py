@@ -13,7 +13,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from model_quantization.extras import need
+from model_quantization.numerals import fixed, plural
 from model_quantization.outcome import Outcome
+from model_quantization.report.changes import last_changes
 from model_quantization.report.history import HistoryRow
 from model_quantization.report.page.breakdown import draw_bytes
 from model_quantization.report.page.drawing import Picture
@@ -26,7 +29,8 @@ from model_quantization.report.page.evidence import (
 )
 from model_quantization.report.page.figures import draw_changes, draw_latencies, draw_sizes
 from model_quantization.report.page.trend import draw_trend
-from model_quantization.report.summary import older_line, served_bytes, total_line
+from model_quantization.report.run_facts import RunFacts
+from model_quantization.report.summary import MANY_NO_GAIN, served_bytes, total_line
 from model_quantization.report.table import (
     COLUMNS,
     NUMERIC,
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 MAX_ATTENTION = 8
+MAX_CHANGES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ def render_page(
     *,
     release: int = 0,
     created: str = "",
+    facts: RunFacts | None = None,
 ) -> str:
     """`report.html`: one file that needs no other, and the same for the same arguments.
 
@@ -71,7 +77,15 @@ def render_page(
         The release's number; 0: not said.
     created : str
         When it was made.
+    facts : RunFacts, optional
+        Of the run that made it.
+
+    Raises
+    ------
+    MissingExtra
+        The extra `report` is not installed.
     """
+    need("the report page", "jinja2", "matplotlib")
     ordered = order_outcomes(outcomes)
     rows = table_rows(ordered)
     most = MAX_COMPONENTS if len(ordered) <= MANY else MAX_COMPONENTS_OF_MANY
@@ -87,8 +101,13 @@ def render_page(
             release=release,
             created=created.replace("T", " ").replace("Z", " UTC"),
             headline=total_line(ordered).replace(" -> ", " → "),
-            older=older_line(ordered),
             totals=_totals(ordered),
+            facts=facts.lines() if facts else (),
+            changes=last_changes(history),
+            max_changes=MAX_CHANGES,
+            folded=sum(model.folded for model in models),
+            many_folded=MANY_NO_GAIN,
+            plural=plural,
             verdicts=Counter((model.verdict, model.tone) for model in models),
             attention=_attention(models),
             more_attention=max(0, sum(map(_needs_attention, models)) - MAX_ATTENTION),
@@ -122,7 +141,7 @@ def _totals(outcomes: Sequence[Outcome]) -> list[Total]:
             "-" if times == "-" else f"{times} smaller",
             f"{human_bytes(before)} → {human_bytes(after)}",
         ),
-        Total("Published", f"{len(served):,} of {len(outcomes):,}", "the other originals stay"),
+        Total("Published", f"{len(served):,} of {len(outcomes):,}", _stays(outcomes, served)),
     ]
     changes = [item.score_change for item in served if item.score_change is not None]
     if changes:
@@ -130,8 +149,8 @@ def _totals(outcomes: Sequence[Outcome]) -> list[Total]:
         totals.append(
             Total(
                 "Largest loss of a score served",
-                f"{-min(changes):.4f}" if min(changes) < 0 else "none",
-                f"{lost:,} of {len(changes):,} scored models lost any",
+                _loss(-min(changes)),
+                f"{lost:,} of {plural(len(changes), 'scored model')} lost some",
             )
         )
     speeds = [
@@ -142,9 +161,27 @@ def _totals(outcomes: Sequence[Outcome]) -> list[Total]:
     if speeds:
         times = f"{median(speeds):.2g}" if median(speeds) < 10 else f"{median(speeds):,.0f}"
         totals.append(
-            Total("One row, median model", f"{times}x as fast", f"{len(speeds):,} models timed")
+            Total(
+                "One row, median model",
+                f"{times}x as fast",
+                f"{plural(len(speeds), 'model')} timed",
+            )
         )
     return totals
+
+
+def _loss(loss: float) -> str:
+    if loss <= 0:
+        return "none"
+    return fixed(loss) if loss >= 5e-5 else f"{loss:.0e}"
+
+
+def _stays(outcomes: Sequence[Outcome], served: Sequence[Outcome]) -> str:
+    """What becomes of the models that are not published."""
+    rest = len(outcomes) - len(served)
+    if not rest:
+        return "no original had to stay" if outcomes else "there are no models"
+    return "the other original stays" if rest == 1 else "the other originals stay"
 
 
 def _needs_attention(model: ModelView) -> bool:

@@ -13,14 +13,24 @@ from math import isfinite
 from typing import Any
 
 from model_quantization.names import printable
+from model_quantization.numerals import plural
 from model_quantization.outcome import Outcome, Status, verdict
 from model_quantization.report.page.drawing import shorten
-from model_quantization.report.page.next_step import NextStep, next_step
+from model_quantization.report.page.next_step import NextStep, is_hostile, next_step
+from model_quantization.report.precision import (
+    CURVE_HEAD,
+    PARTS_HEAD,
+    curve_rows,
+    sensitivity_rows,
+)
+from model_quantization.report.run_facts import duration
 from model_quantization.report.table import COLUMNS, human_bytes, one_line
 
 MAX_COMPONENTS, MAX_COMPONENTS_OF_MANY, MANY = 12, 4, 300  # of one model; on a long page
 MAX_NOTES = 6
+MAX_STEPS = 60
 MAX_TEXT = 600
+MAX_HOSTILE_TEXT = 20_000  # which names, and not to open the file, is told in full
 _BITS = {"exact": 64.0, "auto": 65.0}
 _CHECKS = {
     "loss": ("loss of the score", "at most"),
@@ -87,6 +97,10 @@ class ModelView:
     facts : tuple of (str, str)
     grids : tuple of Grid
     notes : tuple of str
+    in_full : bool
+        Whether the note is never cut short.
+    folded : bool
+        Whether the model may be one of many that are shown as one line.
     """
 
     row: int
@@ -99,6 +113,8 @@ class ModelView:
     facts: tuple[tuple[str, str], ...]
     grids: tuple[Grid, ...]
     notes: tuple[str, ...]
+    in_full: bool = False
+    folded: bool = False
 
 
 def view_model(
@@ -113,16 +129,19 @@ def view_model(
         _checks(figures),
         _latency(figures),
         _agreement(figures),
+        *_precision(figures),
         _components(outcome, max_components),
     )
-    step = next_step(outcome)
-    note = cells["note"] or ("unchanged" if outcome.unchanged else "evidence")
+    step, hostile = next_step(outcome), is_hostile(outcome)
+    note = cells["note"] or "evidence"
     return ModelView(
         row=row,
         name=printable(outcome.name),
         verdict=verdict(outcome),
         tone=tone(outcome),
-        note=_cut(note.replace(" -> ", " → ")),
+        note=_cut(note.replace(" -> ", " → "), MAX_HOSTILE_TEXT if hostile else MAX_TEXT),
+        in_full=hostile,
+        folded=outcome.status is Status.NO_GAIN and not outcome.published,
         cells=tuple(_cell(name, cells[name], row, outcome) for name in COLUMNS if name != "note"),
         step=NextStep(printable(step.text), step.configuration),
         facts=tuple((name, _cut(text)) for name, text in _facts(outcome)),
@@ -143,7 +162,8 @@ def _cell(name: str, text: str, row: int, outcome: Outcome) -> Cell:
     key: float | str | None
     match name:
         case "bits":
-            key = float(text) if text.isdecimal() else _BITS.get(text)
+            most = text.rpartition("-")[2]  # of `3-7` the seven
+            key = float(most) if most.isdecimal() else _BITS.get(text)
         case "before":
             key = before or None
         case "after":
@@ -170,19 +190,19 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     figures = outcome.evaluation
     yield "model", outcome.model_type or "unknown"
     if figures.get("rows"):
-        rows = f"{_number(figures['rows'])} held-out rows, {figures.get('task', '')}"
+        rows = f"{plural(figures['rows'], 'held-out row')}, {figures.get('task', '')}"
         yield "evaluated on", rows
         yield "score", f"{outcome.metric}; {figures.get('method', '')}"
-        changed = f"{_number(figures.get('labels_changed'))} predictions"
+        changed = _counted(figures.get("labels_changed"), "prediction")
         if isinstance(figures.get("flip_bound"), float):
-            changed += f"; of new ones at most {100 * figures['flip_bound']:.2f} %"
+            changed += f"; on new rows at most {100 * figures['flip_bound']:.2f} % of them"
         yield "changed", changed
     worst = figures.get("worst_class")
     if isinstance(worst, dict):
         yield (
             "worst class",
             f"{worst.get('label')}: recall {_number(worst.get('recall_before'))} → "
-            f"{_number(worst.get('recall_after'))} on {_number(worst.get('rows'))} rows",
+            f"{_number(worst.get('recall_after'))} on {_counted(worst.get('rows'), 'row')}",
         )
     if outcome.weight_threshold:
         yield "weights below", f"{outcome.weight_threshold:g} are zero"
@@ -200,7 +220,7 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     ):
         if digest:
             yield f"sha256 of {name}", f"{digest[:16]}…"
-    yield "time taken", f"{outcome.seconds:.1f} s{', in an earlier run' * outcome.unchanged}"
+    yield "time taken", f"{duration(outcome.seconds)}{', in an earlier run' * outcome.unchanged}"
 
 
 def _checks(figures: Mapping[str, Any]) -> Grid | None:
@@ -223,6 +243,8 @@ def _check(check: Mapping[str, Any]) -> tuple[str, str, str, str]:
     # Records of former versions have no finding.
     finding = check.get("finding") or ("held" if check["passed"] else "lost")
     mark = _MARKS.get(str(finding), "✗")
+    if not _is_known(check["limit"]):  # a limit that nobody set cannot be kept
+        return f"- {word}", seen, value, "no limit"
     where = f" ({_cut(str(check['where']), 80)})" if check.get("where") else ""
     return f"{mark} {word}{where}", seen, value, f"{side} {limit}"
 
@@ -235,13 +257,15 @@ def _latency(figures: Mapping[str, Any]) -> Grid | None:
     for word, key in (
         ("1 row, median", "one_row_p50_us"),
         ("1 row, 99 of 100", "one_row_p99_us"),
+        ("1 row, spread", "one_row_spread_us"),
         ("batch, per row", "batch_p50_us"),
+        ("batch, spread", "batch_spread_us"),
     ):
         values = [
             _number(side.get(key)) if isinstance(side, dict) else "-" for side in (before, after)
         ]
         rows.append((word, *values))
-    return Grid("Latency (µs)", ("", "before", "after"), tuple(rows))
+    return Grid("Latency (µs of processor time)", ("", "before", "after"), tuple(rows))
 
 
 def _agreement(figures: Mapping[str, Any]) -> Grid | None:
@@ -251,12 +275,26 @@ def _agreement(figures: Mapping[str, Any]) -> Grid | None:
     rows = tuple(
         (
             _cut(str(item.get("method"))),
-            "same bits" if item.get("identical") else f"{_number(item.get('rows_changed'))} rows",
+            "same bits" if item.get("identical") else _counted(item.get("rows_changed"), "row"),
             _number(item.get("largest_difference")),
         )
         for item in methods[:MAX_NOTES]
     )
     return Grid("Answers", ("method", "changed", "largest difference"), rows)
+
+
+def _precision(figures: Mapping[str, Any]) -> Iterator[Grid]:
+    """The plans of `auto`, and what each part is sensitive to."""
+    found = figures.get("precision")
+    if not isinstance(found, dict):
+        return
+    plans = tuple(curve_rows(found))
+    if plans:
+        yield Grid("Bytes against loss", CURVE_HEAD, plans)
+    parts = sensitivity_rows(found)[:MAX_STEPS]
+    if parts:
+        rows = tuple(tuple(_cut(cell, 60) for cell in row) for row in parts)
+        yield Grid("Sensitivity of parts, each alone", PARTS_HEAD, rows)
 
 
 def _components(outcome: Outcome, most: int) -> Grid | None:
@@ -299,6 +337,10 @@ def _size(component: Mapping[str, Any], key: str) -> int:
 
 def _is_known(value: object) -> bool:
     return isinstance(value, int | float) and isfinite(value) and abs(value) < sys.float_info.max
+
+
+def _counted(value: object, word: str) -> str:
+    return plural(value, word) if isinstance(value, int) else f"{_number(value)} {word}s"
 
 
 def _percent(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The figures about models: their sizes, what was lost for it, and how fast they answer."""
+"""The figures about models: their sizes, the change of their scores, and how fast they answer."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def _short_change(outcome: Outcome) -> str:
 
 
 def _allowed_drop(outcomes: Sequence[Outcome]) -> float | None:
-    """The limit most models were held to, when there is one."""
+    """The limit most models were judged by, when there is one."""
     limits: Counter[float] = Counter()
     for outcome in outcomes:
         verdict_record = outcome.evaluation.get("verdict")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
+from model_quantization.dangerous import DO_NOT_OPEN, warning
 from model_quantization.outcome import Guarantee, Outcome, Reason, Status
 
+UNLISTED = "on the allow-list"  # as every refusal of a name says
+_NAME = re.compile(r"(?<![\w.:])[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _MORE_BITS = {"8": "16", "16": "exact", "32": "exact", "auto": "exact"}
 _ROUNDED = frozenset(
     {
@@ -30,6 +34,14 @@ class NextStep:
 
     text: str
     configuration: str = ""
+
+
+def is_hostile(outcome: Outcome) -> bool:
+    """Whether the file names what only a hostile one needs; nothing may teach to trust it."""
+    if outcome.status is not Status.REFUSED:
+        return False
+    named = warning(_NAME.findall(outcome.note))  # records of former versions say no more
+    return outcome.reason == "hostile_file" or DO_NOT_OPEN in outcome.note or bool(named)
 
 
 def next_step(outcome: Outcome) -> NextStep:
@@ -72,8 +84,13 @@ def _fallback(outcome: Outcome) -> NextStep:
         )
     if reason == Reason.INCONCLUSIVE:
         return NextStep(f"{_add_rows(outcome)} Or allow a larger drop for this model.")
-    if reason in _ROUNDED and outcome.bit_depth in _MORE_BITS:
-        more = _MORE_BITS[outcome.bit_depth]
+    if reason == Reason.BUDGET:
+        return NextStep(
+            "The original is served: nothing within the budget of bytes passes. Allow more bytes "
+            "(max_bytes, target_ratio), or a larger drop of the score."
+        )
+    if reason in _ROUNDED and outcome.bit_depth != "exact":
+        more = _MORE_BITS.get(outcome.bit_depth, "exact")
         return NextStep(
             f"The original is served. To get a smaller file all the same, take {_words(more)}:",
             _override(outcome.name, more),
@@ -88,11 +105,13 @@ def _broken(outcome: Outcome) -> NextStep:
             "The original is served. Report this with the model's type: an artifact that rounds "
             "nothing must answer the same bits."
         )
-    if reason == "untrusted_type":
+    if is_hostile(outcome):
         return NextStep(
-            "If the class is yours, trust it by its name; otherwise do not open this file.",
-            "trusted:\n  - your_module:YourClass\n",
+            "Do not open this file, by no means. Find out who put it there, and remove it; what "
+            "opened it before may have been changed."
         )
+    if reason == "untrusted_type" or UNLISTED in outcome.note:
+        return _unlisted(outcome)
     if reason in ("scan_refused", "scan_malformed"):
         return NextStep(
             "Find out where this file comes from. Do not open it by other means: it is damaged, "
@@ -109,6 +128,26 @@ def _broken(outcome: Outcome) -> NextStep:
     if reason in ("unsupported_component", "scheme", "unfitted_model", "held_out"):
         return NextStep("Repair what the message names; until then the original is served.")
     return NextStep("The log of the run says more; the next run tries again.")
+
+
+def _unlisted(outcome: Outcome) -> NextStep:
+    """What to do about names that are not on the allow-list; the note says which."""
+    if "cloudpickle" in outcome.note or "__main__:" in outcome.note:
+        return NextStep(
+            "Nobody can trust these by name. Put the classes and functions into a module that is "
+            "installed where models are quantized and served, import them from there, and save "
+            "the model again with pickle or joblib."
+        )
+    names = dict.fromkeys(_NAME.findall(outcome.note.partition(UNLISTED)[0]))
+    names |= dict.fromkeys(
+        _NAME.findall(outcome.note.partition(f"{UNLISTED}: ")[2].partition(";")[0])
+    )
+    listed = "".join(f"  - {name}\n" for name in names) or "  - your_module:YourClass\n"
+    return NextStep(
+        "If these are yours, or you know that they are harmless, trust them by name; otherwise do "
+        "not open this file.",
+        f"trusted:\n{listed}",
+    )
 
 
 def _add_rows(outcome: Outcome) -> str:

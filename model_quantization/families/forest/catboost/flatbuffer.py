@@ -1,22 +1,21 @@
-"""Flatbuffers read in place: tables, strings and vectors, every offset held against the bytes.
+"""Flatbuffers read in place: tables, strings and vectors, every offset checked against the bytes.
 
 After the specification of the binary format (flatbuffers.dev, "Internals").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from model_quantization.errors import UnsupportedComponent
+from model_quantization.values import Value
 
 _U16, _U32, _I32 = np.dtype("<u2"), np.dtype("<u4"), np.dtype("<i4")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Value, frozen=True):
     """Where a vector of numbers is in the bytes."""
 
     start: int
@@ -29,8 +28,7 @@ class Span:
         return self.start + self.count * self.dtype.itemsize
 
 
-@dataclass(frozen=True, slots=True)
-class FlatTable:
+class FlatTable(Value, frozen=True):
     """A table at a place in the bytes; fields are known by their number in the schema.
 
     Every method raises `UnsupportedComponent` for an offset that leads outside.

@@ -1,4 +1,4 @@
-"""CatBoost's binary model, read into pooled trees; `catboost_filling` fills it again.
+"""CatBoost's binary model, read into pooled trees; `filling` writes the trees back.
 
 The bytes are those of CatBoost's `catboost/libs/model`: a flatbuffer behind the word `CBM1`.
 The trees are symmetric: all splits of one level are the same, and the answers to them are the bits
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +20,7 @@ from model_quantization.families.forest.catboost.flatbuffer import FlatTable, Sp
 from model_quantization.families.forest.trees.reading import TreeOrder, pool_trees
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.symmetric import split_flags, split_levels
+from model_quantization.values import Value
 
 MARK = b"CBM1"
 VERSION = "FlabuffersModel_v1"
@@ -49,8 +49,7 @@ _NONE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CatBoostModel:
+class CatBoostModel(Value, frozen=True):
     """A model's bytes.
 
     Attributes
@@ -75,8 +74,7 @@ class CatBoostModel:
     names: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Bytes:
+class Bytes(Value, frozen=True):
     """Where a model's bytes say its trees."""
 
     core: FlatTable
@@ -174,6 +172,21 @@ def read_model(data: bytes) -> CatBoostModel:
     )
 
 
+def borders_by_column(data: bytes) -> list[tuple[int, Array]]:
+    """Return (column of a row, borders of its splits) of every numeric feature of a model's bytes.
+
+    Raises
+    ------
+    UnsupportedComponent
+        They are no model's bytes.
+    """
+    features = Bytes.of(data).trees.tables(_FLOATS)
+    return [
+        (int(feature.scalar(_FLAT_INDEX, "<i4", -1)), feature.numbers(_BORDERS, "<f4"))
+        for feature in features
+    ]
+
+
 def _pool(
     depths: Array,
     splits: Array,
@@ -191,7 +204,7 @@ def _pool(
         _refuse("its splits or leaves are not as many as its trees need")
     counts = np.array([len(each) for each in borders])
     if splits.size and not (splits.min() >= 0 and splits.max() < counts.sum()):
-        _refuse("a split looks at a border that there is not")
+        _refuse("a split looks at a border that does not exist")
     feature = np.repeat(np.arange(len(borders)), counts)
     levels, starts = [], np.cumsum(depths) - depths
     for depth, start in zip(depths.tolist(), starts.tolist(), strict=True):

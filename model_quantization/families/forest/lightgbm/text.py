@@ -1,4 +1,4 @@
-"""LightGBM's model text, read into pooled trees; `lightgbm_writing` writes it.
+"""LightGBM's model text, read into pooled trees; `writing` writes it.
 
 The text is that of LightGBM's `src/io/tree.cpp` and `src/boosting/gbdt_model_text.cpp` (versions
 3 and 4 of the text). Rows are compared in float64, `x <= threshold` goes left.
@@ -7,7 +7,7 @@ The text is that of LightGBM's `src/io/tree.cpp` and `src/boosting/gbdt_model_te
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import NoReturn
 
@@ -18,6 +18,7 @@ from model_quantization.errors import UnsupportedComponent
 from model_quantization.families.forest.trees.booster_trees import NodeTable, pool_nodes
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.topology import tree_starts
+from model_quantization.values import Value
 
 # |x| up to here is 0 to LightGBM: rows are handed over as pairs, and such values left out.
 ZERO = float(np.float32(1e-35))
@@ -34,8 +35,7 @@ _OBJECTIVE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
+class Objective(Value, frozen=True):
     """The objective of a model: how its sums become answers.
 
     Attributes
@@ -53,8 +53,7 @@ class Objective:
     sigmoid: float
 
 
-@dataclass(frozen=True, slots=True)
-class LightGBMText:
+class LightGBMText(Value, frozen=True):
     """A model's text.
 
     Attributes
@@ -151,8 +150,7 @@ def read_text(text: bytes) -> LightGBMText:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Trees:
+class _Trees(Value, frozen=True):
     """The fields of each tree; `leaves`: how many each has."""
 
     fields: list[dict[bytes, bytes]]

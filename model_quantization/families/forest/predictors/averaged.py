@@ -14,10 +14,16 @@ from model_quantization.families.forest.predictors.packed_forest import (
     Jobs,
     PackedForest,
     add_leaves,
+    float_rows,
     leaf_numbers,
     threads,
 )
+from model_quantization.families.forms import Columns, Text
 from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.kernels.tables.categories import Entries
+from model_quantization.kernels.trees import tree_sum
+from model_quantization.kernels.trees.leaf_sums import keeps_zeros
+from model_quantization.kernels.trees.tree_layout import Nodes, lay_out
 from model_quantization.kernels.trees.tree_sum import TreeSum
 from model_quantization.locks import cached_property
 
@@ -29,9 +35,6 @@ class AveragedTrees:
         self.forest = PackedForest(component)
         self.component = component
         self.single = KINDS[component.type].container == "single"
-        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
-        lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
-        self.start = np.full((1, self.forest.width), -0.0 if lone_value else 0.0)
         self.classes: list[Array] = []
         if self.forest.owner in kinds.CLASSIFIER_TREES:
             classes = component["classes_"]
@@ -42,6 +45,14 @@ class AveragedTrees:
         """The trees, laid out."""
         forest = self.forest
         return TreeSum(forest.leaves, 1, forest.n_features, forest.most_leaves)
+
+    @cached_property
+    def start(self) -> Array:
+        """What leaf rows are added to: shape (1, width)."""
+        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
+        lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
+        signed = lone_value and keeps_zeros(self.forest.leaves().rows)
+        return np.full((1, self.forest.width), -0.0 if signed else 0.0)
 
     def mean(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """The mean leaf row: shape (n, n_outputs * most classes)."""
@@ -79,6 +90,27 @@ class AveragedTrees:
             return None
         logs = [np.log(one) for one in found]
         return logs[0] if len(logs) == 1 else logs
+
+    @cached_property
+    def laid_out(self) -> tuple[Nodes | None, Array]:
+        """The trees, each leaf with the number of its row, and those rows."""
+        leaves = self.forest.leaves()
+        nodes = lay_out(leaves.shape, leaves.payload, self.forest.n_features, doubled=False)
+        return nodes, leaves.rows
+
+    def sum_of_logarithms(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
+        """The logarithm of the mean fractions, added up in logarithms as bagging does it."""
+        prepared = float_rows(rows, nan_allowed=False)  # of missing values the estimator knows
+        nodes, fractions = self.laid_out
+        if prepared is None or nodes is None:
+            return None
+        jobs = threads(n_jobs, self.component)
+        reached = tree_sum.payloads(nodes, prepared[0], len(rows), jobs)
+        total = np.full((len(rows), fractions.shape[1]), -np.inf)
+        for places in reached.T:
+            total = np.logaddexp(total, np.log(fractions[places]))
+        total -= np.log(self.forest.n_trees)
+        return total
 
     def predict_class(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The class with the largest fraction, the first of equals."""
@@ -119,8 +151,9 @@ def lower_averaged(component: Component) -> Lowered | NotFast:
     if classifies:
         methods["predict"] = trees.predict_class
         methods["predict_proba"] = trees.predict_proba
-        if not bagged:  # which adds up in the logarithms
-            methods["predict_log_proba"] = trees.predict_log_proba
+        methods["predict_log_proba"] = trees.predict_log_proba
+        if bagged:
+            methods["predict_log_proba"] = trees.sum_of_logarithms
     else:
         methods["predict"] = trees.predict_value
     return Lowered(
@@ -130,15 +163,35 @@ def lower_averaged(component: Component) -> Lowered | NotFast:
         n_features=trees.forest.n_features,
         classes=trees.classes[0] if len(trees.classes) == 1 else None,
         decides_by="predict_proba",
+        sparse_as_dense=not bagged,
     )
 
 
 def lower_embedding(component: Component) -> Lowered:
-    """The leaves of a totally random embedding; their encoding is another component's."""
+    """The leaves of a totally random embedding, and a column of ones for each to a model behind."""
     trees = AveragedTrees(component)
     return Lowered(
         {"apply": trees.apply},
         by="the leaves that a row reaches",
         names=(component.path,),
         n_features=trees.forest.n_features,
+        form=_ones_of_leaves(component, trees),
     )
+
+
+def _ones_of_leaves(component: Component, trees: AveragedTrees) -> Text | None:
+    """The embedding as sparse rows; None where its encoder has no fast form."""
+    from model_quantization.kernels.tables.sparse_rows import SparseRows
+
+    encoder = component.get("one_hot_encoder_")
+    lowered = encoder.lower(True) if isinstance(encoder, Component) else None
+    form = lowered.form if isinstance(lowered, Lowered) else None
+    made = form.encoder if isinstance(form, Columns) else None
+    if made is None or not component.get("sparse_output"):
+        return None
+
+    def entries(rows: Array) -> Entries | None:
+        leaves = trees.apply(rows)
+        return None if leaves is None else made.entries(list(leaves.T))
+
+    return Text(SparseRows(made.n_columns, entries))

@@ -113,6 +113,7 @@ def lower_boosted(component: Component) -> Lowered | NotFast:
         names=(component.path,),
         n_features=trees.forest.n_features,
         classes=trees.classes,
+        sparse_as_dense=True,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.linear.linear import logistic
 
 _MODULE = "sklearn._loss.loss:"
 LINKS: dict[str, str] = {
@@ -39,12 +41,10 @@ def probabilities(link: str, raw: Array) -> Array:
     """Raw sums to class probabilities: (n,) or (n, 1) for two classes, else (n, n_classes)."""
     if link == "multinomial":
         return softmax(raw)
-    from scipy.special import expit
-
     if raw.ndim == 2:
         raw = raw.squeeze(1)
     both = np.empty((raw.shape[0], 2), dtype=raw.dtype)
-    both[:, 1] = expit(2 * raw if link == "half_logit" else raw)
+    both[:, 1] = logistic(2 * raw if link == "half_logit" else raw)
     both[:, 0] = 1 - both[:, 1]
     return both
 
@@ -65,8 +65,17 @@ def raw_prior(link: str, prior: Array) -> Array:
         shares = np.clip(prior.reshape(1, -1), eps, 1 - eps, dtype=np.float64)
         mean = np.exp(np.mean(np.log(shares), axis=1))
         return np.asarray(np.log(shares / mean[:, np.newaxis]))
-    from scipy.special import logit
-
-    positive = np.clip(prior.reshape(-1)[1:2], eps, 1 - eps, dtype=np.float64)
-    raw = logit(positive)
+    share = float(np.clip(prior.reshape(-1)[1:2], eps, 1 - eps, dtype=np.float64)[0])
+    raw = _logit(share)
     return np.asarray(0.5 * raw if link == "half_logit" else raw).reshape(1, 1)
+
+
+def _logit(share: float) -> float:
+    """Return log(share / (1 - share)), with the bits of `scipy.special.logit`.
+
+    Near one half scipy takes log(1 + s) - log(1 - s) for s = 2 share - 1, which loses no digits.
+    """
+    if 0.3 <= share <= 0.65:
+        s = 2.0 * (share - 0.5)
+        return math.log1p(s) - math.log1p(-s)
+    return math.log(share / (1.0 - share))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,12 +12,12 @@ from model_quantization.kernels.trees import binning
 from model_quantization.kernels.trees.feature_order import by_feature
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_layout import Shape
+from model_quantization.values import Value
 
 CATEGORIES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Coding:
+class Coding(Value, frozen=True):
     """How float64 rows become float32 columns: see `binning`.
 
     Attributes

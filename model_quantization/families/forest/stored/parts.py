@@ -24,7 +24,6 @@ Any bits that close `tree_count` trees make a valid forest: there is no cycle to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,7 @@ from model_quantization.kernels.trees.tree_pack import (
     second_siblings,
     tabulate_rows,
 )
+from model_quantization.values import Value
 
 Parts = dict[str, Any]  # part name -> ndarray, int or bool
 
@@ -58,8 +58,7 @@ LEAF_PARTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Value, frozen=True):
     """Facts that follow from the owner of the trees; the parts need not say them.
 
     Attributes

@@ -7,7 +7,6 @@ why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -18,12 +17,12 @@ from model_quantization.families.family import Arrays
 from model_quantization.families.forest.trees.reading import order_trees, pool_trees, within
 from model_quantization.graph.nodes import ArrayNode, Node, ObjectNode, attributes
 from model_quantization.kernels.trees.pooled import PooledTrees
+from model_quantization.values import Value
 
 State: TypeAlias = dict[str, Node]
 
 
-@dataclass(frozen=True, slots=True)
-class Dump:
+class Dump(Value, frozen=True):
     """A booster as it was read.
 
     Attributes
@@ -109,8 +108,7 @@ def not_the_parts(library: str) -> SemanticError:
     return SemanticError(f"not the parts of {library} booster", where="booster_state")
 
 
-@dataclass(frozen=True, slots=True)
-class NodeTable:
+class NodeTable(Value, frozen=True):
     """The nodes of all trees, one tree after another, each in its own numbering; roots are 0.
 
     Attributes
@@ -164,7 +162,7 @@ def pool_nodes(
     feature, threshold = nodes.feature[inner].astype(np.int64), nodes.threshold[inner]
     if not within(feature, n_features) or np.isnan(threshold).any():
         raise UnsupportedComponent(
-            "a split looks at a feature that there is not, or compares with NaN"
+            "a split looks at a feature that does not exist, or compares with NaN"
         )
     lookup = categorical[inner] if categorical is not None and categorical.any() else None
     trees = pool_trees(

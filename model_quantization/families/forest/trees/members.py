@@ -1,8 +1,8 @@
-"""The tree estimators of an ensemble: what they share once, what differs one value each."""
+"""The tree estimators of an ensemble: shared values once, others per tree."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,13 @@ from model_quantization.graph.nodes import (
     attributes,
 )
 from model_quantization.graph.traversal import walk
+from model_quantization.values import Value
 
 RANDOM_STATE = "numpy.random.mtrand:RandomState"
 TREE_ATTRIBUTE = "tree_"
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(Value, frozen=True):
     """Tree estimators without their trees.
 
     Attributes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from model_quantization.arrays import Array
@@ -19,12 +17,12 @@ from model_quantization.graph.nodes import ArrayNode, Node, ObjectNode, RecordAr
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.topology import preorder, shape, tree_starts
 from model_quantization.kernels.trees.tree_pack import divide_counts, floor_float32
+from model_quantization.values import Value
 
 FRACTION_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class ReadForest:
+class ReadForest(Value, frozen=True):
     """Trees as they were found.
 
     Attributes
@@ -196,8 +194,7 @@ def _bitsets(
     return np.asarray(sets[(np.cumsum(counts) - counts)[tree] + local], dtype=np.uint32)
 
 
-@dataclass(frozen=True, slots=True)
-class TreeOrder:
+class TreeOrder(Value, frozen=True):
     """Preorder of pooled nodes: `pick[i]` is the pooled position of the i-th."""
 
     pick: Array

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from model_quantization.values import Value
 
 UNUSED = -2  # what scikit-learn writes as feature and threshold of a leaf
 LEAF = -1
@@ -48,8 +48,7 @@ PREDICTOR_DTYPE = np.dtype(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TreeMake:
+class TreeMake(Value, frozen=True):
     """The arguments of `Tree.__new__`, which all trees of a forest share.
 
     Attributes

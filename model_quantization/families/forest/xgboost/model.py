@@ -6,7 +6,6 @@ float32, `x < threshold` goes left: here `x <=` the float32 before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,6 +15,7 @@ from model_quantization.errors import UnsupportedComponent
 from model_quantization.families.forest.trees.booster_trees import NodeTable, pool_nodes
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.topology import tree_starts
+from model_quantization.values import Value
 
 MAJOR_VERSIONS = (2, 3)
 # How dropped trees are weighed differs between versions in the last bit.
@@ -34,8 +34,7 @@ _FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class XGBoostModel:
+class XGBoostModel(Value, frozen=True):
     """A model document.
 
     Attributes

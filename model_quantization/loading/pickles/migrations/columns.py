@@ -132,7 +132,7 @@ STEPS: Final = (
     Step(
         _COLUMNS,
         "",
-        "1.8: columns that remain are a plain list; 1.5 to 1.7 held a class of their own",
+        "1.8: columns that remain are a plain list; in 1.5 to 1.7 they had a class of their own",
         _plain_columns,
     ),
 )

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from model_quantization.loading.pickles.search_trees import check_native_state
+
 TREE: Final = "sklearn.tree._tree:Tree"
 _SEARCH_TREES: Final = ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_tree")
 _DISTANCES: Final = "sklearn.metrics._dist_metrics"
@@ -55,6 +57,7 @@ class Deferred:
                 made = cls.__new__(cls)
                 state = tuple(real(part) for part in state) if type(state) is tuple else state
             if state is not None:
+                check_native_state(f"{module}:{qualname}", state)
                 made.__setstate__(state)
             self.real = made
         return self.real

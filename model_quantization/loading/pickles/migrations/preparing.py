@@ -1,4 +1,4 @@
-"""What prepares rows: imputers, encoders, splines, reductions."""
+"""Steps that prepare rows: imputers, encoders, splines, reductions."""
 
 from __future__ import annotations
 

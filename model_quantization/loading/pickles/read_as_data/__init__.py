@@ -47,7 +47,7 @@ def _memory_reader() -> type:
 
     A later `fit` would unpickle whatever lies there.
     """
-    from joblib import Memory
+    from joblib.memory import Memory
 
     def set_state(self: Any, state: Any) -> None:
         self.__class__ = Memory

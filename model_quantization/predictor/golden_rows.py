@@ -54,26 +54,26 @@ def golden_rows(model: Any, rows: Any, budget_bytes: int) -> dict[str, Any] | No
         Rows and answers may take this much of the file; fewer rows are kept to fit, or none.
     """
     for count in range(min(ROWS, len(rows)), 0, -1):
-        held = _encode_rows(rows, count)
-        if held is None:
+        recorded = _encode_rows(rows, count)
+        if recorded is None:
             return None
         answers = {}
         for method in _METHODS:
             if hasattr(model, method):
-                answer = _steady_answer(getattr(model, method), held)
+                answer = _steady_answer(getattr(model, method), recorded)
                 if answer is not None:
                     answers[method] = answer
-        golden = {"rows": held, "answers": answers}
-        size = sum(len(str(part)) for part in (held, answers))
+        golden = {"rows": recorded, "answers": answers}
+        size = sum(len(str(part)) for part in (recorded, answers))
         if answers and size <= budget_bytes:
             return golden
     return None
 
 
-def _steady_answer(method: Callable[[Any], Any], held: Any) -> Any:
+def _steady_answer(method: Callable[[Any], Any], recorded: Any) -> Any:
     """The answer as it is kept; None where there is none, or another one each time."""
     try:
-        first, second = (_flat(method(_decode_rows(held))) for _ in range(2))
+        first, second = (_flat(method(_decode_rows(recorded))) for _ in range(2))
     except (QuantizationError, *MISFITS):
         return None
     if first is None or second is None or not all(map(_same, first, second)):
@@ -113,13 +113,15 @@ def run_self_test(
     answers = golden.get("answers")
     if not isinstance(answers, dict):
         raise FormatError("golden rows without answers", where="golden")
-    wanted = {name: held for name, held in answers.items() if methods is None or name in methods}
-    for method, held in wanted.items():
+    wanted = {
+        name: recorded for name, recorded in answers.items() if methods is None or name in methods
+    }
+    for method, recorded in wanted.items():
         if method not in _METHODS or not hasattr(model, method):
             raise FormatError(
                 "golden rows for a method that is not there", where=f"golden/{method}"
             )
-        _ask_again(model, method, _decode_rows(rows), held)
+        _ask_again(model, method, _decode_rows(rows), recorded)
     return bool(wanted)
 
 
@@ -157,8 +159,8 @@ def check_restored(
         ) from error
 
 
-def _ask_again(model: Any, method: str, rows: Any, held: Any) -> None:
-    expected = [_decode(part) for part in (held if isinstance(held, list) else [held])]
+def _ask_again(model: Any, method: str, rows: Any, recorded: Any) -> None:
+    expected = [_decode(part) for part in (recorded if isinstance(recorded, list) else [recorded])]
     try:
         got = _flat(getattr(model, method)(rows))
     except QuantizationError:
@@ -215,15 +217,15 @@ def _encode(array: Array) -> dict[str, Any]:
     return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
-def _decode(held: Any) -> Array:
-    if not isinstance(held, dict) or set(held) != {"dtype", "shape", "data"}:
-        raise FormatError("not an array of golden rows", where="golden", got=repr(held)[:80])
-    dtype = read_dtype(held["dtype"], "golden")
-    shape = held["shape"]
+def _decode(recorded: Any) -> Array:
+    if not isinstance(recorded, dict) or set(recorded) != {"dtype", "shape", "data"}:
+        raise FormatError("not an array of golden rows", where="golden", got=repr(recorded)[:80])
+    dtype = read_dtype(recorded["dtype"], "golden")
+    shape = recorded["shape"]
     if dtype.kind not in "fiubU" or not isinstance(shape, list) or len(shape) > MOST_DIMENSIONS:
-        raise FormatError("not an array of golden rows", where="golden", got=repr(held)[:80])
+        raise FormatError("not an array of golden rows", where="golden", got=repr(recorded)[:80])
     try:
-        raw = base64.b64decode(held["data"], validate=True)
+        raw = base64.b64decode(recorded["data"], validate=True)
         if not all(type(size) is int and size >= 0 for size in shape):
             raise ValueError(f"shape {shape}")
         return np.frombuffer(raw, dtype=dtype).reshape(shape)
@@ -258,11 +260,11 @@ def _encode_column(name: Any, column: Any) -> dict[str, Any] | None:
     if getattr(column.dtype, "kind", "O") in "fiub":
         return {"name": name, "numbers": _encode(column.to_numpy())}
     cells = [_cell(value) for value in column.astype(object).tolist()]
-    held: dict[str, Any] = {"name": name, "cells": cells}
+    recorded: dict[str, Any] = {"name": name, "cells": cells}
     if hasattr(column, "cat"):
-        held["categories"] = [_cell(value) for value in column.cat.categories.tolist()]
-    known = all(value is not _UNKNOWN for value in [*cells, *held.get("categories", ())])
-    return held if known else None
+        recorded["categories"] = [_cell(value) for value in column.cat.categories.tolist()]
+    known = all(value is not _UNKNOWN for value in [*cells, *recorded.get("categories", ())])
+    return recorded if known else None
 
 
 def _cell(value: Any) -> Any:
@@ -276,61 +278,65 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _decode_rows(held: Any) -> Any:
-    if isinstance(held, list) and all(isinstance(text, str) for text in held):
-        return held
-    if isinstance(held, dict) and set(held) == {"cells"}:
-        return _decode_cells(held["cells"])
-    if isinstance(held, dict) and set(held) == {"columns"}:
-        return _decode_table(held["columns"])
-    return _decode(held)
+def _decode_rows(recorded: Any) -> Any:
+    if isinstance(recorded, list) and all(isinstance(text, str) for text in recorded):
+        return recorded
+    if isinstance(recorded, dict) and set(recorded) == {"cells"}:
+        return _decode_cells(recorded["cells"])
+    if isinstance(recorded, dict) and set(recorded) == {"columns"}:
+        return _decode_table(recorded["columns"])
+    return _decode(recorded)
 
 
-def _decode_cells(held: Any) -> Array:
-    rows = held if isinstance(held, list) else [None]
+def _decode_cells(recorded: Any) -> Array:
+    rows = recorded if isinstance(recorded, list) else [None]
     width = len(rows[0]) if rows and isinstance(rows[0], list) else -1
     if not all(isinstance(row, list) and len(row) == width and _are_cells(row) for row in rows):
-        raise FormatError("not the rows of golden rows", where="golden", got=repr(held)[:80])
+        raise FormatError("not the rows of golden rows", where="golden", got=repr(recorded)[:80])
     made = np.empty((len(rows), max(width, 0)), dtype=object)
     for number, row in enumerate(rows):
         made[number, :] = row
     return made
 
 
-def _decode_table(held: Any) -> Any:
+def _decode_table(recorded: Any) -> Any:
     import pandas as pd
 
-    if not isinstance(held, list) or not held or not all(isinstance(each, dict) for each in held):
-        raise FormatError("not a table of golden rows", where="golden", got=repr(held)[:80])
-    columns = {each.get("name"): _decode_column(each) for each in held}
-    if len(columns) != len(held) or len({len(column) for column in columns.values()}) != 1:
-        raise FormatError("columns that are no table", where="golden", got=repr(held)[:80])
+    if (
+        not isinstance(recorded, list)
+        or not recorded
+        or not all(isinstance(each, dict) for each in recorded)
+    ):
+        raise FormatError("not a table of golden rows", where="golden", got=repr(recorded)[:80])
+    columns = {each.get("name"): _decode_column(each) for each in recorded}
+    if len(columns) != len(recorded) or len({len(column) for column in columns.values()}) != 1:
+        raise FormatError("columns that are no table", where="golden", got=repr(recorded)[:80])
     return pd.DataFrame(columns)
 
 
-def _decode_column(held: Mapping[str, Any]) -> Any:
+def _decode_column(recorded: Mapping[str, Any]) -> Any:
     import pandas as pd
 
-    name: Any = held.get("name")
-    cells: Any = held.get("cells")
-    categories: Any = held.get("categories", [])
-    if isinstance(name, str) and set(held) == {"name", "numbers"}:
-        numbers = _decode(held["numbers"])
+    name: Any = recorded.get("name")
+    cells: Any = recorded.get("cells")
+    categories: Any = recorded.get("categories", [])
+    if isinstance(name, str) and set(recorded) == {"name", "numbers"}:
+        numbers = _decode(recorded["numbers"])
         if numbers.ndim == 1:
             return pd.Series(numbers.copy())
     elif (
         isinstance(name, str)
-        and set(held) in ({"name", "cells"}, {"name", "cells", "categories"})
+        and set(recorded) in ({"name", "cells"}, {"name", "cells", "categories"})
         and _are_cells(cells)
         and _are_cells(categories)
     ):
-        if "categories" in held:
+        if "categories" in recorded:
             if len(set(map(repr, categories))) == len(categories) and None not in categories:
                 return pd.Series(pd.Categorical(cells, categories=categories))
         else:
             return pd.Series(cells, dtype=object)
-    raise FormatError("not a column of golden rows", where="golden", got=repr(dict(held))[:80])
+    raise FormatError("not a column of golden rows", where="golden", got=repr(dict(recorded))[:80])
 
 
-def _are_cells(held: Any) -> bool:
-    return isinstance(held, list) and all(isinstance(value, _CELL) for value in held)
+def _are_cells(recorded: Any) -> bool:
+    return isinstance(recorded, list) and all(isinstance(value, _CELL) for value in recorded)

@@ -1,0 +1,64 @@
+"""Two predictors in turn: the second answers of what the first makes of the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model_quantization.arrays import Array
+from model_quantization.families.forms import matrix_of, text_step
+from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.shared.children import as_floats
+
+
+def one_after_the_other(first: Lowered, then: Lowered) -> Lowered | NotFast:
+    """Both as one: the second takes the first in, where it can; else each as it is."""
+    return (then.absorb(first) if then.absorb else None) or _in_turn(first, then)
+
+
+def _in_turn(first: Lowered, then: Lowered) -> Lowered | NotFast:
+    transform = matrix_of(first.form, sparse=then.sparse_as_dense)
+    if transform is None and text_step(first.form) is not None:
+        return NotFast(f"{then.by} cannot take in {first.by}")
+    transform = transform or first.methods.get("transform")
+    if transform is None:
+        return NotFast(f"{first.by} has no fast `transform` for the step after it")
+    if then.input != "rows":
+        return NotFast(f"{then.by} takes no rows of numbers, as the step before it gives")
+    if None not in (first.n_columns, then.n_features) and first.n_columns != then.n_features:
+        return NotFast(f"{then.by} takes another number of columns than {first.by} gives")
+    integers = then.integers
+
+    def method(call: Method) -> Method:
+        def both(rows: Any) -> Any:
+            between = transform(rows)
+            return None if between is None else call(as_floats(between, integers))
+
+        return both
+
+    return Lowered(
+        {name: method(call) for name, call in then.methods.items()},
+        by=f"{first.by}, then {then.by}",
+        names=first.names + then.names,
+        input=first.input,
+        n_features=first.n_features,
+        n_columns=then.n_columns,
+        integers=first.integers,
+        takes=first.takes,
+        classes=then.classes,
+        decides_by=then.decides_by,
+        sparse_as_dense=False,
+        inverse=_inverse(first, then),
+    )
+
+
+def _inverse(first: Lowered, then: Lowered) -> Method | None:
+    """What undoes both, the second first."""
+    back, further = then.inverse, first.inverse
+    if back is None or further is None:
+        return None
+
+    def both(rows: Array) -> Any:
+        between = back(rows)
+        return None if between is None else further(between)
+
+    return both

@@ -1,0 +1,251 @@
+"""Mutation tests: small faults, one at a time, each of which a test must notice (`make mutants`).
+
+    python -m tests.mutants --rooms codecs schemes --sample 150 --seconds 3600
+
+mutmut (the extra `mutants`) makes the faults: another operator, a number plus one, a dropped
+argument, a swapped branch. It runs the tests once to learn which of them reach each function. What
+is mutated, and by which tests a fault may be killed, stands in `[tool.mutmut]` of pyproject.toml.
+
+The faults are checked here: a process that has imported all tests forks for each fault and runs
+those that reach the changed function, the quickest first, until one fails. The order is that of the
+sha256 of the faults' names, so a sample is the same in every run, a larger one holds a smaller one,
+and what is left out when the time is over hangs on nothing but the names. What was checked is kept
+in `mutants/checked.json` for as long as the function and its tests are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "mutants"
+CHECKED = RESULTS / "checked.json"
+ROOMS = ("evaluation", "codecs", "schemes", "loading.pickles", "release")
+LEAST_KILLED = 0.9
+# A fault that tests of codecs know: mutmut makes all of them before it checks one.
+KNOWN = "model_quantization.codecs.gaps.x_smallest_unsigned__mutmut_1"
+# pytest's exit codes: tests failed, the run was stopped, an internal error.
+FAILED = frozenset({1, 2, 3})
+SURVIVED, NO_TESTS, STOPPED = "survived", "no test reaches it", "stopped"
+KILLED = "killed"
+
+
+@dataclass(frozen=True)
+class Room:
+    """What became of the faults of one room: those that were made, and the fate of each checked."""
+
+    name: str
+    made: int
+    fates: Mapping[str, str]
+
+    @property
+    def killed(self) -> int:
+        return sum(fate in (KILLED, STOPPED) for fate in self.fates.values())
+
+    @property
+    def share(self) -> float:
+        return self.killed / len(self.fates) if self.fates else 0.0
+
+    def survivors(self) -> list[str]:
+        return sorted(name for name, fate in self.fates.items() if fate not in (KILLED, STOPPED))
+
+
+def sample_of(names: Iterable[str], count: int | None) -> list[str]:
+    """Return the `count` names whose hashes are smallest, sorted by hash; all when it is None."""
+    ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    return ordered if count is None else ordered[:count]
+
+
+def fate_of(status: int) -> str:
+    """Return what became of a fault whose process ended so: `os.waitpid`'s status."""
+    if os.WIFSIGNALED(status):  # crashed, or an endless loop at the limit of time
+        return STOPPED
+    code = os.waitstatus_to_exitcode(status)
+    return KILLED if code in FAILED else SURVIVED
+
+
+def made_in(room: str, results: Path = RESULTS) -> dict[str, str]:
+    """Return the faults that were made in a room -> hash of the function that each is in."""
+    folder = results / "model_quantization" / room.replace(".", "/")
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*.meta")):
+        record = json.loads(path.read_text("utf-8"))
+        hashes = record.get("hash_by_function_name", {})
+        for name in record["exit_code_by_key"]:
+            found[name] = hashes.get(function_of(name).rpartition(".")[2], "")
+    return found
+
+
+def function_of(name: str) -> str:
+    """Return the changed function, as mutmut names it."""
+    return name.partition("__mutmut_")[0]
+
+
+def make_faults(children: int) -> None:
+    """Let mutmut make every fault, and learn which tests reach each function."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(children), KNOWN]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+
+
+class Checks:
+    """Checks faults in forks of this process, which has the mutated library and all its tests."""
+
+    def __init__(self, children: int) -> None:
+        from mutmut.configuration import config
+
+        stats = json.loads((RESULTS / "mutmut-stats.json").read_text("utf-8"))
+        self.tests: dict[str, list[str]] = stats["tests_by_mangled_function_name"]
+        self.seconds: dict[str, float] = stats["duration_by_test"]
+        self.children = children
+        self.options = ["--rootdir=.", "-x", "-q", *config().pytest_add_cli_args]
+        self.kept: dict[str, list[str]] = (
+            json.loads(CHECKED.read_text("utf-8")) if CHECKED.exists() else {}
+        )
+        os.environ["MUTANT_UNDER_TEST"] = ""
+        for library in ("OMP", "OPENBLAS"):  # threads do not survive a fork
+            os.environ[f"{library}_NUM_THREADS"] = "1"
+        os.environ["PYTHONPATH"] = str(RESULTS)
+        os.chdir(RESULTS)
+        sys.path[:] = [str(RESULTS), *(each for each in sys.path if Path(each or ".") != ROOT)]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            if name != __name__:
+                del sys.modules[name]
+        import pytest
+
+        selection = config().pytest_add_cli_args_test_selection
+        with _silent():
+            pytest.main(["--collect-only", *self.options, *selection])
+
+    def run(self, names: Mapping[str, str], until: float) -> dict[str, str]:
+        """Return the fate of each fault (name -> hash of its function), as far as time allows."""
+        running: dict[int, str] = {}
+        fates: dict[str, str] = {}
+        for name, digest in names.items():
+            reached = sorted(self.tests.get(function_of(name), ()))
+            key = hashlib.sha256("\n".join([digest, *reached]).encode()).hexdigest()[:16]
+            known = self.kept.get(name)
+            if known is not None and known[0] == key and known[1] == KILLED:
+                fates[name] = known[1]
+                continue
+            if time.monotonic() > until:
+                break
+            if not reached:
+                fates[name] = NO_TESTS
+                continue
+            while len(running) >= self.children:
+                self._reap(running, fates)
+            self.kept[name] = [key, ""]
+            running[self._fork(name, reached)] = name
+        while running:
+            self._reap(running, fates)
+        return fates
+
+    def _fork(self, name: str, reached: list[str]) -> int:
+        child = os.fork()
+        if child:
+            return child
+        code = 4
+        try:
+            seconds = int(20 + 10 * sum(self.seconds.get(each, 1.0) for each in reached))
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+            signal.alarm(10 * seconds)  # of a machine that is busy
+            os.environ["MUTANT_UNDER_TEST"] = name
+            import pytest
+
+            with _silent():
+                code = int(pytest.main([*self.options, *reached]))
+        finally:
+            os._exit(code)
+
+    def _reap(self, running: dict[int, str], fates: dict[str, str]) -> None:
+        child, status = os.wait()
+        name = running.pop(child, None)
+        if name is None:
+            return
+        fates[name] = self.kept[name][1] = fate_of(status)
+        CHECKED.write_text(json.dumps(self.kept, indent=0), "utf-8")
+        print(f"{fates[name]:>9} {name}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    with Path(os.devnull).open("w") as nowhere:
+        before = os.dup(1), os.dup(2)
+        try:
+            for descriptor in (1, 2):
+                os.dup2(nowhere.fileno(), descriptor)
+            yield
+        finally:
+            for kept, descriptor in zip(before, (1, 2), strict=True):
+                os.dup2(kept, descriptor)
+                os.close(kept)
+
+
+def difference(name: str) -> str:
+    """Return a fault as a diff of its function."""
+    command = [sys.executable, "-m", "mutmut", "show", name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout or f"# {name}: {done.stderr[-200:]}\n"
+
+
+def main() -> int:
+    """Check a sample of each room; 1 when a room has fewer than nine of ten killed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--rooms", nargs="*", choices=ROOMS, default=list(ROOMS))
+    parser.add_argument("--sample", type=int, default=None, help="of each room; default: all")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="for all rooms")
+    parser.add_argument("--children", type=int, default=1, help="faults checked at a time")
+    parser.add_argument("--survivors", type=Path, help="file for the diffs of what survived")
+    parser.add_argument("--as-made", action="store_true", help="take the faults as they lie there")
+    options: Any = parser.parse_args()
+    survivors = options.survivors and options.survivors.absolute()
+
+    if not options.as_made:
+        make_faults(options.children)
+    made = {name: made_in(name) for name in options.rooms}
+    chosen = {name: sample_of(made[name], options.sample) for name in options.rooms}
+    # One of each room in turn: where the time is over, it is over for all of them alike.
+    turns = sorted(
+        (place, room, name) for room, names in chosen.items() for place, name in enumerate(names)
+    )
+    checks = Checks(options.children)
+    order = {name: made[room][name] for _, room, name in turns}
+    fates = checks.run(order, time.monotonic() + options.seconds)
+    rooms = [
+        Room(name, len(made[name]), {each: fates[each] for each in chosen[name] if each in fates})
+        for name in options.rooms
+    ]
+    for room in rooms:
+        _say(room)
+    if survivors:
+        text = "\n".join(difference(each) for room in rooms for each in room.survivors())
+        survivors.write_text(text, encoding="utf-8")
+    return int(any(room.share < LEAST_KILLED for room in rooms))
+
+
+def _say(room: Room) -> None:
+    print(
+        f"{room.name}: {room.killed} of {len(room.fates)} killed ({room.share:.1%}), "
+        f"{room.made:,} made",
+        flush=True,
+    )
+    for name in room.survivors():
+        print(f"  {room.fates[name]}: {name}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
