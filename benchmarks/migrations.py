@@ -3,9 +3,9 @@
     python -m benchmarks.migrations
 
 Each model is saved by the installed scikit-learn and, as a second file, with the mark of version
-1.3.2 in it, so that every step since 1.3 is applied. Both are loaded as a run and a loader do (scan,
-private copy, unpickling), with the migrations and with a plain unpickler in their place. Thread CPU
-time, median of interleaved `--repeats`, one thread; goal: at most 5 % of loading.
+1.3.2 in it, so that every step since 1.3 is applied. Both are loaded as a run and a loader do
+(scan, private copy, unpickling), with the migrations and with a plain unpickler in their place.
+Thread CPU time, median of interleaved `--repeats`, one thread; goal: at most 5 % of loading.
 """
 
 from __future__ import annotations
