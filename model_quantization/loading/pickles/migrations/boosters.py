@@ -10,7 +10,9 @@ from typing import Any, Final
 from model_quantization.errors import EnvironmentMismatch
 from model_quantization.loading.pickles.migrations.steps import State, Step, installed
 
-_VERSION: Final = re.compile(rb"version\[#L\x00{7}\x03i(.)i(.)i", re.DOTALL)
+# A whole number of UBJSON: a letter for its width, and its bytes, the highest first.
+_NUMBER: Final = rb"([iU].|I..|l.{4}|L.{8})"
+_VERSION: Final = re.compile(rb"version\[#L\x00{7}\x03" + _NUMBER + _NUMBER, re.DOTALL)
 
 _UNKNOWN: Final[dict[str, Any]] = {
     "_n_classes": -1,
@@ -48,7 +50,7 @@ def _readable(state: State) -> None:
             "XGBoost wrote this booster in the binary format of its versions before 1.3, which "
             "newer ones do not read; open it with XGBoost 1.3 to 2.1, and save it there again"
         )
-    written, here = _written_by(data[-64:]), installed("xgboost")[:2]
+    written, here = _written_by(data[-96:]), installed("xgboost")[:2]
     if here and written > here:
         raise EnvironmentMismatch(
             "the installed XGBoost is older than the one that saved the booster, and misreads it",
@@ -89,7 +91,7 @@ def _from_json(data: bytes) -> bytearray:
 def _written_by(end: bytes) -> tuple[int, ...]:
     """Major and minor version at the end of a booster's UBJSON: `version[#L<3>i<3>i<2>i<0>`."""
     found = _VERSION.search(end)
-    return tuple(part[0] for part in found.groups()) if found else ()
+    return tuple(int.from_bytes(part[1:], "big") for part in found.groups()) if found else ()
 
 
 STEPS: Final = (

@@ -1,0 +1,200 @@
+"""Single steps, on files and states made by hand where no old version is at hand to write them."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
+
+import model_quantization as mq
+from model_quantization.arrays import save_arrays
+from model_quantization.errors import EnvironmentMismatch, MissingMethod, ScanMalformed, ScanRefused
+from model_quantization.estimators.dropped import lacking_class
+from model_quantization.loading.pickles.migrations import boosters
+from model_quantization.loading.pickles.migrations.boosters import STEPS
+from model_quantization.loading.pickles.original import load_original
+from model_quantization.saving_version import reference_of, saved_note, saving_versions
+
+X, Y = make_classification(60, 5, random_state=0)
+XGBOOST = pytest.mark.skipif(not find_spec("xgboost"), reason="the extra `boosters` is missing")
+LIGHTGBM = pytest.mark.skipif(not find_spec("lightgbm"), reason="the extra `boosters` is missing")
+
+
+class OldUfunc:
+    """A ufunc as numpy before 1.25 wrote it: by a call."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.args = (module, name)
+
+
+class OldPickler(pickle._Pickler):  # type: ignore[misc]
+    def save(self, obj: Any, save_persistent_id: bool = True) -> Any:
+        if isinstance(obj, OldUfunc):
+            self.write(b"cnumpy.core\n_ufunc_reconstruct\n")
+            self.save(obj.args)
+            self.write(b"R")
+            return None
+        return super().save(obj, save_persistent_id)
+
+
+def file_of(value: Any, path: Path) -> Path:
+    stream = io.BytesIO()
+    OldPickler(stream, 2).dump(value)
+    path.write_bytes(stream.getvalue())
+    return path
+
+
+def old_transformer(module: str, name: str) -> FunctionTransformer:
+    model = FunctionTransformer()
+    model.func = OldUfunc(module, name)
+    return model
+
+
+@pytest.mark.parametrize("module", ["numpy.core._multiarray_umath", "numpy"])
+def test_a_ufunc_written_as_a_call_is_that_ufunc(module: str, tmp_path: Path) -> None:
+    path = file_of(old_transformer(module, "log1p"), tmp_path / "m.pkl")
+    model, _ = load_original(path)
+    assert model.func is np.log1p
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("builtins", "eval"),
+        ("builtins", "str"),
+        ("numpy.core", "_ufunc_reconstruct"),
+        ("sklearn.preprocessing._label", "LabelEncoder"),
+        ("numpy", "load"),
+    ],
+)
+def test_nothing_else_is_reached_that_way(module: str, name: str, tmp_path: Path) -> None:
+    path = file_of(old_transformer(module, name), tmp_path / "m.pkl")
+    with pytest.raises(ScanRefused):
+        load_original(path)
+
+
+@pytest.mark.parametrize("arguments", [(), ("numpy",), ("numpy", "log1p", "more")])
+def test_other_arguments_are_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    model = old_transformer("numpy", "log1p")
+    model.func.args = arguments
+    with pytest.raises(ScanRefused):
+        load_original(file_of(model, tmp_path / "m.pkl"))
+
+
+def step(name: str) -> Any:
+    return next(each for each in STEPS if name in each.classes[0])
+
+
+@XGBOOST
+def test_a_booster_of_a_newer_xgboost_is_refused_by_name() -> None:
+    from xgboost import XGBClassifier
+
+    booster = XGBClassifier(n_estimators=2).fit(X, Y).get_booster()
+    state = booster.__getstate__()
+    held = bytes(state["handle"])
+    end = held.rindex(b"version[#L")
+    newer = held[: end + 19] + bytes([99]) + held[end + 20 :]
+    step("xgboost.core:Booster").apply(dict(state))
+    with pytest.raises(EnvironmentMismatch, match=r"99\.\d+ or newer"):
+        step("xgboost.core:Booster").apply({"handle": newer})
+
+
+@XGBOOST
+def test_a_restored_booster_of_a_newer_xgboost_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from xgboost import XGBClassifier
+
+    made = mq.ModelQuantizer(bit_depth="exact").quantize_model(
+        XGBClassifier(n_estimators=2).fit(X, Y)
+    )[0]
+    monkeypatch.setattr(boosters, "installed", lambda name: (1, 9))
+    assert made.predict(X).shape == Y.shape
+    with pytest.raises(EnvironmentMismatch, match="misreads it"):
+        made.restore()
+
+
+@XGBOOST
+def test_a_booster_in_binary_is_refused_with_the_version_that_reads_it() -> None:
+    with pytest.raises(ValueError, match=r"XGBoost 1\.3 to 2\.1"):
+        step("xgboost.core:Booster").apply({"handle": b"CONFIG-offset: 7"})
+
+
+@LIGHTGBM
+def test_the_text_of_a_lightgbm_3_booster_is_not_kept_twice(tmp_path: Path) -> None:
+    from lightgbm import LGBMClassifier
+
+    model = LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1).fit(X, Y)
+    booster = model._Booster
+    state = booster.__getstate__()
+    step("lightgbm.basic:Booster").apply(state | {"handle": state["_handle"]})
+    older = {key: value for key, value in state.items() if key != "_handle"}
+    older["handle"] = state["_handle"]
+    step("lightgbm.basic:Booster").apply(older)
+    assert "handle" not in older
+    assert older["_handle"] == state["_handle"]
+
+
+def test_a_method_that_the_installed_class_lacks_is_named() -> None:
+    model = LogisticRegression().fit(X, Y)
+    model.__class__ = lacking_class(LogisticRegression, ("transmogrify",), "scikit-learn 99.0")
+    assert not hasattr(model, "transmogrify")
+    with pytest.raises(MissingMethod, match="has no transmogrify") as caught:
+        model.transmogrify(X)
+    assert "scikit-learn 99.0" in str(caught.value)
+    with pytest.raises(AttributeError, match="no attribute 'other'"):
+        _ = model.other
+    again = pickle.loads(pickle.dumps(model))
+    assert type(again) is LogisticRegression
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_a_state_that_does_not_fit_names_the_version_that_saved_it(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(X, Y)
+    state = model.__getstate__() | {"_sklearn_version": "1.2.2", "classes_": None}
+    data = pickle.dumps(LogisticRegression().fit(X, Y), 2)
+    path = tmp_path / "m.pkl"
+    path.write_bytes(_with_state(data, state))
+    with pytest.raises(ScanMalformed, match=r"saved by scikit-learn 1\.2\.2") as caught:
+        load_original(path)
+    assert "install this library beside scikit-learn 1.2.2" in str(caught.value)
+
+
+def _with_state(data: bytes, state: dict[str, Any]) -> bytes:
+    head = data[: data.index(b"}")]
+    return head + pickle.dumps(state, 2)[2:-1] + b"b."
+
+
+def test_what_is_said_of_another_version_is_read_back() -> None:
+    known = saved_note(["1.1.3", "1.2.2"], known=True, installed="1.9.1")
+    unknown = saved_note(["2.0"], known=False, installed="1.9.1")
+    assert reference_of(["other", known]) == "as saved by scikit-learn 1.1.3, 1.2.2"
+    assert reference_of([unknown]) == "as loaded by scikit-learn 1.9.1"
+    assert reference_of(["other"]) == ""
+    assert saving_versions([known, unknown]) == {"1.1.3", "1.2.2"}
+
+
+def test_arrays_of_objects_are_not_saved(tmp_path: Path) -> None:
+    save_arrays(tmp_path / "a.npz", np.arange(3), [1.5])
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as stored:
+        assert stored.files == ["arr_0", "arr_1"]
+    with pytest.raises(ValueError, match="array of objects"):
+        save_arrays(tmp_path / "b.npz", np.array([object()]))
+
+
+def test_a_live_model_is_told_by_its_meaning() -> None:
+    from sklearn.multiclass import OneVsRestClassifier
+
+    model = OneVsRestClassifier(LogisticRegression()).fit(X, np.digitize(X[:, 0], [-0.5, 0.5]))
+    made = mq.ModelQuantizer(bit_depth="exact").quantize_model(model)[0]
+    assert type(made.restore(as_scikit_learn=True)) is OneVsRestClassifier
+    np.testing.assert_array_equal(made.predict(X), model.predict(X))
