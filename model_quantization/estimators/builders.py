@@ -34,6 +34,9 @@ MERSENNE_WORDS = 624
 PHILOX_WORDS = 4
 
 
+SPLINE = "scipy.interpolate._bsplines:BSpline"
+
+
 def _random_state(state: Any, path: str) -> Any:
     made = np.random.RandomState()
     _check_positions(state, path)
@@ -110,6 +113,15 @@ def make_partial(node: ObjectNode, state: Any, trust: TrustPolicy, path: str) ->
         return functools.partial(value, **state["keywords"])
 
 
+def _spline(state: Any, path: str) -> Any:
+    """A spline by its constructor, which checks its parts; each scipy holds them otherwise."""
+    from scipy.interpolate import BSpline
+
+    knots = state["t"] if "t" in state else state["_t"]
+    weights = state["c"] if "c" in state else state["_c"]
+    return BSpline(knots, weights, state["k"], bool(state["extrapolate"]), state["axis"])
+
+
 SPECIAL: dict[str, Callable[[Any, str], Any]] = {
     LIGHTGBM_BOOSTER: make_booster,
     RESTORED_LIGHTGBM: make_restored_booster,
@@ -117,6 +129,7 @@ SPECIAL: dict[str, Callable[[Any, str], Any]] = {
     "numpy.random._generator:Generator": _generator,
     "numpy.ma:MaskedArray": _masked,
     "numpy.ma.core:MaskedArray": _masked,
+    SPLINE: _spline,
     FROZEN: make_frozen,
     GENERATOR: make_distribution,
     **MAKERS,

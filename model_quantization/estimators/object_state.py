@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from model_quantization.estimators.builders import SPLINE
 from model_quantization.estimators.distributions import distribution_kind, distribution_state
 from model_quantization.estimators.lightgbm_booster import (
     LIGHTGBM_BOOSTER,
@@ -38,9 +39,20 @@ def _masked(value: Any) -> Any:
 
 
 # Classes whose state is taken by their own interface; `restore` has the way back.
+def _spline(value: Any) -> dict[str, Any]:
+    return {
+        "t": np.asarray(value.t),
+        "c": np.asarray(value.c),
+        "k": int(value.k),
+        "extrapolate": bool(value.extrapolate),
+        "axis": int(value.axis),
+    }
+
+
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
     LIGHTGBM_BOOSTER: booster_state,
     RESTORED_LIGHTGBM: booster_state,
+    SPLINE: _spline,
     "numpy.random.mtrand:RandomState": _random_state,
     "numpy.random._generator:Generator": _generator,
     "numpy.ma:MaskedArray": _masked,
