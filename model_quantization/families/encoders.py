@@ -148,6 +148,7 @@ def _bins(component: Component) -> Lowered | NotFast:
         by=by,
         names=(component.path,),
         n_features=width,
+        n_columns=rows.n_columns,
         form=Text(rows),
     )
 
