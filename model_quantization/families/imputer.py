@@ -46,7 +46,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         known = None if columns is None else tuple(str(name) for name in columns)
         form = Columns(None, Filler(fill, known))
         return Lowered({}, by="a filler of names", names=names, form=form)
-    kind = component.get("_fill_dtype")
+    kind = component.get("_fill_dtype", component.get("_fit_dtype"))  # the second before 1.8
     is_double = isinstance(kind, ValueNode) and kind.items == ("<f8",)
     if values.dtype.char != "d" or not np.isfinite(values).all() or not is_double:
         return NotFast("it fills numbers of another type than float64, or a column has no value")
