@@ -15,7 +15,13 @@ from model_quantization.pipeline.child.latency import measure
 from model_quantization.pipeline.child.measuring import measure_plans
 from model_quantization.pipeline.child.original import inspect
 
-HANDLERS: Final[tuple[Handler[Any, Any], ...]] = (inspect, answer_rows, measure, measure_plans, probe)
+HANDLERS: Final[tuple[Handler[Any, Any], ...]] = (
+    inspect,
+    answer_rows,
+    measure,
+    measure_plans,
+    probe,
+)
 
 PRELOAD: Final = (
     "numpy",
