@@ -201,7 +201,7 @@ def _predicted(
 def _without_target(mean: Distortion, moved: float, request: MeasureRequest) -> Measured:
     """The bounds to expect where the truth is not known.
 
-    Of changed labels half are losses. Of answers that move far, a little more get worse than better.
+    Of changed labels half are losses. Of answers that move far, a few more get worse than better.
     """
     assert request.gate is not None
     gate, rows = request.gate, request.gate_rows
