@@ -11,7 +11,7 @@ READY = $(STAMP) $(KERNELS)
 KERNEL_SOURCES := $(wildcard model_quantization/kernels/*/*.[ch] kernel_build/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all test-reference test-versions bad-inputs lint sdist bench fuzz mutants kernels sanitize wheels constraints clean distclean
+.PHONY: help demo serve docs test test-all test-reference test-versions test-lowest bad-inputs lint sdist bench fuzz mutants kernels sanitize wheels constraints constraints-lowest clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -64,8 +64,11 @@ test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 test-all: $(READY) ## Run every test.
 	$(RUN) -m pytest -n 2 --dist loadfile
 
-test-versions: $(READY) ## Run the main tests under other versions of scikit-learn (environments of their own, slow).
+test-versions: $(READY) ## Run the tests under other versions of scikit-learn and Python (environments of their own, slow).
 	$(RUN) -m tests.versions.environments
+
+test-lowest: $(READY) ## Run a part of the tests under the lowest versions that pyproject.toml admits.
+	$(RUN) -m tests.versions.environments lowest --smoke
 
 bad-inputs: $(READY) ## Prove what each of the 68 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q
@@ -103,6 +106,10 @@ wheels: $(READY) ## Build wheels for Linux (x86-64, aarch64) and macOS into dist
 bench: $(READY) ## Measure sizes and speeds, side by side with what they are compared to.
 	@for script in $$(grep -l __main__ benchmarks/*.py); do \
 	  name=$$(basename $$script .py); echo "== $$name"; $(RUN) -m benchmarks.$$name || exit 1; done
+
+constraints-lowest: $(READY) ## Write constraints-lowest.txt anew from pyproject.toml's lower bounds.
+	$(RUN) -m pip install --quiet --disable-pip-version-check uv
+	$(RUN) -m tests.versions.environments --write-lowest
 
 constraints: $(READY) ## Write constraints.txt anew from what is installed.
 	@{ sed -n '/^#/p' constraints.txt; $(RUN) -m pip list --format=freeze --exclude-editable \

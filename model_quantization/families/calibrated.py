@@ -56,6 +56,8 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
             return part
         parts.append(part)
     classes = component["classes_"]
+    if any(len(fold["classes"]) != len(classes) for fold in folds):
+        return NotFast("its calibrated classifiers have other classes than it has")
 
     def predict_proba(ask: Ask) -> Array:
         probability: Array = 0.0 + parts[0](ask)
@@ -124,6 +126,8 @@ def _fold(fold: Component, lowered: Lowered, index: int) -> Callable[[Ask], Arra
         return found.reshape(-1, 1) if found.ndim == 1 else found
 
     if kind == "temperature":
+        if len(own) != len(classes):
+            return NotFast("a calibrated classifier has classes of its own")
         from_proba = len(classes) == 2 and method == "predict_proba"
 
         def by_temperature(ask: Ask) -> Array:

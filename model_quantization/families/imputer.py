@@ -43,7 +43,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         known = None if columns is None else tuple(str(name) for name in columns)
         form = Columns(None, Filler(fill, known))
         return Lowered({}, by="a filler of names", names=names, form=form)
-    kind = component.get("_fill_dtype")
+    kind = component.get("_fill_dtype", component.get("_fit_dtype"))  # the second before 1.8
     is_double = isinstance(kind, ValueNode) and kind.items == ("<f8",)
     if values.dtype.char != "d" or not np.isfinite(values).all() or not is_double:
         return NotFast("it fills numbers of another type than float64, or a column has no value")
@@ -100,6 +100,8 @@ def lower_nearest(component: Component) -> Lowered | NotFast:
         return NotFast("its training rows are no float64")
     if gaps.shape != known.shape or known.shape[1:] != present.shape or type(count) is not int:
         return NotFast("its training rows do not fit each other")
+    if gaps.dtype != bool or present.dtype != bool:
+        return NotFast("where its training rows have gaps is not known")
     if weights not in ("uniform", "distance") or count < 1:
         return NotFast("it weighs neighbours by a function of its own")
     marked = _marked(component, len(present))

@@ -13,7 +13,7 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.lowered import Takes
-from model_quantization.kernels.tables.pandas_columns import numbers_of
+from model_quantization.kernels.tables.pandas_columns import numbers_of, stored_values
 
 _NUMBERS = "fiub"
 
@@ -45,7 +45,8 @@ def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
     if takes != "numbers":
         return None
     if blocks is None:
-        blocks = [_Column(frame.iloc[:, place].array, place) for place in range(frame.shape[1])]
+        columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+        blocks = [_Column(stored_values(one), place) for place, one in enumerate(columns)]
     return _as_doubles(blocks, frame.shape)
 
 

@@ -78,7 +78,9 @@ def _parts(files: Files) -> list[tuple[str, str, bytes]]:
     index: dict[str, Any] = json.loads(files[INDEX])
     parts = [(kind, entry["file"], files[entry["file"]]) for kind, entry in index["kinds"].items()]
     with zipfile.ZipFile(io.BytesIO(files[ANSWERS])) as archive:
-        parts += [(f"~{name}", f"answers/{name}", archive.read(name)) for name in archive.namelist()]
+        parts += [
+            (f"~{name}", f"answers/{name}", archive.read(name)) for name in archive.namelist()
+        ]
     return [*parts, ("~~", INDEX, files[INDEX])]
 
 

@@ -22,6 +22,7 @@ from model_quantization.families.forms import Columns, Text
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.tables.categories import Entries
 from model_quantization.kernels.trees import tree_sum
+from model_quantization.kernels.trees.leaf_sums import keeps_zeros
 from model_quantization.kernels.trees.tree_layout import Nodes, lay_out
 from model_quantization.kernels.trees.tree_sum import TreeSum
 from model_quantization.locks import cached_property
@@ -34,9 +35,6 @@ class AveragedTrees:
         self.forest = PackedForest(component)
         self.component = component
         self.single = KINDS[component.type].container == "single"
-        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
-        lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
-        self.start = np.full((1, self.forest.width), -0.0 if lone_value else 0.0)
         self.classes: list[Array] = []
         if self.forest.owner in kinds.CLASSIFIER_TREES:
             classes = component["classes_"]
@@ -47,6 +45,14 @@ class AveragedTrees:
         """The trees, laid out."""
         forest = self.forest
         return TreeSum(forest.leaves, 1, forest.n_features, forest.most_leaves)
+
+    @cached_property
+    def start(self) -> Array:
+        """What leaf rows are added to: shape (1, width)."""
+        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
+        lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
+        signed = lone_value and keeps_zeros(self.forest.leaves().rows)
+        return np.full((1, self.forest.width), -0.0 if signed else 0.0)
 
     def mean(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """The mean leaf row: shape (n, n_outputs * most classes)."""
