@@ -33,6 +33,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.kept import keep
 from benchmarks.everyday_models import MODELS
 from model_quantization.api import ModelQuantizer
 from model_quantization.evaluation.agreement import same_bits
@@ -62,9 +63,7 @@ def main() -> None:
             results[name] = measured(*make(), options.bits, options.repeats)
     show(results)
     if not options.only:
-        options.output.write_text(
-            json.dumps({"bits": options.bits, "models": results}, indent=1) + "\n", "utf-8"
-        )
+        keep(options.output, {"bits": options.bits, "models": results})
 
 
 def measured(model: Any, rows: Any, bits: str, repeats: int) -> dict[str, Any]:
