@@ -56,6 +56,7 @@ class Reason(StrEnum):
     FAILED_METHOD = "failed_method"
     DIFFERS = "differs"  # rounds nothing, and answers otherwise all the same
     UNREADABLE = "unreadable"
+    BUDGET = "budget"  # nothing within the budget of bytes passes the gate
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from model_quantization.api.arguments import bit_depth_of, nothing_to_choose_by
 from model_quantization.config.model_settings import ModelSettings
+from model_quantization.errors import ConfigError
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.extras import QUANTIZE, need
 from model_quantization.files.atomic import write_atomically
@@ -29,6 +30,10 @@ def quantize_model_file(
     gate: GatePolicy | None = None,
     use_dynamic_quantization: bool = True,
     calibration_rows: int = 0,
+    calibration: str | Path | None = None,
+    max_bytes: int = 0,
+    target_ratio: float = 0.0,
+    time_budget_seconds: float = 0.0,
     trusted: Sequence[str] = (),
     overrides: Sequence[tuple[str, dict[str, Any]]] = (),
     limits: Limits | None = None,
@@ -42,7 +47,8 @@ def quantize_model_file(
     output_path : path, optional
         The artifact; by default the input's name with the ending `.qma`.
     bit_depth : {8, 16, 32}, "exact" or "auto"
-        `auto`: the smallest that passes the gate (needs `held_out`).
+        `auto`: each part of the model gets a precision of its own, and the smallest artifact
+        that passes the gate is written (needs `held_out`).
     weight_threshold : float
         Weights of smaller magnitude become zero, where that does not move the scores.
     recipe : str, optional
@@ -58,6 +64,17 @@ def quantize_model_file(
         Ranges per channel.
     calibration_rows : int
         The first so many held-out rows choose ranges, and are not evaluated on.
+    calibration : path, optional
+        Rows on which `auto` chooses, so that the gate keeps all held-out rows; targets are not
+        needed. Without it held-out rows are divided, where there are enough.
+    max_bytes : int
+        With `auto`: judge the plan that changes the answers least within so many bytes, and no
+        other. 0: no limit.
+    target_ratio : float
+        The same, as how many times smaller than the original. 0: no limit.
+    time_budget_seconds : float
+        With `auto`: about how long options may be measured, counted in work, so that the same
+        input gives the same bytes. 0: every option is measured.
     trusted, overrides
         As in `ModelQuantizer`.
     limits : Limits, optional
@@ -115,12 +132,27 @@ def quantize_model_file(
         limits=limits or Limits(),
         target=(target,) if isinstance(target, str) else tuple(target),
         calibration_rows=calibration_rows,
+        max_bytes=max_bytes,
+        target_ratio=target_ratio,
+        time_budget_seconds=time_budget_seconds,
     )
+    if calibration is not None and settings.bit_depth != "auto":
+        raise ConfigError(
+            "a calibration file is for a precision that is chosen from rows",
+            where="calibration",
+            expected='bit_depth="auto" beside it',
+            got=f"bit_depth {settings.bit_depth!r}",
+            do="use calibration_rows for other bit depths",
+        )
     default = source.with_name(f"{model_name(source.name)}.qma")
     destination = Path(output_path) if output_path is not None else default
     with tempfile.TemporaryDirectory(prefix="quantize-") as staging:
         outcome = quantize_file(
-            source, Path(staging), settings, Path(held_out) if held_out is not None else None
+            source,
+            Path(staging),
+            settings,
+            Path(held_out) if held_out is not None else None,
+            Path(calibration) if calibration is not None else None,
         )
         _raise_failure(outcome)
         if outcome.artifact is not None:

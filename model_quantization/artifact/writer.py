@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from model_quantization.arrays import Array
 from model_quantization.artifact.container import read_container, write_container
 from model_quantization.artifact.manifest import MANIFEST, pack_manifest
 from model_quantization.codecs import EncodedStream, encode_stream
+from model_quantization.codecs.abc import Effort
+from model_quantization.codecs.words import stream_dtype, to_words
 from model_quantization.files.signing import ARTIFACT, SigningKey
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.graph.nodes import Node
@@ -21,6 +25,7 @@ from model_quantization.schemes.quantized_array import QuantizedArray
 BUNDLED = 2048  # smaller streams share one segment: each segment costs about 100 bytes
 POOLED = 512  # smaller streams of one dtype are one stream
 _BUNDLE = "bundle"
+Encoder: TypeAlias = Callable[[Array], EncodedStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,9 @@ class StreamPart:
     stored_bytes: float
 
 
-def build_artifact(model: EncodedModel, header: dict[str, Any]) -> tuple[bytes, list[StreamPart]]:
+def build_artifact(
+    model: EncodedModel, header: dict[str, Any], encoder: Encoder = encode_stream
+) -> tuple[bytes, list[StreamPart]]:
     """Return the file's bytes, and where each part of each array went.
 
     Parameters
@@ -61,8 +68,11 @@ def build_artifact(model: EncodedModel, header: dict[str, Any]) -> tuple[bytes, 
     header : dict
         JSON values for the manifest: producer, libraries, source, model, recipe, residue, notes.
         It must hold nothing that differs between two runs over the same input (no time stamps).
+    encoder : callable, optional
+        Array -> encoded stream: `StreamCache.encode` where many artifacts share streams,
+        `raw_stream` for a file that is read once.
     """
-    streams, parts = _encode_streams(model)
+    streams, parts = _encode_streams(model, encoder)
     segments, places = _place(streams)
     manifest = {
         **header,
@@ -101,7 +111,35 @@ def sign_artifact(data: bytes, key: SigningKey, limits: Limits | None = None) ->
     )
 
 
-def _encode_streams(model: EncodedModel) -> tuple[list[EncodedStream], list[StreamPart]]:
+def raw_stream(values: Array) -> EncodedStream:
+    """The array as it is, in a stream that takes no time to encode."""
+    words = to_words(values)
+    return EncodedStream(
+        ({"id": "raw"},), stream_dtype(values.dtype).str, int(values.size), words.tobytes()
+    )
+
+
+class StreamCache:
+    """Streams that were encoded before, by their content: artifacts of one model share most."""
+
+    def __init__(self, effort: Effort = "best") -> None:
+        self._effort: Effort = effort
+        self._known: dict[tuple[str, bytes], EncodedStream] = {}
+
+    def encode(self, values: Array) -> EncodedStream:
+        """The smallest encoding found, as `encode_stream` gives it."""
+        key = (
+            values.dtype.str,
+            hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest(),
+        )
+        if key not in self._known:
+            self._known[key] = encode_stream(values, effort=self._effort)
+        return self._known[key]
+
+
+def _encode_streams(
+    model: EncodedModel, encoder: Encoder
+) -> tuple[list[EncodedStream], list[StreamPart]]:
     """Pool equal-meaning parts, encode each pool, and share out the bytes."""
     pools: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
     sizes: dict[tuple[str, str, str], int] = defaultdict(int)
@@ -118,7 +156,7 @@ def _encode_streams(model: EncodedModel) -> tuple[list[EncodedStream], list[Stre
     for _, members in sorted(merged.items()):
         members.sort()
         pieces = [model.arrays[index].parts[name].ravel(order="K") for index, name in members]
-        stream = encode_stream(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
+        stream = encoder(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
         each = len(stream.data) / max(1, stream.count)
         parts += [
             StreamPart(index, name, len(streams), part.size, each * part.size)

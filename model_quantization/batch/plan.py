@@ -23,7 +23,7 @@ from model_quantization.batch.unchanged import PreviousRuns, fingerprint
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, QuantizationError, ReleaseError
-from model_quantization.evaluation.rows.heldout import find_held_out
+from model_quantization.evaluation.rows.heldout import CALIBRATION_ENDING, find_held_out
 from model_quantization.files.atomic import exclusive, hash_file
 from model_quantization.names import matches, model_name
 from model_quantization.outcome import Outcome, failed_outcome
@@ -64,6 +64,7 @@ class Job(Record):
     fingerprint: str
     why: str
     signing_key: str = ""
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,11 @@ def _examine(model: ModelFile, config: RunConfig, previous: PreviousRuns) -> Job
         sha256, size_bytes = hash_file(model.path)
         held_out = find_held_out(config.holdout_path, model.name)
         held_out_sha256 = hash_file(held_out)[0] if held_out else ""
+        calibration = None
+        if settings.bit_depth == "auto":
+            calibration = find_held_out(config.holdout_path, f"{model.name}{CALIBRATION_ENDING}")
+        if calibration is not None:
+            held_out_sha256 += hash_file(calibration)[0]
     except (QuantizationError, OSError) as error:
         return _Settled(_unreadable(model, settings, error), "")
     mark = fingerprint(sha256, settings, held_out_sha256, previous.key_id)
@@ -196,6 +202,7 @@ def _examine(model: ModelFile, config: RunConfig, previous: PreviousRuns) -> Job
         output_dir=config.output_path,
         staging=config.output_path / ".work" / "staging" / work,
         held_out=held_out,
+        calibration=calibration,
         settings=settings,
         fingerprint=mark,
         why=why,

@@ -17,6 +17,7 @@ from model_quantization.commands.init import init
 from model_quantization.commands.inspect import inspect
 from model_quantization.commands.keygen import keygen
 from model_quantization.commands.output import execute
+from model_quantization.commands.profile import profile
 from model_quantization.commands.quantize import quantize
 from model_quantization.commands.rollback import rollback
 from model_quantization.commands.run import run
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain text: the same on a terminal, in a pipe and in a log
     pretty_exceptions_enable=False,
 )
-for command in (init, quantize, run, compare, inspect, verify, rollback, doctor, keygen):
+for command in (init, quantize, run, profile, compare, inspect, verify, rollback, doctor, keygen):
     app.command()(command)
 
 

@@ -23,8 +23,41 @@ BitDepthOption: TypeAlias = Annotated[
     BitDepth | None,
     typer.Option(
         "--bit-depth",
-        help="8 (the default), 16 or 32 bits; exact rounds nothing; auto takes the smallest that "
-        "passes the gate.",
+        help="8 (the default), 16 or 32 bits; exact rounds nothing; auto gives each part its own "
+        "precision and takes the smallest that passes the gate.",
+    ),
+]
+MaxBytes: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-bytes", metavar="N", help="With auto: the most bytes that an artifact may have."
+    ),
+]
+TargetRatio: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--target-ratio",
+        metavar="X",
+        help="With auto: how many times smaller than the original an artifact must be.",
+    ),
+]
+TimeBudget: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--time-budget",
+        metavar="SECONDS",
+        help="With auto: about how long options are measured, counted in work and not by a clock.",
+    ),
+]
+Calibration: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE",
+        help="With auto: rows to choose a precision on, so that the gate keeps all held-out rows. "
+        "In a directory of held-out data it is <model>.calibration.parquet (or .csv, .npz).",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 WeightThreshold: TypeAlias = Annotated[
@@ -160,6 +193,9 @@ class ModelOptions:
     bit_depth: BitDepthOption = None
     weight_threshold: WeightThreshold = None
     allowed_drop: AllowedDrop = None
+    max_bytes: MaxBytes = None
+    target_ratio: TargetRatio = None
+    time_budget: TimeBudget = None
     target: Target = None
     trusted: Trusted = None
     strict: Strict = None
@@ -177,7 +213,12 @@ class DirectoryOptions:
 
 
 # Options whose key in the configuration has another name.
-_KEYS = {"held_out": "holdout_dir", "workers": "n_workers", "public_key": "public_keys"}
+_KEYS = {
+    "held_out": "holdout_dir",
+    "workers": "n_workers",
+    "public_key": "public_keys",
+    "time_budget": "time_budget_seconds",
+}
 
 
 def configured(*options: ModelOptions | DirectoryOptions, **more: Any) -> dict[str, Any]:

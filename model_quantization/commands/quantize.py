@@ -12,6 +12,7 @@ from model_quantization.commands.batch_run import run_directory
 from model_quantization.commands.exit_codes import ExitCode
 from model_quantization.commands.options import (
     AsJson,
+    Calibration,
     DirectoryOptions,
     ModelOptions,
     Only,
@@ -39,6 +40,7 @@ def quantize(
     ] = None,
     *,
     options: ModelOptions,
+    calibration: Calibration = None,
     only: Only = None,
     release: DirectoryOptions,
     as_json: AsJson = False,
@@ -50,7 +52,13 @@ def quantize(
     """
     if path is not None and Path(path).is_file():
         _refuse_options(path, {"only": only, **asdict(release)})
-        return _quantize_file(Path(path), options, as_json=as_json)
+        return _quantize_file(Path(path), options, calibration, as_json=as_json)
+    if calibration is not None:
+        raise ConfigError(
+            "--calibration can be used with a single model only",
+            where=str(path or default_model_dir()),
+            do="put <model>.calibration.parquet beside the held-out files of the directory",
+        )
     return quantize_directory(None, options, release, as_json=as_json, model_dir=path, only=only)
 
 
@@ -82,15 +90,19 @@ def quantize_directory(
     return run_directory(configure, as_json=as_json, junit=release.junit)
 
 
-def _quantize_file(source: Path, options: ModelOptions, *, as_json: bool) -> ExitCode:
+def _quantize_file(
+    source: Path, options: ModelOptions, calibration: Path | None, *, as_json: bool
+) -> ExitCode:
     from model_quantization.api import quantize_model_file
     from model_quantization.evaluation.policy import GatePolicy
-    from model_quantization.evaluation.rows.heldout import find_held_out
+    from model_quantization.evaluation.rows.heldout import CALIBRATION_ENDING, find_held_out
     from model_quantization.names import model_name
 
     name = model_name(source.name)
     rows = Path(options.held_out) if options.held_out is not None else None
     if rows is not None and rows.is_dir():
+        if calibration is None and options.bit_depth == "auto":
+            calibration = find_held_out(rows, f"{name}{CALIBRATION_ENDING}")
         rows = find_held_out(rows, name)
     drop, threshold = options.allowed_drop, options.weight_threshold
     limits: dict[str, Any] = {} if drop is None else {"allowed_drop": drop}
@@ -102,6 +114,10 @@ def _quantize_file(source: Path, options: ModelOptions, *, as_json: bool) -> Exi
         held_out=rows,
         target=options.target or "target",
         gate=GatePolicy(**limits),
+        calibration=calibration,
+        max_bytes=options.max_bytes or 0,
+        target_ratio=options.target_ratio or 0.0,
+        time_budget_seconds=options.time_budget or 0.0,
         trusted=tuple(options.trusted or ()),
     )
     code = ExitCode.ALL_WELL

@@ -33,7 +33,8 @@ class ModelSettings(Record):
 
     bit_depth: str = described(
         "8",
-        "8, 16 or 32 bits; `exact` rounds nothing; `auto` takes the smallest that passes.",
+        "8, 16 or 32 bits; `exact` rounds nothing; `auto` gives each part of the model its own "
+        "precision and takes the smallest artifact that is proven.",
         title="Bit depth",
     )
     weight_threshold: float = described(
@@ -73,6 +74,27 @@ class ModelSettings(Record):
         title="Calibration rows",
         ge=0,
     )
+    max_bytes: int = described(
+        0,
+        "Most bytes of the artifact: with `auto`, the plan that changes the answers least within "
+        "it is judged, and no other. 0: no limit.",
+        title="Most bytes",
+        ge=0,
+    )
+    target_ratio: float = described(
+        0.0,
+        "How many times smaller than the original the artifact must be: as `max_bytes`, with "
+        "`auto`. 0: no limit.",
+        title="Target ratio",
+        ge=0,
+    )
+    time_budget_seconds: float = described(
+        0.0,
+        "About how long `auto` may measure options, counted in work and not by a clock, so that "
+        "results repeat. 0: every option is measured.",
+        title="Time budget (s)",
+        ge=0,
+    )
     latency_seconds: float = described(
         0.2,
         "Time for each latency figure; 0: latency is not measured.",
@@ -86,6 +108,10 @@ class ModelSettings(Record):
             raise _unusable("bit_depth", ", ".join(BIT_DEPTHS), self.bit_depth)
         for name, expected, got in unusable_fields(self):
             raise _unusable(name, expected, got)
+        if self.bit_depth != "auto":
+            for name in ("max_bytes", "target_ratio", "time_budget_seconds"):
+                if getattr(self, name):
+                    raise _unusable(name, "0, or `bit_depth: auto` beside it", getattr(self, name))
         self.recipe()  # its own checks
 
     @property
@@ -93,11 +119,18 @@ class ModelSettings(Record):
         """The allow-list, with what this run trusts beside it."""
         return TrustPolicy(frozenset(self.trusted))
 
+    def budget_bytes(self, original_bytes: int) -> int | None:
+        """The most bytes that the artifact may have; None without a budget."""
+        budgets = [self.max_bytes] if self.max_bytes else []
+        if self.target_ratio:
+            budgets.append(int(original_bytes / self.target_ratio))
+        return min(budgets, default=None)
+
     def recipe(self, bit_depth: str | None = None) -> Recipe:
-        """The recipe of a bit depth under these settings; `auto` starts at 8."""
+        """The recipe of a bit depth under these settings."""
         depth = bit_depth or self.bit_depth
         return recipe_for(
-            "8" if depth == "auto" else depth,
+            depth,
             self.weight_threshold,
             dynamic=self.dynamic,
             overrides=() if depth == "exact" else self.overrides,

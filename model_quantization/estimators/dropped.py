@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import getattr_static
 from typing import Any, NoReturn
 
 from model_quantization.errors import DroppedAttribute, MissingMethod
 
-_MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str]], type] = {}
+_MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str], frozenset[str]], type] = {}
 
 
 def raise_dropped(name: str, where: str, got: str = "") -> NoReturn:
@@ -103,7 +103,10 @@ def lacking_class(cls: type, missing: tuple[str, ...], made_with: str) -> type:
 
 
 def reporting_class(
-    cls: type, dropped: tuple[tuple[str, str], ...], stored: frozenset[str] = frozenset()
+    cls: type,
+    dropped: tuple[tuple[str, str], ...],
+    stored: frozenset[str] = frozenset(),
+    remade: Mapping[str, Callable[[Any], Any]] | None = None,
 ) -> type:
     """Return `cls` with a named error for each dropped attribute.
 
@@ -117,13 +120,19 @@ def reporting_class(
         The note says what the attribute was.
     stored : frozenset of str
         Properties whose value is in the instance's state (`stored_properties`).
+    remade : mapping of str to callable, optional
+        Attributes that are made of the others when they are first read (`estimators.remade`).
     """
-    key = (cls, dropped, stored)
+    makers = dict(remade or {})
+    key = (cls, dropped, stored, frozenset(makers))
     if key not in _MADE:
         notes = dict(dropped)
         inherited_reduce: Any = cls.__reduce_ex__
 
         def missing(self: Any, name: str) -> Any:
+            if name in makers:
+                vars(self)[name] = makers[name](self)
+                return vars(self)[name]
             if name in notes:
                 raise_dropped(name, cls.__name__, notes[name])
             own = getattr_static(cls, name, None)
@@ -135,6 +144,8 @@ def reporting_class(
             raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
 
         def reduce(self: Any, protocol: Any) -> Any:
+            for name in makers:  # whoever reads the pickle cannot make it
+                getattr(self, name)
             build, args, *rest = inherited_reduce(self, protocol)
             if build is copyreg.__newobj__ and len(args) == 1:  # type: ignore[attr-defined]
                 # Picklers check that `__newobj__` is given the object's own class; not so this.

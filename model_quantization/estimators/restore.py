@@ -28,6 +28,7 @@ from model_quantization.estimators.making import (
     set_state,
 )
 from model_quantization.estimators.meanings import class_here, inexpressible
+from model_quantization.estimators.remade import remakes
 from model_quantization.families import known_family
 from model_quantization.graph.nodes import (
     ArrayNode,
@@ -256,8 +257,13 @@ class _Builder:
             worked_out = stored_properties(cls, state)
             state = {key: item for key, item in state.items() if key not in worked_out}
         set_state(made, state, path)
+        lacking = remakes(node.type, state)
         if not self.own_class:
-            self._report_dropped(made, state, path)
+            self._report_dropped(made, state, path, lacking)
+        else:
+            for name, make in lacking.items():
+                with fitting(f"state that {name} cannot be made of", path):
+                    setattr(made, name, make(made))
         own_requests(made, state)
         if node.entries is not None:
             fill(made, self.build(node.entries, path), path)
@@ -280,15 +286,17 @@ class _Builder:
         """The state of an object: the path of an attribute is `object/attribute`."""
         return self._dict(state, path) if isinstance(state, DictNode) else self.build(state, path)
 
-    def _report_dropped(self, made: Any, state: Any, path: str) -> None:
-        """Let reading a dropped attribute say that it was dropped."""
+    def _report_dropped(
+        self, made: Any, state: Any, path: str, lacking: Mapping[str, Callable[[Any], Any]]
+    ) -> None:
+        """Let reading a dropped attribute say that it was dropped, or make it anew."""
         if not isinstance(state, dict):
             return
         names, stored = self.dropped.get(path), stored_properties(type(made), state)
-        if names or stored:
+        if names or stored or lacking:
             with fitting(f"dropped attributes that do not fit a {type(made).__qualname__}", path):
                 notes = tuple(sorted((names or {}).items()))
-                made.__class__ = reporting_class(type(made), notes, stored)
+                made.__class__ = reporting_class(type(made), notes, stored, lacking)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ all made from the fields below: default, title, description and range stand nowh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from model_quantization.described import described, unusable_fields
@@ -159,14 +159,6 @@ class GatePolicy(Record):
         if metric == RELATIVE_ERROR:
             return self.allowed_transform_error
         return self.allowed_drop * unit
-
-    def for_attempts(self, count: int) -> GatePolicy:
-        """The policy for each of `count` artifacts, of which the first that passes is published.
-
-        Each is judged at alpha / count (Bonferroni): one of many artifacts passes by luck more
-        easily than a single one.
-        """
-        return replace(self, alpha=self.alpha / max(count, 1))
 
 
 def _unusable(name: str, expected: str, got: object) -> ConfigError:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from model_quantization.arrays import Array
+from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Slot
@@ -168,6 +169,12 @@ class Family(Value, frozen=True):
     coarsen : callable or None
         `coarsen(packed, arrays, bits) -> (packed, reason)`: the packed component at 8 or 16 bits,
         where that takes more than one scheme per array, and a clause that says how.
+    options : callable or None
+        `options(node, arrays) -> tuple of Ladder`: what of the component can be made coarser step
+        by step, beside rounding its arrays by their slots. The node is packed where `pack` packs.
+    coarser : callable or None
+        `coarser(node, arrays, levels) -> Coarser`: the component at a level of each ladder that
+        is named; the others stay exact.
     lower : callable or None
         `lower(component, exact) -> Lowered | NotFast`. With `exact=True` only a predictor whose
         every output is bit-identical to the restored estimator's may be returned; otherwise
@@ -197,6 +204,8 @@ class Family(Value, frozen=True):
     pack: Callable[[ObjectNode, Arrays], PackedNode | LeftAsIs | None] | None = None
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
     coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None
+    options: Callable[[Node, Arrays], tuple[Ladder, ...]] | None = None
+    coarser: Callable[[Node, Arrays, Mapping[str, str]], Coarser] | None = None
     lower: Callable[[Component, bool], Lowered | NotFast] | None = None
     argument: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, Parts] = field(default_factory=dict)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from model_quantization.families.family import Example, Family, slots_for
+from model_quantization.families.family import Arrays, Example, Family, slots_for
+from model_quantization.families.ladders import Coarser, Ladder
+from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Role, Slot
 
 _TREE = (
@@ -34,6 +36,27 @@ def examples() -> Iterable[Example]:
     yield Example("outliers", LocalOutlierFactor(novelty=True).fit(rows), rows + 0.01)
 
 
+def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
+    """The ladder of the training rows, where they are searched one by one for the nearest."""
+    from model_quantization.families.shared import rotated_rows
+
+    return rotated_rows.options(node, arrays)
+
+
+def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
+    """The model with coarser training rows."""
+    from model_quantization.families.shared import rotated_rows
+
+    return rotated_rows.coarser(node, arrays, levels)
+
+
+def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
+    """The model with its training rows turned back; `SemanticError` for parts that do not fit."""
+    from model_quantization.families.shared import rotated_rows
+
+    return rotated_rows.unpack(packed, arrays)
+
+
 FAMILY = Family(
     name="neighbors",
     types=frozenset(
@@ -46,6 +69,13 @@ FAMILY = Family(
         "_tree/*": Slot(Role.STATE, note=_TREE),
         "tree_/*": Slot(Role.STATE, note=_TREE),
     }
-    | slots_for(("_y", "classes_"), Slot(Role.LABEL)),
+    | slots_for(("_y", "classes_"), Slot(Role.LABEL))
+    | {
+        "rotated.basis": Slot(Role.BASIS, channel_axis=0),
+        "rotated.mean": Slot(Role.STATISTIC),
+    },
+    unpack=unpack,
+    options=options,
+    coarser=coarser,
     examples=examples,
 )

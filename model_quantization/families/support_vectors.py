@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from model_quantization.families.family import Example, Family, slots_for
+from model_quantization.families.family import Arrays, Example, Family, slots_for
+from model_quantization.families.ladders import Coarser, Ladder
+from model_quantization.graph.nodes import Node
 from model_quantization.schemes.scheme import Role, Slot
 
 # Ranges per feature: rows of training data have one scale per column, not one per row.
@@ -26,6 +28,20 @@ def examples() -> Iterable[Example]:
     yield Example("one-class", OneClassSVM().fit(rows), rows)
 
 
+def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
+    """The ladder of the support vectors."""
+    from model_quantization.families.shared import solved_vectors
+
+    return solved_vectors.options(node, arrays)
+
+
+def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
+    """The machine with coarser vectors."""
+    from model_quantization.families.shared import solved_vectors
+
+    return solved_vectors.coarser(node, arrays, levels)
+
+
 FAMILY = Family(
     name="svm",
     types=frozenset(
@@ -38,5 +54,7 @@ FAMILY = Family(
     | slots_for(("_probA", "_probB", "offset_"), Slot(Role.CALIBRATION))
     | slots_for(("classes_", "class_weight_"), Slot(Role.LABEL))
     | slots_for(("support_", "_n_support"), Slot(Role.INDEX)),
+    options=options,
+    coarser=coarser,
     examples=examples,
 )

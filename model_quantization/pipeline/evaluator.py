@@ -17,19 +17,21 @@ from model_quantization.evaluation import (
     failed_artifact,
 )
 from model_quantization.evaluation.answers import Answers
-from model_quantization.evaluation.rows.heldout import HeldOut, read_rows
-from model_quantization.graph.nodes import ModelGraph
-from model_quantization.outcome import Outcome, Reason
+from model_quantization.evaluation.rows.heldout import HeldOut
+from model_quantization.outcome import Guarantee, Outcome, Reason, Status
 from model_quantization.pipeline.ask import Candidate, ask_candidate
-from model_quantization.pipeline.child.handover import read_spreads
-from model_quantization.pipeline.child.messages import CandidateRequest, RowsRequest
+from model_quantization.pipeline.child.messages import CandidateRequest
 from model_quantization.pipeline.child.original import import_path
+from model_quantization.pipeline.child.rows import rows_of
 from model_quantization.pipeline.latency import MeasuredLatency
-from model_quantization.pipeline.record import HeldOutAnswers, StageRecord, write_artifact
+from model_quantization.pipeline.record import (
+    HeldOutAnswers,
+    PlannedArtifact,
+    PrecisionReport,
+    StageRecord,
+    rows_request,
+)
 from model_quantization.planning.encoding import ComponentCost
-from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
-from model_quantization.planning.plan import Plan, make_plan
-from model_quantization.planning.search import search_precision
 from model_quantization.probes.compare import probe_note
 from model_quantization.saving_version import reference_of
 
@@ -37,6 +39,8 @@ CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
 # Reasons that more bits would not change.
 _NOT_BY_ROUNDING = (Reason.NO_GAIN, Reason.ORIGINAL_NAN)
+# A plan that passes but saves too little does not end the trial: the next ones are smaller.
+_PROVEN = (Guarantee.EXACT, Guarantee.LABEL_EXACT, Guarantee.NON_INFERIOR)
 _TASKS = ("classification", "regression", "cluster", "outlier")
 
 
@@ -52,6 +56,10 @@ class Attempt:
         Remarks on the held-out rows and on their targets.
     before : Attempt or None
         The rounded attempt that this exact one stands in for.
+    judged : tuple of Attempt
+        Every attempt of `auto`, in order.
+    notes : tuple of str
+        What a user of the restored estimator should know.
     """
 
     path: Path
@@ -65,6 +73,8 @@ class Attempt:
     row_notes: tuple[str, ...] = ()
     target_notes: tuple[str, ...] = ()
     before: Attempt | None = None
+    judged: tuple[Attempt, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def figures(self) -> dict[str, Any]:
         """Return the evidence as JSON values, the attempt before it included."""
@@ -94,9 +104,13 @@ class Evaluator:
 
     @property
     def gate(self) -> GatePolicy:
-        """The policy for each attempt: `auto` publishes the first of several that passes."""
-        attempts = self.record.attempts if self.settings.bit_depth == "auto" else 1
-        return self.settings.gate.for_attempts(attempts)
+        """The policy for each attempt.
+
+        Plans of `auto` are judged in a fixed order until one fails, each at the whole level: to
+        publish a plan that loses too much, the first such plan must pass (Maurer, Hothorn and
+        Lehmacher, in Vollmar, Biometrie in der chemisch-pharmazeutischen Industrie 6, 1995).
+        """
+        return self.settings.gate
 
     def decide(self, file: str, components: tuple[ComponentCost, ...], bit_depth: str) -> Attempt:
         """Evaluate the artifact `file` of the workspace, seal the evaluation into it, and decide.
@@ -168,11 +182,7 @@ class Evaluator:
                 request,
                 answered=answers.answered,
                 methods=original.methods,
-                rows=RowsRequest(
-                    gate_rows.path.absolute(),
-                    settings.target,
-                    settings.calibration_rows,
-                ),
+                rows=rows_request(settings, answers.held_out, answers.calibration),
                 expected=answers.expected,
             )
         )
@@ -197,16 +207,60 @@ class Evaluator:
         return rounded and attempt.verdict.reason not in _NOT_BY_ROUNDING
 
 
-def retry_after_failure(evaluator: Evaluator, first: Attempt) -> Attempt:
-    """Return a better attempt after a failed gate, or `first` when there is none.
+def judge_in_order(evaluator: Evaluator, precision: PrecisionReport) -> Attempt:
+    """Return the last attempt that passes before the first that fails; the first, if none passes.
 
-    `auto` widens component by component. Otherwise the lossless artifact is tried, if asked for.
+    Parameters
+    ----------
+    evaluator : Evaluator
+    precision : PrecisionReport
+        Its plans were fixed before the gate's rows were asked anything, the safest first.
     """
+    settings, record = evaluator.settings, evaluator.record
+    budget = settings.budget_bytes(record.source.size_bytes)
+    best: Attempt | None = None
+    tried: list[Attempt] = []
+    for plan in precision.plans:
+        if _too_large(plan, evaluator) and plan is not precision.plans[-1]:
+            continue  # its size, which the rows do not decide, keeps it back
+        found = evaluator.decide(plan.file, plan.components, plan.precision)
+        found = replace(found, notes=plan.notes)
+        if budget is not None and found.verdict.publish and found.size_bytes > budget:
+            found = replace(found, verdict=_over_budget(found.verdict, found.size_bytes, budget))
+        tried.append(found)
+        if found.verdict.publish:
+            best = found
+        elif not (found.verdict.status is Status.NO_GAIN and found.verdict.attained in _PROVEN):
+            break
+    if not tried:
+        assert record.lossless_components is not None, "`auto` always writes the exact artifact"
+        return evaluator.decide(LOSSLESS, record.lossless_components, "exact")
+    chosen = best or tried[0]
+    return replace(chosen, judged=tuple(tried))
+
+
+def _too_large(plan: PlannedArtifact, evaluator: Evaluator) -> bool:
+    before = evaluator.record.source.size_bytes
+    return bool(before) and 1 - plan.size_bytes / before < evaluator.gate.min_size_reduction
+
+
+def _over_budget(verdict: Verdict, size_bytes: int, budget: int) -> Verdict:
+    return replace(
+        verdict,
+        status=Status.FALLBACK,
+        guarantee=Guarantee.FALLBACK,
+        publish=False,
+        reason=Reason.BUDGET,
+        note=f"original kept: the artifact has {size_bytes:,} bytes and the budget is {budget:,}; "
+        "allow more bytes, or a larger drop of the score",
+    )
+
+
+def retry_after_failure(evaluator: Evaluator, first: Attempt) -> Attempt:
+    """Return the lossless attempt after a failed gate, if asked for; else `first`."""
     record = evaluator.record
-    if record.settings.bit_depth == "auto" and record.answers is not None:
-        found = _widened(evaluator)
-        if found is not None:
-            return found
+    if evaluator.settings.budget_bytes(record.source.size_bytes) is not None:
+        return _for_lack_of_budget(evaluator, first)
     if record.lossless_components is None:
         return first
     exact = evaluator.decide(LOSSLESS, record.lossless_components, "exact")
@@ -231,21 +285,13 @@ def _fault(candidate: Candidate, *, exact: bool) -> Verdict | None:
     return None
 
 
-def _widened(evaluator: Evaluator) -> Attempt | None:
-    """The first attempt that passes, from narrow to wide."""
-    record, workspace = evaluator.record, evaluator.workspace
-    artifact = read_artifact(workspace / LOSSLESS, record.settings.limits)
-    graph = ModelGraph(artifact.root, tuple(artifact))
-
-    def attempt(plan: Plan) -> Attempt:
-        path = workspace / CANDIDATE
-        components = write_artifact(plan, record.source, record.description, path)
-        return evaluator.decide(CANDIDATE, components, plan.precision)
-
-    start = keep_exact_where_smaller(
-        make_plan(graph, record.settings.recipe(), spreads=read_spreads(workspace))
-    )
-    return search_precision(start, attempt, lambda made: made.verdict.publish)
+def _for_lack_of_budget(evaluator: Evaluator, first: Attempt) -> Attempt:
+    """The failed attempt of a run with a budget: nothing larger is published in its place."""
+    verdict = first.verdict
+    if verdict.reason == Reason.BUDGET:
+        return first
+    note = f"{verdict.note}; nothing within the budget of bytes passes the gate"
+    return replace(first, verdict=replace(verdict, reason=Reason.BUDGET, note=note))
 
 
 def attempt_outcome(record: StageRecord, attempt: Attempt, latency: MeasuredLatency) -> Outcome:
@@ -253,6 +299,8 @@ def attempt_outcome(record: StageRecord, attempt: Attempt, latency: MeasuredLate
     verdict, evaluation = attempt.verdict, attempt.evaluation
     before, after = latency.before, latency.after
     figures = latency.figures() | attempt.figures()
+    if record.precision is not None:
+        figures["precision"] = precision_figures(record, attempt)
     return Outcome(
         name=record.name,
         source=record.source.path,
@@ -287,20 +335,47 @@ def attempt_outcome(record: StageRecord, attempt: Attempt, latency: MeasuredLate
         latency_us_after=after.one_row_p50_us if after else None,
         components=[cost.to_json() for cost in attempt.components],
         evaluation=figures,
-        notes=[*record.description.notes, *attempt.row_notes, *_unused_rows(record)],
+        notes=[
+            *record.description.notes,
+            *attempt.notes,
+            *attempt.row_notes,
+            *_unused_rows(record),
+        ],
     )
+
+
+def precision_figures(record: StageRecord, attempt: Attempt) -> dict[str, Any]:
+    """Return how `auto` chose: the curve, the judged plans, the sensitivity of each part."""
+    assert record.precision is not None
+    figures = record.precision.to_json()
+    judged = (attempt.before or attempt).judged
+    for plan, found in zip(_judged_plans(record.precision, judged), judged, strict=True):
+        evaluation = found.evaluation
+        plan_figures = figures["plans"][plan]
+        plan_figures["judged"] = {
+            "published": found.verdict.publish,
+            "reason": str(found.verdict.reason),
+            "size_bytes": found.size_bytes,
+            "loss": evaluation.loss if evaluation else None,
+            "loss_bound": evaluation.loss_bound if evaluation else None,
+        }
+    for plan_figures in (*figures["plans"], *figures["curve"]):
+        del plan_figures["components"], plan_figures["file"]
+    figures["budget_bytes"] = record.settings.budget_bytes(record.source.size_bytes)
+    figures["allowed_drop"] = record.settings.gate.allowed_drop
+    return figures
+
+
+def _judged_plans(precision: PrecisionReport, judged: tuple[Attempt, ...]) -> list[int]:
+    """The place of the plan of each attempt."""
+    places = {plan.file.removesuffix(".qma"): at for at, plan in enumerate(precision.plans)}
+    return [places[found.path.name.removesuffix(".sealed.qma")] for found in judged]
 
 
 def _gate_rows(answers: HeldOutAnswers, settings: ModelSettings) -> HeldOut:
-    """The held-out rows that the original answered, read again; never a calibration row."""
-    _, gate = read_rows(
-        answers.held_out,
-        settings.target,
-        answers.expected,
-        settings.calibration_rows,
-        settings.limits,
-    )
-    return gate
+    """The held-out rows that the original answered, read again; never one that chose anything."""
+    request = rows_request(settings, answers.held_out, answers.calibration)
+    return rows_of(request, answers.expected, settings.limits).gate
 
 
 def _unused_rows(record: StageRecord) -> list[str]:

@@ -8,13 +8,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from model_quantization.artifact.writer import build_artifact
+from model_quantization.artifact.writer import Encoder, build_artifact
+from model_quantization.codecs import encode_stream
 from model_quantization.config.model_settings import ModelSettings
+from model_quantization.evaluation.distortion import Distortion
+from model_quantization.evaluation.rows.division import Division
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.traversal import model_type
 from model_quantization.outcome import Outcome
-from model_quantization.pipeline.child.messages import OriginalFile
+from model_quantization.pipeline.child.messages import OriginalFile, RowsRequest
+from model_quantization.planning.allocation import Point
 from model_quantization.planning.encoding import ComponentCost, component_costs, encode
 from model_quantization.planning.packing import PreparedGraph
 from model_quantization.planning.plan import Plan
@@ -97,12 +101,116 @@ class HeldOutAnswers(Record):
         The task of that estimator, and what it says of its rows.
     original : OriginalFile or None
         The original itself, kept to measure how long it takes to answer; None: not measured.
+    calibration : Path or None
+        The file of the rows that spare the gate its own.
+    division : Division or None
+        How many rows chose a precision and how many judge it.
     """
 
     held_out: Path
     answered: str
     expected: ExpectedRows
     original: OriginalFile | None = None
+    calibration: Path | None = None
+    division: Division | None = None
+
+
+def rows_request(
+    settings: ModelSettings, held_out: Path, calibration: Path | None = None
+) -> RowsRequest:
+    """Return how the rows of a model are read under its settings, the same in every process."""
+    return RowsRequest(
+        held_out.absolute(),
+        settings.target,
+        settings.calibration_rows,
+        divided=settings.bit_depth == "auto",
+        calibration=calibration.absolute() if calibration is not None else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedArtifact(Record):
+    """One plan that `auto` considered.
+
+    Attributes
+    ----------
+    file : str
+        The artifact in the workspace; empty for a plan that the gate is not to judge.
+    levels : mapping of str to str
+        Ladder -> level; what is not named is exact.
+    precision : str
+        In a word.
+    size_bytes : int
+        Of the artifact without evaluation; estimated where it was not written.
+    distortion : Distortion
+        On the rows that chose.
+    loss_bound, margin : float or None
+        What the gate was expected to find (`messages.Measured`).
+    components : tuple of ComponentCost
+    notes : tuple of str
+        What a user of the restored estimator should know.
+    """
+
+    file: str
+    levels: Mapping[str, str]
+    precision: str
+    size_bytes: int
+    distortion: Distortion
+    loss_bound: float | None
+    margin: float | None
+    components: tuple[ComponentCost, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity(Record):
+    """What each step of one part saves, and what it changes.
+
+    Attributes
+    ----------
+    component, part : str
+    points : tuple of Point
+    """
+
+    component: str
+    part: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionReport(Record):
+    """How `auto` chose its plans.
+
+    Attributes
+    ----------
+    division : Division or None
+        How the held-out rows were divided.
+    rows : int
+        Rows that options were measured on.
+    exact_bytes : int
+        Size of the artifact that rounds nothing.
+    sensitivities : tuple of Sensitivity
+    curve : tuple of PlannedArtifact
+        Every plan that was measured as a whole, from the safest on.
+    options : int
+        Steps that were measured alone.
+    cut : tuple of str
+        Steps that the time budget did not pay for.
+    refits : tuple of str
+        What was solved again, and what it gained.
+    plans : tuple of PlannedArtifact
+        Those that the gate judges, in this order.
+    """
+
+    division: Division | None
+    rows: int
+    exact_bytes: int
+    sensitivities: tuple[Sensitivity, ...] = ()
+    curve: tuple[PlannedArtifact, ...] = ()
+    options: int = 0
+    cut: tuple[str, ...] = ()
+    refits: tuple[str, ...] = ()
+    plans: tuple[PlannedArtifact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +231,8 @@ class StageRecord(Record):
         Where the bytes of the candidate went.
     lossless_components : tuple of ComponentCost or None
         The same for the lossless artifact; None when none was written.
-    attempts : int
-        The most artifacts that `auto` may evaluate before one passes.
+    precision : PrecisionReport or None
+        How `auto` chose its plans; None for other bit depths.
     probed : tuple of str
         Paths of the estimators whose probe rows and reactions lie in the workspace.
     """
@@ -137,13 +245,13 @@ class StageRecord(Record):
     answers: HeldOutAnswers | None
     components: tuple[ComponentCost, ...]
     lossless_components: tuple[ComponentCost, ...] | None = None
-    attempts: int = 1
+    precision: PrecisionReport | None = None
     probed: tuple[str, ...] = ()
 
     @property
     def bit_depth(self) -> str:
-        """The bit depth of the candidate: `auto` starts at 8."""
-        return "8" if self.settings.bit_depth == "auto" else self.settings.bit_depth
+        """The bit depth that was asked for."""
+        return self.settings.bit_depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +306,19 @@ def artifact_header(plan: Plan, source: Source, description: Description) -> dic
         },
         "recipe": plan.recipe.to_json(),
         "residue": dict(description.dropped),
-        "notes": list(description.notes),
+        "notes": [
+            *description.notes,
+            *(note for note in plan.graph.notes if note not in description.notes),
+        ],
     }
 
 
 def artifact_of(
-    plan: Plan, source: Source, description: Description
+    plan: Plan, source: Source, description: Description, encoder: Encoder = encode_stream
 ) -> tuple[bytes, tuple[ComponentCost, ...]]:
     """Return the bytes of the plan's artifact, and where they went by component."""
-    data, parts = build_artifact(encode(plan), artifact_header(plan, source, description))
+    header = artifact_header(plan, source, description)
+    data, parts = build_artifact(encode(plan), header, encoder)
     return data, tuple(component_costs(plan, parts, description.packed_bytes))
 
 

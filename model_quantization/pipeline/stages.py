@@ -26,7 +26,7 @@ from model_quantization.loading.pickles.scan import ScannedFile, scan
 from model_quantization.names import model_name
 from model_quantization.outcome import Outcome, Status, failed_outcome
 from model_quantization.pipeline.ask import ask_original
-from model_quantization.pipeline.child.handover import SPREADS, Original, read_spreads
+from model_quantization.pipeline.child.handover import Original, read_spreads
 from model_quantization.pipeline.child.latency import sha256_of
 from model_quantization.pipeline.child.messages import OriginalFile, RowsRequest
 from model_quantization.pipeline.child.probing import PROBES
@@ -35,9 +35,11 @@ from model_quantization.pipeline.evaluator import (
     LOSSLESS,
     Evaluator,
     attempt_outcome,
+    judge_in_order,
     retry_after_failure,
 )
 from model_quantization.pipeline.latency import measured_latency
+from model_quantization.pipeline.precision import PLAN, Exploring, choose_plans
 from model_quantization.pipeline.record import (
     FirstStage,
     HeldOutAnswers,
@@ -45,13 +47,16 @@ from model_quantization.pipeline.record import (
     Staged,
     StageRecord,
     describe,
+    rows_request,
     write_artifact,
 )
+from model_quantization.planning.assigned import Assigner
 from model_quantization.planning.calibration import calibrated_ranges
+from model_quantization.planning.encoding import ComponentCost
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
+from model_quantization.planning.ladders import find_ladders
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
-from model_quantization.planning.search import attempts_at_most
 from model_quantization.records import ErrorRecord
 
 __all__ = ["ModelSettings", "evaluate_stage", "quantize_file", "quantize_stage"]
@@ -60,7 +65,11 @@ RECORD = "record.json"
 
 
 def quantize_file(
-    source: Path, staging: Path, settings: ModelSettings, held_out: Path | None
+    source: Path,
+    staging: Path,
+    settings: ModelSettings,
+    held_out: Path | None,
+    calibration: Path | None = None,
 ) -> Outcome:
     """Return the outcome of one model file; its artifact, if any, is left in `staging`.
 
@@ -73,6 +82,8 @@ def quantize_file(
     settings : ModelSettings
     held_out : Path or None
         Rows to evaluate on; None: the outcome is `unverified`.
+    calibration : Path, optional
+        Rows on which `auto` chooses, so that the gate keeps all of its own; targets are not needed.
 
     Raises
     ------
@@ -80,11 +91,15 @@ def quantize_file(
         Transient failures, worth retrying: the child was killed, the disk is full. Everything
         that is wrong with the model itself is an outcome, not an exception.
     """
-    return evaluate_stage(quantize_stage(source, staging, settings, held_out))
+    return evaluate_stage(quantize_stage(source, staging, settings, held_out, calibration))
 
 
 def quantize_stage(
-    source: Path, staging: Path, settings: ModelSettings, held_out: Path | None
+    source: Path,
+    staging: Path,
+    settings: ModelSettings,
+    held_out: Path | None,
+    calibration: Path | None = None,
 ) -> Staged:
     """Scan, load, plan and encode; return the place where `evaluate_stage` goes on.
 
@@ -94,7 +109,7 @@ def quantize_stage(
     staged = Staged(model_name(source.name), source, _fresh_directory(staging, source.name))
     record, failure = None, None
     try:
-        record = _write_candidate(staged, settings, held_out)
+        record = _write_candidate(staged, settings, held_out, calibration)
     except WorkerCrashed:
         raise
     except QuantizationError as error:
@@ -105,35 +120,58 @@ def quantize_stage(
     return staged
 
 
-def _write_candidate(staged: Staged, settings: ModelSettings, held_out: Path | None) -> StageRecord:
-    """The first half of the line: from the model's file to a written artifact."""
+def _write_candidate(
+    staged: Staged, settings: ModelSettings, held_out: Path | None, calibration: Path | None
+) -> StageRecord:
+    """The first half of the line: from the model's file to a written artifact, or several."""
     workspace, recipe = staged.workspace, settings.recipe()
     scanned = scan(staged.source, settings.trust, settings.limits, workspace)
-    rows = _rows(settings, held_out)
+    rows = _rows(settings, held_out, calibration)
     kept = _kept(scanned, settings) if rows else None
     original = ask_original(scanned, settings.trust, settings.limits, rows, workspace)
     prepared = prepare_graph(original.graph)
-    graph = prepared.graph
-    ranges = calibrated_ranges(graph, original.grams, recipe)
-    plan = keep_exact_where_smaller(make_plan(graph, recipe, ranges, read_spreads(workspace)))
     if original.error is not None:
         raise original.error
     source, description = _source(scanned, original), describe(prepared)
-    components = write_artifact(plan, source, description, workspace / CANDIDATE)
-    lossless = None
+    answers = _answers(rows, original, kept)
+    lossless = precision = None
     if settings.bit_depth == "auto" or settings.on_gate_failure == "exact":
-        exact = make_plan(graph, settings.recipe("exact"))
+        exact = make_plan(prepared.graph, settings.recipe("exact"))
         lossless = write_artifact(exact, source, description, workspace / LOSSLESS)
+    components: tuple[ComponentCost, ...] = ()
+    if settings.bit_depth == "auto":
+        spreads = read_spreads(workspace)
+        assigner = Assigner(prepared.graph, find_ladders(prepared.graph, recipe), recipe, spreads)
+        precision = choose_plans(
+            Exploring(
+                graph=prepared.graph,
+                assigner=assigner,
+                source=source,
+                description=description,
+                settings=settings,
+                answers=answers,
+                methods=original.answers.methods if original.answers else (),
+                probed=original.probed,
+                workspace=workspace,
+                lossless=workspace / LOSSLESS,
+                inputs=original.inputs,
+            )
+        )
+    else:
+        ranges = calibrated_ranges(prepared.graph, original.grams, recipe)
+        plan = make_plan(prepared.graph, recipe, ranges, read_spreads(workspace))
+        plan = keep_exact_where_smaller(plan)
+        components = write_artifact(plan, source, description, workspace / CANDIDATE)
     return StageRecord(
         name=staged.name,
         source=source,
         description=description,
         settings=settings,
         held_out=rows.held_out if rows else None,
-        answers=_answers(rows, original, kept),
+        answers=answers,
         components=components,
         lossless_components=lossless,
-        attempts=attempts_at_most(len(plan.rounded_components())),
+        precision=precision,
         probed=original.probed,
     )
 
@@ -160,7 +198,10 @@ def evaluate_stage(staged: Staged) -> Outcome:
         return replace(first.failure, seconds=first.seconds)
     try:
         evaluator = Evaluator(record, staged.workspace)
-        attempt = evaluator.decide(CANDIDATE, record.components, record.bit_depth)
+        if record.precision is not None:
+            attempt = judge_in_order(evaluator, record.precision)
+        else:
+            attempt = evaluator.decide(CANDIDATE, record.components, record.bit_depth)
         if not attempt.verdict.publish and evaluator.rounding_is_to_blame(attempt):
             attempt = retry_after_failure(evaluator, attempt)
         found = attempt.candidate.answers
@@ -174,10 +215,10 @@ def evaluate_stage(staged: Staged) -> Outcome:
     return replace(outcome, seconds=first.seconds + time.perf_counter() - started)
 
 
-def _rows(settings: ModelSettings, held_out: Path | None) -> RowsRequest | None:
-    if held_out is None:
-        return None
-    return RowsRequest(held_out.absolute(), settings.target, settings.calibration_rows)
+def _rows(
+    settings: ModelSettings, held_out: Path | None, calibration: Path | None
+) -> RowsRequest | None:
+    return None if held_out is None else rows_request(settings, held_out, calibration)
 
 
 def _source(scanned: ScannedFile, original: Original) -> Source:
@@ -200,6 +241,8 @@ def _answers(
         answered=original.answered,
         expected=original.expected,
         original=kept,
+        calibration=rows.calibration,
+        division=original.division,
     )
 
 
@@ -236,9 +279,9 @@ def _fresh_directory(staging: Path, name: str) -> Path:
 
 def _remove_originals(workspace: Path, record: StageRecord | None) -> None:
     """Keep what the evaluation needs; the snapshot and the raw arrays are large."""
-    keep = {CANDIDATE, LOSSLESS, "answers.npz", "answers.json", SPREADS}
+    keep = {CANDIDATE, LOSSLESS, "answers.npz", "answers.json"}
     if record is not None and record.answers is not None and record.answers.original is not None:
         keep.add(record.answers.original.snapshot.name)
     for path in workspace.iterdir():
-        if path.name not in keep and not path.name.startswith(PROBES) and path.is_file():
+        if path.name not in keep and not path.name.startswith((PROBES, PLAN)) and path.is_file():
             path.unlink()

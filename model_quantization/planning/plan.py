@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import numpy as np
 
@@ -13,11 +15,11 @@ from model_quantization.graph.nodes import ModelGraph
 from model_quantization.planning.coarsening import CoarseForms, coarse_bits
 from model_quantization.planning.roles import LocatedArray, locate_arrays
 from model_quantization.schemes.pruning import Spread
-from model_quantization.schemes.recipe import Recipe, widened
+from model_quantization.schemes.recipe import Recipe
 from model_quantization.schemes.scheme import Affine, Codebook, Exact, Role, Scheme, Slot
 
 SMALL = 32  # an array of fewer numbers gains nothing from codes and a scale
-_MOST_BITS = 16  # a coarsened component's widest form short of exact
+_LEVEL = re.compile(r"(?:u?int|float)(?P<of>\d+)|(?P<whole>[\d.]+) (?:bits|(?P<per>per))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Plan:
         Path of each coarsened component -> its bits.
     reasons : mapping of str to str
         Path of each coarsened component that changed -> what was done.
+    levels : mapping of str to str
+        Ladder -> level, where each ladder was given its own (`planning.assigned`).
     """
 
     origin: ModelGraph
@@ -89,46 +93,32 @@ class Plan:
     forms: CoarseForms = field(repr=False, compare=False)
     bits: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exact(self) -> bool:
         """Whether nothing at all is rounded or pruned."""
-        return not self.bits and all(choice.scheme == Exact() for choice in self.choices)
+        return (
+            not self.bits
+            and not (self.levels and self.reasons)
+            and all(choice.scheme == Exact() for choice in self.choices)
+        )
 
     @property
     def precision(self) -> str:
-        """The widths of the rounded arrays in a word: `8`, `16`, `32`, `exact` or `mixed`."""
-        bits = {str(getattr(c.scheme, "bits", "")) for c in self.choices if c.scheme != Exact()}
-        bits |= {str(width) for width in self.bits.values()}
+        """The widths of the rounded parts in a word: `8`, `3-7`, `exact`, or `shortened`.
+
+        `shortened`: every number that is kept is exact, but terms or nodes are left out.
+        """
+        if self.levels:
+            bits = {*map(_bits_of_level, self.levels.values())} - {0}
+        else:
+            bits = {getattr(c.scheme, "bits", 0) for c in self.choices if c.scheme != Exact()}
+            bits |= set(self.bits.values())
         if not bits:
-            return "exact"
-        return bits.pop() if len(bits) == 1 else "mixed"
-
-    def rounded_components(self) -> tuple[str, ...]:
-        """Paths of the components that something is rounded in, the smallest first."""
-        sizes: dict[str, int] = {}
-        for choice, array in zip(self.choices, self.graph.arrays, strict=True):
-            if choice.scheme != Exact() or choice.component in self.bits:
-                sizes[choice.component] = sizes.get(choice.component, 0) + array.nbytes
-        return tuple(sorted(sizes, key=lambda path: (sizes[path], path)))
-
-    def widen(self, component: str) -> Plan:
-        """The plan with every array of one component one step more precise."""
-        if component in self.bits:
-            return self._less_coarse(component)
-        choices = tuple(
-            _widened(choice)
-            if choice.component == component and choice.scheme != Exact()
-            else choice
-            for choice in self.choices
-        )
-        return replace(self, choices=choices)
-
-    def _less_coarse(self, component: str) -> Plan:
-        """The plan with one component coarsened to the next more bits, or not at all."""
-        if self.bits[component] < _MOST_BITS:
-            return self.with_bits({**self.bits, component: _MOST_BITS})
-        return self.with_bits({p: width for p, width in self.bits.items() if p != component})
+            return "exact" if self.exact else "shortened"
+        low, high = min(bits), max(bits)
+        return str(low) if low == high else f"{low}-{high}"
 
     def with_bits(self, bits: Mapping[str, int]) -> Plan:
         """The plan with just these components coarsened, and its own choices everywhere else."""
@@ -137,17 +127,16 @@ class Plan:
         return replace(plan, choices=tuple(chosen.get(c.path, c) for c in plan.choices))
 
 
-def _widened(choice: Choice) -> Choice:
-    """The choice one step more precise; exact means that nothing is pruned either."""
-    scheme = widened(choice.scheme)
-    exact = scheme == Exact()
-    return replace(
-        choice,
-        scheme=scheme,
-        threshold=0.0 if exact else choice.threshold,
-        ranges=None if exact else choice.ranges,
-        reason="widened: the gate was not passed",
-    )
+def _bits_of_level(level: str) -> int:
+    """The bits that a level of a family's ladder stands for; 0 where it rounds nothing.
+
+    `63 per feature` takes 6 bits: a value then has 64 possible codes.
+    """
+    found = _LEVEL.match(level)
+    if found is None:
+        return 0
+    count = ceil(float(found["whole"] or found["of"]))
+    return count.bit_length() if found["per"] else count
 
 
 def make_plan(
@@ -214,7 +203,7 @@ def _choose(
     ranges: Mapping[str, Array],
     spreads: Mapping[str, Spread],
 ) -> Choice:
-    located = replace(located, slot=_fitted_slot(located.slot, array))
+    located = replace(located, slot=fitted_slot(located.slot, array))
     scheme, reason = _scheme(located, array, recipe)
     prunes = located.slot.role is Role.WEIGHT and array.dtype.kind == "f" and scheme != Exact()
     return Choice(
@@ -232,7 +221,7 @@ def _choose(
     )
 
 
-def _fitted_slot(slot: Slot, array: Array) -> Slot:
+def fitted_slot(slot: Slot, array: Array) -> Slot:
     """The slot with its channel axis counted from the front; none where the array has no such."""
     axis = slot.channel_axis
     if axis is None:
@@ -255,7 +244,8 @@ def _scheme(located: LocatedArray, array: Array, recipe: Recipe) -> tuple[Scheme
                 got=f"a {slot.role} of {array.dtype}",
                 do="change the override of this path in the recipe",
             )
-        return asked, "asked for by an override"
+        chosen = recipe.bit_depth == "auto"
+        return asked, f"{slot.role}: {asked}" if chosen else "asked for by an override"
     if array.dtype.kind != "f":
         return Exact(), f"{slot.role}: never rounded"
     scheme = recipe.rule(slot.role)

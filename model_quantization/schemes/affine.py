@@ -44,8 +44,13 @@ class Grid(Value, frozen=True):
 
 
 def code_dtype(bits: int, *, symmetric: bool) -> np.dtype[Any]:
-    """int8, int16, uint8 or uint16."""
-    return np.dtype(f"{'i' if symmetric else 'u'}{bits // 8}").newbyteorder("<")
+    """int8, int16, uint8 or uint16: fewer than 8 bits take a byte."""
+    return np.dtype(f"{'i' if symmetric else 'u'}{-(-bits // 8)}").newbyteorder("<")
+
+
+def largest_code(bits: int, *, symmetric: bool) -> int:
+    """The outermost code: 127 of 8 symmetric bits, 15 of 4 others."""
+    return (1 << (bits - 1)) - 1 if symmetric else (1 << bits) - 1
 
 
 def channel_ranges(array: Array, channel_axis: int | None) -> Floats:
@@ -72,10 +77,10 @@ def fit_grid(ranges: Floats, bits: int, *, symmetric: bool) -> Grid:
     """
     low, high = ranges[:, 0], ranges[:, 1]
     if symmetric:
-        top = float((1 << (bits - 1)) - 1)
+        top = float(largest_code(bits, symmetric=True))
         widest = np.maximum(np.abs(low), np.abs(high))
         return Grid(bits, _stored(widest / top), None)
-    top = float((1 << bits) - 1)
+    top = float(largest_code(bits, symmetric=False))
     crosses = (low < 0) & (high > 0)
     # Rounding the zero to an integer shifts the range by up to half a step: keep one step spare.
     steps = np.where(crosses, top - 1, top)
@@ -96,19 +101,19 @@ def to_codes(array: Array, grid: Grid, channel_axis: int | None) -> Array:
         Of `array`'s shape, int8/16 (symmetric) or uint8/16.
     """
     dtype = code_dtype(grid.bits, symmetric=grid.zero is None)
-    limits = np.iinfo(dtype)
+    top = largest_code(grid.bits, symmetric=grid.zero is None)
     scale = _along(grid.scale.astype(np.float64), array.ndim, channel_axis)
     with np.errstate(over="ignore"):
         if grid.zero is None:
             codes = np.rint(array / scale)
-            return np.clip(codes, -limits.max, limits.max).astype(dtype)
+            return np.clip(codes, -top, top).astype(dtype)
         zero = _along(grid.zero, array.ndim, channel_axis)
         whole = np.rint(zero)
         # Subtracting the fraction's value first keeps digits of ranges far away from 0.
         codes = np.where(
             zero == whole, np.rint(array / scale) + whole, np.rint((array + scale * zero) / scale)
         )
-    return np.clip(codes, 0, limits.max).astype(dtype)
+    return np.clip(codes, 0, top).astype(dtype)
 
 
 def to_values(codes: Array, grid: Grid, channel_axis: int | None, dtype: np.dtype[Any]) -> Array:

@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 from model_quantization.errors import ConfigError
 from model_quantization.schemes.scheme import (
     Affine,
-    Codebook,
     Exact,
     Float,
     Role,
@@ -25,6 +24,7 @@ BIT_DEPTHS: tuple[str, ...] = ("8", "16", "32", "exact", "auto")
 _EXACT = Exact()
 _RULES: dict[str, dict[Role, Scheme]] = {
     "exact": {},
+    "auto": {},  # each array gets its scheme by an override (`planning.assigned`)
     "32": {
         role: Float(32)
         for role in (
@@ -84,7 +84,7 @@ class Recipe:
     @property
     def exact(self) -> bool:
         """Whether this recipe rounds nothing at all."""
-        return self.bit_depth == "exact" and all(s == _EXACT for _, s in self.overrides)
+        return not self.rules and all(s == _EXACT for _, s in self.overrides)
 
     def override(self, path: str) -> Scheme | None:
         """The scheme that an override asks for at `path`, if any does."""
@@ -131,7 +131,7 @@ def recipe_for(
             where="bit_depth",
             expected=", ".join(_RULES),
             got=repr(bit_depth),
-            do="`auto` tries several of these and is resolved before a recipe is made",
+            do="ask for one of these",
         )
     if not 0.0 <= weight_threshold < float("inf"):
         raise ConfigError(
@@ -150,14 +150,3 @@ def recipe_for(
             raise ConfigError(str(error), where=f"overrides[{pattern!r}]") from None
     threshold = 0.0 if name == "exact" else float(weight_threshold)
     return Recipe(name, threshold, dynamic, tuple(parsed), _RULES[name])
-
-
-def widened(scheme: Scheme) -> Scheme:
-    """The next more precise scheme: 8 bits -> 16 bits -> exact."""
-    if isinstance(scheme, Affine) and scheme.bits == 8:
-        return Affine(16, scheme.granularity, scheme.symmetric)
-    if isinstance(scheme, Codebook):
-        return Affine(16)
-    if isinstance(scheme, Float) and scheme.bits == 16:
-        return Float(32)
-    return _EXACT

@@ -38,15 +38,16 @@ class Affine(Value, frozen=True):
 
     Parameters
     ----------
-    bits : {8, 16}
-        Width of a code.
+    bits : {2, 3, 4, 5, 6, 7, 8, 16}
+        Width of a code. Codes of fewer than 8 bits are stored as bytes: the coder that follows
+        takes the bits that are not used out of them.
     granularity : {"channel", "array"}
         `channel`: one range per index along the slot's channel axis.
     symmetric : bool
         Symmetric codes have zero = 0 and keep exact zeros; asymmetric ones use the whole range.
     """
 
-    bits: Literal[8, 16]
+    bits: Literal[2, 3, 4, 5, 6, 7, 8, 16]
     granularity: Literal["channel", "array"] = "channel"
     symmetric: bool = True
     kind: Literal["affine"] = "affine"
@@ -54,6 +55,21 @@ class Affine(Value, frozen=True):
     def __str__(self) -> str:
         per = "channel" if self.granularity == "channel" else "array"
         return f"int{self.bits}/{per}" if self.symmetric else f"uint{self.bits}/{per}"
+
+
+def affine_of(bits: int, granularity: str = "channel", *, symmetric: bool = True) -> Affine:
+    """Return affine codes of a width that is worked out.
+
+    Raises
+    ------
+    ValueError
+        No such width or granularity.
+    """
+    made = scheme_from_json(
+        {"kind": "affine", "bits": bits, "granularity": granularity, "symmetric": symmetric}
+    )
+    assert isinstance(made, Affine), "of that kind"
+    return made
 
 
 class Codebook(Value, frozen=True):
@@ -104,7 +120,7 @@ def scheme_from_json(record: dict[str, Any]) -> Scheme:
 def _check_fields(scheme: Scheme) -> None:
     allowed: dict[str, tuple[int, ...]] = {
         "float": (16, 32),
-        "affine": (8, 16),
+        "affine": (2, 3, 4, 5, 6, 7, 8, 16),
         "codebook": (4, 6, 8),
     }
     bits = getattr(scheme, "bits", None)

@@ -31,7 +31,16 @@ from model_quantization.pipeline.in_memory import quantize_live_model
 from model_quantization.schemes.quantize import quantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
 from model_quantization.schemes.recipe import recipe_for
-from model_quantization.schemes.scheme import Affine, Codebook, Exact, Float, Role, Scheme, Slot
+from model_quantization.schemes.scheme import (
+    Affine,
+    Codebook,
+    Exact,
+    Float,
+    Role,
+    Scheme,
+    Slot,
+    affine_of,
+)
 from model_quantization.trust import TrustPolicy
 from tests.artifact.text_samples import BEHIND_TEXT, TEXTS, behind_text, of_table, table
 from tests.codecs.golden_cases import cases as codec_cases
@@ -196,6 +205,24 @@ def schemes_file() -> bytes:
     return write(sequence(*(ArrayNode(index) for index in range(len(arrays)))), arrays)
 
 
+LOW_BITS = {
+    f"{'signed' if symmetric else 'unsigned'}{bits}": affine_of(bits, symmetric=symmetric)
+    for bits in (2, 3, 4, 5, 6, 7)
+    for symmetric in (True, False)
+}
+
+
+@cache
+def low_bits_file() -> bytes:
+    """Codes of 2 to 7 bits, in both layouts and both orders."""
+    arrays = [
+        quantize_array(array, scheme, FREE, threshold=1e-9)
+        for scheme in LOW_BITS.values()
+        for array in scheme_arrays().values()
+    ]
+    return write(sequence(*(ArrayNode(index) for index in range(len(arrays)))), arrays)
+
+
 @cache
 def codecs_file() -> bytes:
     """Every codec: the pipelines of the codecs' own golden files."""
@@ -283,10 +310,35 @@ def model_file(name: str, bit_depth: str = "8") -> bytes:
         return quantize_live_model(fitted(name), recipe, TrustPolicy()).data
 
 
+def coarser_file(name: str) -> bytes:
+    """The artifact of a small model at levels that `auto` chooses from."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+    from sklearn.neighbors import KNeighborsClassifier
+
+    from tests.families.at_levels import Coarsened
+
+    random = np.random.default_rng(7)
+    grid = random.integers(-8, 9, (300, 18)) / 4  # sums that every processor rounds alike
+    match name:
+        case "rotated":
+            model = KNeighborsClassifier(3).fit(grid, grid[:, 0] > 0)
+        case _:
+            kernel = RBF(3.0) + WhiteKernel(0.1)
+            process = GaussianProcessRegressor(kernel, optimizer=None)
+            model = process.fit(grid[:60], grid[:60, 0])
+    made = Coarsened.of(model)
+    key, levels = made.levels_of(":rows")
+    return made.artifact({key: levels[-1]})
+
+
 FILES = {
     "nodes": nodes_file,
     "schemes": schemes_file,
     "codecs": codecs_file,
+    "low_bits": low_bits_file,
+    "rotated": partial(coarser_file, "rotated"),
+    "process": partial(coarser_file, "process"),
     **{name: partial(model_file, name) for name in MODELS},
 }
 

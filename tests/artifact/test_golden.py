@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from model_quantization.artifact.reader import read_artifact
@@ -116,3 +117,21 @@ def test_the_nodes_of_the_golden_file_become_the_values_they_were() -> None:
     assert list(value["object"].items()) == [("first", 1), ("second", 2)]
     assert value["generator"].bit_generator.state["state"]["inc"] == 1
     assert value["again"] is value["shared"]
+
+
+@pytest.mark.parametrize("name", ["rotated", "process"])
+def test_a_golden_model_with_coarser_rows_can_be_restored(name: str) -> None:
+    grid = np.random.default_rng(7).integers(-8, 9, (300, 18)) / 4
+    model = load(golden(name)[0])
+    restored = model.restore()
+    if name == "rotated":
+        assert (restored.predict(grid) == (grid[:, 0] > 0)).mean() > 0.8
+    else:
+        mean, deviation = restored.predict(grid[:60], return_std=True)
+        assert np.corrcoef(mean, grid[:60, 0])[0, 1] > 0.95 and (deviation > 0).all()
+
+
+def test_the_golden_files_hold_every_width() -> None:
+    metas = [meta for name in FILES for meta, _ in read_file(golden(name)[0])[0]["arrays"]]
+    widths = {meta["scheme"]["bits"] for meta in metas if meta["scheme"]["kind"] == "affine"}
+    assert widths == {2, 3, 4, 5, 6, 7, 8, 16}

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from model_quantization.artifact.golden_rows import golden_budget, golden_rows
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
@@ -19,7 +20,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import model_quantization as mq
-from model_quantization.artifact.golden_rows import golden_budget, golden_rows
 from model_quantization.errors import EnvironmentMismatch, FormatError, PredictionError
 from model_quantization.predictor import restored
 

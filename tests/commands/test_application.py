@@ -31,6 +31,7 @@ COMMANDS = (
     "init",
     "quantize",
     "run",
+    "profile",
     "compare",
     "inspect",
     "verify",

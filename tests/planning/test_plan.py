@@ -23,7 +23,6 @@ from model_quantization.planning.exact_where_smaller import keep_exact_where_sma
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import Plan, make_plan
 from model_quantization.planning.roles import family_summary
-from model_quantization.planning.search import wider_plans
 from model_quantization.schemes.quantize import stored_bytes
 from model_quantization.schemes.recipe import recipe_for
 from model_quantization.schemes.scheme import EXACT_ROLES, Affine, Codebook, Exact, Float, Role
@@ -113,7 +112,6 @@ def test_the_exact_plan_rounds_nothing() -> None:
         plan = plan_of(name, "exact")
         assert plan.exact
         assert plan.precision == "exact"
-        assert plan.rounded_components() == ()
         assert plan.graph.root == graphs()[name].root
 
 
@@ -179,40 +177,11 @@ def test_a_key_that_holds_an_array_is_planned_too() -> None:
     assert any(choice.path.endswith("keys") for choice in plan.choices)
 
 
-def test_widening_goes_step_by_step_to_exact() -> None:
-    for name in ("targets", "network", "forest", "container"):
-        plan = plan_of(name, "8")
-        for _ in range(8):
-            rounded = plan.rounded_components()
-            if not rounded:
-                break
-            wider = plan.widen(rounded[0])
-            kept = [c for c in wider.choices if c.component not in rounded]
-            assert kept == [c for c in plan.choices if c.component not in rounded]
-            plan = wider
-        while plan.rounded_components():
-            plan = plan.widen(plan.rounded_components()[0])
-        assert plan.exact
-        assert plan.precision == "exact"
-        assert all(choice.threshold == 0 for choice in plan.choices)
-
-
-def test_widening_says_so() -> None:
-    plan = plan_of("targets", "8")
-    wider = plan.widen("")
-    assert choice_at(plan, "coef_").scheme == Affine(8)
-    assert choice_at(wider, "coef_").scheme == Affine(16)
-    assert choice_at(wider, "coef_").reason == "widened: the gate was not passed"
-    assert wider.precision == "16"
-    assert choice_at(wider.widen(""), "coef_").scheme == Exact()
-    assert plan.widen("no such component").choices == plan.choices
-
-
 def test_precision_in_a_word() -> None:
     assert plan_of("targets", "8").precision == "8"
     assert plan_of("targets", "32").precision == "32"
     mixed = plan_of("pipeline", "8", overrides=(("steps/pca/components_", Float(16)),))
-    assert mixed.precision == "mixed"
+    assert mixed.precision == "8-16"
     assert plan_of("targets", "8", overrides=(("coef_", Codebook(4)),)).precision == "4"
 
 
@@ -287,8 +256,9 @@ def test_each_component_is_coarsened_once_per_width(monkeypatch: pytest.MonkeyPa
     calls = _coarsened(monkeypatch)
     plan = keep_exact_where_smaller(make_plan(graph, recipe_for(8)))
     assert len(plan.bits) == 3 and len(calls) == 3
-    for wider in wider_plans(plan):
-        assert len(wider.choices) == len(wider.graph.arrays)
+    for bits in (8, 16, 8):
+        again = plan.with_bits(dict.fromkeys(plan.bits, bits))
+        assert len(again.choices) == len(again.graph.arrays)
     assert len(calls) == len(set(calls)) == 6  # three components at 8 bits, and at 16
 
 

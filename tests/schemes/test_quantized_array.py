@@ -101,7 +101,7 @@ def test_positions_beyond_the_end() -> None:
         ("exact", {"scheme": {"kind": "magic"}}),
         ("exact", {"scheme": {"kind": "exact", "bits": 8}}),
         ("exact", {"scheme": {1: 2}}),
-        ("symmetric", {"scheme": {"kind": "affine", "bits": 4}}),
+        ("symmetric", {"scheme": {"kind": "affine", "bits": 9}}),
         ("symmetric", {"scheme": {"kind": "affine", "bits": []}}),
         ("symmetric", {"scheme": {"kind": "affine", "bits": 16}}),
         ("symmetric", {"scheme": {"kind": "affine", "bits": 8, "symmetric": 1}}),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model_quantization.errors import ConfigError
-from model_quantization.schemes.recipe import BIT_DEPTHS, Recipe, recipe_for, widened
+from model_quantization.schemes.recipe import BIT_DEPTHS, Recipe, recipe_for
 from model_quantization.schemes.scheme import (
     EXACT_ROLES,
     Affine,
@@ -61,7 +61,7 @@ def test_the_exact_recipe_prunes_nothing() -> None:
 
 
 def test_a_recipe_is_exact_until_an_override_rounds() -> None:
-    assert recipe_for("exact").exact
+    assert recipe_for("exact").exact and recipe_for("auto").exact
     assert not recipe_for(32).exact
     assert not recipe_for("exact", overrides=(("*", Float(16)),)).exact
     assert recipe_for("exact", overrides=(("*", Exact()),)).exact
@@ -78,8 +78,7 @@ def test_the_first_override_that_matches_wins() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"bit_depth": 7}, r"bit_depth: unknown bit depth; expected exact, 32, 16, 8, got 7"),
-        ({"bit_depth": "auto"}, "`auto` tries several of these"),
+        ({"bit_depth": 7}, r"bit_depth: unknown bit depth; expected exact, auto, 32, 16, 8, got 7"),
         ({"bit_depth": True}, "unknown bit depth"),
         ({"bit_depth": 8, "weight_threshold": -1.0}, "weight_threshold: not a threshold"),
         ({"bit_depth": 8, "weight_threshold": float("nan")}, "a finite number >= 0, got nan"),
@@ -121,21 +120,6 @@ def test_a_recipe_as_json() -> None:
         overrides=tuple((pattern, scheme) for pattern, scheme in record["overrides"]),
     )
     assert again == recipe
-
-
-@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
-def test_widening_ends_at_exact(scheme: Scheme) -> None:
-    steps = 0
-    while scheme != Exact():
-        wider = widened(scheme)
-        assert getattr(wider, "bits", 64) > getattr(scheme, "bits", 0)
-        scheme, steps = wider, steps + 1
-    assert steps <= 3
-    assert widened(Exact()) == Exact()
-
-
-def test_widening_keeps_the_form_of_the_codes() -> None:
-    assert widened(Affine(8, "array", symmetric=False)) == Affine(16, "array", symmetric=False)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)

@@ -19,6 +19,8 @@ from model_quantization.files.plain_files import present_once
 from model_quantization.limits import Limits
 from model_quantization.names import spellings
 
+CALIBRATION_ENDING = ".calibration"
+"""After a model's name: its file of rows on which `auto` chooses."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _NAN_BITS = np.float64("nan").view(np.uint64)
 

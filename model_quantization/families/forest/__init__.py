@@ -5,13 +5,15 @@ The kernels behind `lower` are imported at the first forest, not with the family
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from model_quantization.families.family import Arrays, Component, Family, LeftAsIs, Parts
 from model_quantization.families.forest.examples import examples
 from model_quantization.families.forest.kinds import CATBOOST, DROPPED, KINDS, XGBOOST
+from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.families.lowered import Lowered, NotFast
-from model_quantization.graph.nodes import ObjectNode, PackedNode
+from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 
 if TYPE_CHECKING:
     from model_quantization.families.probing import Collect, ProbeValues
@@ -48,6 +50,23 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
     return coarsening.coarsen(packed, arrays, bits)
 
 
+def options(packed: Node, arrays: Arrays) -> tuple[Ladder, ...]:
+    """The ladders of a packed forest; none of one that was left as it is."""
+    if not isinstance(packed, PackedNode):
+        return ()
+    from model_quantization.families.forest import ladders
+
+    return ladders.options(packed, arrays)
+
+
+def coarser(packed: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
+    """The packed forest at these levels of its ladders."""
+    from model_quantization.families.forest import ladders
+
+    assert isinstance(packed, PackedNode), "`options` offers nothing for another node"
+    return ladders.coarser(packed, arrays, levels)
+
+
 def probe(component: Component, collect: Collect) -> ProbeValues | None:
     """Return the thresholds of a booster; None for trees that the generic rule reads."""
     if KINDS[component.type].container != "booster":
@@ -71,6 +90,8 @@ FAMILY = Family(
     pack=pack,
     unpack=unpack,
     coarsen=coarsen,
+    options=options,
+    coarser=coarser,
     lower=lower,
     probe=probe,
     parts={

@@ -52,7 +52,7 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
         done.append("thresholds rounded up to float32")
     if bits == 8:
         threshold, share = coarsen_thresholds(
-            trees.feature, threshold, _weights(trees), layout.n_features, LEVELS
+            trees.feature, threshold, rows_past_splits(trees), layout.n_features, LEVELS
         )
         if share:
             done.append(f"{LEVELS} thresholds per feature, {share:.0%} of the splits moved")
@@ -70,7 +70,7 @@ def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, 
     return coarse, "; ".join(done) or f"nothing to round at {bits} bits"
 
 
-def _weights(trees: PooledTrees) -> Array:
+def rows_past_splits(trees: PooledTrees) -> Array:
     """About how many rows pass each split: the leaves below it.
 
     The counts themselves are dropped. In fully grown trees rows and leaves are the same; in

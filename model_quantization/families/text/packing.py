@@ -70,21 +70,11 @@ def _pack_vocabulary(state: dict[str, Node], arrays: Arrays) -> dict[str, Node] 
     split: Split = "" if state.get("analyzer") in ("char", "char_wb") else " "
     if "analyzer" not in state:
         split = None  # names of features
-    packed = pack_terms(terms, split)
-    if packed is None:
-        split = None
-        packed = pack_terms(terms, split)
+    packed = vocabulary_parts(terms, columns, split, item, arrays)
     if packed is None:
         return None
-    streams, numbers = packed
     parts: dict[str, Node] = {name: n for name, n in state.items() if name != "vocabulary_"}
-    for name, stream in stored_terms(streams).items():
-        parts[name] = ArrayNode(arrays.add(stream))
-    by_number = np.empty_like(columns)
-    by_number[numbers] = columns
-    if not np.array_equal(by_number, np.arange(len(columns))):
-        parts["terms.columns"] = ArrayNode(arrays.add(by_number))
-    parts |= {"terms.split": split, "terms.item": item}
+    parts |= packed
     for name in ("vocabulary", "feature_names_"):  # what says the same once more
         kind = _given(state.get(name), terms, columns, item, arrays)
         if kind:
@@ -92,6 +82,38 @@ def _pack_vocabulary(state: dict[str, Node], arrays: Arrays) -> dict[str, Node] 
     if state.get("stop_words") == "english":
         parts["terms.stop_words"] = _english_stop_words(arrays)
     return parts
+
+
+def vocabulary_parts(
+    terms: list[str], columns: Array, split: Node, item: str, arrays: Arrays
+) -> dict[str, Node] | None:
+    """The parts that hold these terms, each with its column; None where they cannot be packed.
+
+    Parameters
+    ----------
+    terms : list of str
+    columns : int64, shape (n_terms,)
+    split : str or None
+        The joint of a term's symbols that is tried first.
+    item : str
+        Type of the columns in the fitted vectorizer.
+    """
+    joint: Split = split  # type: ignore[assignment]  # one of the three, as callers know
+    packed = pack_terms(terms, joint)
+    if packed is None:
+        joint = None
+        packed = pack_terms(terms, joint)
+    if packed is None:
+        return None
+    streams, numbers = packed
+    parts: dict[str, Node] = {}
+    for name, stream in stored_terms(streams).items():
+        parts[name] = ArrayNode(arrays.add(stream))
+    by_number = np.empty_like(columns)
+    by_number[numbers] = columns
+    if not np.array_equal(by_number, np.arange(len(columns))):
+        parts["terms.columns"] = ArrayNode(arrays.add(by_number))
+    return parts | {"terms.split": joint, "terms.item": item}
 
 
 def _read_mapping(node: Node, arrays: Arrays) -> tuple[list[str], Array, str] | None:
@@ -168,7 +190,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> Node:
     parts = dict(packed.parts)
     own = {name: value for name, value in parts.items() if "." not in name}
     if packed.type == TRANSFORMER:
-        codes, table = idf_table(_frequencies(parts, arrays))
+        codes, table = idf_table(frequencies_of(parts, arrays))
         own["idf_"] = ArrayNode(arrays.add(table[codes]))
     elif packed.type in VOCABULARY:
         own |= _unpack_vocabulary(parts, arrays)
@@ -178,7 +200,8 @@ def unpack(packed: PackedNode, arrays: Arrays) -> Node:
     )
 
 
-def _frequencies(parts: dict[str, Node], arrays: Arrays) -> Frequencies:
+def frequencies_of(parts: dict[str, Node], arrays: Arrays) -> Frequencies:
+    """The document frequencies that the parts of a transformer hold."""
     total, dtype = parts.get("idf.total"), parts.get("idf.dtype")
     return Frequencies(
         _array(parts, "idf.counts", arrays),

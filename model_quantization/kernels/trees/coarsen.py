@@ -80,7 +80,8 @@ def coarsen_leaves(
     rows : float64, shape (n_leaves, width)
     tree : int, shape (n_leaves,)
         The tree of each leaf, ascending.
-    bits : {8, 16}
+    bits : {4, 5, 6, 7, 8, 16}
+        Fewer than 8 take a byte: codes around the middle of it.
     centred : bool
         Codes count from zero, not from the middle of all values: boosted trees correct both ways.
 
@@ -105,8 +106,9 @@ def coarsen_leaves(
     if not np.isfinite(scales).all():
         return None
     steps = np.rint((rows - centre) / scales.astype(np.float64)[tree])
-    codes = np.clip(steps, -half, half) + half
-    return codes.astype(np.uint8 if bits == 8 else np.uint16), scales, centre
+    dtype = np.uint8 if bits <= 8 else np.uint16
+    codes = np.clip(steps, -half, half) + (np.iinfo(dtype).max // 2)
+    return codes.astype(dtype), scales, centre
 
 
 def _round_up(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

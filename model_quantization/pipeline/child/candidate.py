@@ -13,11 +13,11 @@ from typing import Any
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.evaluation.answers import MODEL_ERRORS, answer
-from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
 from model_quantization.pipeline.child.original import extend_import_path
 from model_quantization.pipeline.child.probing import probe_artifact, read_questions
+from model_quantization.pipeline.child.rows import rows_of
 from model_quantization.predictor.golden_rows import golden_budget, golden_rows
 from model_quantization.predictor.opening import iter_models, model_at, open_model
 from model_quantization.probes.compare import ProbeReport
@@ -70,13 +70,7 @@ def _asked(
     if request.answered is None or request.rows is None or request.expected is None:
         return CandidateReply(explanations=explanations, probes=probes)
     model = model_at(opened, request.answered)
-    _, gate = read_rows(
-        request.rows.held_out,
-        request.rows.target,
-        request.expected,
-        request.rows.calibration_rows,
-        request.limits,
-    )
+    gate = rows_of(request.rows, request.expected, request.limits).gate
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer(model, gate.rows, request.methods).to_files(request.workspace, STEM)

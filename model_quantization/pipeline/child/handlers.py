@@ -12,9 +12,16 @@ from model_quantization.loading.sandbox.probe import probe
 from model_quantization.loading.sandbox.worker import Worker
 from model_quantization.pipeline.child.candidate import answer_rows
 from model_quantization.pipeline.child.latency import measure
+from model_quantization.pipeline.child.measuring import measure_plans
 from model_quantization.pipeline.child.original import inspect
 
-HANDLERS: Final[tuple[Handler[Any, Any], ...]] = (inspect, answer_rows, measure, probe)
+HANDLERS: Final[tuple[Handler[Any, Any], ...]] = (
+    inspect,
+    answer_rows,
+    measure,
+    measure_plans,
+    probe,
+)
 
 PRELOAD: Final = (
     "numpy",

@@ -17,17 +17,22 @@ from model_quantization.arrays import Array, save_arrays
 from model_quantization.artifact.tables import read_dtype
 from model_quantization.errors import FormatError, QuantizationError, WorkerError
 from model_quantization.evaluation.answers import Answers
+from model_quantization.evaluation.rows.division import Division
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.json_form import node_from_json
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.limits import Limits
+from model_quantization.pipeline.child.component_inputs import Layer
 from model_quantization.pipeline.child.messages import OriginalReply, RowsReply, StoredArray
 from model_quantization.schemes.pruning import Spread
 
 ARRAYS = "arrays.bin"
 GRAMS = "grams.npz"
 SPREADS = "spreads.npz"
+INPUTS = "inputs.npz"
+SELECTION = "selection-answers"  # of the files that hold the original's answers to those rows
+CALIBRATION = "calibration-answers"
 # Raised when a file is read that is not the expected one.
 _UNREADABLE = (
     EOFError,
@@ -66,6 +71,10 @@ class Original:
         Why there are no answers although there was a held-out file.
     probed : tuple of str
         Paths of the estimators that were asked probe rows.
+    division : Division or None
+        How the rows were divided; None where nothing is chosen from rows.
+    inputs : dict of str to ndarray
+        Path of a layer of weights -> the calibration rows that reached it.
     """
 
     graph: ModelGraph
@@ -78,6 +87,8 @@ class Original:
     grams: dict[str, Array] = field(default_factory=dict)
     error: QuantizationError | None = None
     probed: tuple[str, ...] = ()
+    division: Division | None = None
+    inputs: dict[str, Array] = field(default_factory=dict)
 
 
 def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]:
@@ -129,6 +140,8 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         grams=grams,
         error=reply.error.error() if reply.error else None,
         probed=reply.probed,
+        division=rows.division if rows else None,
+        inputs=read_inputs(rows.inputs, workspace) if rows else {},
     )
 
 
@@ -166,6 +179,49 @@ def read_spreads(workspace: Path) -> dict[str, Spread]:
         ) from error
     pairs = zip(parts[::2], parts[1::2], strict=True)
     return {name: Spread(*pair) for name, pair in zip(names, pairs, strict=True)}
+
+
+def write_inputs(layers: Mapping[str, Layer], workspace: Path) -> tuple[str, ...]:
+    """Run in the child: leave the calibration rows that reached each layer; return their paths.
+
+    Only dense rows of finite numbers, as float32: what is solved again from them is rounded.
+    """
+    kept = {}
+    for path, layer in layers.items():
+        rows = layer.inputs
+        if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "fiub":
+            kept[path] = rows.astype(np.float32)
+    np.savez(workspace / INPUTS, *kept.values(), allow_pickle=False)
+    return tuple(kept)
+
+
+def read_inputs(paths: Iterable[str], workspace: Path) -> dict[str, Array]:
+    """Return the calibration rows that reached each layer, by path.
+
+    Raises
+    ------
+    WorkerError
+        The child left something else.
+    """
+    names = tuple(paths)
+    if not names:
+        return {}
+    path = workspace / INPUTS
+    try:
+        check_plain_files(workspace)
+        with np.load(path, allow_pickle=False) as stored:
+            found = {name: stored[f"arr_{at}"] for at, name in enumerate(names)}
+        for name, rows in found.items():
+            if rows.ndim != 2 or rows.dtype != np.float32 or not np.isfinite(rows).all():
+                raise ValueError(f"the rows of {name} are no finite numbers")
+    except _UNREADABLE as error:
+        raise WorkerError(
+            "the calibration rows of a layer cannot be read",
+            where=str(path),
+            got=f"{type(error).__name__}: {error}"[:200],
+            do="quantize the original again",
+        ) from error
+    return found
 
 
 def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from model_quantization.evaluation.distortion import Distortion
 from model_quantization.evaluation.latency import Latency
+from model_quantization.evaluation.policy import GatePolicy
+from model_quantization.evaluation.rows.division import Division
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
 from model_quantization.limits import Limits
@@ -28,11 +31,18 @@ class RowsRequest(Record):
         Its target columns.
     calibration_rows : int
         The first so many rows calibrate, and are not asked for answers.
+    divided : bool
+        A precision is chosen from rows: they are divided by their hashes, and the gate sees no row
+        of the other parts (`evaluation.rows.division`). `calibration_rows` then says nothing.
+    calibration : Path or None
+        A file whose rows spare the gate its own; only where they are divided.
     """
 
     held_out: Path
     target: tuple[str, ...] = ("target",)
     calibration_rows: int = 0
+    divided: bool = False
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +116,17 @@ class RowsReply(Record):
         What that estimator says of the rows it takes.
     grams : tuple of str
         Path of each calibrated array; its second moments lie in `grams.npz`, in this order.
+    division : Division or None
+        How the rows were divided; None where nothing is chosen from rows.
+    inputs : tuple of str
+        Path of each layer of weights whose calibration rows lie in `inputs.npz`, in this order.
     """
 
     answered: str
     expected: ExpectedRows
     grams: tuple[str, ...]
+    division: Division | None = None
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +224,97 @@ class CandidateReply(Record):
     explanations: tuple[Explanation, ...] = ()
     probes: Mapping[str, ProbeReport] = field(default_factory=dict)
     unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRequest(Record):
+    """Asks coarser artifacts of one model how far their answers lie from the original's.
+
+    Attributes
+    ----------
+    reference : Path
+        The artifact that rounds nothing; it answers probe rows as the original does.
+    artifacts : tuple of Path
+    answered : str or None
+        Path of the model that takes the selection rows; None: probe rows are asked.
+    methods : tuple of str
+        Those that the original answered.
+    rows : RowsRequest or None
+    expected : ExpectedRows or None
+    gate : GatePolicy or None
+        Also evaluate each artifact on the selection rows under this policy, to predict the gate.
+    gate_rows : int
+        The number of rows that the gate will have.
+    fits : bool
+        Also find the factor and the shift of each output that bring the scores to the original's,
+        on the calibration rows.
+    probed : tuple of str
+        Paths of the estimators whose probe rows lie in the workspace.
+    trusted : tuple of str
+    import_path : tuple of str
+    limits : Limits
+    workspace : Path
+        Holds the original's answers to the selection rows.
+    """
+
+    reference: Path
+    artifacts: tuple[Path, ...]
+    answered: str | None
+    methods: tuple[str, ...]
+    rows: RowsRequest | None
+    expected: ExpectedRows | None
+    gate: GatePolicy | None
+    gate_rows: int
+    fits: bool
+    probed: tuple[str, ...]
+    trusted: tuple[str, ...]
+    import_path: tuple[str, ...]
+    limits: Limits
+    workspace: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(Record):
+    """What one coarser artifact answers otherwise.
+
+    Attributes
+    ----------
+    distortion : Distortion
+    loss, loss_bound : float or None
+        Of the score on the selection rows, and the bound to expect on the gate's.
+    margin : float or None
+        The largest bound to expect of any check, in parts of its limit: at most 1 when the gate is
+        expected to publish.
+    worst : str
+        The check that it is of.
+    corrections : tuple of (float, float)
+        Factor and shift of each output; empty where none were asked for or can be had.
+    fault : str
+        Why the artifact cannot be used; empty when it can.
+    """
+
+    distortion: Distortion
+    loss: float | None = None
+    loss_bound: float | None = None
+    margin: float | None = None
+    worst: str = ""
+    corrections: tuple[tuple[float, float], ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureReply(Record):
+    """One measurement per artifact, in the order of the request.
+
+    Attributes
+    ----------
+    measured : tuple of Measured
+    rows : int
+        The number of rows that each was asked.
+    """
+
+    measured: tuple[Measured, ...]
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)

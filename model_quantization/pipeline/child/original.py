@@ -24,12 +24,19 @@ from model_quantization.estimators.reachable import (
 )
 from model_quantization.evaluation.answers import answer, answerable
 from model_quantization.evaluation.rows.expected import ask_model
-from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.loading.pickles.unpickle import unpickle_scanned
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.component_inputs import layer_spreads, record_layers
-from model_quantization.pipeline.child.handover import ARRAYS, GRAMS, write_arrays, write_spreads
+from model_quantization.pipeline.child.handover import (
+    ARRAYS,
+    CALIBRATION,
+    GRAMS,
+    SELECTION,
+    write_arrays,
+    write_inputs,
+    write_spreads,
+)
 from model_quantization.pipeline.child.messages import (
     OriginalReply,
     OriginalRequest,
@@ -37,6 +44,7 @@ from model_quantization.pipeline.child.messages import (
     RowsRequest,
 )
 from model_quantization.pipeline.child.probing import ask_original_probes
+from model_quantization.pipeline.child.rows import rows_of
 from model_quantization.pipeline.child.second_moments import component_grams
 from model_quantization.records import ErrorRecord
 from model_quantization.trust import TrustPolicy
@@ -89,23 +97,27 @@ def _ask(
         return None
     path, estimator = chosen
     expected = ask_model(estimator, find_surfaces(model)[path].task)
-    calibration, gate = read_rows(
-        rows.held_out,
-        rows.target,
-        expected,
-        rows.calibration_rows,
-        request.limits,
-    )
+    divided = rows_of(rows, expected, request.limits)
+    calibration, gate = divided.calibration, divided.gate
     methods = answerable(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer(estimator, gate.rows, methods).to_files(request.workspace)
+        if divided.selection is not None:
+            selected = answer(estimator, divided.selection.rows, methods)
+            selected.to_files(request.workspace, SELECTION)
+        if rows.divided and calibration is not None:
+            answer(estimator, calibration.rows, methods).to_files(request.workspace, CALIBRATION)
         layers = record_layers(captured, calibration.rows, path) if calibration else {}
         grams = component_grams(layers)
-        spreads = layer_spreads(captured, (calibration or gate).rows, path)
+        # What a spread decides must not come from the gate's rows where a precision is chosen.
+        spread_rows = calibration if rows.divided else calibration or gate
+        spreads = layer_spreads(captured, spread_rows.rows, path) if spread_rows else {}
     save_arrays(request.workspace / GRAMS, *grams.values())
     write_spreads(spreads, request.workspace)
-    return RowsReply(path, expected, tuple(grams))
+    inputs = write_inputs(layers, request.workspace) if rows.divided else ()
+    division = divided.division if rows.divided else None
+    return RowsReply(path, expected, tuple(grams), division, inputs)
 
 
 def import_path(trust: TrustPolicy) -> tuple[str, ...]:

@@ -17,11 +17,18 @@ from model_quantization.numerals import plural
 from model_quantization.outcome import Outcome, Status, verdict
 from model_quantization.report.page.drawing import shorten
 from model_quantization.report.page.next_step import NextStep, is_hostile, next_step
+from model_quantization.report.precision import (
+    CURVE_HEAD,
+    PARTS_HEAD,
+    curve_rows,
+    sensitivity_rows,
+)
 from model_quantization.report.run_facts import duration
 from model_quantization.report.table import COLUMNS, human_bytes, one_line
 
 MAX_COMPONENTS, MAX_COMPONENTS_OF_MANY, MANY = 12, 4, 300  # of one model; on a long page
 MAX_NOTES = 6
+MAX_STEPS = 60
 MAX_TEXT = 600
 MAX_HOSTILE_TEXT = 20_000  # which names, and not to open the file, is told in full
 _BITS = {"exact": 64.0, "auto": 65.0}
@@ -122,6 +129,7 @@ def view_model(
         _checks(figures),
         _latency(figures),
         _agreement(figures),
+        *_precision(figures),
         _components(outcome, max_components),
     )
     step, hostile = next_step(outcome), is_hostile(outcome)
@@ -154,7 +162,8 @@ def _cell(name: str, text: str, row: int, outcome: Outcome) -> Cell:
     key: float | str | None
     match name:
         case "bits":
-            key = float(text) if text.isdecimal() else _BITS.get(text)
+            most = text.rpartition("-")[2]  # of `3-7` the seven
+            key = float(most) if most.isdecimal() else _BITS.get(text)
         case "before":
             key = before or None
         case "after":
@@ -272,6 +281,20 @@ def _agreement(figures: Mapping[str, Any]) -> Grid | None:
         for item in methods[:MAX_NOTES]
     )
     return Grid("Answers", ("method", "changed", "largest difference"), rows)
+
+
+def _precision(figures: Mapping[str, Any]) -> Iterator[Grid]:
+    """The plans of `auto`, and what each part is sensitive to."""
+    found = figures.get("precision")
+    if not isinstance(found, dict):
+        return
+    plans = tuple(curve_rows(found))
+    if plans:
+        yield Grid("Bytes against loss", CURVE_HEAD, plans)
+    parts = sensitivity_rows(found)[:MAX_STEPS]
+    if parts:
+        rows = tuple(tuple(_cut(cell, 60) for cell in row) for row in parts)
+        yield Grid("Sensitivity of parts, each alone", PARTS_HEAD, rows)
 
 
 def _components(outcome: Outcome, most: int) -> Grid | None:

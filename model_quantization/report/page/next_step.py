@@ -84,8 +84,13 @@ def _fallback(outcome: Outcome) -> NextStep:
         )
     if reason == Reason.INCONCLUSIVE:
         return NextStep(f"{_add_rows(outcome)} Or allow a larger drop for this model.")
-    if reason in _ROUNDED and outcome.bit_depth in _MORE_BITS:
-        more = _MORE_BITS[outcome.bit_depth]
+    if reason == Reason.BUDGET:
+        return NextStep(
+            "The original is served: nothing within the budget of bytes passes. Allow more bytes "
+            "(max_bytes, target_ratio), or a larger drop of the score."
+        )
+    if reason in _ROUNDED and outcome.bit_depth != "exact":
+        more = _MORE_BITS.get(outcome.bit_depth, "exact")
         return NextStep(
             f"The original is served. To get a smaller file all the same, take {_words(more)}:",
             _override(outcome.name, more),

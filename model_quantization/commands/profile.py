@@ -1,0 +1,94 @@
+"""`model-quantization profile`: shows what each precision of a model would cost and save."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_quantization.commands.exit_codes import ExitCode
+from model_quantization.commands.options import (
+    AllowedDrop,
+    AsJson,
+    Calibration,
+    MaxBytes,
+    Target,
+    TargetRatio,
+    TimeBudget,
+    Trusted,
+)
+from model_quantization.commands.output import print_json
+
+
+def profile(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="A pickle or joblib file.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ],
+    held_out: Annotated[
+        Path,
+        typer.Option(
+            "--held-out",
+            metavar="FILE",
+            help="Rows that choose and rows that judge: .parquet, .csv, .csv.gz, .npz.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ],
+    calibration: Calibration = None,
+    target: Target = None,
+    allowed_drop: AllowedDrop = None,
+    max_bytes: MaxBytes = None,
+    target_ratio: TargetRatio = None,
+    time_budget: TimeBudget = None,
+    trusted: Trusted = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--picture", metavar="FILE", help="Draw the curve into an .svg, .png or .pdf file."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Show how small a model can become, and which part of it costs what.
+
+    Does what `quantize --bit-depth auto` does and keeps no artifact: every step of every part, the
+    plans, and what the gate says of them.
+    """
+    from model_quantization.api import quantize_model_file
+    from model_quantization.evaluation.policy import GatePolicy
+    from model_quantization.report.precision import draw_curve, profile_lines
+
+    limits = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
+    with tempfile.TemporaryDirectory(prefix="profile-") as folder:
+        result = quantize_model_file(
+            model,
+            Path(folder) / "profile.qma",
+            "auto",
+            held_out=held_out,
+            calibration=calibration,
+            target=target or "target",
+            gate=GatePolicy(**limits),  # type: ignore[arg-type]
+            max_bytes=max_bytes or 0,
+            target_ratio=target_ratio or 0.0,
+            time_budget_seconds=time_budget or 0.0,
+            trusted=tuple(trusted or ()),
+        )
+    figures = result["evaluation"]["precision"]
+    if picture is not None:
+        draw_curve(figures, picture)
+    if as_json:
+        print_json({"model": str(model), "verdict": result["verdict"], "precision": figures})
+    else:
+        print(f"{model}: {result['model_type']}, verdict {result['verdict']}")
+        print("\n".join(profile_lines(figures)))
+    return ExitCode.ALL_WELL

@@ -1,0 +1,345 @@
+"""Weights solved again for the grid that they are rounded to, against the model's own answers.
+
+Rounding moves every weight by itself. What counts is what the weights do together, on the rows that
+reach them. Three corrections need no labels, and only calibration rows:
+
+- `compensated` rounds the weights of a layer one input after the other, and moves the ones that are
+  still to come so that the layer's outputs change least (Hassibi and Stork, NIPS 1992; Frantar et
+  al., arXiv 2210.17323). Layers behind the first are solved for what the rounded ones give.
+- `distilled` trains a network on its grid to answer as the exact one does.
+- `rescaled` maps the scores of a coarser linear model onto the original's by one factor and one
+  shift per output. It costs no byte: the factor goes into the scale, the shift into the intercept.
+
+Neither is believed: each is measured on other rows, and kept where it helps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_quantization.arrays import Array
+from model_quantization.families import family_of
+from model_quantization.graph.nodes import ArrayNode, Node, ObjectNode, SequenceNode, attributes
+from model_quantization.graph.traversal import components, join
+from model_quantization.kernels.linear.layers import ACTIVATIONS, forward
+from model_quantization.planning.assigned import Refit
+from model_quantization.planning.plan import Choice, Plan
+from model_quantization.schemes import affine
+from model_quantization.schemes.scheme import Affine, Role
+from model_quantization.schemes.straight_through import LayerGrid, train_on_grid
+from model_quantization.schemes.together import DAMPING, round_together
+
+Matrix = NDArray[np.float64]
+
+MOST_INPUTS: Final = 2048
+"""A layer of more inputs is rounded as it is: the matrix of their products would be too large."""
+MOST_BITS: Final = 7
+"""From this width on a weight's own rounding is precise enough."""
+
+
+def compensated(plan: Plan, inputs: Mapping[str, Array]) -> Refit:
+    """Return the weights of linear models and networks, rounded together on calibration rows.
+
+    Parameters
+    ----------
+    plan : Plan
+        Its schemes say on which grid; arrays that it does not round to `MOST_BITS` bits or fewer
+        are left alone.
+    inputs : mapping of str to ndarray
+        Path of a layer's weights -> the calibration rows that reached it, shape (n, d).
+    """
+    choices = {choice.path: choice for choice in plan.choices}
+    arrays: dict[str, Array] = {}
+    ranges: dict[str, Array] = {}
+    for path, node in components(plan.graph):
+        if not isinstance(node, ObjectNode):
+            continue
+        state = attributes(node)
+        rows = inputs.get(join(path, "coef_"))
+        if rows is not None and isinstance(state.get("coef_"), ArrayNode):
+            _linear(plan, path, state, rows, choices, arrays, ranges)
+        rows = inputs.get(join(path, "coefs_/0"))
+        if rows is not None and isinstance(state.get("coefs_"), SequenceNode):
+            _network(plan, path, state, rows, choices, arrays, ranges)
+    return Refit(arrays, ranges)
+
+
+def _linear(
+    plan: Plan,
+    path: str,
+    state: Mapping[str, Node],
+    rows: Array,
+    choices: Mapping[str, Choice],
+    arrays: dict[str, Array],
+    ranges: dict[str, Array],
+) -> None:
+    node, place = state["coef_"], join(path, "coef_")
+    assert isinstance(node, ArrayNode)
+    weights = plan.graph.arrays[node.array]
+    choice = choices.get(place)
+    if choice is None or not _can_be_solved(weights, choice, rows.shape[1]):
+        return
+    wide = np.atleast_2d(weights).astype(np.float64).T
+    if wide.shape[0] != rows.shape[1]:
+        return
+    solved, reach = _rounded(wide, rows.astype(np.float64), choice, axis=0)
+    arrays[place] = _as(solved.T.reshape(weights.shape), weights)
+    ranges[place] = reach
+    shift = rows.mean(axis=0, dtype=np.float64) @ (wide - solved)
+    _shifted(plan, join(path, "intercept_"), state.get("intercept_"), shift, arrays)
+
+
+def _network(
+    plan: Plan,
+    path: str,
+    state: Mapping[str, Node],
+    rows: Array,
+    choices: Mapping[str, Choice],
+    arrays: dict[str, Array],
+    ranges: dict[str, Array],
+) -> None:
+    """Layer by layer: each is solved for what the rounded layers before it give."""
+    weights, biases = (_listed(plan, state.get(name)) for name in ("coefs_", "intercepts_"))
+    activation = state.get("activation")
+    if not weights or len(weights) != len(biases) or activation not in ACTIVATIONS:
+        return
+    activate = ACTIVATIONS[str(activation)]
+    true = rough = rows.astype(np.float64)
+    for number, (layer, bias) in enumerate(zip(weights, biases, strict=True)):
+        place = join(path, f"coefs_/{number}")
+        choice = choices.get(place)
+        wide = layer.astype(np.float64)
+        if wide.ndim != 2 or wide.shape[0] != rough.shape[1]:
+            return
+        wanted = true @ wide
+        shift = np.zeros(wide.shape[1])
+        solved = wide
+        if choice is not None and _can_be_solved(layer, choice, wide.shape[0]):
+            start = wide if rough is true else _nearest(rough, wanted, wide)
+            solved, reach = _rounded(start, rough, choice, axis=1, held=wide)
+            arrays[place], ranges[place] = _as(solved, layer), reach
+            shift = (wanted - rough @ solved).mean(axis=0)
+            arrays[join(path, f"intercepts_/{number}")] = _as(bias + shift, bias)
+        if number < len(weights) - 1:
+            true, rough = activate(wanted + bias), activate(rough @ solved + (bias + shift))
+
+
+def distilled(plan: Plan, refit: Refit, inputs: Mapping[str, Array]) -> Refit | None:
+    """Return networks trained on their grids to answer as the exact ones do on calibration rows.
+
+    Parameters
+    ----------
+    plan : Plan
+    refit : Refit
+        Where training starts.
+    inputs : mapping of str to ndarray
+        As `compensated` takes them.
+
+    Returns
+    -------
+    Refit or None
+        None where there is no network whose layers are rounded.
+    """
+    choices = {choice.path: choice for choice in plan.choices}
+    arrays, ranges = dict(refit.arrays), dict(refit.ranges)
+    found = False
+    for path, node in components(plan.graph):
+        state = attributes(node) if isinstance(node, ObjectNode) else {}
+        rows = inputs.get(join(path, "coefs_/0"))
+        weights, biases = (_listed(plan, state.get(name)) for name in ("coefs_", "intercepts_"))
+        hidden, output = state.get("activation"), state.get("out_activation_")
+        if rows is None or not weights or len(weights) != len(biases):
+            continue
+        if hidden not in ACTIVATIONS or output not in ACTIVATIONS:
+            continue
+        places = [join(path, f"coefs_/{number}") for number in range(len(weights))]
+        grids = [
+            _grid_of(choices.get(place), layer)
+            for place, layer in zip(places, weights, strict=True)
+        ]
+        if all(grid.scale is None for grid, _ in grids):
+            continue
+        wide = rows.astype(np.float64)
+        shifts_at = [join(path, f"intercepts_/{number}") for number in range(len(weights))]
+        solved, shifts = train_on_grid(
+            [arrays.get(at, layer) for at, layer in zip(places, weights, strict=True)],
+            [arrays.get(at, bias) for at, bias in zip(shifts_at, biases, strict=True)],
+            [grid for grid, _ in grids],
+            wide,
+            forward(wide, [np.array(w) for w in weights], biases, str(hidden), str(output)),
+            hidden=str(hidden),
+            output=str(output),
+        )
+        for at, value, layer, (grid, reach) in zip(places, solved, weights, grids, strict=True):
+            if grid.scale is not None:
+                arrays[at], ranges[at], found = _as(value, layer), reach, True
+        for at, value, bias in zip(shifts_at, shifts, biases, strict=True):
+            arrays[at] = _as(value, bias)
+    return Refit(arrays, ranges) if found else None
+
+
+def _grid_of(choice: Choice | None, weights: Array) -> tuple[LayerGrid, Array]:
+    """The grid on which a layer (d, k) will be stored, and the ranges that give it again."""
+    if choice is None or weights.ndim != 2 or not _can_be_solved(weights, choice, 0):
+        return LayerGrid(None), np.zeros(0)
+    scheme = choice.scheme
+    assert isinstance(scheme, Affine)
+    reach = _reach(weights.astype(np.float64), choice)
+    grid = affine.fit_grid(np.stack([-reach, reach], axis=1), scheme.bits, symmetric=True)
+    scale = np.broadcast_to(grid.scale.astype(np.float64), (weights.shape[1],))
+    return LayerGrid(scale, affine.largest_code(scheme.bits, symmetric=True)), reach
+
+
+def _reach(weights: Matrix, choice: Choice) -> Array:
+    """The ranges of the codes of weights (d, k), as they will be stored."""
+    scheme = choice.scheme
+    assert isinstance(scheme, Affine)
+    by_channel = scheme.granularity == "channel" and choice.slot.channel_axis is not None
+    size = np.abs(weights)
+    reach = size.max(axis=0) if by_channel else np.array([size.max()])
+    given = choice.ranges
+    return given if given is not None and given.shape == reach.shape else reach
+
+
+def _listed(plan: Plan, node: Node) -> list[Array]:
+    if not isinstance(node, SequenceNode):
+        return []
+    return [plan.graph.arrays[item.array] for item in node.items if isinstance(item, ArrayNode)]
+
+
+def _can_be_solved(weights: Array, choice: Choice, n_inputs: int) -> bool:
+    scheme = choice.scheme
+    return (
+        isinstance(scheme, Affine)
+        and scheme.symmetric
+        and scheme.bits <= MOST_BITS
+        and choice.slot.role is Role.WEIGHT
+        and weights.dtype.kind == "f"
+        and n_inputs <= MOST_INPUTS
+    )
+
+
+def _nearest(rows: Matrix, wanted: Matrix, weights: Matrix) -> Matrix:
+    """The weights near these that give the wanted outputs on the rows, by ridge regression."""
+    gram = rows.T @ rows
+    damping = DAMPING * np.trace(gram) / len(gram) + 1e-12
+    residual = rows.T @ (wanted - rows @ weights)
+    return weights + np.linalg.solve(gram + damping * np.eye(len(gram)), residual)
+
+
+def _rounded(
+    weights: Matrix, rows: Matrix, choice: Choice, *, axis: int, held: Matrix | None = None
+) -> tuple[Matrix, Array]:
+    """Weights (d, k) on their grid, and the ranges that give that grid again.
+
+    Parameters
+    ----------
+    weights : shape (d, k)
+    rows : shape (n, d)
+    axis : int
+        The channel axis of the stored array; only whether there is one matters here.
+    held : shape (d, k), optional
+        The weights whose ranges make the grid; default: `weights`.
+    """
+    scheme = choice.scheme
+    assert isinstance(scheme, Affine)
+    held = weights if held is None else held
+    reach = _reach(held, choice)
+    limits = np.stack([-reach, reach], axis=1)
+    grid = affine.fit_grid(limits, scheme.bits, symmetric=True)
+    scale = np.broadcast_to(grid.scale.astype(np.float64), (weights.shape[1],))
+    top = affine.largest_code(scheme.bits, symmetric=True)
+    solved = round_together(weights, rows, scale, top) * scale
+    return solved, reach
+
+
+def _shifted(plan: Plan, path: str, node: Node, shift: Matrix, arrays: dict[str, Array]) -> None:
+    """The intercepts moved by what the rounded weights lose on average."""
+    if isinstance(node, ArrayNode):
+        bias = plan.graph.arrays[node.array]
+        if bias.shape == shift.shape and bias.dtype.kind == "f":
+            arrays[path] = _as(bias + shift, bias)
+
+
+def _as(values: Matrix, like: Array) -> Array:
+    made: Array = values.astype(like.dtype)
+    turned = like.flags.f_contiguous and not like.flags.c_contiguous
+    return np.asfortranarray(made) if turned else np.ascontiguousarray(made)
+
+
+def rescaled(
+    plan: Plan, path: str, refit: Refit, corrections: Sequence[tuple[float, float]]
+) -> Refit | None:
+    """Return the refit with the scores of one linear model mapped by a factor and a shift each.
+
+    Parameters
+    ----------
+    plan : Plan
+        At the levels that the corrections were found for.
+    path : str
+        The linear model, whose scores the answers are made of.
+    refit : Refit
+        What was solved for the plan before.
+    corrections : sequence of (float, float)
+        Factor, above zero, and shift of each output.
+
+    Returns
+    -------
+    Refit or None
+        None where the model is not of this form.
+    """
+    nodes = dict(components(plan.graph))
+    node = nodes.get(path)
+    state = attributes(node) if isinstance(node, ObjectNode) else {}
+    held, bias = state.get("coef_"), state.get("intercept_")
+    if not isinstance(held, ArrayNode) or not isinstance(bias, ArrayNode):
+        return None
+    factor, shift = (np.array(each) for each in zip(*corrections, strict=True))
+    weights_at, bias_at = join(path, "coef_"), join(path, "intercept_")
+    weights = refit.arrays.get(weights_at, plan.graph.arrays[held.array])
+    intercept = refit.arrays.get(bias_at, plan.graph.arrays[bias.array])
+    rows = weights.shape[0] if weights.ndim == 2 else 1
+    if intercept.size != rows or len(factor) != rows or not (factor > 0).all():
+        return None
+    along = factor[:, None] if weights.ndim == 2 else factor
+    arrays = {
+        **refit.arrays,
+        weights_at: _as(weights * along, weights),
+        bias_at: _as(
+            intercept * factor.reshape(intercept.shape) + shift.reshape(intercept.shape), intercept
+        ),
+    }
+    ranges = dict(refit.ranges)
+    if weights_at in ranges:
+        reach = ranges[weights_at]
+        ranges[weights_at] = reach * factor if reach.shape == factor.shape else reach
+        if reach.shape != factor.shape:
+            return None  # one scale for all outputs cannot take a factor for each
+    return Refit(arrays, ranges)
+
+
+def readout(plan: Plan, answered: str) -> str | None:
+    """Return the path of the linear model that gives the answers; None where another does.
+
+    Parameters
+    ----------
+    plan : Plan
+    answered : str
+        Path of the model that is asked.
+    """
+    nodes = dict(components(plan.graph))
+    path, node = answered, nodes.get(answered)
+    while isinstance(node, ObjectNode) and family_of(node.type).name == "pipeline":
+        steps = attributes(node).get("steps")
+        pair = steps.items[-1] if isinstance(steps, SequenceNode) and steps.items else None
+        if not isinstance(pair, SequenceNode) or not isinstance(pair.items[0], str):
+            return None
+        path = join(join(path, "steps"), pair.items[0])
+        node = nodes.get(path)
+    if not isinstance(node, ObjectNode) or family_of(node.type).name != "linear":
+        return None
+    return path if isinstance(attributes(node).get("coef_"), ArrayNode) else None

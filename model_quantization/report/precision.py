@@ -1,0 +1,189 @@
+"""How `bit_depth: auto` chose: the curve of bytes against loss, and what each part is sensitive to.
+
+The figures are those of an outcome's evaluation under `precision`
+(`pipeline.record.PrecisionReport`): they are read from a record, and may be of a former version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from model_quantization.report.table import human_bytes
+
+Figures = Mapping[str, Any]
+
+CURVE_HEAD: Final = (
+    "precision",
+    "bytes",
+    "distortion",
+    "bound to expect",
+    "bound judged",
+    "verdict",
+)
+PARTS_HEAD: Final = ("part", "step", "bytes saved", "distortion")
+_BAR = 24
+
+
+def curve_rows(figures: Figures) -> list[tuple[str, ...]]:
+    """Return one line per plan that was fixed for the gate, from the safest to the smallest."""
+    rows: list[tuple[str, ...]] = []
+    chosen = chosen_plan(figures)
+    for number, plan in enumerate(_plans(figures)):
+        judged = plan.get("judged")
+        word = "not reached"
+        if isinstance(judged, dict):
+            word = "passed" if judged.get("published") else f"stopped: {judged.get('reason')}"
+        if number == chosen:
+            word = "published"
+        rows.append(
+            (
+                precision_word(str(plan.get("precision", ""))),
+                human_bytes(int((judged or plan).get("size_bytes", 0))),
+                _figure(plan.get("distortion", {}).get("value")),
+                _figure(plan.get("loss_bound")),
+                _figure(judged.get("loss_bound")) if isinstance(judged, dict) else "-",
+                word,
+            )
+        )
+    return rows
+
+
+def chosen_plan(figures: Figures) -> int | None:
+    """Return the place of the plan that was published; None where none was."""
+    passed = [
+        number
+        for number, plan in enumerate(_plans(figures))
+        if isinstance(plan.get("judged"), dict) and plan["judged"].get("published")
+    ]
+    return passed[-1] if passed else None
+
+
+def sensitivity_rows(figures: Figures) -> list[tuple[str, ...]]:
+    """Return one line per step of each part, as it was measured alone."""
+    rows: list[tuple[str, ...]] = []
+    for part in figures.get("sensitivities", ()):
+        name = "/".join(filter(None, (str(part.get("component", "")), str(part.get("part", "")))))
+        for point in part.get("points", ()):
+            saved = int(point.get("saved_bytes", 0))
+            shown = human_bytes(saved) if saved >= 0 else f"-{human_bytes(-saved)}"
+            rows.append((name, str(point.get("level")), shown, _figure(point.get("distortion"))))
+    return rows
+
+
+def precision_word(precision: str) -> str:
+    """Return the precision as people say it.
+
+    Examples
+    --------
+    >>> precision_word("3-7"), precision_word("8"), precision_word("exact")
+    ('3-7 bits', '8 bits', 'exact')
+    """
+    return f"{precision} bits" if precision[:1].isdigit() else precision
+
+
+def profile_lines(figures: Figures) -> Iterator[str]:
+    """Yield the profile as text: rows, plans with a bar each, and the sensitivity of each part."""
+    division = figures.get("division")
+    if isinstance(division, dict):
+        yield (
+            f"rows: {division['gate']:,} judge, {division['selection']:,} choose, "
+            f"{division['calibration']:,} calibrate ({division['source']})"
+        )
+    yield f"options measured: {figures.get('options', 0)}, on {figures.get('rows', 0):,} rows"
+    for cut in figures.get("cut", ()):
+        yield f"not measured, for the time budget: {cut}"
+    budget = figures.get("budget_bytes")
+    if budget is not None:
+        yield f"budget: {human_bytes(budget)}"
+    yield f"allowed drop: {figures.get('allowed_drop')}"
+    yield ""
+    yield from _table(CURVE_HEAD, curve_rows(figures))
+    yield ""
+    yield from _bars(figures)
+    yield ""
+    yield from _table(PARTS_HEAD, sensitivity_rows(figures))
+    for refit in figures.get("refits", ()):
+        yield f"solved again: {refit}"
+
+
+def _plans(figures: Figures) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = figures.get("plans", ())
+    return found
+
+
+def _figure(value: object) -> str:
+    return f"{value:.2g}" if isinstance(value, int | float) else "-"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _bars(figures: Figures) -> Iterator[str]:
+    """The bytes of each plan against those of the artifact that rounds nothing."""
+    whole = max(int(figures.get("exact_bytes", 0)), 1)
+    yield f"{'exact':>12} {'#' * _BAR} {human_bytes(whole)}"
+    for plan in _plans(figures):
+        size = int(plan.get("size_bytes", 0))
+        bar = "#" * max(1, round(_BAR * min(size / whole, 1.0)))
+        yield f"{precision_word(str(plan.get('precision', ''))):>12} {bar} {human_bytes(size)}"
+
+
+def draw_curve(figures: Figures, path: Path) -> None:
+    """Write a picture of the curve; the ending of the path says in which format.
+
+    Predicted plans are hollow, judged ones full, the published one has a ring. Lines show the
+    allowed drop, and the budget where there is one.
+
+    Parameters
+    ----------
+    figures : mapping
+    path : Path
+        `.svg`, `.png` or `.pdf`.
+    """
+    from model_quantization.report.page.drawing import drawing
+
+    with drawing("precision"):
+        from matplotlib.figure import Figure
+
+        figure = Figure((6.0, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        for plans, full, word in (
+            (figures.get("curve", ()), False, "expected"),
+            (_judged(figures), True, "judged"),
+        ):
+            points = [
+                (plan["size_bytes"] / 1e3, plan["loss_bound"])
+                for plan in plans
+                if plan.get("loss_bound") is not None
+            ]
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True),
+                    label=word,
+                    color="#33658a",
+                    marker="o",
+                    markersize=5,
+                    markerfacecolor=None if full else "none",
+                    linestyle="-" if full else ":",
+                )
+        chosen = chosen_plan(figures)
+        if chosen is not None:
+            judged = _plans(figures)[chosen]["judged"]
+            if judged.get("loss_bound") is not None:
+                at = (judged["size_bytes"] / 1e3, judged["loss_bound"])
+                axes.plot(*at, "o", ms=13, mfc="none", color="#d1495b", label="published")
+        axes.axhline(figures.get("allowed_drop", 0), color="#d1495b", lw=1, label="allowed drop")
+        if figures.get("budget_bytes") is not None:
+            axes.axvline(figures["budget_bytes"] / 1e3, color="#888888", lw=1, label="budget")
+        axes.set(xscale="log", xlabel="size (KB)", ylabel="bound on the loss")
+        axes.legend(frameon=False, fontsize=8)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _judged(figures: Figures) -> list[Mapping[str, Any]]:
+    return [plan["judged"] for plan in _plans(figures) if isinstance(plan.get("judged"), dict)]

@@ -1,0 +1,160 @@
+"""`model-quantization profile`, and the options of `auto` on the command line."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+
+from model_quantization.commands.application import main
+from model_quantization.report.page.evidence import view_model
+from model_quantization.report.precision import (
+    CURVE_HEAD,
+    chosen_plan,
+    curve_rows,
+    draw_curve,
+    precision_word,
+    profile_lines,
+    sensitivity_rows,
+)
+from tests.report.made import make_outcome
+
+ROWS, LABELS = make_classification(
+    2600, 120, n_informative=20, n_classes=3, class_sep=3.0, flip_y=0, random_state=0
+)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("profile")
+    model = LogisticRegression(max_iter=300).fit(ROWS[:300], LABELS[:300])
+    (folder / "churn.pkl").write_bytes(pickle.dumps(model))
+    np.savez(folder / "churn.npz", X=ROWS[300:1500], target=LABELS[300:1500])
+    np.savez(folder / "churn.calibration.npz", X=ROWS[1500:])
+    return folder
+
+
+def test_profile_prints_and_draws_and_keeps_no_artifact(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(path.name for path in shop.iterdir())
+    rows = ["--held-out", str(shop / "churn.npz")]
+    calibration = ["--calibration", str(shop / "churn.calibration.npz")]
+    picture = shop / "curve.svg"
+    code = main(
+        ["profile", str(shop / "churn.pkl"), *rows, *calibration, "--picture", str(picture)]
+    )
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "1,200 judge" in out and "calibration file" in out
+    assert "coef_" in out and "int8/channel" in out and "published" in out
+    assert "allowed drop: 0.005" in out
+    assert picture.read_text("utf-8").startswith("<?xml")
+    picture.unlink()
+    assert sorted(path.name for path in shop.iterdir()) == before
+
+
+def test_profile_as_json_and_within_a_budget(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["profile", str(shop / "churn.pkl"), "--held-out", str(shop / "churn.npz")]
+    code = main([*arguments, "--max-bytes", "2600", "--time-budget", "0.2", "--json"])
+    record = json.loads(capsys.readouterr().out)
+    assert code == 0 and record["verdict"] in ("non_inferior", "label_exact", "fallback")
+    assert record["precision"]["budget_bytes"] == 2600
+    assert len(record["precision"]["plans"]) == 1 and record["precision"]["cut"]
+
+
+def test_quantize_takes_the_options_of_auto(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--held-out", str(shop), "--output-dir", str(tmp_path)]
+    base = ["quantize", str(shop / "churn.pkl"), *where, "--bit-depth", "auto"]
+    assert main([*base, "--target-ratio", "1.7", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["status"] == "published"
+    assert record["original_size_bytes"] >= 1.7 * record["quantized_size_bytes"]
+    # The file beside the held-out rows is found by its name.
+    division = record["evaluation"]["precision"]["division"]
+    assert division["source"] == "calibration file"
+    code = main(["quantize", str(shop / "churn.pkl"), "--max-bytes", "100"])
+    assert code != 0 and "`bit_depth: auto` beside it" in capsys.readouterr().err
+    code = main(["quantize", str(shop), "--calibration", str(shop / "churn.npz")])
+    assert code != 0 and "with a single model only" in capsys.readouterr().err
+
+
+def figures() -> dict[str, object]:
+    plans = [
+        {
+            "precision": "16",
+            "size_bytes": 9000,
+            "distortion": {"value": 1e-9},
+            "loss_bound": 0.001,
+            "judged": {"published": True, "size_bytes": 9100, "loss_bound": 0.002, "reason": ""},
+        },
+        {
+            "precision": "3-7",
+            "size_bytes": 3000,
+            "distortion": {"value": 0.01},
+            "loss_bound": None,
+            "judged": {
+                "published": False,
+                "size_bytes": 3100,
+                "loss_bound": 0.01,
+                "reason": "ranking",
+            },
+        },
+        {"precision": "2", "size_bytes": 2000, "distortion": {"value": 1.0}, "loss_bound": None},
+    ]
+    points = [{"level": "int8/channel", "saved_bytes": 4000, "distortion": 1e-4}]
+    return {
+        "plans": plans,
+        "curve": plans,
+        "sensitivities": [{"component": "steps/clf", "part": "coef_", "points": points}],
+        "exact_bytes": 20_000,
+        "allowed_drop": 0.005,
+        "budget_bytes": 5000,
+        "cut": ["coef_: int2/channel"],
+        "refits": ["errors compensated: distortion 1 -> 0.5 at 10 bytes"],
+    }
+
+
+def test_the_curve_says_what_was_judged_and_chosen() -> None:
+    assert chosen_plan(figures()) == 0
+    words = [row[-1] for row in curve_rows(figures())]
+    assert words == ["published", "stopped: ranking", "not reached"]
+    assert curve_rows(figures())[1][0] == "3-7 bits" and len(CURVE_HEAD) == 6
+    assert sensitivity_rows(figures()) == [("steps/clf/coef_", "int8/channel", "4.0 KB", "0.0001")]
+    text = "\n".join(profile_lines(figures()))
+    for piece in ("budget: 5.0 KB", "not measured, for the time budget", "solved again: errors"):
+        assert piece in text
+    assert precision_word("exact") == "exact"
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+def test_the_picture_is_the_same_each_time(tmp_path: Path, ending: str) -> None:
+    for name in ("a", "b"):
+        draw_curve(figures(), tmp_path / f"{name}.{ending}")
+    first, second = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("a", "b"))
+    assert first == second and len(first) > 1000
+
+
+def test_the_page_shows_the_curve_and_the_sensitivity() -> None:
+    from dataclasses import replace
+
+    from model_quantization.report.table import table_rows
+
+    outcome = make_outcome("churn")
+    evaluation = {**outcome.evaluation, "precision": figures()}
+    outcome = replace(outcome, bit_depth="3-7", evaluation=evaluation)
+    (cells,) = table_rows([outcome])
+    view = view_model(0, outcome, cells)
+    titles = [grid.title for grid in view.grids]
+    assert "Bytes against loss" in titles and "Sensitivity of parts, each alone" in titles
+    assert cells["bits"] == "3-7"
+    assert next(cell for cell in view.cells if cell.text == "3-7").key == "7"
