@@ -36,6 +36,22 @@ _FENCE = re.compile(r"^(```.*?^```[^\n]*$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 
+def decisions() -> list[tuple[str, str]]:
+    """Return the pages of docs/decisions in order, each with its title."""
+    pages = sorted((PROJECT / "docs" / "decisions").glob("0*.md"))
+    return [(path.name, path.read_text("utf-8").partition("\n")[0].lstrip("# ")) for path in pages]
+
+
+def on_config(config: Any) -> Any:
+    """Put every decision into the navigation."""
+    for group in config["nav"]:
+        for pages in group.values():
+            for entry in pages:
+                if isinstance(entry, dict) and "Decisions" in entry:
+                    entry["Decisions"] += [f"decisions/{name}" for name, _ in decisions()]
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that lie outside docs/."""
     from mkdocs.structure.files import File
@@ -50,6 +66,8 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Turn links between files of the repository into links between pages."""
     place = page.file.src_uri
+    if place == "decisions/index.md":
+        markdown += "".join(f"\n- [{title}]({name})" for name, title in decisions()) + "\n"
     source = _ON_SITE.get(place, f"docs/{place}")
     # Fenced blocks are every second part.
     parts = _FENCE.split(markdown)
