@@ -3,7 +3,7 @@
     make demo
     python -m benchmarks.demo demo/models/quantized/summary.csv
 
-reads what the run wrote and writes benchmarks/results/demo.json; `make docs` puts it into the pages.
+reads what the run wrote and writes benchmarks/results/demo.json; `make docs` puts it into pages.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import pickle
 import statistics
@@ -33,8 +32,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.kept import keep
 from benchmarks.everyday_models import MODELS
+from benchmarks.kept import keep
 from model_quantization.api import ModelQuantizer
 from model_quantization.evaluation.agreement import same_bits
 from model_quantization.evaluation.answers import plain_arrays

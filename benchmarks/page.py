@@ -29,13 +29,14 @@ INTRODUCTION = """\
 
 <!-- Written by `make docs` from benchmarks/results; do not edit. -->
 
-Every table of this page is made from a file of `benchmarks/results`. Below each stand the command that measured it, the
-day, the machine, how busy it was, and the versions of this library's peers. `keep` of `benchmarks/kept.py` writes all of
-that beside the figures; for results that are older than it, the day is that of the commit, the versions are those
-pinned in `constraints.txt` at that commit, and what nobody noted is "not recorded".
+Every table of this page is made from a file of `benchmarks/results`. Below each stand the command
+that measured it, the day, the machine, how busy it was, and the versions of this library's peers.
+`keep` of `benchmarks/kept.py` writes all of that beside the figures; for results that are older
+than it, the day is that of the commit, the versions are those pinned in `constraints.txt` at that
+commit, and what nobody noted is "not recorded".
 
-Comparisons are made in one process, on one thread, by medians of repeats that take turns. A ratio of two figures of one
-table means more than either figure. Lower is better for bytes and times.
+Comparisons are made in one process, on one thread, by medians of repeats that take turns. A ratio
+of two figures of one table means more than either figure. Lower is better for bytes and times.
 """
 
 
@@ -108,7 +109,7 @@ def demo_table(names: Sequence[str] = ()) -> str:
 
 
 def by_side(name: str, parts: dict[str, Callable[[Any], str]]) -> str:
-    """Return tables of a results file of models: one per part, a line per side, a column per model."""
+    """Return a table per part of a results file: a line per side, a column per model."""
     models: dict[str, Any] = result(name)
     tables = []
     for part, show in parts.items():
@@ -140,7 +141,9 @@ def flat(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
 
 def whole(name: str) -> str:
     """Return every figure of a results file."""
-    return markdown(("figure", "value"), ((key.replace("_", " "), v) for key, v in flat(result(name))))
+    return markdown(
+        ("figure", "value"), ((key.replace("_", " "), v) for key, v in flat(result(name)))
+    )
 
 
 def gate_table() -> str:
@@ -170,21 +173,25 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
     ),
     "forest.json": (
         "Forests",
-        "A1 to A4 are forests and boosted trees of scikit-learn; peers are scikit-learn itself, ONNX Runtime "
+        "A1 to A4 are forests and boosted trees of scikit-learn; peers are scikit-learn "
+        "itself, ONNX Runtime "
         "and treelite. [Forests](forests.md) says what is stored.\n\n"
         "![Bytes per node of four models, here and in other formats](pictures/forests.png)",
         lambda: by_side("forest.json", SIZES_AND_TIMES),
     ),
     "boosters.json": (
         "LightGBM, XGBoost and CatBoost",
-        "Each library answers its own model in one column's first lines; `qma` is the artifact at each precision.",
+        "Each library answers its own model in one column's first lines; `qma` is the "
+        "artifact at each precision.",
         lambda: by_side(
-            "boosters.json", {k: SIZES_AND_TIMES[k] for k in ("bytes", "one_row_us", "batch_us_per_row")}
+            "boosters.json",
+            {k: SIZES_AND_TIMES[k] for k in ("bytes", "one_row_us", "batch_us_per_row")},
         ),
     ),
     "text.json": (
         "Text models",
-        "Four models of TF-IDF and logistic regression. KB are kibibytes here, times of one message and of one "
+        "Four models of TF-IDF and logistic regression. KB are kibibytes here, times of "
+        "one message and of one "
         "document in a batch are microseconds.\n\n"
         "![File sizes, and the time for one message, before and after](pictures/text.png)",
         lambda: lines_of(
@@ -206,12 +213,14 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
     ),
     "linear.json": (
         "A linear model",
-        "784 features, 10 classes; microseconds of scikit-learn and of the artifact, and their ratio.",
+        "784 features, 10 classes; microseconds of scikit-learn and of the artifact, and "
+        "their ratio.",
         lambda: whole("linear.json"),
     ),
     "lossless.json": (
         "Without rounding",
-        "Bytes of the pickle, of the pickle with lzma, and of the exact artifact; milliseconds to load and answer.",
+        "Bytes of the pickle, of the pickle with lzma, and of the exact artifact; "
+        "milliseconds to load and answer.",
         lambda: lines_of(
             result("lossless.json"),
             {
@@ -227,7 +236,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
     ),
     "gate.json": (
         "What the gate publishes",
-        "Simulated artifacts that lose something must be published in at most one case of twenty; faithful ones "
+        "Simulated artifacts that lose something must be published in at most one case of "
+        "twenty; faithful ones "
         "often. [The proof](proof.md) says how the gate decides.",
         gate_table,
     ),
@@ -236,11 +246,21 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
         "Seconds of one model's run with and without probe rows.",
         lambda: lines_of(
             result("probes.json")["models"],
-            {"model": str, "rows": number, "rest_seconds": number, "probe_seconds": number, "share": number},
+            {
+                "model": str,
+                "rows": number,
+                "rest_seconds": number,
+                "probe_seconds": number,
+                "share": number,
+            },
         ),
     ),
     "operations.json": ("A flow over a thousand models", "", lambda: whole("operations.json")),
-    "flow_overhead.json": ("What the flow adds to a plain loop", "", lambda: whole("flow_overhead.json")),
+    "flow_overhead.json": (
+        "What the flow adds to a plain loop",
+        "",
+        lambda: whole("flow_overhead.json"),
+    ),
     "runners.json": ("Dask against threads", "", lambda: whole("runners.json")),
     "runners_ray.json": ("Ray against threads", "", lambda: whole("runners_ray.json")),
     "memory.json": ("Memory over many models", "", lambda: whole("memory.json")),
@@ -288,9 +308,12 @@ def quoted_section() -> str:
         for entry in entries
     ]
     words = (
-        "Sizes and times that a page quotes in its text or in tables of its own, with their source. A test "
-        "holds this list equal to the pages: a figure that is not listed fails it, and so does one that its "
-        "results file does not hold. A day in place of a file means that the figure was measured by "
+        "Sizes and times that a page quotes in its text or in tables of its own, with "
+        "their source. A test "
+        "holds this list equal to the pages: a figure that is not listed fails it, and so "
+        "does one that its "
+        "results file does not hold. A day in place of a file means that the figure was "
+        "measured by "
         "hand on or before that day, and that no results file was kept."
     )
     return f"## Figures in the text of other pages\n\n{words}\n\n" + markdown(
@@ -301,7 +324,10 @@ def quoted_section() -> str:
 def page() -> str:
     """Return the benchmarks page."""
     others = sorted(path.name for path in RESULTS.glob("*.json"))
-    names = [*SECTIONS, *(n for n in others if n not in {*SECTIONS, "provenance.json", "quoted.json"})]
+    names = [
+        *SECTIONS,
+        *(n for n in others if n not in {*SECTIONS, "provenance.json", "quoted.json"}),
+    ]
     return "\n".join((INTRODUCTION, *(section(name) for name in names), quoted_section()))
 
 

@@ -7,7 +7,8 @@ what was measured on the day they were made. Words for settings ("90 seconds") a
 
 `benchmarks/results/quoted.json` lists the figures of each page with their source. A source is
 
-- a file of benchmarks/results: it must hold the figure, or two values of one record whose ratio it is;
+- a file of benchmarks/results: it must hold the figure, or two values of one record of which it
+  is the ratio;
 - `measured by hand, DAY`: no results file was kept, and the page is as old as that day;
 - `not measured`: a limit, a setting, or a size of something that is given.
 
@@ -41,8 +42,8 @@ _UNSEEN = (
     re.compile(r"<!--.*?-->", re.DOTALL),
     re.compile(r"`[^`\n]*`"),
 )
-# What a key of a results file says of its value, in microseconds or bytes. Sizes are written by 1,000
-# and by 1,024.
+# What a key of a results file says of its value, in microseconds or bytes. Sizes are written by
+# 1,000 and by 1,024.
 _UNITS = {
     "ns": ("time", 1e-3),
     "us": ("time", 1.0),

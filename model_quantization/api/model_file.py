@@ -46,7 +46,7 @@ def quantize_model_file(
         A pickle or joblib file. It is read, never changed.
     output_path : path, optional
         The artifact; by default the input's name with the ending `.qma`.
-    bit_depth : {8, 16, 32}, "exact" or "auto"
+    bit_depth : {8, 16, 32, "exact", "auto"}
         `auto`: each part of the model gets a precision of its own, and the smallest artifact
         that passes the gate is written (needs `held_out`).
     weight_threshold : float

@@ -21,7 +21,7 @@ class ModelQuantizer:
 
     Parameters
     ----------
-    bit_depth : {8, 16, 32}, or "exact"
+    bit_depth : {8, 16, 32, "exact"}
         Width of the codes that weights become. 32 is float32; "exact" rounds nothing.
     weight_threshold : float
         Weights of smaller magnitude become zero and are stored sparse, where that does not move
