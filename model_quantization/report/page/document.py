@@ -30,7 +30,7 @@ from model_quantization.report.page.evidence import (
 from model_quantization.report.page.figures import draw_changes, draw_latencies, draw_sizes
 from model_quantization.report.page.trend import draw_trend
 from model_quantization.report.run_facts import RunFacts
-from model_quantization.report.summary import MANY_NO_GAIN, served_bytes, total_line
+from model_quantization.report.summary import MANY_NO_GAIN, older_line, served_bytes, total_line
 from model_quantization.report.table import (
     COLUMNS,
     NUMERIC,
@@ -101,6 +101,7 @@ def render_page(
             release=release,
             created=created.replace("T", " ").replace("Z", " UTC"),
             headline=total_line(ordered).replace(" -> ", " → "),
+            older=older_line(ordered),
             totals=_totals(ordered),
             facts=facts.lines() if facts else (),
             changes=last_changes(history),
@@ -150,7 +151,7 @@ def _totals(outcomes: Sequence[Outcome]) -> list[Total]:
             Total(
                 "Largest loss of a score served",
                 _loss(-min(changes)),
-                f"{lost:,} of {plural(len(changes), 'scored model')} lost some",
+                f"{lost:,} of {plural(len(changes), 'scored model')} lost any",
             )
         )
     speeds = [
