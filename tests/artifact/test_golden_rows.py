@@ -9,7 +9,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from model_quantization.artifact.golden_rows import golden_budget, golden_rows
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
@@ -22,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import model_quantization as mq
 from model_quantization.errors import EnvironmentMismatch, FormatError, PredictionError
 from model_quantization.predictor import restored
+from model_quantization.predictor.golden_rows import golden_budget, golden_rows
 
 X, Y = make_classification(60, 5, random_state=0)
 FRAME = pd.DataFrame(
