@@ -285,7 +285,9 @@ def section(name: str) -> str:
 
 def measured(name: str) -> str:
     """Return by what a results file was measured."""
-    known = json.loads(PROVENANCE.read_text("utf-8"))[name]
+    known = json.loads(PROVENANCE.read_text("utf-8")).get(name)
+    if known is None:
+        return "Nobody noted what this was measured by.\n"
     versions = dict(known["versions"])
     source = versions.pop("from", "")
     listed = ", ".join(f"{library} {version}" for library, version in versions.items())

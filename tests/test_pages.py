@@ -116,6 +116,8 @@ def check_what_it_came_to(page: str, names: dict[str, Any], printed: str) -> Non
     if page == "README.md":
         assert np.array_equal(names["labels"], names["model"].predict(names["rows"]))
         assert np.array_equal(names["model_loader"].predict(names["rows"]), names["labels"])
+    elif page == "docs/python.md":
+        check_the_page_about_python(names, printed.splitlines())
     elif page == "docs/loaders.md":
         assert names["figures"]["count"] == 1
         assert np.array_equal(names["labels"], names["model"].predict(names["rows"]))
@@ -131,6 +133,23 @@ def check_what_it_came_to(page: str, names: dict[str, Any], printed: str) -> Non
         assert "shop_text:Cleaner" in printed  # the refusal names what it would need
         assert "carries program code" in printed
         assert "('predict', 'predict_proba'" in printed  # without its sampler, answered fast
+
+
+def check_the_page_about_python(names: dict[str, Any], printed: list[str]) -> None:
+    assert all(line.endswith("%") for line in printed)
+    single, agreement, unproven, overall, served = (
+        float(line.split()[-1].rstrip("%")) for line in printed
+    )
+    assert agreement > 95
+    assert unproven < overall / 2  # without rows nothing is rounded, which saves less
+    assert single > 0  # of the artifact that rounds nothing: the first example gives no rows
+    assert overall > 20  # at 16 bits, over three equal models whose names differ in length
+    assert overall == pytest.approx(served, abs=0.1)
+    expected = names["model"].predict(names["rows"])
+    assert np.array_equal(names["labels"], expected)
+    assert np.array_equal(names["estimator"].predict(names["rows"]), expected)
+    assert np.array_equal(names["model_loader"].predict(names["rows"]), expected)
+    assert np.array_equal(names["quantized_model"].predict(names["rows"]), expected)
 
 
 COMMANDS = [

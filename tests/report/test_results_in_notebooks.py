@@ -1,4 +1,4 @@
-"""Models, comparisons, outcomes and judgements display themselves, and nothing in them is markup."""
+"""Models, comparisons, outcomes and judgements display themselves; nothing in them is markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The site builds without a warning, without a network, and leads nowhere outside without a click."""
+"""The site builds without a warning and without a network; readers fetch nothing from elsewhere."""
 
 from __future__ import annotations
 
