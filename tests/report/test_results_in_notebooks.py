@@ -74,6 +74,19 @@ def test_a_model_displays_what_answers_it(forest: RandomForestClassifier) -> Non
     assert quantized._restored is None  # and nothing was restored for the picture
 
 
+def test_a_notebook_finds_no_other_picture_of_a_model(forest: RandomForestClassifier) -> None:
+    quantized, _ = mq.ModelQuantizer(bit_depth=16).quantize_model(forest)
+    # IPython asks for these in turn, before `_repr_html_`. scikit-learn's estimators have some.
+    for name in (
+        "_ipython_canary_method_should_not_exist_",
+        "_ipython_display_",
+        "_repr_mimebundle_",
+        "_repr_svg_",
+    ):
+        assert not hasattr(quantized, name)
+    assert quantized._restored is None
+
+
 def test_a_models_names_are_no_markup() -> None:
     # A key of a dict is a path in the model, and may be anything.
     forest = RandomForestClassifier(20, random_state=0).fit(ROWS[:300], LABELS[:300])
