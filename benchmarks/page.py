@@ -173,8 +173,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
     ),
     "forest.json": (
         "Forests",
-        "A1 to A4 are forests and boosted trees of scikit-learn; peers are scikit-learn "
-        "itself, ONNX Runtime "
+        "A1 and A2 are random forests, B1 is histogram boosting, B2 gradient boosting; peers are "
+        "scikit-learn itself, ONNX Runtime "
         "and treelite. [Forests](forests.md) says what is stored.\n\n"
         "![Bytes per node of four models, here and in other formats](pictures/forests.png)",
         lambda: by_side("forest.json", SIZES_AND_TIMES),
@@ -285,7 +285,9 @@ def section(name: str) -> str:
 
 def measured(name: str) -> str:
     """Return by what a results file was measured."""
-    known = json.loads(PROVENANCE.read_text("utf-8"))[name]
+    known = json.loads(PROVENANCE.read_text("utf-8")).get(name)
+    if known is None:
+        return "Nobody noted what this was measured by.\n"
     versions = dict(known["versions"])
     source = versions.pop("from", "")
     listed = ", ".join(f"{library} {version}" for library, version in versions.items())

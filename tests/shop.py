@@ -37,4 +37,12 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
     table.to_parquet("churn.parquet")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        yield {"model": model, "train_data": rows, "rows": rows[:50], "truth": truth[:50]}
+        # category_encoders sets an option that pandas 3 has deprecated.
+        warnings.filterwarnings("ignore", message=".*no_silent_downcasting")
+        yield {
+            "model": model,
+            "train_data": rows,
+            "rows": rows[:50],
+            "truth": truth[:50],
+            "labels": truth[:50],
+        }

@@ -58,7 +58,8 @@ def test_pages_are_as_the_results_files_have_them() -> None:
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_every_results_file_tells_what_it_was_measured_by(name: str) -> None:
-    known = json.loads(kept.PROVENANCE.read_text("utf-8"))[name]
+    known = json.loads(kept.PROVENANCE.read_text("utf-8")).get(name)
+    assert known is not None, f"{name}: write it with benchmarks.kept.keep, which notes it"
     assert {"command", "date", "machine", "load", "versions"} == set(known)
     assert "python -m benchmarks." in known["command"]
     for word in known["command"].split():

@@ -8,20 +8,27 @@ may start servers, are checked: the program, its command, and every option must 
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import re
 import shlex
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import category_encoders
 import click
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 import yaml
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
 
+import model_quantization as mq
 from model_quantization.commands.application import app
 from model_quantization.config.file import load_config
 from tests.shop import shop
@@ -82,8 +89,6 @@ def test_the_examples_of_a_page_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if name_of(page) == "docs/report.md":  # which reads what a run wrote
-        import model_quantization as mq
-
         mq.batch_quantize_models("ml/models", latency_seconds=0)
     ran = 0
     for language, title, text in blocks(page, "python", "shell"):
@@ -116,6 +121,8 @@ def check_what_it_came_to(page: str, names: dict[str, Any], printed: str) -> Non
     if page == "README.md":
         assert np.array_equal(names["labels"], names["model"].predict(names["rows"]))
         assert np.array_equal(names["model_loader"].predict(names["rows"]), names["labels"])
+    elif page == "docs/python.md":
+        check_the_page_about_python(names, printed.splitlines())
     elif page == "docs/loaders.md":
         assert names["figures"]["count"] == 1
         assert np.array_equal(names["labels"], names["model"].predict(names["rows"]))
@@ -131,6 +138,57 @@ def check_what_it_came_to(page: str, names: dict[str, Any], printed: str) -> Non
         assert "shop_text:Cleaner" in printed  # the refusal names what it would need
         assert "carries program code" in printed
         assert "('predict', 'predict_proba'" in printed  # without its sampler, answered fast
+
+
+def check_the_page_about_python(names: dict[str, Any], printed: list[str]) -> None:
+    assert all(line.endswith("%") for line in printed)
+    single, agreement, unproven, overall, served = (
+        float(line.split()[-1].rstrip("%")) for line in printed
+    )
+    assert agreement > 95
+    assert unproven < overall / 2  # without rows nothing is rounded, which saves less
+    assert single > 0  # of the artifact that rounds nothing: the first example gives no rows
+    assert overall > 20  # at 16 bits, over three equal models whose names differ in length
+    assert overall == pytest.approx(served, abs=0.1)
+    expected = names["model"].predict(names["rows"])
+    assert np.array_equal(names["labels"], expected)
+    assert np.array_equal(names["estimator"].predict(names["rows"]), expected)
+    assert np.array_equal(names["model_loader"].predict(names["rows"]), expected)
+    assert np.array_equal(names["quantized_model"].predict(names["rows"]), expected)
+
+
+ENCODERS = re.findall(
+    r"^\| `(\w+Encoder)` \| (.*) \|$",
+    (PROJECT / "docs/how_to/trusted.md").read_text("utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("encoder", "listed"), ENCODERS)
+def test_an_encoder_needs_the_names_that_the_page_lists(
+    encoder: str, listed: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"town": rng.choice(list("abcdefgh"), 400), "n": rng.normal(size=400)})
+    truth = (table["n"] > 0).astype(int)
+    options = {"max_process": 1} if encoder == "HashingEncoder" else {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*no_silent_downcasting")
+        kind = getattr(category_encoders, encoder)(cols=["town"], **options)
+        model = make_pipeline(kind, RandomForestClassifier(60, random_state=0)).fit(table, truth)
+        path = tmp_path / "model.pkl"
+        path.write_bytes(pickle.dumps(model))
+        names = tuple(f"category_encoders.{name}" for name in re.findall(r"`([^`]+)`", listed))
+        with pytest.raises(mq.QuantizationError) as refused:
+            mq.quantize_model_file(path)
+        assert all(name in str(refused.value) for name in names)
+        for number in range(len(names)):  # every one of them is needed
+            with pytest.raises(mq.QuantizationError):
+                mq.quantize_model_file(path, trusted=names[:number] + names[number + 1 :])
+        result = mq.quantize_model_file(path, trusted=names)
+        quantized = mq.load(result["output_path"], trusted=names)
+        assert np.array_equal(quantized.predict(table), model.predict(table))
 
 
 COMMANDS = [

@@ -20,6 +20,7 @@ from model_quantization import api, errors, limits
 from model_quantization.evaluation import policy, predictions
 from model_quantization.predictor import opening, quantized_model
 from model_quantization.serving import named_loaders
+from model_quantization.version import library_version
 
 PROJECT = Path(__file__).resolve().parents[1]
 HOMES: dict[str, ModuleType] = {
@@ -54,8 +55,10 @@ def test_a_checkout_that_was_never_installed_has_a_version(monkeypatch: pytest.M
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
+    library_version.cache_clear()
     monkeypatch.setattr("importlib.metadata.version", missing)
     assert mq.__version__ == "0+unknown"
+    library_version.cache_clear()  # what other tests ask is asked anew
 
 
 def test_tab_completes_the_public_names_and_no_others() -> None:

@@ -98,7 +98,7 @@ class Judgement:
         table = html_table(
             checks,
             head=("check", "finding", "value", "limit"),
-            caption=f"{self.status}, {self.guarantee}",
+            caption=str(self.status) + (f", {self.guarantee}" if self.published else ""),
         )
         return table + (html_line(self.note) if self.note else "")
 

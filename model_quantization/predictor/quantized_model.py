@@ -308,7 +308,9 @@ class QuantizedModel(FittedForGood):
 
     def __getattr__(self, name: str) -> Any:
         # Only names that are not set above arrive here.
-        if name.startswith("__") or name in PUBLIC_METHODS or "_view" not in self.__dict__:
+        # A notebook probes for pictures; the restored estimator's would need scikit-learn.
+        hidden = name.startswith(("__", "_repr_", "_ipython_"))
+        if hidden or name in PUBLIC_METHODS or "_view" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if name in self._properties:
             return self._properties[name]

@@ -1,4 +1,4 @@
-"""Models, comparisons, outcomes and judgements display themselves, and nothing in them is markup."""
+"""Models, comparisons, outcomes and judgements display themselves; nothing in them is markup."""
 
 from __future__ import annotations
 
@@ -74,6 +74,19 @@ def test_a_model_displays_what_answers_it(forest: RandomForestClassifier) -> Non
     assert quantized._restored is None  # and nothing was restored for the picture
 
 
+def test_a_notebook_finds_no_other_picture_of_a_model(forest: RandomForestClassifier) -> None:
+    quantized, _ = mq.ModelQuantizer(bit_depth=16).quantize_model(forest)
+    # IPython asks for these in turn, before `_repr_html_`. scikit-learn's estimators have some.
+    for name in (
+        "_ipython_canary_method_should_not_exist_",
+        "_ipython_display_",
+        "_repr_mimebundle_",
+        "_repr_svg_",
+    ):
+        assert not hasattr(quantized, name)
+    assert quantized._restored is None
+
+
 def test_a_models_names_are_no_markup() -> None:
     # A key of a dict is a path in the model, and may be anything.
     forest = RandomForestClassifier(20, random_state=0).fit(ROWS[:300], LABELS[:300])
@@ -138,7 +151,10 @@ def test_a_judgement_displays_its_checks() -> None:
     worse = truth.copy()
     worse[:30] = 1 - worse[:30]
     found = parsed(mq.judge_predictions(truth, truth, worse))
-    assert "fallback" in found.text
+    assert found.text.split()[0] == "fallback"
     assert "loss" in found.text
     assert "lost" in found.text
-    assert "label_exact" in parsed(mq.judge_predictions(truth, truth, truth)).text
+    assert parsed(mq.judge_predictions(truth, truth, truth)).text.split()[:2] == [
+        "published,",
+        "label_exact",
+    ]

@@ -1,14 +1,19 @@
-"""The site builds without a warning, without a network, and leads nowhere outside without a click."""
+"""The site builds without a warning and without a network; readers fetch nothing from elsewhere."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -16,6 +21,8 @@ import yaml
 from site_build.hooks import ELSEWHERE, decisions, site_link
 
 PROJECT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPENS_WITHIN_MS = 60_000
 
 
 class Addresses(HTMLParser):
@@ -107,6 +114,41 @@ def test_pages_from_outside_docs_and_notebooks_are_on_the_site(site: Path) -> No
     index = (site / "decisions" / "index.html").read_text("utf-8")
     for name, _ in decisions():
         assert name.replace(".md", ".html") in index
+
+
+@pytest.fixture
+def address(site: Path) -> Iterator[str]:
+    """The site, served on this machine: a browser reads no search index from a folder."""
+    handler = partial(QuietHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """A test prints no log of requests."""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")
+def test_a_reader_finds_a_page_by_a_word(address: str) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    asked: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}index.html", timeout=OPENS_WITHIN_MS)
+        page.locator(".md-search__input").click(timeout=OPENS_WITHIN_MS)
+        page.keyboard.type("cloudpickle")
+        found = page.locator(".md-search-result__item h1").first
+        found.wait_for(timeout=OPENS_WITHIN_MS)
+        assert found.inner_text() == "Classes, functions and libraries of your own"
+        browser.close()
+    assert all(url.startswith((address, "blob:", "data:")) for url in asked), asked
 
 
 @pytest.mark.parametrize(
