@@ -74,9 +74,10 @@ FAMILY = Family(
     name="covariance",
     types=frozenset({_ENVELOPE}),
     slots=slots_for(
-        ("location_", "covariance_", "precision_", "raw_location_", "raw_covariance_", "dist_"),
+        ("location_", "covariance_", "precision_", "raw_location_", "raw_covariance_"),
         Slot(Role.STATISTIC, note="distances are divided by variances that may be next to nothing"),
-    ),
+    )
+    | {"dist_": Slot(Role.PARAMETER)},  # of the training rows
     lower=lower,
     examples=examples,
 )

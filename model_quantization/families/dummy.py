@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.family import Component, Example, Family, slots_for
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.schemes.scheme import Role, Slot
 
@@ -95,7 +95,7 @@ def examples() -> Iterable[Example]:
 FAMILY = Family(
     name="dummy",
     types=frozenset({_CLASSIFIER, _REGRESSOR}),
-    slots={"*": Slot(Role.LABEL)},
+    slots=slots_for(("classes_", "class_prior_", "constant_"), Slot(Role.LABEL)),
     silent=frozenset({"sklearn.dummy:DummyClassifier", "sklearn.dummy:DummyRegressor"}),
     lower=lower,
     examples=examples,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Component, Example, Family
+from model_quantization.families.family import Component, Example, Family, slots_for
 from model_quantization.families.forms import Selection
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.steps import Refuses, number_step, width_of
@@ -245,7 +245,7 @@ _DECIDES = Slot(Role.STATISTIC, note="which columns are chosen follows from it")
 FAMILY = Family(
     name="selection",
     types=frozenset({*_RULES, _GENERIC, _SEQUENTIAL, _FROM_MODEL, *_ELIMINATION}),
-    slots={"*": _DECIDES},
+    slots=slots_for(("scores_", "pvalues_", "variances_"), _DECIDES),
     lower=lower,
     examples=examples,
 )

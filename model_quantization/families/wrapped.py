@@ -15,7 +15,6 @@ from model_quantization.families.family import Component, Example, Family, Parts
 from model_quantization.families.lowered import Deciding, Lowered, NotFast
 from model_quantization.families.shared.children import Ask, Combine, Unanswered, over_children
 from model_quantization.families.shared.wrapping import renamed
-from model_quantization.schemes.scheme import Role, Slot
 
 _SEARCH = "sklearn.model_selection._search"
 _HALVING = "sklearn.model_selection._search_successive_halving"
@@ -262,7 +261,6 @@ def examples() -> Iterable[Example]:
 FAMILY = Family(
     name="wrapped",
     types=frozenset(_INSIDE),
-    slots={"*": Slot(Role.STATISTIC, note="what the search or the threshold was decided by")},
     lower=lower,
     parts={_FROZEN: Parts("estimator", "name")},
     sees_input=sees_input,

@@ -18,7 +18,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
-    KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
     StandardScaler,
@@ -128,9 +127,7 @@ def test_an_encoder_answers_and_refuses_as_scikit_learn_does(name: str, sparse: 
     target = LABELS > 0 if name == "target" else LABELS
     quiet(last.fit, TABLE, target)
     made = quantized(last)
-    is_sparse = last[0].sparse_output_
-    answered = "predict" in made.fast_methods
-    assert answered == (not is_sparse or last is linear)
+    assert "predict" in made.fast_methods
     for kind, rows in ROWS.items():
         expected = reaction(last, "predict_proba", rows)
         got = reaction(made, "predict_proba", rows)
@@ -221,12 +218,11 @@ def test_mixed_values_are_found_as_python_finds_them(values: list[Any]) -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        KBinsDiscretizer(3, strategy="uniform").fit(np.arange(9.0).reshape(-1, 1)),
         OneHotEncoder(dtype=np.int64).fit(TABLE[["rooms"]]),
         OneHotEncoder().set_output(transform="pandas").fit(TABLE[["rooms"]]),
         OneHotEncoder().fit(TABLE[["rooms"]].astype("datetime64[s]")),
         TargetEncoder(random_state=0).fit(TABLE[["rooms"]], LABELS),
-        SimpleImputer(add_indicator=True).fit(TABLE[["age"]]),
+        SimpleImputer(strategy="most_frequent", add_indicator=True).fit(TABLE[["grade"]]),
         SimpleImputer(missing_values=9).fit(TABLE[["rooms"]]),
         SimpleImputer(keep_empty_features=True).fit(TABLE[["age"]]),
         SimpleImputer().fit(TABLE[["age"]].astype(np.float32)),

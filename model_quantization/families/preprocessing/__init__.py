@@ -64,7 +64,9 @@ def examples() -> Iterable[Example]:
 FAMILY = Family(
     name="preprocessing",
     types=frozenset(_MAKERS),
-    slots={"*": Slot(Role.STATISTIC, note="values of the data that others are held against")},
+    # Where a number stands among rounded quantiles moves by no more than they do; powers, knots and
+    # thresholds are exact, as all that is not named.
+    slots={"quantiles_": Slot(Role.PARAMETER, channel_axis=1)},
     lower=lower,
     silent=frozenset({formulas.FUNCTION}),
     examples=examples,
