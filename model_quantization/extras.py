@@ -29,6 +29,7 @@ MODULES: dict[str, tuple[str, str]] = {
     "cryptography": ("cryptography", "signing"),
     "fsspec": ("fsspec", "s3"),
     "s3fs": ("s3fs", "s3"),
+    "huggingface_hub": ("huggingface-hub", "hub"),
     "prometheus_client": ("prometheus-client", "metrics"),
     "opentelemetry": ("opentelemetry-api", "metrics"),
     "prefect_dask": ("prefect-dask", "dask"),
