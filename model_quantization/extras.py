@@ -30,6 +30,7 @@ MODULES: dict[str, tuple[str, str]] = {
     "fsspec": ("fsspec", "s3"),
     "s3fs": ("s3fs", "s3"),
     "huggingface_hub": ("huggingface-hub", "hub"),
+    "mlflow": ("mlflow-skinny", "mlflow"),
     "prometheus_client": ("prometheus-client", "metrics"),
     "opentelemetry": ("opentelemetry-api", "metrics"),
     "prefect_dask": ("prefect-dask", "dask"),

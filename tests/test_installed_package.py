@@ -301,3 +301,36 @@ def test_a_command_names_the_extra_that_it_needs(
     done = run((sys.executable, "-S", *arguments), tmp_path, PYTHONPATH=path)
     assert done.returncode in (1, 2)
     assert f"pip install 'model-quantization[{extra}]'" in done.stderr
+
+
+def test_an_installed_package_starts_a_project_and_behaves_as_the_checkout(
+    installed: Path, tmp_path: Path
+) -> None:
+    before = {path for path in installed.rglob("*") if "__pycache__" not in path.parts}
+    where = {"application": tmp_path, "installed": installed}
+    outside = python("-m", "flows.serve", **where)
+    assert outside.returncode == 2
+    assert "start one with `model-quantization init`" in outside.stderr
+    done = python("-m", "model_quantization", "init", "own", **where)
+    assert done.returncode == 0, done.stderr
+    own = tmp_path / "own"
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(900, 300))
+    model = LogisticRegression(max_iter=200).fit(rows[:200], rows[:200, 0] > 0)
+    (own / "models" / "churn.pkl").write_bytes(pickle.dumps(model))
+    np.savez(own / "holdout" / "churn.npz", X=rows[200:], target=rows[200:, 0] > 0)
+    inside = {"application": own, "installed": installed}
+    done = python("-m", "model_quantization", "run", "--json", **inside)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["output_dir"] == str(own / "models" / "quantized")
+    # Prefect's settings are those of the checkout: package data, read by the same code.
+    settings = python("-m", "flows.prefect_settings", **inside)
+    assert settings.returncode == 0, settings.stderr
+    assert settings.stdout == run((sys.executable, "-m", "flows.prefect_settings"), PROJECT).stdout
+    assert "PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30" in settings.stdout
+    # The deployments of the project name a flow that an installed package has, and so does a run.
+    script = "import flows.quantize_models as f; print(f.quantize_models.name, f.__file__)"
+    flow = python("-c", script, **inside)
+    assert flow.stdout.split() == ["quantize-models", str(installed / "flows/quantize_models.py")]
+    after = {path for path in installed.rglob("*") if "__pycache__" not in path.parts}
+    assert after == before, "something was written beside the installed packages"
