@@ -55,11 +55,14 @@ demo: $(READY) ## Train 17 real models, run the flow over them, and show what ca
 serve: $(READY) ## Bring up server, worker and deployments on this machine; Ctrl-C stops. PORT=4200
 	@exec $(RUN) -m flows.serve --port $(PORT)
 
-docs: $(READY) ## Write the tables and the schema in docs/, and the note of families, anew from the code.
+docs: $(READY) ## Write tables, schema and figures in docs/ anew, and build the site into site/ (warnings are errors).
 	$(RUN) -m model_quantization.config.schema docs
 	$(RUN) -m model_quantization.commands.reference docs
 	$(RUN) -m model_quantization.families
 	$(RUN) -m tests.estimators.write_docs
+	$(RUN) -m benchmarks.page
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	@echo "The site: site/index.html; for its search: $(RUN) -m http.server -d site"
 
 test: $(READY) ## Run the tests, without the long proofs (a few minutes).
 	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"; code=$$?; $(RUN) -m tests.missing; exit $$code
@@ -120,7 +123,7 @@ constraints: $(READY) ## Write constraints.txt anew from what is installed.
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what the demo and the tests wrote.
-	rm -rf demo .prefect .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf demo site .prefect .pytest_cache .mypy_cache .ruff_cache .hypothesis build
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## As clean, and the virtual environment.

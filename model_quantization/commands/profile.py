@@ -59,7 +59,7 @@ def profile(
     ] = None,
     as_json: AsJson = False,
 ) -> ExitCode:
-    """Show how small a model can become, and which part of it costs what.
+    """Show how small a model can become.
 
     Does what `quantize --bit-depth auto` does and keeps no artifact: every step of every part, the
     plans, and what the gate says of them.

@@ -66,6 +66,8 @@ _HOPELESS: Final = 8.0
 _MOST_WITHOUT_ROWS: Final = 0.02
 _LITTLE: Final = 1e-4
 _NOTHING: Final = 1e-5
+_LITTLE_CHANGED: Final = (1e-5, 2e-4)
+_BEYOND: Final = 2  # plans past the last promising one: they cost time, and no certainty
 _WORTH_TRAINING: Final = 5e-3
 _LEAST_STEP: Final = 0.12
 _BATCH_BYTES: Final = 256 << 20
@@ -243,10 +245,12 @@ def _for_the_gate(exploring: Exploring, wholes: Sequence[_Tried]) -> list[_Tried
     safe = _last_before(worth, safe_limit)
     last = max((at for at, value in enumerate(worth) if value <= last_limit), default=0)
     changed = [one.measured.distortion.value for one in usable]
-    untouched = min(_last_before(changed, _NOTHING), safe)
     # The base comes first, whatever was measured: rows made from a model may miss what data show.
+    before = [0, *(min(_last_before(changed, limit), safe) for limit in _LITTLE_CHANGED)]
     descent = _descent(usable, safe, max(last, safe))
-    return [usable[at] for at in dict.fromkeys((0, untouched, *descent))]
+    beyond = range(descent[-1] + 1, min(descent[-1] + 1 + _BEYOND, len(usable)))
+    chosen = [usable[at] for at in dict.fromkeys((*before, *descent, *beyond))]
+    return chosen[:MOST_PLANS]
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:

@@ -7,7 +7,7 @@ is not imported for this: a column's type says enough.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -61,8 +61,10 @@ class _Column:
 def _as_doubles(blocks: Any, shape: tuple[int, int]) -> Array | None:
     """All columns as float64, in the memory order that pandas gives them; None if one is none."""
     if len(blocks) == 1 and type(blocks[0].values) is np.ndarray:
-        found = numbers_of(blocks[0].values.reshape(-1))
-        return None if found is None else blocks[0].values.astype(np.float64).T
+        block = blocks[0].values
+        order: Literal["F", "C"] = "F" if block.flags.f_contiguous else "C"
+        found = numbers_of(block.ravel(order=order))
+        return None if found is None else found.reshape(block.shape, order=order).T
     columns = np.empty(shape[::-1])
     for block in blocks:
         values = block.values

@@ -104,6 +104,8 @@ def _speeds() -> dict[str, Any]:
             some = any(each.fast for each in found)
             left = [f"`{each.method}`" for each in found if not each.fast]
             slow["; ".join(whys)].append(f"{name} ({', '.join(left)})" if some else name)
+    for name in [why for why in slow if why.startswith("no family speaks for")]:
+        slow["no family speaks for the class"] += slow.pop(name)
     rows = [f"| {why} | {', '.join(names)} |" for why, names in sorted(slow.items())]
     return {
         "asked": asked,

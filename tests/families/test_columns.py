@@ -74,7 +74,11 @@ def test_what_has_no_fast_form_is_restored() -> None:
     words = ("words", TfidfVectorizer(), "title")
     price = ("numbers", "passthrough", ["price"])
     for columns, threshold, last in (
-        ([words, ("gaps", MissingIndicator(features="all"), ["price"])], 1, LogisticRegression()),
+        (
+            [words, ("gaps", MissingIndicator(features="all", sparse=True), ["price"])],
+            1,
+            LogisticRegression(),
+        ),
         ([words, price], 1, BernoulliNB()),
     ):
         model = make_pipeline(ColumnTransformer(columns, sparse_threshold=threshold), last)

@@ -284,7 +284,7 @@ def test_bagged_trees() -> None:
     rows, labels = classes_data()
     for extra in ({}, {"max_features": 0.5, "bootstrap_features": True}, {"max_samples": 0.3}):
         model = ensemble.BaggingClassifier(n_estimators=7, random_state=0, **extra)
-        check(model.fit(rows, labels), rows, fast=2)
+        check(model.fit(rows, labels), rows, fast=3)
     regressor = ensemble.BaggingRegressor(n_estimators=7, random_state=0)
     check(regressor.fit(*values_data()), rows, fast=1)
 

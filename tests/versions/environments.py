@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venvs"
 # Extras whose libraries the tests ask for, without what only clusters, browsers and S3 need.
-EXTRAS = ("signing",)
+EXTRAS = ("quantize", "report", "flow", "signing")
 LOWEST = ROOT / "constraints-lowest.txt"
 _HEADER = """\
 # The lowest version of each requirement that pyproject.toml admits, for `make test-versions` and
@@ -85,7 +85,8 @@ def requirements() -> list[str]:
     """What the project and its tests need, from pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    return [*project["dependencies"], *(each for name in EXTRAS for each in extras[name]), *TOOLS]
+    wanted = [*project["dependencies"], *(each for name in EXTRAS for each in extras[name])]
+    return [each for each in wanted if not each.startswith(project["name"])] + list(TOOLS)
 
 
 def write_lowest() -> None:

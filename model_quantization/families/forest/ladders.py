@@ -29,7 +29,7 @@ from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_pack import ceil_float32
 
 THRESHOLDS, LEAVES, SUBTREES = "thresholds", "leaves", "subtrees"
-_LEVELS = (255, 127, 63, 31, 15)
+_LEVELS = (255, 127, 95, 63, 47, 31, 15)
 _LEAF_BITS = (16, 8, 7, 6, 5, 4)
 _FRACTION_BITS = (8, 6, 5, 4)
 _TWINS = (10, 15, 20, 25, 30, 40, 60)

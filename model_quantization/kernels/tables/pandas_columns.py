@@ -176,11 +176,15 @@ def numbers_of(stored: Any) -> Array | None:
         if stored.dtype != object:
             return _as_double(stored)
         values = stored.tolist()
-        if not all(type(value) in _NUMBER_TYPES for value in values):
+        kinds = set(map(type, values))
+        if not kinds <= _NUMBER_TYPES:
             return None
-        if any(type(value) is int and abs(value) > LARGEST for value in values):
+        try:
+            doubles = np.array(values, dtype=np.float64)
+        except OverflowError:
             return None
-        return stored.astype(np.float64)
+        is_large = int in kinds and bool((np.abs(doubles) >= LARGEST).any())
+        return None if is_large else doubles
     kind = type(stored).__name__
     if kind in _MASKED:
         data, mask = getattr(stored, "_data", None), getattr(stored, "_mask", None)

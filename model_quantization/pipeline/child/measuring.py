@@ -16,9 +16,10 @@ import numpy as np
 from model_quantization.artifact.reader import read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.evaluation.answers import MODEL_ERRORS, Answers, answer, answerable
-from model_quantization.evaluation.bounds import flip_bound, loss_bound
+from model_quantization.evaluation.bounds import loss_bound
 from model_quantization.evaluation.checks import Check, CheckName, Finding
 from model_quantization.evaluation.distortion import WORST, Distortion, distortion
+from model_quantization.evaluation.numbers import ruined_rows_check
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.evaluation.proof import evaluate
 from model_quantization.evaluation.rows.division import DividedRows
@@ -166,7 +167,7 @@ def _predicted(
     """
     assert request.gate is not None and request.expected is not None
     if selection.target is None and request.expected.needs_target:
-        return _without_target(mean, request.gate, request.gate_rows)
+        return _without_target(mean, _moved(*found, request.gate), request)
     task: Any = request.expected.task
     evaluation = evaluate(
         *found,
@@ -197,21 +198,41 @@ def _predicted(
     )
 
 
-def _without_target(mean: Distortion, gate: GatePolicy, rows: int) -> Measured:
-    """The bound to expect where the truth is not known: of changed labels half are losses."""
-    if rows < 1:
+def _without_target(mean: Distortion, moved: float, request: MeasureRequest) -> Measured:
+    """The bounds to expect where the truth is not known.
+
+    Of changed labels half are losses. Of answers that move far, a few more get worse than better.
+    """
+    assert request.gate is not None
+    gate, rows = request.gate, request.gate_rows
+    if rows < 1 or gate.allowed_drop <= 0:
         return Measured(mean)
-    if mean.changed:
-        lost = ceil(mean.changed * rows / 2)
-        bound = loss_bound(lost, max(lost - 1, 0), rows, gate.alpha)
-    else:
-        bound = flip_bound(0, rows, gate.alpha) + mean.value * (gate.allowed_drop)
+    lost = ceil(mean.changed * rows / 2)
+    loss = loss_bound(lost, max(lost - 1, 0), rows, gate.alpha)
+    worse, better = ceil(0.6 * moved * rows), int(0.4 * moved * rows)
+    ruined = loss_bound(worse, better, rows, gate.alpha)
+    worst = CheckName.LOSS if loss >= ruined else CheckName.RUINED_ROWS
     return Measured(
         mean,
-        loss_bound=bound,
-        margin=min(bound / gate.allowed_drop, WORST) if gate.allowed_drop > 0 else WORST,
-        worst=str(CheckName.LOSS),
+        loss_bound=loss,
+        margin=min(max(loss, ruined) / gate.allowed_drop, WORST),
+        worst=str(worst),
     )
+
+
+def _moved(original: Answers, given: Answers, gate: GatePolicy) -> float:
+    """The share of rows whose answers move by more than the gate's part of their spread."""
+    for method in ("predict_proba", "decision_function", "predict"):
+        shares = [0.0]
+        for key, old in original.outputs(method).items():
+            new = given.outputs(method).get(key)
+            if old.dtype.kind != "f" or new is None or new.shape != old.shape:
+                break
+            check = ruined_rows_check(old, new, key, gate)
+            shares.append(check.observed or 0.0)
+        if len(shares) > 1:
+            return max(shares)
+    return 0.0
 
 
 def _margin(check: Check, narrower: float) -> float:

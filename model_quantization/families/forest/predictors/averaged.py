@@ -170,12 +170,16 @@ def lower_averaged(component: Component) -> Lowered | NotFast:
 def lower_embedding(component: Component) -> Lowered:
     """The leaves of a totally random embedding, and a column of ones for each to a model behind."""
     trees = AveragedTrees(component)
+    form = _ones_of_leaves(component, trees)
+    methods: dict[str, Method] = {"apply": trees.apply}
+    if form is not None:
+        methods["transform"] = form.step.matrix
     return Lowered(
-        {"apply": trees.apply},
+        methods,
         by="the leaves that a row reaches",
         names=(component.path,),
         n_features=trees.forest.n_features,
-        form=_ones_of_leaves(component, trees),
+        form=form,
     )
 
 
