@@ -27,6 +27,7 @@ help: ## Show this list.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
 	  "Python 3.11 or newer is needed, $(PYTHON) is %d.%d; try: make PYTHON=python3.11" % v[:2])'
+	@echo "Installs this project and its tools into $(VENV): about 1.6 GB, which takes some minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@

@@ -29,6 +29,8 @@ MODULES: dict[str, tuple[str, str]] = {
     "cryptography": ("cryptography", "signing"),
     "fsspec": ("fsspec", "s3"),
     "s3fs": ("s3fs", "s3"),
+    "huggingface_hub": ("huggingface-hub", "hub"),
+    "mlflow": ("mlflow-skinny", "mlflow"),
     "prometheus_client": ("prometheus-client", "metrics"),
     "opentelemetry": ("opentelemetry-api", "metrics"),
     "prefect_dask": ("prefect-dask", "dask"),

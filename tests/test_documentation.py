@@ -24,7 +24,7 @@ def text_of(page: str) -> str:
 
 def first_column(page: str, heading: str) -> list[str]:
     """The words in the first cells of the table whose header begins with `heading`."""
-    _, _, rest = text_of(page).partition(f"\n| {heading} |")
+    _, _, rest = f"\n{text_of(page)}".partition(f"\n| {heading} |")
     rows = re.match(r"[^\n]*\n\|[-|:]+\|\n((?:\|[^\n]*\n)+)", rest)
     assert rows is not None, heading
     return [

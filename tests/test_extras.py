@@ -22,7 +22,18 @@ def distributions(requirements: list[str]) -> set[str]:
 
 
 def test_the_table_is_that_of_pyproject() -> None:
-    for extra in ("quantize", "report", "flow", "signing", "s3", "metrics", "dask", "ray"):
+    for extra in (
+        "quantize",
+        "report",
+        "flow",
+        "signing",
+        "s3",
+        "hub",
+        "mlflow",
+        "metrics",
+        "dask",
+        "ray",
+    ):
         listed = {name for name, of in MODULES.values() if of == extra}
         assert listed == distributions(EXTRAS[extra]) - {"model-quantization"}, extra
 
