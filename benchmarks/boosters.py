@@ -11,7 +11,6 @@ CatBoost has its own.
 from __future__ import annotations
 
 import argparse
-import json
 import lzma
 import pickle
 import tempfile
@@ -26,6 +25,7 @@ from rich.table import Table
 
 import model_quantization as mq
 from benchmarks.forest import BATCH, DEPTHS, Answer, classification, medians
+from benchmarks.kept import keep
 from model_quantization.api import quantize_model_file
 
 ROWS = 20_000
@@ -164,7 +164,7 @@ def main() -> None:
         for key in ("bit_identical", "largest_difference", "same_labels"):
             console.print(f"{key}: {found[key]}")
     if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+        keep(asked.json, figures)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import model_quantization
+from benchmarks.kept import keep
 from model_quantization.api.quantizer import ModelQuantizer
 
 PACKAGE = Path(model_quantization.__file__).parent
@@ -215,7 +216,7 @@ def main() -> None:
                 Path(place).chmod(0o755)  # or it could not be removed
     show(figures)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+        keep(options.json, figures)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import pickle
 import statistics
@@ -34,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.everyday_models import MODELS
+from benchmarks.kept import keep
 from model_quantization.api import ModelQuantizer
 from model_quantization.evaluation.agreement import same_bits
 from model_quantization.evaluation.answers import plain_arrays
@@ -62,9 +62,7 @@ def main() -> None:
             results[name] = measured(*make(), options.bits, options.repeats)
     show(results)
     if not options.only:
-        options.output.write_text(
-            json.dumps({"bits": options.bits, "models": results}, indent=1) + "\n", "utf-8"
-        )
+        keep(options.output, {"bits": options.bits, "models": results})
 
 
 def measured(model: Any, rows: Any, bits: str, repeats: int) -> dict[str, Any]:

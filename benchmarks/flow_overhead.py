@@ -10,7 +10,6 @@ back, evaluate on held-out data, publish.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pickle
 import sys
@@ -19,6 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.kept import keep
 
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "benchmarks" / "results" / "flow_overhead.json"
@@ -138,7 +139,7 @@ def main() -> None:
         "flow_to_loop": round(ratio, 3),
         "second_beyond_idle_to_first": round(share, 4),
     }
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    keep(arguments.output, record)
 
 
 if __name__ == "__main__":

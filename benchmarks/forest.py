@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import lzma
 import os
 import pickle
@@ -33,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 import model_quantization as mq
+from benchmarks.kept import keep
 from model_quantization.api import quantize_model_file
 
 BATCH = 10_000
@@ -340,7 +340,7 @@ def main() -> None:
         rest = {k: v for k, v in found.items() if not isinstance(v, dict)}
         console.print(", ".join(f"{k} {v:,.2f}" for k, v in rest.items()))
     if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+        keep(asked.json, figures)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.kept import keep
 from model_quantization.evaluation import GatePolicy, Judgement, judge_predictions
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.predictions import judge_answers
@@ -431,7 +432,7 @@ def _keep(path: Path, results: list[dict[str, Any]], seconds: float) -> None:
     order = [lines[key] for case in cases() if (key := (case.name, case.rows)) in lines]
     record = {"cases": order, "seconds_100000_rows_10_classes": seconds}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    keep(path, record)
 
 
 def _print(results: list[dict[str, Any]], seconds: float) -> None:

@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 
 from benchmarks.forest import classification
+from benchmarks.kept import keep
 
 ROWS = 20_000
 LARGEST_SECONDS_A2 = 15.0
@@ -138,7 +139,7 @@ def main() -> None:
                 f"{found['memory_mb']:,.0f} MB of memory, {found['ratio']:.2f} of the pickle's"
             )
     if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+        keep(asked.json, figures)
 
 
 if __name__ == "__main__":

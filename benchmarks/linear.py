@@ -10,7 +10,6 @@ checks included.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -27,6 +26,7 @@ from rich.table import Table
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.kept import keep
 from model_quantization.api import ModelQuantizer
 
 TRAIN, TEST = 6_000, 10_000
@@ -101,7 +101,7 @@ def main() -> None:
     console.print(table)
     console.print({key: value for key, value in results.items() if not isinstance(value, dict)})
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    keep(options.output, results)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.kept import keep
 from tests.serving.load import serve_under_load
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     }
     print(json.dumps(record, indent=1))
     path = Path(__file__).parent / "results" / "loader_under_load.json"
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    keep(path, record)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ the same answer. Times are medians of interleaved repeats in one process, everyt
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -29,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import model_quantization as mq
+from benchmarks.kept import keep
 from model_quantization.api import quantize_model_file
 from model_quantization.batch.discovery import discover
 from model_quantization.evaluation.rows.expected import ask_model
@@ -93,7 +93,7 @@ def main() -> None:
             results.append(measure(model.path, rows, Path(folder), options.repeats))
     _print(results)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    keep(options.output, results)
 
 
 def _print(results: list[dict[str, Any]]) -> None:

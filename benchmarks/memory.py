@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import keep
+
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "benchmarks" / "results" / "memory.json"
 EVERY = 50
@@ -140,7 +142,7 @@ def main() -> None:
         "kilobytes_a_model": slope,
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+    keep(arguments.output, record)
 
 
 if __name__ == "__main__":

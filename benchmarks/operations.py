@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.flow_overhead import PROJECT, write_models
+from benchmarks.kept import keep
 
 RESULTS = PROJECT / "benchmarks" / "results" / "operations.json"
 LARGEST_SHARE = 0.15
@@ -180,7 +181,7 @@ def main() -> None:
         name: round(value, 4) if isinstance(value, float) else value
         for name, value in figures.items()
     }
-    arguments.output.write_text(json.dumps(known, indent=1) + "\n")
+    keep(arguments.output, known)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ for library in ("OMP", "OPENBLAS"):
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.kept import keep
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation import GatePolicy
 from model_quantization.pipeline import ask, stages
@@ -138,7 +139,7 @@ def main() -> int:
         )
     Console(width=100).print(table)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"models": lines}, indent=1) + "\n", encoding="utf-8")
+    keep(options.output, {"models": lines})
     return int(any(line["share"] > MOST_SHARE and line["rows"] > 16 for line in lines))
 
 

@@ -10,7 +10,6 @@ of its own.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+from benchmarks.kept import keep
 
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "benchmarks" / "results"
@@ -124,7 +125,7 @@ def main() -> None:
     name = "runners.json" if cluster == "dask" else f"runners_{cluster}.json"
     output = arguments.output or RESULTS / name
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(record, indent=1) + "\n")
+    keep(output, record)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from benchmarks.kept import keep
 from model_quantization import ModelLoader
 from tests.serving.releases import ROWS, Releases
 
@@ -43,7 +44,7 @@ def main() -> None:
         ),
     }
     print(json.dumps(record, indent=1))
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    keep(RESULTS, record)
 
 
 def _nanoseconds(predict: object, calls: int) -> float:

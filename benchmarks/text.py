@@ -36,6 +36,8 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from benchmarks.kept import keep
+
 Split = tuple[list[str], np.ndarray, list[str], np.ndarray]
 
 SETTINGS = {
@@ -291,7 +293,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     known = {row["model"]: row for row in before} | {row["model"]: row for row in rows}
     ordered = [known[name] for name in SETTINGS if name in known]
-    path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    keep(path, ordered)
 
 
 def main() -> None:

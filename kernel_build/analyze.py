@@ -58,7 +58,6 @@ def _units(work: Path) -> Iterator[Path]:
         text.write_text(binding_text(variant), encoding="utf-8")
         yield text
     yield NATIVE / "processor.c"
-    yield ROOT / "kernel_build" / "standalone.c"
 
 
 def _flags() -> list[str]:

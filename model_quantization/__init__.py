@@ -1,8 +1,13 @@
 """Smaller and faster scikit-learn models, with proof that nothing was lost.
 
 >>> import model_quantization as mq
->>> outcome = mq.quantize_model_file("models/churn.pkl", held_out="churn.parquet")  # doctest: +SKIP
->>> quantized = mq.load("models/churn.qma")                                         # doctest: +SKIP
+>>> from sklearn.datasets import load_digits
+>>> from sklearn.ensemble import RandomForestClassifier
+>>> rows, labels = load_digits(return_X_y=True)
+>>> model = RandomForestClassifier(20, random_state=0).fit(rows[:900], labels[:900])
+>>> quantized, stats = mq.ModelQuantizer(bit_depth=16).quantize_model(model)
+>>> bool((quantized.predict(rows) == model.predict(rows)).all())
+True
 
 Every public name is imported on first use, so that importing the package costs nothing.
 """

@@ -61,6 +61,11 @@ class QuantizationError(Exception):
         What should have been there, and what was.
     do : str
         What the reader can do about it.
+
+    Examples
+    --------
+    >>> print(QuantizationError("no such model", where="models/churn.pkl", do="train it first"))
+    models/churn.pkl: no such model; train it first.
     """
 
     code: ClassVar[str] = "error"

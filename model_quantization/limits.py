@@ -12,7 +12,13 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps on what is read, decoded and run; the metadata of each field says which."""
+    """Caps on what is read, decoded and run; the metadata of each field says which.
+
+    Examples
+    --------
+    >>> Limits(file_bytes=100 * MIB).file_bytes
+    104857600
+    """
 
     file_bytes: int = described(16 * GIB, "Largest file opened.", ge=1)
     decompressed_bytes: int = described(16 * GIB, "Largest pickle after decompression.", ge=1)

@@ -28,6 +28,7 @@ class Record:
 
     Examples
     --------
+    >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
     ... class Point(Record):
     ...     place: tuple[int, int]

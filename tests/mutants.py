@@ -116,6 +116,8 @@ class Checks:
             json.loads(CHECKED.read_text("utf-8")) if CHECKED.exists() else {}
         )
         os.environ["MUTANT_UNDER_TEST"] = ""
+        for library in ("OMP", "OPENBLAS"):  # threads do not survive a fork
+            os.environ[f"{library}_NUM_THREADS"] = "1"
         os.environ["PYTHONPATH"] = str(RESULTS)
         os.chdir(RESULTS)
         sys.path[:] = [str(RESULTS), *(each for each in sys.path if Path(each or ".") != ROOT)]
@@ -160,7 +162,7 @@ class Checks:
         try:
             seconds = int(20 + 10 * sum(self.seconds.get(each, 1.0) for each in reached))
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-            signal.alarm(60 * seconds)  # of a machine that is busy
+            signal.alarm(10 * seconds)  # of a machine that is busy
             os.environ["MUTANT_UNDER_TEST"] = name
             import pytest
 

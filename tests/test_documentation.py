@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from model_quantization import errors
 from model_quantization.outcome import Guarantee, Status
 from model_quantization.report.summary import COLUMNS
 from model_quantization.serving.named_loaders import ModelLoader
+from tests.shop import shop
+
+__all__ = ["shop"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -45,32 +44,13 @@ def first_column(page: str, heading: str) -> list[str]:
     ]
 
 
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """A working directory as the examples assume it, and the names that they use."""
-    for variable in ("ML_MODEL_DIR", "ML_QUANTIZED_DIR", "ML_INTENT_MODEL"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 6, 1600)
-    rows = rng.normal(size=(6, 300))[truth] + rng.normal(size=(1600, 300))
-    model = LogisticRegression().fit(rows[:400], truth[:400])
-    models, held_out = Path("ml/models"), Path("ml/holdout")
-    models.mkdir(parents=True)
-    held_out.mkdir()
-    for name in ("my_model", "intent", "churn"):
-        (models / f"{name}.pkl").write_bytes(pickle.dumps(model))
-        np.savez(held_out / f"{name}.npz", X=rows[400:], target=truth[400:])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield {"model": model, "train_data": rows, "rows": rows[:50], "truth": truth[:50]}
-
-
-def test_the_readmes_examples_run(shop: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = examples("README.md")
+def test_the_examples_of_the_page_about_python_run(
+    shop: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = examples("docs/python.md")
     assert len(blocks) >= 5
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), shop)
+        exec(compile(block, "docs/python.md", "exec"), shop)
     printed = capsys.readouterr().out.splitlines()
     assert all(line.endswith("%") for line in printed)
     single, agreement, unproven, overall, served = (
@@ -88,23 +68,31 @@ def test_the_readmes_examples_run(shop: dict[str, Any], capsys: pytest.CaptureFi
     assert np.array_equal(shop["quantized_model"].predict(shop["rows"]), expected)
 
 
-def test_the_loaders_example_runs(shop: dict[str, Any]) -> None:
-    for block in examples("docs/loaders.md"):
-        exec(compile(block, "docs/loaders.md", "exec"), shop)
-    assert shop["figures"]["count"] == 1
-    assert np.array_equal(shop["labels"], shop["model"].predict(shop["rows"]))
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for target, anchor in re.findall(
+        r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text(encoding="utf-8")
+    ):
+        if target.startswith("http"):
+            continue
+        path = page.parent / target if target else page
+        assert path.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors(path), f"{page.name}: {target}#{anchor}"
 
 
-def test_the_readme_explains_every_column_and_verdict() -> None:
-    assert set(first_column("README.md", "column")) == set(COLUMNS) - {"note"}
-    explained = first_column("README.md", "verdict")
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links, by GitHub and by the site alike."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower())
+        for heading in headings
+    }
+
+
+def test_every_column_and_verdict_is_explained() -> None:
+    assert set(first_column("docs/results.md", "column")) == set(COLUMNS) - {"note"}
+    explained = first_column("docs/results.md", "verdict")
     published = {str(item) for item in Guarantee}
     assert set(explained) == (published | {str(item) for item in Status}) - {"published"}
 

@@ -46,23 +46,38 @@ def compare_model_performance(
     Returns
     -------
     dict
-        See `model_quantization.evaluation.compare.compare`.
+        See `model_quantization.evaluation.compare.compare`. A notebook shows it as a table.
 
     Raises
     ------
     QuantizationError
         A file that is refused, or models with nothing to compare.
+
+    Examples
+    --------
+    >>> import model_quantization as mq
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> rows, labels = load_digits(return_X_y=True)
+    >>> model = RandomForestClassifier(20, random_state=0).fit(rows[:900], labels[:900])
+    >>> quantized, _ = mq.ModelQuantizer(bit_depth=16).quantize_model(model)
+    >>> figures = compare_model_performance(model, quantized, X=rows[900:], y=labels[900:])
+    >>> figures["agreement"], figures["metric"]
+    (1.0, 'accuracy')
     """
     need("comparing models", *ESTIMATORS)
     from model_quantization.evaluation.compare import compare
+    from model_quantization.report.results import Comparison
 
-    return compare(
-        _subject(original, tuple(trusted)),
-        _subject(quantized, tuple(trusted)),
-        X,
-        y,
-        policy=GatePolicy(metric=metric),
-        budget_seconds=budget_seconds,
+    return Comparison(
+        compare(
+            _subject(original, tuple(trusted)),
+            _subject(quantized, tuple(trusted)),
+            X,
+            y,
+            policy=GatePolicy(metric=metric),
+            budget_seconds=budget_seconds,
+        )
     )
 
 

@@ -40,6 +40,7 @@ def batch_quantize_models(
     dict
         `{"models": {name: {...}}, "summary": {"overall_size_reduction_percent": ..., "counts":
         {...}, ...}}`. One bad model never stops the rest: its `status` and `note` say what it got.
+        A notebook shows the dict as a table.
 
     Raises
     ------
@@ -47,10 +48,25 @@ def batch_quantize_models(
         An option that cannot be used, or no such directory.
     ReleaseLocked
         Another run is writing to the output directory.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import joblib
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> rows, labels = load_digits(return_X_y=True)
+    >>> model = RandomForestClassifier(20, random_state=0).fit(rows[:900], labels[:900])
+    >>> Path("models").mkdir()
+    >>> paths = joblib.dump(model, "models/digits.joblib")
+    >>> result = batch_quantize_models("models", bit_depth="exact")
+    >>> result["models"]["digits"]["verdict"], result["summary"]["published_models"]
+    ('exact', 1)
     """
     need("quantizing models", *QUANTIZE)
     from model_quantization.batch.run import run_batch
     from model_quantization.config.file import load_config
+    from model_quantization.report.results import DirectoryResult
     from model_quantization.report.summary import summarise
 
     models = Path(model_dir)
@@ -65,4 +81,4 @@ def batch_quantize_models(
             **options,
         }
     )
-    return summarise(run_batch(config).outcomes, output)
+    return DirectoryResult(summarise(run_batch(config).outcomes, output))

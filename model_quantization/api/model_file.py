@@ -46,7 +46,7 @@ def quantize_model_file(
         A pickle or joblib file. It is read, never changed.
     output_path : path, optional
         The artifact; by default the input's name with the ending `.qma`.
-    bit_depth : {8, 16, 32}, "exact" or "auto"
+    bit_depth : {8, 16, 32, "exact", "auto"}
         `auto`: each part of the model gets a precision of its own, and the smallest artifact
         that passes the gate is written (needs `held_out`).
     weight_threshold : float
@@ -86,17 +86,37 @@ def quantize_model_file(
         weight_threshold, original_size_bytes, quantized_size_bytes,
         file_size_reduction_percent, guarantee, status, reason, note, notes, components,
         evaluation`. `notes` says, among others, which version saved the model and whether it
-        answers as it did there.
+        answers as it did there. A notebook shows the dict as a table.
 
     Raises
     ------
     QuantizationError
         The file is refused, or the model cannot be treated; the message says what to do. A model
         that fails the gate or gains nothing does not raise: its `status` says so.
+
+    Examples
+    --------
+    >>> import joblib
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> rows, labels = load_digits(return_X_y=True)
+    >>> model = RandomForestClassifier(20, random_state=0).fit(rows[:900], labels[:900])
+    >>> paths = joblib.dump(model, "digits.joblib")
+    >>> result = quantize_model_file("digits.joblib", bit_depth="exact")
+    >>> result["status"], result["guarantee"], result["output_path"]
+    ('published', 'exact', 'digits.qma')
+
+    With held-out rows:
+
+    >>> import numpy as np
+    >>> np.savez("digits.npz", X=rows[900:], target=labels[900:])
+    >>> quantize_model_file("digits.joblib", bit_depth=16, held_out="digits.npz")["score_change"]
+    0.0
     """
     need("quantizing a model", *QUANTIZE)
     from model_quantization.names import model_name
     from model_quantization.pipeline.stages import quantize_file
+    from model_quantization.report.results import FileResult
     from model_quantization.report.summary import summarise
 
     source = Path(input_path)
@@ -138,7 +158,7 @@ def quantize_model_file(
         if outcome.artifact is not None:
             destination.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(destination, Path(outcome.artifact).read_bytes())
-    record: dict[str, Any] = dict(summarise([outcome])["models"][outcome.name])
+    record = FileResult(summarise([outcome])["models"][outcome.name])
     record["output_path"] = str(destination) if outcome.artifact is not None else None
     record["evaluation"] = outcome.evaluation
     return record

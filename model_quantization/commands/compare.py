@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,53 +84,11 @@ def compare(
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:
     """One line per figure: original, quantized, and how they differ."""
-    lines = list(_figures(figures))
+    from model_quantization.report.results import comparison_notes, figure_lines
+
+    lines = list(figure_lines(figures))
     width = max(len(label) for label, *_ in lines)
     yield f"{'':{width}} {'original':>12} {'quantized':>12}"
     for label, first, second, change in lines:
         yield f"{label:{width}} {first:>12} {second:>12}  {change}".rstrip()
-    if figures["agreement"] is not None:
-        yield f"same answers: {100 * figures['agreement']:.2f} % of {figures['rows']} rows"
-    else:
-        yield f"rows: {figures['rows']}"
-    for method, difference in sorted(figures["largest_score_difference"].items()):
-        if difference is not None:
-            yield f"largest difference of {method}: {difference:.3g}"
-    yield f"equal bit for bit: {'yes' if figures['bit_identical'] else 'no'}"
-    for method, why in figures["failed"].items():
-        yield f"failed: {method}: {why}"
-
-
-def _figures(figures: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    from model_quantization.report.table import human_bytes, times_smaller
-
-    first, second = figures["original"], figures["quantized"]
-
-    def line(
-        label: str, values: tuple[Any, Any], show: Callable[[Any], str], change: str = ""
-    ) -> tuple[str, str, str, str]:
-        shown = ["-" if value is None else show(value) for value in values]
-        return label, shown[0], shown[1], change
-
-    metric, change = figures["metric"], figures["score_change"]
-    if metric:
-        scores = first["score"], second["score"]
-        yield line(metric, scores, _number, "" if change is None else f"{change:+.4g}")
-    for name, score in first["metrics"].items():
-        if name != metric:
-            yield line(name, (score, second["metrics"].get(name)), _number)
-    sizes = first["size_bytes"], second["size_bytes"]
-    smaller = times_smaller(*sizes)
-    yield line("size", sizes, human_bytes, "" if smaller == "-" else f"{smaller} smaller")
-    for label, key, faster in (
-        ("1 row (us)", "one_row_p50_us", figures["speedup_one_row"]),
-        ("in batch (us)", "batch_p50_us", figures["speedup_batch"]),
-    ):
-        times = tuple(side["latency"] and side["latency"][key] for side in (first, second))
-        yield line(label, times, "{:,.1f}".format, f"{faster:.1f}x faster" if faster else "")
-    yield line("load (s)", (first["load_seconds"], second["load_seconds"]), "{:.3f}".format)
-    yield line("memory", (first["resident_bytes"], second["resident_bytes"]), human_bytes)
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
+    yield from comparison_notes(figures)

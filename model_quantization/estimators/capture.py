@@ -19,6 +19,7 @@ from model_quantization.errors import LimitError, UnsupportedComponent, Untruste
 from model_quantization.estimators.checks import check_state
 from model_quantization.estimators.graph_arrays import BULK, GraphArrays, native
 from model_quantization.estimators.importable import import_name, is_importable
+from model_quantization.estimators.meanings import captured_type
 from model_quantization.estimators.object_state import (
     LEFT_OUT,
     constructor_arguments,
@@ -341,7 +342,8 @@ class _Walker:
         else:
             captured = self.node(state, path)
         # Below `args` the path is the component's own: they are its shape, not its children.
-        return ObjectNode(name, tuple(self.node(a, path) for a in args), captured, entries)
+        called = captured_type(name)
+        return ObjectNode(called, tuple(self.node(a, path) for a in args), captured, entries)
 
     def _partial(self, value: partial[Any], path: str) -> ObjectNode:
         if value.args or vars(value):

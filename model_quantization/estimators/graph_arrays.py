@@ -49,5 +49,9 @@ def native(array: Array) -> Array:
     if not plain.dtype.isnative:
         plain = plain.astype(plain.dtype.newbyteorder("="))
     if plain.flags.c_contiguous or not plain.flags.f_contiguous:
-        return np.ascontiguousarray(plain).reshape(plain.shape)
+        # A view with gaps keeps its order: which axis lies closest shows in the bits of a product.
+        kept = plain.copy(order="K") if not plain.flags.c_contiguous else plain
+        if not kept.flags.f_contiguous:
+            kept = np.ascontiguousarray(plain)
+        return kept.reshape(plain.shape, order="A")
     return plain

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from model_quantization.errors import EnvironmentMismatch
-from model_quantization.loading.pickles.migrations.steps import installed_version
+from model_quantization.loading.pickles.migrations.steps import (
+    AS_SAVED,
+    installed,
+    installed_version,
+    parse_release,
+)
 
 # Class of `as_saved` -> what it means, and the release of scikit-learn that no longer can.
 MEANINGS: Final = {
@@ -20,6 +25,32 @@ MEANINGS: Final = {
     "UncentredGradientBoosting": ("boosting that starts at uncentred logarithms", "1.4"),
     "VotingAdaBoost": ("AdaBoost by votes without negative ones", "1.3"),
 }
+
+
+# Classes whose meaning changed with nothing in their state that says so: under the older version
+# they are captured as what they mean.
+_MEANT: Final = {"sklearn.multiclass:OneVsRestClassifier": "LastOfTiesOneVsRest"}
+
+
+def captured_type(name: str) -> str:
+    """What a live object of the class `name` is called in a graph: what it means where it lives.
+
+    Examples
+    --------
+    Under scikit-learn 1.7 `sklearn.multiclass:OneVsRestClassifier` is `LastOfTiesOneVsRest`.
+    """
+    meaning = _MEANT.get(name)
+    return f"{AS_SAVED}:{meaning}" if meaning and _is_said_here(meaning) else name
+
+
+def class_here(cls: type) -> type:
+    """The installed class of what `captured_type` renamed, where it means the same; else `cls`."""
+    is_meant = cls.__module__ == AS_SAVED and cls.__name__ in _MEANT.values()
+    return cls.__mro__[1] if is_meant and _is_said_here(cls.__name__) else cls
+
+
+def _is_said_here(meaning: str) -> bool:
+    return installed("sklearn") < parse_release(MEANINGS[meaning][1])
 
 
 def inexpressible(name: str, where: str) -> EnvironmentMismatch:

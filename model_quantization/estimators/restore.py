@@ -27,7 +27,7 @@ from model_quantization.estimators.making import (
     own_requests,
     set_state,
 )
-from model_quantization.estimators.meanings import inexpressible
+from model_quantization.estimators.meanings import class_here, inexpressible
 from model_quantization.estimators.remade import remakes
 from model_quantization.families import known_family
 from model_quantization.graph.nodes import (
@@ -239,7 +239,7 @@ class _Builder:
             state = self.build_state(node.state, path)
             with fitting(f"not the state of {node.type}", path):
                 return special(state, path)
-        cls = self.trust.resolve_class(node.type, path)
+        cls = class_here(self.trust.resolve_class(node.type, path))
         if not self.trust.may_make(node.type) or is_made_otherwise(cls):
             raise UntrustedTypeError(
                 f"{node.type} is not a class that objects are made of",

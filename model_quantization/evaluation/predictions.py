@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model_quantization.displayed import html_line, html_table
 from model_quantization.errors import ConfigError
 from model_quantization.evaluation.answers import Answers, plain_array
 from model_quantization.evaluation.checks import Check, CheckName
@@ -31,6 +32,16 @@ class Judgement:
     verdict : Verdict
     evaluation : Evaluation
         Every figure behind it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.arange(1000) % 2
+    >>> found = judge_predictions(y, y, y)
+    >>> found.published, str(found.guarantee)
+    (True, 'label_exact')
+    >>> found.check("loss").passed
+    True
     """
 
     verdict: Verdict
@@ -79,9 +90,25 @@ class Judgement:
             raise KeyError(f"no check {name!r}; there are {', '.join(c.name for c in self.checks)}")
         return next((check for check in found if not check.passed), found[0])
 
+    def _repr_html_(self) -> str:
+        checks = [
+            (check.name, check.finding, _shown(check.value), _shown(check.limit))
+            for check in self.checks
+        ]
+        table = html_table(
+            checks,
+            head=("check", "finding", "value", "limit"),
+            caption=f"{self.status}, {self.guarantee}",
+        )
+        return table + (html_line(self.note) if self.note else "")
+
     def to_json(self) -> dict[str, Any]:
         """Verdict and figures as plain JSON values."""
         return {"verdict": self.verdict.to_json(), "evaluation": self.evaluation.to_json()}
+
+
+def _shown(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def judge_predictions(

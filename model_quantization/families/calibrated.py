@@ -56,6 +56,8 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
             return part
         parts.append(part)
     classes = component["classes_"]
+    if any(len(fold["classes"]) != len(classes) for fold in folds):
+        return NotFast("its calibrated classifiers have other classes than it has")
 
     def predict_proba(ask: Ask) -> Array:
         probability: Array = 0.0 + parts[0](ask)
@@ -81,12 +83,24 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
 
 def _isotonic(component: Component) -> Lowered | NotFast:
     """The line of an isotonic regression, for rows of one column."""
-    curve = _curve(component)
-    if curve is None:
-        return NotFast("beyond its ends it answers otherwise, or its numbers are no float64")
+    names = ("X_thresholds_", "y_thresholds_", "X_min_", "X_max_")
+    at, heights, lowest, highest = (component.get(name) for name in names)
+    beyond, curve = component.get("out_of_bounds"), stairs(at, heights, lowest, highest)
+    if curve is None or (beyond != "clip" and (lowest, highest) != (at[0], at[-1])):
+        return NotFast("its numbers are no float64, or do not fit each other")
 
     def predict(rows: Array) -> Array | None:
-        return curve(rows.reshape(-1)) if rows.dtype.char == "d" and all_finite(rows) else None
+        if rows.dtype.char != "d" or not all_finite(rows):
+            return None
+        values = rows.reshape(-1)
+        found = curve(values)
+        outside = (values < lowest) | (values > highest)
+        if beyond == "clip" or len(at) == 1 or not outside.any():
+            return found
+        if beyond != "nan":
+            return None
+        found[outside] = np.nan
+        return found
 
     return Lowered(
         {"predict": predict, "transform": predict},
@@ -124,6 +138,8 @@ def _fold(fold: Component, lowered: Lowered, index: int) -> Callable[[Ask], Arra
         return found.reshape(-1, 1) if found.ndim == 1 else found
 
     if kind == "temperature":
+        if len(own) != len(classes):
+            return NotFast("a calibrated classifier has classes of its own")
         from_proba = len(classes) == 2 and method == "predict_proba"
 
         def by_temperature(ask: Ask) -> Array:
@@ -195,6 +211,8 @@ def examples() -> Iterable[Example]:
         model = CalibratedClassifierCV(GaussianNB(), method=method, ensemble=False, cv=3)
         yield Example(f"{method} of probabilities", model.fit(rows, labels > 1), rows)
     line = IsotonicRegression(out_of_bounds="clip")
+    ending = IsotonicRegression()
+    yield Example("ending line", ending.fit(rows[:200, :1], rows[:200, 0]), rows[:, :1])
     yield Example("line", line.fit(rows[:, :1], rows[:, 0] ** 3), rows[:, :1])
     frozen = FrozenEstimator(LinearSVC().fit(rows, names))
     yield Example("frozen", CalibratedClassifierCV(frozen).fit(rows, names), rows)

@@ -168,10 +168,10 @@ def examples() -> Iterable[Example]:
         sparse_threshold=1.0,
     )
     labels = np.where(table["price"] > 20, "dear", "cheap")
-    yield from _before_other_models(rng)
     model = make_pipeline(columns, LogisticRegression(C=0.1, max_iter=500))
     yield Example("text and numbers", model.fit(table, labels), table)
     yield Example("categories and numbers", *_mixed(rng))
+    yield from _before_other_models(rng)
 
 
 def _before_other_models(rng: np.random.Generator) -> Iterable[Example]:

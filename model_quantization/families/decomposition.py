@@ -127,12 +127,18 @@ def _factors(component: Component, exact: bool) -> Lowered | NotFast:
         found: Array = inv(np.eye(len(directions)) + np.dot(precise, directions.T))
         return found
 
-    def transform(rows: Array) -> Array:
-        return np.asarray(np.dot(np.dot(rows - mean, precise.T), inverse()))
+    def transform(rows: Array) -> Array | None:
+        try:
+            return np.asarray(np.dot(np.dot(rows - mean, precise.T), inverse()))
+        except ValueError:  # there is no inverse: scikit-learn has the words
+            return None
 
     form = None
     if not exact:
-        weights = precise.T @ inverse()
+        try:
+            weights = precise.T @ inverse()
+        except ValueError as error:
+            return NotFast(f"its covariance has no inverse ({error})")
         form = projection(weights, -(mean @ weights), exact)
     return number_step(
         component,
@@ -147,7 +153,10 @@ def _factors(component: Component, exact: bool) -> Lowered | NotFast:
 def _cosines(component: Component, exact: bool) -> Lowered | NotFast:
     """RBFSampler: cosines of random directions."""
     weights, offset = component["random_weights_"], component["random_offset_"]
-    factor = (2.0 / component["n_components"]) ** 0.5
+    count = component["n_components"]
+    if count != weights.shape[1] or count < 1:
+        return NotFast("it has not as many directions as it says")
+    factor = (2.0 / count) ** 0.5
 
     def transform(rows: Array) -> Array:
         found: Array = rows @ weights

@@ -11,7 +11,7 @@ from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
 from model_quantization.families.family import Component, Example, Family, slots_for
 from model_quantization.families.forms import Columns, Dense, Text
-from model_quantization.families.lowered import Input, Lowered, NotFast
+from model_quantization.families.lowered import Input, Lowered, Method, NotFast
 from model_quantization.families.shared.category_packing import (
     CATEGORIES,
     REST,
@@ -142,12 +142,14 @@ def _bins(component: Component) -> Lowered | NotFast:
         return number_step(component, block, by=by, n_features=width, n_columns=int(starts[-1]))
     from model_quantization.kernels.tables.sparse_rows import SparseRows
 
+    rows = SparseRows(int(starts[-1]), entries)
     return Lowered(
-        {},
+        {"transform": rows.matrix},
         by=by,
         names=(component.path,),
         n_features=width,
-        form=Text(SparseRows(int(starts[-1]), entries)),
+        n_columns=rows.n_columns,
+        form=Text(rows),
     )
 
 
@@ -173,7 +175,11 @@ def _lowered(
 ) -> Lowered:
     """A predictor of a table, or of cells without names; sparse rows are for the next step only."""
     takes: Input = "cells" if names_of is None else "table"
-    methods = {"transform": form.whole.rows} if isinstance(form.whole, Dense) else {}
+    methods: dict[str, Method] = {}
+    if isinstance(form.whole, Dense):
+        methods["transform"] = form.whole.rows
+    elif isinstance(form.whole, Text) and names_of is None:
+        methods["transform"] = form.whole.step.matrix
     return Lowered(
         methods, by=by, names=names, input=takes, n_features=width, form=form, absorb=absorb
     )
@@ -187,9 +193,8 @@ def _form(component: Component, encoder: Encoder, filler: Filler | None, names: 
     is_sparse = component.get("sparse_output") is True
     if names is None:
         cells = Cells(encoder, filler)
-        whole = (
-            Text(SparseRows(encoder.n_columns, cells.entries)) if is_sparse else Dense(cells.block)
-        )
+        rows = SparseRows(encoder.n_columns, cells.entries, getattr(encoder, "dtype", "d"))
+        whole = Text(rows) if is_sparse else Dense(cells.block)
         return Columns(encoder, filler, whole)
     columns = tuple(str(name) for name in names)
     table = FrameStep((CategoryColumns(columns, filler, encoder),), exactly=columns)

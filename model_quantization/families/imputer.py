@@ -18,6 +18,7 @@ from model_quantization.kernels.tables.gaps import NearestRows
 from model_quantization.schemes.scheme import Role, Slot
 
 _SIMPLE = "sklearn.impute._base:SimpleImputer"
+_MARKS = "sklearn.impute._base:MissingIndicator"
 _NEAREST = "sklearn.impute._knn:KNNImputer"
 
 
@@ -25,6 +26,8 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     """Numbers filled as rows, names as columns."""
     if component.type == _NEAREST:
         return lower_nearest(component)
+    if component.type == _MARKS:
+        return _lower_marks(component)
     missing, values = component.get("missing_values"), component.get("statistics_")
     if not isinstance(missing, float) or not math.isnan(missing):
         return NotFast("it takes another value than NaN for missing")
@@ -43,7 +46,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         known = None if columns is None else tuple(str(name) for name in columns)
         form = Columns(None, Filler(fill, known))
         return Lowered({}, by="a filler of names", names=names, form=form)
-    kind = component.get("_fill_dtype")
+    kind = component.get("_fill_dtype", component.get("_fit_dtype"))  # the second before 1.8
     is_double = isinstance(kind, ValueNode) and kind.items == ("<f8",)
     if values.dtype.char != "d" or not np.isfinite(values).all() or not is_double:
         return NotFast("it fills numbers of another type than float64, or a column has no value")
@@ -86,6 +89,37 @@ def _marked(component: Component, width: int) -> Array | NotFast | None:
     return places
 
 
+def _lower_marks(component: Component) -> Lowered | NotFast:
+    """Which values are missing, in the columns that had gaps when it was fitted."""
+    missing, places = component.get("missing_values"), component.get("features_")
+    width = component.get("n_features_in_")
+    if not isinstance(missing, float) or not math.isnan(missing) or component.get("sparse") is True:
+        return NotFast("it takes another value than NaN for missing, or gives a sparse matrix")
+    if not isinstance(places, np.ndarray) or places.dtype.kind != "i" or type(width) is not int:
+        return NotFast("which columns it marks is not known")
+    if places.ndim != 1 or not set(places.tolist()) <= set(range(width)):
+        return NotFast("it marks columns that there are not")
+    new = np.ones(width, dtype=bool)
+    new[places] = False
+    strict = component.get("error_on_new") and component.get("features") == "missing-only"
+
+    def transform(rows: Array) -> Array | None:
+        gaps = np.isnan(rows)
+        if strict and gaps[:, new].any():
+            return None
+        return gaps[:, places] if len(places) < width else gaps
+
+    return number_step(
+        component,
+        transform,
+        by="marks of gaps",
+        n_features=width,
+        n_columns=len(places),
+        refuses="infinite",
+        takes="floats",
+    )
+
+
 def lower_nearest(component: Component) -> Lowered | NotFast:
     """Gaps filled from the nearest training rows that have a value there."""
     known, present = component.get("_fit_X"), component.get("_valid_mask")
@@ -100,6 +134,8 @@ def lower_nearest(component: Component) -> Lowered | NotFast:
         return NotFast("its training rows are no float64")
     if gaps.shape != known.shape or known.shape[1:] != present.shape or type(count) is not int:
         return NotFast("its training rows do not fit each other")
+    if gaps.dtype != bool or present.dtype != bool:
+        return NotFast("where its training rows have gaps is not known")
     if weights not in ("uniform", "distance") or count < 1:
         return NotFast("it weighs neighbours by a function of its own")
     marked = _marked(component, len(present))
@@ -128,7 +164,7 @@ def lower_nearest(component: Component) -> Lowered | NotFast:
 
 def examples() -> Iterable[Example]:
     """Numbers and names."""
-    from sklearn.impute import KNNImputer, SimpleImputer
+    from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 
     rng = np.random.default_rng(0)
     rows = np.where(rng.random((60, 4)) < 0.2, np.nan, rng.normal(size=(60, 4)))
@@ -137,6 +173,7 @@ def examples() -> Iterable[Example]:
     yield Example("constant", SimpleImputer(strategy="constant", fill_value=0).fit(rows), rows)
     marking = SimpleImputer(add_indicator=True)
     yield Example("marked", marking.fit(np.where(np.arange(4) > 1, 1.0, rows)), rows)
+    yield Example("marks", MissingIndicator().fit(rows), rows)
     yield Example("nearest", KNNImputer(n_neighbors=3).fit(rows), rows)
     weighed = KNNImputer(weights="distance", add_indicator=True)
     yield Example("nearest by distance", weighed.fit(rows), rows)
@@ -145,7 +182,7 @@ def examples() -> Iterable[Example]:
 
 FAMILY = Family(
     name="imputer",
-    types=frozenset({_SIMPLE, _NEAREST}),
+    types=frozenset({_SIMPLE, _NEAREST, _MARKS}),
     slots={
         "statistics_": Slot(Role.STATISTIC, note="what stands in for missing values"),
         "_fit_X": Slot(Role.SUPPORT),

@@ -65,8 +65,8 @@ class Lowered:
     takes : {"numbers", "plain", "floats", "arrays"}
         Columns of a frame that it takes. `numbers`: all that scikit-learn converts to numbers
         (booleans, nullable and Arrow columns, objects that are numbers). `plain`: numpy's numbers
-        only. `floats`: numpy's floats only, also as an array. `arrays`: arrays of floats, and no
-        frame.
+        only. `floats`: numpy's floats only, also as an array. `arrays`: arrays of floats, and
+        neither frames nor lists.
     classes : ndarray or None
         The labels of a classifier with one target.
     decides_by : {"decision_function", "predict_proba"}

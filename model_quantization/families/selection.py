@@ -15,7 +15,7 @@ from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family
 from model_quantization.families.forms import Selection
 from model_quantization.families.lowered import Lowered, NotFast
-from model_quantization.families.shared.steps import Refuses, number_step
+from model_quantization.families.shared.steps import Refuses, number_step, width_of
 from model_quantization.families.shared.wrapping import delegating
 from model_quantization.schemes.scheme import Role, Slot
 
@@ -79,6 +79,11 @@ def _chosen(component: Component) -> Array | NotFast:
         return chosen
     if not isinstance(chosen, np.ndarray) or chosen.ndim != 1 or chosen.dtype != bool:
         return NotFast("which columns it chose is not known")
+    # A choice by importance says its width through the model that it asked.
+    inside = component.get("estimator_") or component.get("estimator")
+    asked = inside if component.type == _FROM_MODEL and isinstance(inside, Component) else component
+    if len(chosen) != width_of(asked):
+        return NotFast("it chose among other columns than it was fitted on")
     return chosen
 
 

@@ -20,6 +20,7 @@ from model_quantization.families.shared.children import (
     lower_all,
     over_children,
 )
+from model_quantization.families.shared.sequence import check_width
 from model_quantization.schemes.scheme import Role, Slot
 
 _VOTING = "sklearn.ensemble._voting"
@@ -168,6 +169,7 @@ def _stacking(component: Component, children: list[Lowered], exact: bool) -> Low
 
         def answer(ask: Ask) -> Any:
             given = transform(ask)
+            check_width(given, final)
             found = call(given if given.dtype.kind == "f" else given.astype(np.float64))
             if found is None:
                 raise Unanswered

@@ -41,6 +41,10 @@ _INSIDE = {
 }
 # They check the input, columns included, and give an array to the model inside.
 _CHECK_THEMSELVES = frozenset({_SELF_TRAINING, _RANSAC})
+_PIPELINE = "sklearn.pipeline:Pipeline"
+_WITHOUT_PROBABILITIES = frozenset(
+    {"LinearSVC", "PassiveAggressiveClassifier", "Perceptron", "RidgeClassifier"}
+)
 # Metrics whose label of interest is 1 by default; those of the second line have none.
 _OF_ONE = frozenset({"f1_score", "fbeta_score", "precision_score", "recall_score", "jaccard_score"})
 _OF_NONE = frozenset({"balanced_accuracy_score", "accuracy_score", "matthews_corrcoef"})
@@ -129,9 +133,21 @@ def _asked_method(component: Component, inside: Lowered) -> Deciding | None:
     asked = component.get("response_method", "auto")
     if asked == "auto":
         # `predict_proba` comes first; only a model that never had it is asked for the other.
-        has_none = "predict_proba" not in inside.methods and inside.decides_by != "predict_proba"
+        has_none = _has_no_probabilities(_inside(component))
         asked = "decision_function" if has_none else "predict_proba"
     return asked if asked in inside.methods else None
+
+
+def _has_no_probabilities(model: object) -> bool:
+    """Whether a classifier is known to have no `predict_proba`: of a pipeline, its last step."""
+    while isinstance(model, Component) and model.type == _PIPELINE:
+        model = model["steps"][-1][1]
+    if not isinstance(model, Component):
+        return False
+    of_loss = model.type.endswith(":SGDClassifier")
+    if of_loss:
+        return model.get("loss") not in ("log_loss", "modified_huber")
+    return model.type.rpartition(":")[2] in _WITHOUT_PROBABILITIES
 
 
 def _label_of_interest(scorer: object) -> Any:
@@ -201,6 +217,7 @@ def sees_input(component: Component) -> tuple[Component, ...]:
 def examples() -> Iterable[Example]:
     """A search, a target transformed by functions and by a scaler, thresholds, and the rest."""
     from sklearn.compose import TransformedTargetRegressor
+    from sklearn.cross_decomposition import PLSRegression
     from sklearn.datasets import make_classification
     from sklearn.frozen import FrozenEstimator
     from sklearn.linear_model import LogisticRegression, RANSACRegressor, Ridge
@@ -213,7 +230,6 @@ def examples() -> Iterable[Example]:
     from sklearn.preprocessing import StandardScaler
     from sklearn.semi_supervised import SelfTrainingClassifier
     from sklearn.svm import LinearSVC
-    from sklearn.tree import DecisionTreeRegressor
 
     rows, labels = make_classification(160, 24, n_informative=8, random_state=0)
     numbers = np.exp(rows[:, 0] / 3 + 1)
@@ -226,9 +242,7 @@ def examples() -> Iterable[Example]:
     yield Example("frozen", FrozenEstimator(Ridge().fit(rows, numbers)), rows)
     in_logs = TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1)
     yield Example("target in logarithms", in_logs.fit(rows, numbers), rows)
-    scaled = TransformedTargetRegressor(
-        DecisionTreeRegressor(max_depth=4), transformer=StandardScaler()
-    )
+    scaled = TransformedTargetRegressor(PLSRegression(3), transformer=StandardScaler())
     yield Example("scaled target", scaled.fit(rows, numbers), rows)
     several = TransformedTargetRegressor(Ridge(), transformer=StandardScaler())
     yield Example("scaled targets", several.fit(rows, rows[:, :2] * 3), rows)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from typing import Any, TypeVar, cast
+
+import numpy as np
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -39,7 +41,7 @@ def kernel(reference: Kernel) -> Kernel:
             raise ImportError(f"two kernels are named {name}: in {known.__module__} and here")
     found = _kernels(instruction_set())
     if found is None:
-        return reference
+        return _without_warnings(reference)
     try:
         return cast("Kernel", found[name])
     except KeyError:
@@ -47,6 +49,17 @@ def kernel(reference: Kernel) -> Kernel:
             f"the built kernels have no {name}: they are older than the sources; "
             "build them again (make kernels)"
         ) from None
+
+
+def _without_warnings(reference: Kernel) -> Kernel:
+    """The reference as quiet as a compiled kernel: the caller's `numpy.errstate` is not asked."""
+
+    @wraps(reference)
+    def call(*arguments: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return reference(*arguments)
+
+    return cast("Kernel", call)
 
 
 @cache

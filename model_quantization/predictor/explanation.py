@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 
+from model_quantization.displayed import html_table
 from model_quantization.predictor.asked import AskedComponent
 from model_quantization.records import Record
 
@@ -145,9 +145,4 @@ def _aligned(rows: Iterator[tuple[str, ...]]) -> list[str]:
 
 def _html(rows: Iterator[tuple[str, ...]]) -> str:
     head, *body = rows
-    lines = [_html_row(head, "th"), *(_html_row(row, "td") for row in body)]
-    return f"<table>{''.join(lines)}</table>"
-
-
-def _html_row(cells: Sequence[str], tag: str) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+    return html_table(body, head=head)

@@ -7,13 +7,13 @@ is not imported for this: a column's type says enough.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.lowered import Takes
-from model_quantization.kernels.tables.pandas_columns import numbers_of
+from model_quantization.kernels.tables.pandas_columns import numbers_of, stored_values
 
 _NUMBERS = "fiub"
 
@@ -45,7 +45,8 @@ def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
     if takes != "numbers":
         return None
     if blocks is None:
-        blocks = [_Column(frame.iloc[:, place].array, place) for place in range(frame.shape[1])]
+        columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+        blocks = [_Column(stored_values(one), place) for place, one in enumerate(columns)]
     return _as_doubles(blocks, frame.shape)
 
 
@@ -60,8 +61,10 @@ class _Column:
 def _as_doubles(blocks: Any, shape: tuple[int, int]) -> Array | None:
     """All columns as float64, in the memory order that pandas gives them; None if one is none."""
     if len(blocks) == 1 and type(blocks[0].values) is np.ndarray:
-        found = numbers_of(blocks[0].values.reshape(-1))
-        return None if found is None else blocks[0].values.astype(np.float64).T
+        block = blocks[0].values
+        order: Literal["F", "C"] = "F" if block.flags.f_contiguous else "C"
+        found = numbers_of(block.ravel(order=order))
+        return None if found is None else found.reshape(block.shape, order=order).T
     columns = np.empty(shape[::-1])
     for block in blocks:
         values = block.values

@@ -115,7 +115,7 @@ def _rows_of(
         names = None
 
     def rows(X: Any) -> Array | None:
-        if isinstance(X, list) and unnamed:
+        if isinstance(X, list) and unnamed and takes != "arrays":
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
             X = numbers_of_frame(X, takes) if names_of(X) == names else None

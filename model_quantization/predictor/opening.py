@@ -71,6 +71,18 @@ def load(
     PredictionError
         Under other versions of the libraries than those that made it, it answers its golden rows
         otherwise.
+
+    Examples
+    --------
+    >>> import model_quantization as mq
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> rows, labels = load_digits(return_X_y=True)
+    >>> model = RandomForestClassifier(20, random_state=0).fit(rows[:900], labels[:900])
+    >>> quantized, _ = mq.ModelQuantizer(bit_depth=16).quantize_model(model)
+    >>> path = quantized.save("digits.qma")
+    >>> bool((load(path).predict(rows) == model.predict(rows)).all())
+    True
     """
     artifact = read_artifact(source, limits, sha256=sha256, keys=keys)
     model = open_model(artifact, TrustPolicy(frozenset(trusted)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.displayed import html_table
 from model_quantization.errors import FormatError
 from model_quantization.families import Lowered, family_named
 from model_quantization.graph.methods import PUBLIC_METHODS
@@ -68,9 +69,25 @@ class QuantizedModel(FittedForGood):
     fast_methods : tuple of str
         Methods that are answered without scikit-learn.
 
+    Notes
+    -----
     Every method and fitted attribute of the original is here under its own name. Methods that
     answer rows or documents also take `n_jobs`: into how many threads a large batch is divided,
     counted as joblib counts; forests and models behind text use it, the others do not need it.
+    In a notebook a model displays itself as a table.
+
+    Examples
+    --------
+    >>> import model_quantization as mq
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> rows, labels = load_digits(return_X_y=True)
+    >>> model = RandomForestClassifier(20, random_state=0).fit(rows[:900], labels[:900])
+    >>> quantized, _ = mq.ModelQuantizer(bit_depth=16).quantize_model(model)
+    >>> quantized.fast_methods
+    ('predict', 'predict_proba', 'predict_log_proba', 'apply')
+    >>> type(quantized.restore(as_scikit_learn=True)).__name__
+    'RandomForestClassifier'
     """
 
     def __init__(
@@ -136,6 +153,20 @@ class QuantizedModel(FittedForGood):
         fast = ", ".join(self.fast_methods) or "nothing"
         return f"<QuantizedModel {self._name()}, {size}, {self._guarantee()}; fast: {fast}>"
 
+    def _repr_html_(self) -> str:
+        # Of the artifact alone: the estimator's own picture would need scikit-learn, and a restore.
+        from model_quantization.report.table import human_bytes
+
+        size = human_bytes(len(self.artifact.data))
+        restored = [name for name in self._methods if name not in self.fast_methods]
+        rows = [
+            ("class", self._view.type.replace(":", ".")),
+            ("file", f"{size}, {self._guarantee()}"),
+            ("answered fast", ", ".join(self.fast_methods) or "nothing"),
+            ("answered by the restored estimator", ", ".join(restored) or "nothing"),
+        ]
+        return html_table(rows, caption=f"{self._name()}{self.path and f' at {self.path}'}")
+
     def _guarantee(self) -> str:
         """The proof that the file itself carries, in a few words."""
         evaluation = self.artifact.manifest["evaluation"]
@@ -154,10 +185,14 @@ class QuantizedModel(FittedForGood):
 
         Examples
         --------
-        >>> print(quantized.explain())                                        # doctest: +SKIP
+        >>> import model_quantization as mq
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> model = LogisticRegression(max_iter=500).fit(*load_iris(return_X_y=True))
+        >>> quantized, _ = mq.ModelQuantizer(bit_depth=16).quantize_model(model)
+        >>> print(quantized.explain())  # doctest: +ELLIPSIS
         LogisticRegression
-        method         answered  by             why
-        predict        fast      linear scores
+        method ...
         """
         from model_quantization.predictor.explaining import explain_model
 

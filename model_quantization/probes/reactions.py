@@ -140,8 +140,10 @@ def ask(model: Any, rows: ProbeRows, *, thorough: bool) -> tuple[ProbeRows, Reac
             break
     again = _ask_form(model, methods, ALL_ROWS, all_rows(few))
     steady = tuple(name for name in methods if same(first[ALL_ROWS, name], again[ALL_ROWS, name]))
-    many = chosen if thorough else few
-    calls = _ask_form(model, steady, ALL_ROWS, all_rows(many))
+    if thorough:
+        many, calls = chosen, _ask_form(model, steady, ALL_ROWS, all_rows(chosen))
+    else:
+        many, calls = few, {call: first[call] for call in first if call[1] in steady}
     if all(reaction.raised for reaction in calls.values()):
         return many, Reactions(0, {}, _classes(model))
     main = steady[:2]

@@ -99,8 +99,8 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
         human_bytes(before) if before else "-",
         human_bytes(after) if after else "-",
         times_smaller(before, after),
-        _score(outcome.score_before, outcome.score_after),
-        _change(outcome.score_change),
+        score_text(outcome.score_before, outcome.score_after),
+        change_text(outcome.score_change),
         verdict(outcome),
         _arrow(
             *(
@@ -158,7 +158,8 @@ def times_smaller(before: int, after: int) -> str:
     return f"{ratio:,.0f}x" if ratio >= 9.95 else f"{ratio:.1f}x"
 
 
-def _score(before: float | None, after: float | None) -> str:
+def score_text(before: float | None, after: float | None) -> str:
+    """Return the scores of original and artifact, with enough digits to tell them apart."""
     if before is None:
         return "-"
     if after is None:
@@ -174,7 +175,8 @@ def _number(value: float, digits: int) -> str:
     return fixed(value, digits) if abs(value) < 1_000 else f"{value:,.{digits - 3}f}"
 
 
-def _change(change: float | None) -> str:
+def change_text(change: float | None) -> str:
+    """Return a signed change of a score, or `-` where there is none."""
     if change is None:
         return "-"
     if change == 0:

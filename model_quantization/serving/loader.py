@@ -96,6 +96,27 @@ class ModelLoader:
         At first use: the artifact is broken, and the original is not the one the release pinned.
     SignatureError, UntrustedTypeError
         At first use: never answered by a fallback.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import joblib
+    >>> import model_quantization as mq
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> rows, labels = load_digits(return_X_y=True)
+    >>> model = RandomForestClassifier(20, random_state=0).fit(rows[:900], labels[:900])
+    >>> Path("models").mkdir()
+    >>> paths = joblib.dump(model, "models/digits.joblib")
+    >>> result = mq.batch_quantize_models("models", bit_depth="exact")
+    >>> loader = ModelLoader("digits", model_dir="models")
+    >>> bool((loader.predict(rows) == model.predict(rows)).all())
+    True
+    >>> loader
+    ModelLoader('digits', serving the quantized, release 1)
+    >>> loader.use_quantized_model(False)
+    >>> loader
+    ModelLoader('digits', serving the original, release 1)
     """
 
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]

@@ -38,18 +38,42 @@ class _NamedLoader(ModelLoader):
 
 
 class IntentModelLoader(_NamedLoader):
-    """The model `intent`, or the one that `name` or ``ML_INTENT_MODEL`` names."""
+    """The model `intent`, or the one that `name` or ``ML_INTENT_MODEL`` names.
+
+    Examples
+    --------
+    >>> IntentModelLoader(model_dir="models")
+    IntentModelLoader('intent', nothing loaded yet)
+    >>> IntentModelLoader(model_dir="models", name="intent_v2")
+    IntentModelLoader('intent_v2', nothing loaded yet)
+    """
 
     kind = "intent"
 
 
 class SentimentModelLoader(_NamedLoader):
-    """The model `sentiment`, or the one that `name` or ``ML_SENTIMENT_MODEL`` names."""
+    """The model `sentiment`, or the one that `name` or ``ML_SENTIMENT_MODEL`` names.
+
+    Examples
+    --------
+    >>> SentimentModelLoader(model_dir="models")
+    SentimentModelLoader('sentiment', nothing loaded yet)
+    >>> SentimentModelLoader(model_dir="models", name="sentiment_v2")
+    SentimentModelLoader('sentiment_v2', nothing loaded yet)
+    """
 
     kind = "sentiment"
 
 
 class EmailModelLoader(_NamedLoader):
-    """The model `email`, or the one that `name` or ``ML_EMAIL_MODEL`` names."""
+    """The model `email`, or the one that `name` or ``ML_EMAIL_MODEL`` names.
+
+    Examples
+    --------
+    >>> EmailModelLoader(model_dir="models")
+    EmailModelLoader('email', nothing loaded yet)
+    >>> EmailModelLoader(model_dir="models", name="email_v2")
+    EmailModelLoader('email_v2', nothing loaded yet)
+    """
 
     kind = "email"

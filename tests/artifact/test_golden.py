@@ -11,6 +11,7 @@ import pytest
 
 from model_quantization.artifact.reader import read_artifact
 from model_quantization.estimators.restore import restore
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.predictor.opening import load
 from model_quantization.trust import TrustPolicy
 from tests.artifact.golden_files import DIRECTORY, answers, describe_array
@@ -18,6 +19,8 @@ from tests.artifact.independent_reader import read_file
 from tests.artifact.samples import BOOSTERS, FILES, MODELS, asked
 
 GOLDEN = (*FILES, *BOOSTERS)
+# What libraries of boosters read, they and newer ones wrote: none reads what a newer one wrote.
+MADE_WITH = {"lightgbm": (4, 7), "xgboost": (3, 2), "catboost": (1, 2)}
 
 
 def golden(name: str) -> tuple[bytes, dict[str, Any]]:
@@ -86,6 +89,8 @@ def test_a_golden_model_answers_as_it_did(name: str) -> None:
 def test_the_estimator_restored_from_a_golden_model_answers_as_it_did(name: str) -> None:
     if name in BOOSTERS:
         pytest.importorskip(name, reason="the extra `boosters` is not installed")
+        if installed(name) < MADE_WITH[name]:
+            pytest.skip(f"{name} is older than the one that made the golden file")
     data, record = golden(name)
     assert load(data).restore().predict(asked(name)).tolist() == record["answers"]
 

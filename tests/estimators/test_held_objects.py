@@ -51,6 +51,7 @@ from model_quantization.estimators.reachable import check_fitted
 from model_quantization.estimators.restore import restore
 from model_quantization.graph.json_form import node_from_json, node_to_json
 from model_quantization.limits import Limits
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.loading.pickles.original import load_original
 from model_quantization.predictor.quantized_model import QuantizedModel
 from model_quantization.trust import TrustPolicy, parse_allowed_names
@@ -152,6 +153,7 @@ def test_a_table_beside_a_model(tmp_path: Path) -> None:
         assert_equal_tables(held[name], loaded[name])
 
 
+@pytest.mark.skipif(installed("pandas") < (3,), reason="texts of arrow are pandas 3's default")
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -41,7 +41,6 @@ from model_quantization.pipeline.child.messages import RowsRequest
 from model_quantization.pipeline.child.original import (
     extend_import_path,
     import_path,
-    measure_serving,
 )
 from model_quantization.trust import TrustPolicy
 
@@ -147,10 +146,6 @@ def test_tasks_and_methods() -> None:
     assert serving_method(("predict", "predict_proba")) == "predict_proba"
     assert serving_method(("transform",)) == "transform" and serving_method(()) is None
     assert "fit_transform" not in public_methods_of(SCALER).methods
-    assert measure_serving(CLASSIFIER, ("predict",), X, 0) is None
-    assert measure_serving(CLASSIFIER, (), X, 0.01) is None
-    found = measure_serving(CLASSIFIER, ("predict",), X, 0.01)
-    assert found is not None and found.one_row_p50_us > 0
 
 
 def test_calibration_rows_and_gate_rows(tmp_path: Path) -> None:

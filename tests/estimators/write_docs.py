@@ -5,14 +5,18 @@ Run as `python -m tests.estimators.write_docs` after scikit-learn or a family ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from sklearn.utils import all_estimators
 
+from model_quantization.api import ModelQuantizer
 from model_quantization.families import all_families, family_of
-from tests.estimators.fitted import CANNOT, estimator_names
+from tests.estimators.fitted import CANNOT, estimator_names, fitted
 
 PATH = Path(__file__).parents[2] / "docs" / "estimators.md"
 
@@ -38,6 +42,18 @@ This page is written by `python -m tests.estimators.write_docs`, and a test hold
 
 {cannot}
 
+## Answered without scikit-learn
+
+Of the {asked} that answer rows ({methods}), **{fast}** answer every one of these methods from the
+artifact's arrays, without scikit-learn, as they are fitted here; so do pipelines, tables and
+models over models of those. The restored estimator answers the others, as quickly as the original:
+
+| why | estimators |
+|---|---|
+{slow}
+
+`explain()` of a loaded model says the same of that model, method by method.
+
 ## By family
 
 The family says what the arrays of a model mean, and so which of them may be rounded. A model of
@@ -62,7 +78,48 @@ def document() -> str:
         proven=len(names),
         cannot=_cannot(),
         families="\n".join(_families()),
+        methods=", ".join(f"`{name}`" for name in _ANSWERS),
+        **_speeds(),
     )
+
+
+_ANSWERS = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "decision_function",
+    "score_samples",
+    "transform",
+)
+
+
+def _speeds() -> dict[str, Any]:
+    """How many estimators answer everything fast, and why the others do not."""
+    asked, slow = 0, defaultdict(list)
+    for name in estimator_names():
+        found = [each for each in _explained(name) if each.method in _ANSWERS]
+        asked += bool(found)
+        whys = dict.fromkeys(each.why for each in found if not each.fast)
+        if whys:
+            some = any(each.fast for each in found)
+            left = [f"`{each.method}`" for each in found if not each.fast]
+            slow["; ".join(whys)].append(f"{name} ({', '.join(left)})" if some else name)
+    for name in [why for why in slow if why.startswith("no family speaks for")]:
+        slow["no family speaks for the class"] += slow.pop(name)
+    rows = [f"| {why} | {', '.join(names)} |" for why, names in sorted(slow.items())]
+    return {
+        "asked": asked,
+        "fast": asked - sum(len(names) for names in slow.values()),
+        "slow": "\n".join(rows),
+    }
+
+
+def _explained(name: str) -> Sequence[Any]:
+    """How the exact artifact of an estimator answers each of its methods."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made, _ = ModelQuantizer(recipe="exact").quantize_model(fitted(name).model)
+    return made.explain().methods
 
 
 _OTHERS = ("lightgbm", "xgboost", "catboost")

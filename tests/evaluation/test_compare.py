@@ -51,6 +51,8 @@ def test_classifiers_side_by_side():
     assert found["quantized"]["resident_bytes"] == 4096
     assert found["size_reduction_percent"] == 75.0
     assert found["original"]["latency"]["one_row_p50_us"] > 0 < found["speedup_batch"]
+    assert found["speedup_one_row"] > 0
+    assert isinstance(found["slower"], list)
     assert found["failed"] == {}
     json.dumps(found, allow_nan=False)
 

@@ -303,3 +303,12 @@ def test_each_of_several_artifacts_is_judged_at_its_share_of_the_error() -> None
     policy = GatePolicy(alpha=0.05)
     assert policy.for_attempts(4) == replace(policy, alpha=0.0125)
     assert policy.for_attempts(1) == policy.for_attempts(0) == policy
+
+
+def test_what_is_published_without_a_proof_keeps_its_checks():
+    policy = GatePolicy(publish_inconclusive=True)
+    published = verdict(classifier(TRUTH), classifier(flipped(8)), policy=policy)
+    kept = verdict(classifier(TRUTH), classifier(flipped(8)))
+    assert (published.guarantee, published.publish) == (Guarantee.INCONCLUSIVE, True)
+    assert published.checks == kept.checks != ()
+    assert not all(check.passed for check in published.checks)

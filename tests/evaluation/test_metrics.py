@@ -7,6 +7,7 @@ import sklearn.metrics as skm
 from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.bootstrap import bootstrap_loss_bound
 from model_quantization.evaluation.metrics import METRICS, score_of
+from model_quantization.evaluation.readings import class_scores
 
 N = 120
 RNG = np.random.default_rng(3)
@@ -125,3 +126,20 @@ def test_the_bootstrap_is_seeded_and_blind_to_chunks(monkeypatch):
     monkeypatch.setattr("model_quantization.evaluation.bootstrap._CELLS", 1000)
     assert bootstrap_loss_bound(before, after, N, seed=1, **options) == first
     assert bootstrap_loss_bound(before, after, N, seed=2, **options) != first
+
+
+def test_the_median_of_errors_is_scikit_learns() -> None:
+    generator = np.random.default_rng(0)
+    truth, given = generator.normal(size=(2, 41))
+    metric = METRICS["neg_median_absolute_error"]
+    score = score_of(metric.build(Answers({"predict": given}), truth), 41)
+    assert score == pytest.approx(-np.median(np.abs(truth - given)))
+
+
+def test_scores_of_classes_are_read_in_double_precision() -> None:
+    scores = np.array([0.25, -1.5], dtype=np.float32)
+    answers = Answers({"classes_": np.array([0, 1]), "decision_function": scores})
+    found = class_scores(answers)
+    assert found is not None
+    assert found[1].dtype == np.float64
+    assert found[1].tolist() == [[-0.25, 0.25], [1.5, -1.5]]

@@ -337,3 +337,19 @@ def test_the_example_of_the_page_on_proof_runs(capsys: pytest.CaptureFixture[str
     (block,) = re.findall(r"```python\n(.*?)```", PROOF.read_text("utf-8"), re.S)
     exec(compile(block, str(PROOF), "exec"), {})
     assert capsys.readouterr().out.startswith("published non_inferior\naccuracy 0.9500 -> 0.9500")
+
+
+@pytest.mark.parametrize("worse_first", [False, True])
+def test_of_equal_rows_of_numbers_the_one_that_is_ruined_counts(worse_first: bool) -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.normal(size=700)
+    before = truth + 0.1 * generator.normal(size=700)
+    halves = [before, before + 5.0 * np.sign(before - truth)]  # the second is worse at every row
+    after = np.concatenate(halves[::-1] if worse_first else halves)
+    found = judge_predictions(
+        np.tile(truth, 2), np.tile(before, 2), after, rows=np.tile(np.arange(700), 2),
+        task="regression",
+    )  # fmt: skip
+    assert found.evaluation.repeated_rows == 700
+    check = found.check("ruined_rows")
+    assert (check.finding, check.observed) == (Finding.LOST, 1.0)

@@ -14,9 +14,12 @@ from sklearn.impute import MissingIndicator
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import BernoulliNB
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from model_quantization.api import ModelQuantizer
 from model_quantization.families import family_named
+from model_quantization.kernels.tables.pandas_columns import FrameColumns
+from model_quantization.predictor.frames import numbers_of_frame
 from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import check_close, check_same_bits, reaction
 
@@ -71,8 +74,11 @@ def test_what_has_no_fast_form_is_restored() -> None:
     words = ("words", TfidfVectorizer(), "title")
     price = ("numbers", "passthrough", ["price"])
     for columns, threshold, last in (
-        ([words, ("gaps", MissingIndicator(features="all"), ["price"])], 1, LogisticRegression()),
-        ([words, price], 0, LogisticRegression()),
+        (
+            [words, ("gaps", MissingIndicator(features="all", sparse=True), ["price"])],
+            1,
+            LogisticRegression(),
+        ),
         ([words, price], 1, BernoulliNB()),
     ):
         model = make_pipeline(ColumnTransformer(columns, sparse_threshold=threshold), last)
@@ -80,3 +86,72 @@ def test_what_has_no_fast_form_is_restored() -> None:
         made, _ = ModelQuantizer(bit_depth=8).quantize_model(model)
         assert "predict" not in made.fast_methods
         check_close("predict", made.restore().predict(TABLE), made.predict(TABLE))
+
+
+def test_a_dense_matrix_of_text_has_the_originals_bits() -> None:
+    columns = ColumnTransformer(
+        [("words", TfidfVectorizer(), "title"), ("numbers", "passthrough", ["price"])],
+        sparse_threshold=0,
+    )
+    model = make_pipeline(columns, LogisticRegression()).fit(TABLE, np.arange(80) % 2)
+    made, _ = ModelQuantizer(recipe="exact").quantize_model(model)
+    assert "predict_proba" in made.fast_methods
+    for table in (TABLE, TABLE.iloc[5:6]):
+        check_same_bits("p", model.predict_proba(table), made.predict_proba(table))
+
+
+NUMBERS: dict[str, Any] = {
+    "bool": lambda t: t.assign(yes=t["a"] > 0),
+    "short": lambda t: t.astype({"a": "float32", "c": "int8"}),
+    "nullable": lambda t: t.convert_dtypes(dtype_backend="numpy_nullable"),
+    "arrow": lambda t: t.convert_dtypes(dtype_backend="pyarrow"),
+    "objects": lambda t: t.astype(object),
+    "some objects": lambda t: t.astype({"b": object}),
+    "dummies": lambda t: pd.get_dummies(t.assign(city=["Oslo", "Rome"] * 30)),
+    "half": lambda t: t.astype({"a": "float16"}),
+    "columns of one array": lambda t: pd.DataFrame(t.to_numpy().copy(), columns=list("abc")),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("in_columns", [False, True], ids=["whole", "by column"])
+def test_columns_of_any_kind_of_number_have_the_originals_bits(kind: str, in_columns: bool) -> None:
+    rng = np.random.default_rng(0)
+    plain = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "c": range(60)})
+    table = NUMBERS[kind](plain)
+    scaler: Any = StandardScaler()
+    if in_columns:
+        scaler = ColumnTransformer([("all", StandardScaler(), list(table.columns))])
+    model = make_pipeline(scaler, LogisticRegression()).fit(table, np.arange(60) % 2)
+    made, _ = ModelQuantizer(recipe="exact").quantize_model(model)
+    missing = table.astype({"b": object}).copy()
+    missing.iloc[3, 1] = None
+    for asked in (table, table.iloc[:1], missing, table.iloc[:, ::-1], table.astype(str)):
+        expected, got = (reaction(each, "predict_proba", asked) for each in (model, made))
+        assert (got.error, got.warned) == (expected.error, expected.warned)
+        if expected.answer is not None:
+            check_same_bits("predict_proba", expected.answer, got.answer)
+
+
+def test_a_frame_whose_blocks_are_not_to_be_had_is_read_the_public_way() -> None:
+    table = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": pd.array([1, 2, 3], dtype="Int64")})
+    texts = table.assign(c=["x", "y", None], d=pd.Categorical(["u", "v", "u"]))
+    by_blocks = numbers_of_frame(table, "numbers")
+    columns = [FrameColumns(texts.iloc[:1]).values(name) for name in "cd"]
+
+    class Hidden:
+        """A frame without its private parts."""
+
+        def __init__(self, frame: Any) -> None:
+            self.columns, self.dtypes, self.shape = frame.columns, frame.dtypes, frame.shape
+            self.iloc, self.to_numpy, self._length = frame.iloc, frame.to_numpy, len(frame)
+
+        def __len__(self) -> int:
+            return self._length
+
+    check_same_bits("numbers", by_blocks, numbers_of_frame(Hidden(table), "numbers"))
+    public = FrameColumns(Hidden(texts.iloc[:1]))
+    for name, known in zip("cd", columns, strict=True):
+        found = public.values(name)
+        assert known is not None and found is not None
+        assert known.tolist() == found.tolist() and known.dtype == found.dtype

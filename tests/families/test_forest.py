@@ -22,6 +22,7 @@ from model_quantization.estimators.restore import restore
 from model_quantization.families import Lowered, NotFast
 from model_quantization.families.forest import coarsen, unpack
 from model_quantization.families.forest.kinds import KINDS
+from model_quantization.families.forest.trees.reading import within
 from model_quantization.graph.nodes import (
     ArrayNode,
     ModelGraph,
@@ -37,6 +38,7 @@ from model_quantization.loading.pickles.migrations.deferred import TREE, Deferre
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.trust import TrustPolicy
+from tests.families.component import treat
 
 # What the preprocessor of a histogram model with categories holds.
 TRUST = TrustPolicy(frozenset({"functools:partial", "sklearn.utils.validation:check_array"}))
@@ -282,7 +284,7 @@ def test_bagged_trees() -> None:
     rows, labels = classes_data()
     for extra in ({}, {"max_features": 0.5, "bootstrap_features": True}, {"max_samples": 0.3}):
         model = ensemble.BaggingClassifier(n_estimators=7, random_state=0, **extra)
-        check(model.fit(rows, labels), rows, fast=2)
+        check(model.fit(rows, labels), rows, fast=3)
     regressor = ensemble.BaggingRegressor(n_estimators=7, random_state=0)
     check(regressor.fit(*values_data()), rows, fast=1)
 
@@ -746,3 +748,28 @@ def test_every_kind_is_named_by_an_existing_class() -> None:
 def test_no_tree_is_left_in_the_graph() -> None:
     graph = forest_graph()
     assert not [node for _, node in walk(graph.root) if isinstance(node, RecordArrayNode)]
+
+
+@pytest.mark.parametrize(
+    ("features", "fit"), [([], True), ([0, 2], True), ([0, 3], False), ([-1, 2], False)]
+)
+def test_features_of_trees_are_columns_of_rows(features: list[int], fit: bool) -> None:
+    assert within(np.array(features, dtype=np.int64), 3) is fit
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_lone_tree_gives_the_sign_of_its_zeros(zero: float, negative: bool, outputs: int) -> None:
+    rows = np.arange(20.0)[:, np.newaxis]
+    target = np.stack([np.arange(20) % 3, np.arange(20) % 2], axis=1)[:, :outputs].astype(float)
+    if negative:
+        target[5] = -1.0
+    model = tree.DecisionTreeRegressor(random_state=0).fit(rows, target)
+    values = model.tree_.value  # a view: the fitted tree itself
+    values[values == 0.0] = zero
+    made = treat(model).lowered
+    assert made is not None
+    found, expected = made.methods["predict"](rows), model.predict(rows)
+    assert found.dtype == expected.dtype
+    assert found.tobytes() == expected.tobytes()

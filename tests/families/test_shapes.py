@@ -13,16 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
+from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
 
 import model_quantization as mq
 from model_quantization.errors import QuantizationError, SemanticError
 from model_quantization.estimators.capture import capture
 from model_quantization.families import Lowered, all_families
+from model_quantization.families.shared.sequence import check_width
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.values import MISFITS
@@ -56,7 +58,26 @@ def mutations(graph: ModelGraph) -> Iterator[tuple[str, Callable[[], ModelGraph]
 
 
 # Models that answer from numbers: their contracts leave nothing to chance.
-STRICT = ("bayes", "discriminant", "encoders", "linear", "neural", "pipeline", "scaler")
+STRICT = (
+    "bayes",
+    "calibrated",
+    "covariance",
+    "cross_decomposition",
+    "decomposition",
+    "discriminant",
+    "dummy",
+    "encoders",
+    "imputer",
+    "linear",
+    "neural",
+    "pipeline",
+    "preprocessing",
+    "propagation",
+    "scaler",
+    "selection",
+    "union",
+    "wrapped",
+)
 TRIED = 250  # changes of each example, evenly chosen
 
 
@@ -158,3 +179,28 @@ def test_a_fast_predictor_that_cannot_answer_says_so(monkeypatch: pytest.MonkeyP
     loaded._set_methods()
     with pytest.raises(SemanticError, match=r"predict cannot be answered.*IndexError: index 3"):
         loaded.predict(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("step", "path", "why"),
+    [
+        (TruncatedSVD(2), "truncatedsvd/components_", "another number of columns"),
+        (KBinsDiscretizer(3, strategy="uniform"), "kbinsdiscretizer/bin_edges_/items/0", "encoder"),
+    ],
+    ids=["directions", "bins"],
+)
+def test_steps_that_do_not_fit_the_next_one_are_not_joined(step: Any, path: str, why: str) -> None:
+    model = make_pipeline(step, LogisticRegression()).fit(ROWS, LABELS)
+    data = file_of(model)
+    assert "predict" in mq.load(data).fast_methods
+    _, values = array_at(data, f"steps/{path}")
+    loaded = mq.load(with_array(data, f"steps/{path}", values[:-1].copy()))
+    assert "predict" not in loaded.fast_methods
+    assert why in loaded.explain().methods[0].why
+
+
+def test_rows_of_another_width_never_reach_the_next_step() -> None:
+    then = Lowered({}, by="a forest", names=("",), n_features=3)
+    check_width(np.zeros((2, 3)), then)
+    with pytest.raises(ValueError, match="a forest, which takes 3"):
+        check_width(np.zeros((2, 4)), then)

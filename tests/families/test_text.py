@@ -434,3 +434,18 @@ def test_several_threads_give_the_same_bits(last):
     assert made.predict(CORPUS, n_jobs=-1).tolist() == made.predict(CORPUS).tolist()
     odd = np.array(texts)  # left to the restored estimator, which has no such option
     assert made.predict(iter(odd), n_jobs=2).tolist() == made.predict(texts).tolist()
+
+
+@pytest.mark.parametrize("count", [254, 255, 256, 257, 511, 512])
+def test_a_term_that_is_as_frequent_as_the_table_of_logarithms_is_long(count: int) -> None:
+    labels = [len(text) % 2 for text in CORPUS]
+    vectorizer = TfidfVectorizer(sublinear_tf=True).fit(CORPUS)
+    model = make_pipeline(
+        vectorizer, LogisticRegression().fit(vectorizer.transform(CORPUS), labels)
+    )
+    word = vectorizer.get_feature_names_out()[0]
+    document = " ".join([word] * count)
+    lowered = treat(model).lowered
+    assert lowered is not None
+    found = lowered.methods["predict_proba"]([document])
+    np.testing.assert_array_equal(found, model.predict_proba([document]))

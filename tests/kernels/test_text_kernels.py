@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_quantization.arrays import Array
 from model_quantization.errors import SemanticError
+from model_quantization.kernels.compiled import available_sets, compiled_kernels
 from model_quantization.kernels.text import documents, hash_counts, symbol_ids, term_tree
 from model_quantization.kernels.text.documents import Analysis
 from model_quantization.kernels.text.frequencies import find_frequencies, idf_table, logarithm
@@ -429,3 +431,19 @@ def test_words_of_all_widths_are_told_apart():
     step = step_of(sorted(re.findall(r"\w+", texts[0])), Analysis(token_pattern=r"\w+"))
     assert step.matrix(texts).toarray().tolist() == [[1] * step.n_columns]
     assert symbol_ids.UNKNOWN == -1
+
+
+@pytest.mark.parametrize("chosen", available_sets())
+def test_a_count_beyond_the_table_of_logarithms_is_refused(chosen: str) -> None:
+    def weigh(count: int) -> Array:
+        values = np.zeros(1)
+        compiled_kernels(chosen)["weigh"](
+            np.array([count]), np.zeros(1, np.int32), np.array([0, 1]), False, True,
+            np.array([-np.inf, 1.0, 1.7]), np.zeros(1, np.uint16), np.ones(1), 0, values,
+        )  # fmt: skip
+        return values
+
+    assert weigh(2).tolist() == [1.7]
+    for count in (3, -1):
+        with pytest.raises(ValueError, match="the arguments do not fit each other"):
+            weigh(count)

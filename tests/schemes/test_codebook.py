@@ -103,3 +103,9 @@ def test_entries_are_float32_unless_they_need_more() -> None:
     assert fit_codebook(rng.normal(size=99), 16).dtype == np.float32
     assert fit_codebook(rng.normal(size=99) * 1e300, 16).dtype == np.float64
     assert fit_codebook(rng.normal(size=99).astype(np.float16), 16).dtype == np.float16
+
+
+def test_entries_too_far_apart_for_a_difference_are_told_apart_in_the_middle() -> None:
+    table = np.array([-1.5e308, 1.0e308])
+    values = np.array([-1.4e308, -0.26e308, -0.24e308, 0.9e308])
+    assert nearest_codes(values, table).tolist() == [0, 0, 1, 1]

@@ -15,6 +15,7 @@ from model_quantization.schemes.scheme import Role, Slot
 
 ROWS = Slot(Role.WEIGHT, channel_axis=0)
 COLUMNS = Slot(Role.WEIGHT, channel_axis=1)
+LAST = Slot(Role.WEIGHT, channel_axis=-1)
 FLAT = Slot(Role.WEIGHT)
 
 
@@ -129,3 +130,13 @@ def test_rows_and_columns_are_one_rule(slot: Slot) -> None:
     found = prunable(shown, 0.001, slot, spread)
     expected = prunable(weights, 0.001, ROWS, spread)
     assert np.array_equal(found if slot is ROWS else found.T, expected)
+
+
+def test_scores_along_the_last_axis_are_those_along_the_second() -> None:
+    weights = np.random.default_rng(2).normal(size=(50, 3)) * 1e-3
+    spread = Spread(np.logspace(-2, 2, 50), np.full(3, 0.02))
+    for each in (spread, None):
+        expected = prune(weights.T, 0.001, ROWS, spread=each).T
+        assert 0 < np.count_nonzero(expected) < expected.size
+        np.testing.assert_array_equal(prune(weights, 0.001, LAST, spread=each), expected)
+        np.testing.assert_array_equal(prune(weights, 0.001, COLUMNS, spread=each), expected)

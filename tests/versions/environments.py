@@ -22,7 +22,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venvs"
 # Extras whose libraries the tests ask for, without what only clusters, browsers and S3 need.
-EXTRAS = ("signing",)
+EXTRAS = ("quantize", "report", "flow", "signing")
+LOWEST = ROOT / "constraints-lowest.txt"
+_HEADER = """\
+# The lowest version of each requirement that pyproject.toml admits, for `make test-versions` and
+# CI's smoke. Written by `make constraints-lowest`.
+"""
 TOOLS = ("lightgbm", "xgboost-cpu", "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100",
          "safetensors>=0.5", "setuptools>=77")  # fmt: skip
 
@@ -80,7 +85,32 @@ def requirements() -> list[str]:
     """What the project and its tests need, from pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    return [*project["dependencies"], *(each for name in EXTRAS for each in extras[name]), *TOOLS]
+    wanted = [*project["dependencies"], *(each for name in EXTRAS for each in extras[name])]
+    return [each for each in wanted if not each.startswith(project["name"])] + list(TOOLS)
+
+
+def write_lowest() -> None:
+    """Write `constraints-lowest.txt`: what uv finds lowest for each direct requirement."""
+    wanted = [name for name in requirements() if name not in TOOLS] + list(lowest_boosters())
+    command = ["-m", "uv", "pip", "compile", "--resolution", "lowest-direct", "--python-version",
+               ENVIRONMENTS["lowest"].python, "--only-binary", ":all:", "--no-annotate",
+               "--no-header", "-q", "-"]  # fmt: skip
+    found = subprocess.run(
+        [sys.executable, *command],
+        input="\n".join(wanted),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    LOWEST.write_text(_HEADER + found.stdout, encoding="utf-8")
+
+
+def lowest_boosters() -> Iterator[str]:
+    """The requirements of the development extra that are libraries of models."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name in project["optional-dependencies"]["dev"]:
+        if name.startswith(("lightgbm", "xgboost")):
+            yield name
 
 
 def interpreter(version: str) -> Path | None:
@@ -161,8 +191,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*ENVIRONMENTS, []])
     parser.add_argument("--smoke", action="store_true", help="a part that takes two minutes")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where environments are kept")
+    parser.add_argument("--write-lowest", action="store_true", help="write constraints-lowest.txt")
     parser.add_argument("--make-only", action="store_true", help="install, and run nothing")
     asked = parser.parse_args(own.split() if isinstance(own, str) else own)
+    if asked.write_lowest:
+        write_lowest()
+        return
     names = asked.names or list(ENVIRONMENTS)
     asked.folder.mkdir(parents=True, exist_ok=True)
     if asked.make_only:

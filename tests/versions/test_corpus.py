@@ -57,7 +57,9 @@ ROUNDED = {
     r"cross": "coefficients are divided by the scale once, when the file is read",
     r"logistic|linear|sgd|glm|discriminant|bayes|text|columns|pipeline|union|target|reduce|cluster|"
     r"mixture|covariance|project|manifold|prepare|impute|knn|nca|lightgbm|xgboost|label|radius|"
-    r"outliers|bags|dummy|pandas": "another BLAS or libm sums or multiplies in another order",
+    r"outliers|bags|dummy|pandas|random search": (
+        "another BLAS or libm sums or multiplies in another order"
+    ),
 }
 THIRD_PARTY = {"lightgbm": "lightgbm", "xgboost": "xgboost"}
 

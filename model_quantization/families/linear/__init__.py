@@ -125,7 +125,8 @@ def _with_transform(component: Component, lowered: Lowered) -> Lowered:
     is_known = isinstance(directions, np.ndarray) and directions.ndim == 2 and type(most) is int
     if not is_known or len(directions) != lowered.n_features:
         return lowered
-    if solver not in ("svd", "eigen") or (solver == "svd" and not isinstance(mean, np.ndarray)):
+    centre = getattr(mean, "shape", None) if solver == "svd" else (lowered.n_features,)
+    if solver not in ("svd", "eigen") or centre != (lowered.n_features,) or most < 1:
         return lowered
 
     def transform(rows: Array) -> Array | None:

@@ -14,6 +14,7 @@ from model_quantization.kernels.tables.expansions import Products, Splines
 POLYNOMIAL = "sklearn.preprocessing._polynomial:PolynomialFeatures"
 SPLINE = "sklearn.preprocessing._polynomial:SplineTransformer"
 _MOST_COLUMNS = 1 << 20
+_HIGHEST = 64  # degree
 
 
 def polynomial(component: Component, exact: bool) -> Lowered | NotFast:
@@ -24,8 +25,10 @@ def polynomial(component: Component, exact: bool) -> Lowered | NotFast:
     if width is None or order not in ("C", "F") or any(type(each) is not int for each in numbers):
         return NotFast("its degrees are not known")
     least, most, n_all, n_columns = numbers
-    if not 0 <= n_columns <= n_all <= _MOST_COLUMNS or width > _MOST_COLUMNS or most > 64:
-        return NotFast("it makes more than a million columns")
+    if not 0 < n_columns <= n_all <= _MOST_COLUMNS or not 0 < width <= _MOST_COLUMNS:
+        return NotFast("it makes no column, or more than a million")
+    if not 0 <= least <= most <= _HIGHEST or (least <= 1 and n_columns != n_all):
+        return NotFast("its degrees give another number of columns than it says")
     products = Products(
         width,
         least,

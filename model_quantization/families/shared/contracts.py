@@ -75,6 +75,16 @@ def _named(contract: Mapping[str, str], module: str, *names: str) -> dict[str, M
     return dict.fromkeys((f"sklearn.{module}:{name}" for name in names), contract)
 
 
+_PCA: Final = "decomposition._pca"
+_UNIVARIATE: Final = "feature_selection._univariate_selection"
+_UNIVARIATE_SELECTORS: Final = (
+    "SelectKBest",
+    "SelectPercentile",
+    "SelectFpr",
+    "SelectFdr",
+    "SelectFwe",
+    "GenericUnivariateSelect",
+)
 _CONTRACTS: Final[dict[str, Mapping[str, str]]] = {
     **_named(
         {"theta_": "CF", "var_": "CF", "class_prior_": "C", "classes_": "C"},
@@ -98,7 +108,63 @@ _CONTRACTS: Final[dict[str, Mapping[str, str]]] = {
     **_named({"scale_": "F", "min_": "F"}, "preprocessing._data", "MinMaxScaler"),
     **_named({"scale_": "F"}, "preprocessing._data", "MaxAbsScaler"),
     **_named({"center_": "F", "scale_": "F"}, "preprocessing._data", "RobustScaler"),
+    **_named({"lambdas_": "F"}, "preprocessing._data", "PowerTransformer"),
+    **_named(
+        {"quantiles_": "QF", "references_": "Q"}, "preprocessing._data", "QuantileTransformer"
+    ),
     **_named({"y_": "_"}, "multiclass", "_ConstantPredictor"),
+    **_named({"components_": "KF", "mean_": "F", "explained_variance_": "K"}, _PCA, "PCA"),
+    **_named(
+        {"components_": "KF", "mean_": "F", "explained_variance_": "K"},
+        "decomposition._incremental_pca",
+        "IncrementalPCA",
+    ),
+    **_named({"components_": "KF"}, "decomposition._truncated_svd", "TruncatedSVD"),
+    **_named({"components_": "KF"}, "random_projection", "GaussianRandomProjection"),
+    **_named({"components_": "KF", "mean_": "F"}, "decomposition._fastica", "FastICA"),
+    **_named(
+        {"components_": "KF", "mean_": "F", "noise_variance_": "F"},
+        "decomposition._factor_analysis",
+        "FactorAnalysis",
+    ),
+    **_named(
+        {"random_weights_": "FK", "random_offset_": "K"}, "kernel_approximation", "RBFSampler"
+    ),
+    **_named({"components_": "KF", "normalization_": "KK"}, "kernel_approximation", "Nystroem"),
+    **_named(
+        {"components_": "KF", "intercept_hidden_": "K"}, "neural_network._rbm", "BernoulliRBM"
+    ),
+    **_named(
+        {
+            "_x_mean": "F",
+            "_x_std": "F",
+            "x_rotations_": "FK",
+            "coef_": "TF",
+            "intercept_": "T",
+        },
+        "cross_decomposition._pls",
+        "PLSRegression",
+        "PLSCanonical",
+        "CCA",
+    ),
+    **_named(
+        {"location_": "F", "precision_": "FF"}, "covariance._elliptic_envelope", "EllipticEnvelope"
+    ),
+    **_named({"classes_": "C", "class_prior_": "C"}, "dummy", "DummyClassifier"),
+    **_named(
+        {"X_": "NF", "label_distributions_": "NC", "classes_": "C"},
+        "semi_supervised._label_propagation",
+        "LabelPropagation",
+        "LabelSpreading",
+    ),
+    **_named({"statistics_": "F"}, "impute._base", "SimpleImputer"),
+    **_named(
+        {"_fit_X": "NF", "_mask_fit_X": "NF", "_valid_mask": "F"}, "impute._knn", "KNNImputer"
+    ),
+    **_named({"scores_": "F", "pvalues_": "F"}, _UNIVARIATE, *_UNIVARIATE_SELECTORS),
+    **_named({"variances_": "F"}, "feature_selection._variance_threshold", "VarianceThreshold"),
+    **_named({"support_": "F"}, "feature_selection._rfe", "RFE", "RFECV"),
+    **_named({"support_": "F"}, "feature_selection._sequential", "SequentialFeatureSelector"),
 }
 
 

@@ -31,7 +31,10 @@ def _in_turn(first: Lowered, then: Lowered) -> Lowered | NotFast:
     def method(call: Method) -> Method:
         def both(rows: Any) -> Any:
             between = transform(rows)
-            return None if between is None else call(as_floats(between, integers))
+            if between is None:
+                return None
+            check_width(between, then)
+            return call(as_floats(between, integers))
 
         return both
 
@@ -49,6 +52,18 @@ def _in_turn(first: Lowered, then: Lowered) -> Lowered | NotFast:
         sparse_as_dense=False,
         inverse=_inverse(first, then),
     )
+
+
+def check_width(rows: Array, then: Lowered) -> None:
+    """Pass only for rows of as many columns as a predictor takes: native code counts on it.
+
+    Raises
+    ------
+    ValueError
+        Other rows, of an artifact whose parts do not fit each other.
+    """
+    if then.n_features is not None and rows.shape[1:] != (then.n_features,):
+        raise ValueError(f"{rows.shape[1:]} columns for {then.by}, which takes {then.n_features}")
 
 
 def _inverse(first: Lowered, then: Lowered) -> Method | None:

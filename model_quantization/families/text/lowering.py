@@ -59,12 +59,13 @@ def _lower_mappings(component: Component) -> Lowered | NotFast:
     if not np.array_equal(np.sort(places), np.arange(len(names))):
         return NotFast("its columns are not those of its names")
     step = Mappings(dict(zip(names, places.tolist(), strict=True)), separator)
+    rows = SparseRows(len(names), step.entries)
     return Lowered(
-        {},
+        {"transform": rows.matrix},
         by="entries of mappings",
         names=(component.path,),
         input="mappings",
-        form=Text(SparseRows(len(names), step.entries)),
+        form=Text(rows),
     )
 
 

@@ -63,6 +63,27 @@ def similarity(
     return product
 
 
+def likenesses(known: Array, gamma: float) -> Callable[[Array], Array]:
+    """A function of float64 rows that gives `exp(-gamma * squared distance)`, (n_known, n).
+
+    Parameters
+    ----------
+    known : float64 array of shape (n_known, n_features)
+    gamma : float
+    """
+    squares = np.einsum("ij,ij->i", known, known)[:, np.newaxis]
+
+    def like(rows: Array) -> Array:
+        found = -2 * (known @ rows.T)
+        found += squares
+        found += np.einsum("ij,ij->i", rows, rows)[np.newaxis, :]
+        np.maximum(found, 0, out=found)
+        found *= -gamma
+        return np.asarray(np.exp(found, out=found))
+
+    return like
+
+
 def _of_length_one(rows: Array) -> Array:
     found = rows.copy(order="K")
     norms = np.sqrt(np.einsum("ij,ij->i", found, found))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import comb
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.locks import cached_property
 
 _FEW_ROWS = 16  # up to here one look-up of all factors is quicker than one product per feature
 _MANY_EDGES = 64  # from here on a search is quicker than a comparison with each edge

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.locks import cached_property
 
 _MOST_BYTES = 1 << 29  # of distances at once; scikit-learn takes more rows in parts
 

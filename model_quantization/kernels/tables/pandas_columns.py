@@ -34,6 +34,11 @@ def names_of(frame: Any) -> list[Any]:
     return list(index)
 
 
+def stored_values(column: Any) -> Any:
+    """The values of a Series: an ndarray, or an array of pandas."""
+    return column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array
+
+
 class FrameColumns:
     """The columns of one frame, by name.
 
@@ -66,7 +71,7 @@ class FrameColumns:
         if place is None:
             return None
         if self._blocks is None:
-            return self.frame.iloc[:, place].array
+            return stored_values(self.frame.iloc[:, place])
         values = self._blocks[self._numbers[place]].values
         if values.ndim == 2:
             return values[self._inside[place]]
@@ -171,11 +176,15 @@ def numbers_of(stored: Any) -> Array | None:
         if stored.dtype != object:
             return _as_double(stored)
         values = stored.tolist()
-        if not all(type(value) in _NUMBER_TYPES for value in values):
+        kinds = set(map(type, values))
+        if not kinds <= _NUMBER_TYPES:
             return None
-        if any(type(value) is int and abs(value) > LARGEST for value in values):
+        try:
+            doubles = np.array(values, dtype=np.float64)
+        except OverflowError:
             return None
-        return stored.astype(np.float64)
+        is_large = int in kinds and bool((np.abs(doubles) >= LARGEST).any())
+        return None if is_large else doubles
     kind = type(stored).__name__
     if kind in _MASKED:
         data, mask = getattr(stored, "_data", None), getattr(stored, "_mask", None)
@@ -189,8 +198,8 @@ def numbers_of(stored: Any) -> Array | None:
 
 
 def _as_double(values: Array) -> Array | None:
-    if values.dtype.kind not in "fiub":
-        return None
+    if values.dtype.kind not in "fiub" or values.dtype.char in "eg":
+        return None  # floats of other lengths keep theirs in scikit-learn
     may_be_large = values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size
     if may_be_large and (int(values.max()) > LARGEST or int(values.min()) < -LARGEST):
         return None

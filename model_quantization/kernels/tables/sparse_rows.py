@@ -25,13 +25,28 @@ class SparseRows:
     entries : callable
         The indices (ascending within a row), values and row boundaries of what it is given; None
         for what the real step must treat.
+    dtype : {"d", "f"}
+        Of the matrix.
     """
 
     n_columns: int
     entries: Callable[[Any], Entries | None]
+    dtype: str = "d"
 
-    def matrix(self, documents: Any) -> None:
-        """Nothing: sparse matrices are made in scikit-learn."""
+    def matrix(self, documents: Any) -> Any:
+        """The rows as `scipy.sparse.csr_matrix`, or None."""
+        from scipy.sparse import csr_matrix
+
+        found = self.entries(documents)
+        if found is None:
+            return None
+        indices, values, ends = found
+        shape = (len(ends) - 1, self.n_columns)
+        kind = np.int32 if len(indices) < 1 << 31 else np.int64
+        parts = (values.astype(self.dtype), indices.astype(kind), ends.astype(kind))
+        made = csr_matrix(parts, shape=shape)
+        made.has_sorted_indices = True
+        return made
 
     def rows(self, documents: Any) -> Array | None:
         """The same rows as an array, (n, n_columns), C order."""

@@ -33,15 +33,18 @@ class LeafTable(Value, frozen=True):
     width: int
 
 
-def leaf_table(rows: npt.NDArray[Any]) -> LeafTable:
-    """The table of leaf rows (n, width), float64 or float32.
+def keeps_zeros(rows: npt.NDArray[Any]) -> bool:
+    """Whether the table of these leaf rows holds their zeros.
 
     0.0 added to a sum that starts at 0.0 changes nothing unless the sum can be -0.0, which takes
-    a negative value.
+    a negative value. A sum may start at -0.0, which needs every zero, where this is true alone.
     """
-    keep = rows != 0.0
-    if rows.shape[1] == 1 or not (rows >= 0.0).all() or np.signbit(rows).any():
-        keep = np.ones(rows.shape, dtype=bool)
+    return bool(rows.shape[1] == 1 or not (rows >= 0.0).all() or np.signbit(rows).any())
+
+
+def leaf_table(rows: npt.NDArray[Any]) -> LeafTable:
+    """The table of leaf rows (n, width), float64 or float32."""
+    keep = np.ones(rows.shape, dtype=bool) if keeps_zeros(rows) else rows != 0.0
     ends = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.uint32)
     places = np.nonzero(keep)[1].astype(np.uint32)
     return LeafTable(ends, places, rows[keep], rows.shape[1])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from model_quantization.estimators.reachable import find_estimators
-from model_quantization.graph.nodes import ModelGraph
+from model_quantization.graph.nodes import ModelGraph, ObjectNode
+from model_quantization.graph.traversal import walk
 from model_quantization.probes.compare import ProbeReport, report
 from model_quantization.probes.questions import probe_rows
 from model_quantization.probes.reactions import Reactions, ask, ask_again
@@ -16,6 +18,8 @@ from model_quantization.probes.rows import ProbeRows
 
 LARGE_BYTES: Final = 4_000_000
 """Arrays of a model from which on it is asked fewer rows in fewer forms."""
+MANY_OBJECTS: Final = 30
+"""Objects in a model from which on it is asked so as well: each one costs scikit-learn a call."""
 PROBES: Final = "probe-"
 """The names of all files of probe rows begin with this."""
 Asked: TypeAlias = tuple[ProbeRows, Reactions]
@@ -42,7 +46,8 @@ def ask_probes(model: Any, graph: ModelGraph) -> dict[str, Asked]:
         warnings.simplefilter("ignore")
         questions = probe_rows(graph, estimators)
         size_bytes = sum(array.nbytes for array in graph.arrays)
-        thorough = size_bytes < LARGE_BYTES and len(questions) == 1
+        objects = sum(isinstance(node, ObjectNode) for _, node in walk(graph.root))
+        thorough = size_bytes < LARGE_BYTES and objects < MANY_OBJECTS and len(questions) == 1
         return {
             path: ask(estimators[path], rows, thorough=thorough) for path, rows in questions.items()
         }
@@ -100,8 +105,11 @@ def probe_artifact(
         model = model_at(opened, path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            quantized = ask_again(model, rows, original.calls)
             restored = ask_again(model.restored_estimator(), rows, original.calls)
+            # All other methods are answered by the restored estimator anyway.
+            fast = [call for call in original.calls if call[1] in model.fast_methods]
+            quantized = ask_again(model, rows, fast)
+            quantized = replace(quantized, calls={**restored.calls, **quantized.calls})
         found[path] = report(
             original, restored, quantized, fast_methods=model.fast_methods, exact=exact
         )

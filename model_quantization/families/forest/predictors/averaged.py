@@ -22,6 +22,7 @@ from model_quantization.families.forms import Columns, Text
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.kernels.tables.categories import Entries
 from model_quantization.kernels.trees import tree_sum
+from model_quantization.kernels.trees.leaf_sums import keeps_zeros
 from model_quantization.kernels.trees.tree_layout import Nodes, lay_out
 from model_quantization.kernels.trees.tree_sum import TreeSum
 from model_quantization.locks import cached_property
@@ -34,9 +35,6 @@ class AveragedTrees:
         self.forest = PackedForest(component)
         self.component = component
         self.single = KINDS[component.type].container == "single"
-        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
-        lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
-        self.start = np.full((1, self.forest.width), -0.0 if lone_value else 0.0)
         self.classes: list[Array] = []
         if self.forest.owner in kinds.CLASSIFIER_TREES:
             classes = component["classes_"]
@@ -47,6 +45,14 @@ class AveragedTrees:
         """The trees, laid out."""
         forest = self.forest
         return TreeSum(forest.leaves, 1, forest.n_features, forest.most_leaves)
+
+    @cached_property
+    def start(self) -> Array:
+        """What leaf rows are added to: shape (1, width)."""
+        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
+        lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
+        signed = lone_value and keeps_zeros(self.forest.leaves().rows)
+        return np.full((1, self.forest.width), -0.0 if signed else 0.0)
 
     def mean(self, rows: Array, n_jobs: Jobs) -> Array | None:
         """The mean leaf row: shape (n, n_outputs * most classes)."""
@@ -164,12 +170,16 @@ def lower_averaged(component: Component) -> Lowered | NotFast:
 def lower_embedding(component: Component) -> Lowered:
     """The leaves of a totally random embedding, and a column of ones for each to a model behind."""
     trees = AveragedTrees(component)
+    form = _ones_of_leaves(component, trees)
+    methods: dict[str, Method] = {"apply": trees.apply}
+    if form is not None:
+        methods["transform"] = form.step.matrix
     return Lowered(
-        {"apply": trees.apply},
+        methods,
         by="the leaves that a row reaches",
         names=(component.path,),
         n_features=trees.forest.n_features,
-        form=_ones_of_leaves(component, trees),
+        form=form,
     )
 
 

@@ -34,8 +34,9 @@ def _counted(state: State) -> None:
 def _readable(state: State) -> None:
     """Refuse what the installed XGBoost would not read, or would misread.
 
-    XGBoost 1.6 writes UBJSON. What 1.3 to 1.5 wrote is JSON, whose model every version reads. None reads what a newer
-    one wrote: 2.1 takes the start `[5E-1]` of 3.1 for another number, and says nothing.
+    XGBoost 1.6 writes UBJSON. What 1.3 to 1.5 wrote is JSON, whose model every version reads.
+    None reads what a newer one wrote: 2.1 takes the start `[5E-1]` of 3.1 for another number, and
+    says nothing.
     """
     held = state.get("handle")
     data = b"" if held is None else bytes(held)

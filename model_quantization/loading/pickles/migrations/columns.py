@@ -80,6 +80,22 @@ def _known_columns(state: State) -> None:
         key: _numbered(columns, state.get("feature_names_in_"), width)
         for key, columns in [*given, (name, [] if rest is None else rest)]
     }
+    if "feature_names_in_" in state:
+        for key, transformer, _ in state["transformers_"]:
+            indices = state["_transformer_to_input_indices"].get(key)
+            if indices:
+                _tell_names(transformer, state["feature_names_in_"][indices])
+
+
+def _tell_names(transformer: Any, names: Any) -> None:
+    """Give a transformer the names of the columns it is given; since 1.0 it asks for them."""
+    if isinstance(transformer, str):
+        return
+    steps = getattr(transformer, "steps", None)
+    if steps:
+        _tell_names(steps[0][1], names)
+    elif "feature_names_in_" not in vars(transformer):
+        transformer.feature_names_in_ = names
 
 
 def _numbered(columns: Any, names: Any, width: Any) -> list[int]:

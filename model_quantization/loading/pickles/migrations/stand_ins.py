@@ -10,7 +10,7 @@ import copyreg
 import functools
 import importlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from model_quantization.loading.pickles.migrations.deferred import (
     Deferred,
@@ -139,6 +139,15 @@ def _changes(cls: Any) -> bool:
     )
 
 
+def _no_requests(*args: Any) -> NoReturn:
+    """What scikit-learn asks each new subclass first; a failure ends its setting up.
+
+    It would read the signature of every method: most of what a stand-in costs. An object is of
+    that class only until it has its state.
+    """
+    raise NotImplementedError
+
+
 def _stand_in(cls: type, readings: Readings) -> type:
     def set_state(self: Any, state: Any) -> None:
         saved_by = state.get("_sklearn_version", "") if isinstance(state, dict) else ""
@@ -155,7 +164,8 @@ def _stand_in(cls: type, readings: Readings) -> type:
         give_state(self, upgrade.state)
 
     body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__slots__": (),
-            "__setstate__": set_state}  # fmt: skip
+            "__setstate__": set_state, "_get_default_requests": _no_requests,
+            "_get_class_level_metadata_request_values": _no_requests}  # fmt: skip
     return type(cls)(cls.__name__, (cls,), body)
 
 

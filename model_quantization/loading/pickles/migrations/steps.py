@@ -20,6 +20,8 @@ Release = tuple[int, ...]
 AS_SAVED: Final = "model_quantization.estimators.as_saved"
 # The oldest release whose files are known to be read as they were meant.
 OLDEST: Final[Release] = (0, 22)
+_Change = Callable[[State], None]
+_Becomes = Callable[[State], str | None]
 _ABSENT: Final = ("deprecated", "warn", None)
 
 
@@ -122,18 +124,27 @@ def in_todays_form(cls: type, state: Any, saved_by: str) -> Upgrade:
         return Upgrade(state)
     changed = dict(state)
     as_saved = ""
+    for change, becomes in _changes_since(cls, saved_by):
+        if change is not None:
+            change(changed)
+        if becomes is not None:
+            as_saved = becomes(changed) or as_saved
+    _fill_parameters(cls, changed)
+    return Upgrade(changed, as_saved)
+
+
+@functools.lru_cache(maxsize=1024)
+def _changes_since(cls: type, saved_by: str) -> tuple[tuple[_Change | None, _Becomes | None], ...]:
+    """What is done to the state of a class that this version saved, in order."""
     then, now = parse_release(saved_by), installed("sklearn")
+    found: list[tuple[_Change | None, _Becomes | None]] = []
     for step in steps_of(cls):
         release = parse_release(step.release)
         if then < release <= now or not release:
-            if step.apply is not None:
-                step.apply(changed)
-            if step.becomes is not None:
-                as_saved = step.becomes(changed) or as_saved
+            found.append((step.apply, step.becomes))
         elif now < release <= then and step.undo is not None:
-            step.undo(changed)
-    _fill_parameters(cls, changed)
-    return Upgrade(changed, as_saved)
+            found.append((step.undo, None))
+    return tuple(found)
 
 
 @functools.cache

@@ -30,10 +30,14 @@ def _holds_counts(owner: Any) -> bool:
 
 
 def _are_counts(value: Any) -> bool:
-    """Whether some node's classes do not add up to one."""
+    """Whether some node's classes do not add up to one.
+
+    The first and the last node tell: they hold all weight and a part of it, or both 1.
+    """
     if not isinstance(value, np.ndarray) or not value.size:
         return False
-    return bool((np.abs(value.sum(axis=2) - 1.0) > FRACTION_TOLERANCE).any())
+    ends = value[[0, -1]]
+    return bool((np.abs(ends.sum(axis=2) - 1.0) > FRACTION_TOLERANCE).any())
 
 
 def _tree_owners(model: Any) -> Iterator[Any]:

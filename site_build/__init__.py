@@ -1,0 +1,1 @@
+"""What mkdocs needs beyond docs/ to build the site: pages that lie elsewhere, and notebooks."""
