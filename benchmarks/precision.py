@@ -36,6 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 import model_quantization as mq
+from benchmarks.kept import keep
 from model_quantization.api import quantize_model_file
 
 Rows = Any
@@ -349,7 +350,7 @@ def main() -> int:
         lines[name] = measure(name, known[name], options.cache)
         print(json.dumps(lines[name]), file=sys.stderr, flush=True)
         ordered = [lines[each] for each in known if each in lines]
-        options.output.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+        keep(options.output, ordered)
     done = [lines[each] for each in known if each in lines]
     show(done)
     return 1 if any(line["auto"].get("unseen_loss", 0) > MOST_LOST for line in done) else 0
