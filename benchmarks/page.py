@@ -156,6 +156,28 @@ def gate_table() -> str:
     return markdown(("kind", "case", "rows", "published"), lines)
 
 
+def precision_table() -> str:
+    """Return the bytes of `auto` beside those of 8 bits, a line per model."""
+    lines = []
+    for line in result("precision.json"):
+        eight, auto = line["8"], line["auto"]
+        bound, unseen = auto["loss_bound"], auto.get("unseen_loss")
+        lines.append(
+            [
+                line["model"],
+                kilobytes(eight["bytes"]),
+                kilobytes(auto["bytes"]),
+                str(auto["precision"]),
+                "-" if bound is None else f"{bound:.4f}",
+                "-" if unseen is None else f"{unseen:+.4f}",
+                f"{line['slower']:.1f}x",
+                line["stopped_by"] or "-",
+            ]
+        )
+    head = ("model", "8 bits", "auto", "bits", "bound", "loss on unseen rows", "time", "stopped by")
+    return markdown(head, lines)
+
+
 SIZES_AND_TIMES = {
     "bytes": kilobytes,
     "one_row_us": number,
@@ -233,6 +255,12 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
                 "artifact_answer_ms": number,
             },
         ),
+    ),
+    "precision.json": (
+        "A precision per part",
+        "`auto` beside 8 bits. Loss on unseen rows is that of a third of the rows that nothing "
+        "else has seen; the bound is the gate's. [Precision](precision.md) says how `auto` works.",
+        precision_table,
     ),
     "gate.json": (
         "What the gate publishes",

@@ -51,6 +51,8 @@ class Job(Record):
         Why it has to be done, for people.
     signing_key : str
         Where the private key is that its artifact is signed with; empty: it is not signed.
+    calibration : Path or None
+        Its file of rows on which `auto` chooses a precision.
     """
 
     name: str

@@ -348,3 +348,20 @@ def test_a_collapsed_forest_keeps_the_mean_of_its_leaves() -> None:
     assert nodes == sorted(nodes, reverse=True) and nodes[0] < before
     found = load(made.artifact({key: levels[-1]})).predict(NUMBERS)
     assert abs(found.mean() - made.model.predict(NUMBERS).mean()) < 0.05 * VALUES.std()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_every_example_of_every_family_can_be_made_coarser() -> None:
+    from model_quantization.families import all_families
+    from model_quantization.planning.ladders import base_levels
+
+    for family in all_families():
+        for example in family.examples():  # one by one: some fit one estimator again
+            made = Coarsened.of(example.model)
+            methods = answerable(example.model)
+            original = answer(example.model, example.rows, methods)
+            coarsest = {ladder.key: ladder.levels[-1] for ladder in made.ladders}
+            for levels in (base_levels(made.ladders), coarsest):
+                found = answer(load(made.artifact(levels)), example.rows, methods)
+                assert set(found.failed) <= set(original.failed), (family.name, example.name)
