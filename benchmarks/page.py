@@ -178,6 +178,26 @@ def precision_table() -> str:
     return markdown(head, lines)
 
 
+def everyday_table() -> str:
+    """Return what became of the everyday models, a line per model."""
+    lines = []
+    for model, found in result("everyday.json")["models"].items():
+        size = found["bytes"]
+        lines.append(
+            [
+                model,
+                "all" if not found["slow_exact"] else f"not {', '.join(found['slow_exact'])}",
+                *(
+                    f"{times['sklearn'] / times['exact']:.1f}x"
+                    for times in (found["one row"], found["batch"])
+                ),
+                *(kilobytes(size[key]) for key in ("joblib_lzma9", "exact", "rounded")),
+            ]
+        )
+    head = ("model", "fast", "one row", "batch", "joblib, lzma-9", "exact", "8 bits")
+    return markdown(head, lines)
+
+
 SIZES_AND_TIMES = {
     "bytes": kilobytes,
     "one_row_us": number,
@@ -238,6 +258,12 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
         "784 features, 10 classes; microseconds of scikit-learn and of the artifact, and "
         "their ratio.",
         lambda: whole("linear.json"),
+    ),
+    "everyday.json": (
+        "Everyday models",
+        "Methods answered without scikit-learn, and how many times as fast the exact artifact "
+        "answers one row and a batch. [Everyday models](everyday.md) explains.",
+        everyday_table,
     ),
     "lossless.json": (
         "Without rounding",
