@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,7 +98,10 @@ def quantize_live_model(
 
     def asked(data: bytes, exact: bool) -> Mapping[str, ProbeReport]:
         # Answers move random generators that a model may hold; the caller's model stays as it is.
-        questions = ask_probes(copy.deepcopy(model), graph)
+        with warnings.catch_warnings():  # classes that are deprecated say so when they are copied
+            warnings.simplefilter("ignore", FutureWarning)
+            own = copy.deepcopy(model)
+        questions = ask_probes(own, graph)
         return probe_artifact(_opened(data, trust, limits), questions, exact=exact)
 
     return _quantized(graph, source, size_bytes, recipe, trust, layers, limits, asked)

@@ -25,6 +25,7 @@ MOST_PER_COLUMN = 64
 MOST_ROWS = 32
 MOST_TERMS = 400
 MOST_PARTS = 12  # of many equal parts (trees, folds) an even sample is enough
+_LINE = "X_thresholds_"  # of an isotonic regression, which takes one column
 _TREE_FIELDS = (("feature", "threshold"), ("feature_idx", "num_threshold"))
 
 
@@ -49,6 +50,8 @@ def generic_values(component: Component) -> ProbeValues:
         value = _value(component, name)
         if name == "categories_" and isinstance(value, list | tuple):
             own.append(ProbeValues(categories=_categories(value)))
+        elif name == _LINE and isinstance(value, np.ndarray):
+            own.append(ProbeValues({0: np.asarray(_sample(value, MOST_PER_COLUMN), np.float64)}))
         elif name == "vocabulary_":
             own.append(ProbeValues(documents=tuple(_sample(_terms(value), MOST_TERMS))))
         elif isinstance(value, RecordArrayNode):
@@ -70,7 +73,7 @@ def n_features(component: Component) -> int | None:
         count = component.get(name)
         if isinstance(count, int | np.integer):
             return int(count)
-    return None
+    return 1 if _LINE in component else None
 
 
 def _value(component: ComponentView, name: str) -> Any:

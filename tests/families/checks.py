@@ -75,7 +75,7 @@ def all_cases() -> tuple[Case, ...]:
 @cache
 def quantized(case: Case, bit_depth: str) -> QuantizedModel:
     """The example quantized in this process; it is made once."""
-    made, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(case.example.model)
+    made, _ = ModelQuantizer(bit_depth=bit_depth).quantize_model(original(case))
     assert isinstance(made, QuantizedModel)
     return made
 

@@ -246,7 +246,7 @@ def test_every_example_agrees_with_itself(case: Case, bit_depth: int | str) -> N
     found = probed(case.example.model, bit_depth)
     assert not found.restored
     assert not found.differs
-    assert found.calls or case.example.name == "mappings"  # rows that are no table and no text
+    assert found.calls or case.example.name.startswith("mappings")  # neither table nor text
 
 
 def wrong_predictor(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:

@@ -9,6 +9,18 @@ from model_quantization.families.forms import matrix_of, text_step
 from model_quantization.families.lowered import Lowered, Method, NotFast
 from model_quantization.families.shared.children import as_floats
 
+# What a pipeline hands to its last step; `apply` of trees, say, it has not.
+_PASSED_ON = frozenset(
+    {
+        "predict",
+        "predict_proba",
+        "predict_log_proba",
+        "decision_function",
+        "score_samples",
+        "transform",
+    }
+)
+
 
 def one_after_the_other(first: Lowered, then: Lowered) -> Lowered | NotFast:
     """Both as one: the second takes the first in, where it can; else each as it is."""
@@ -39,7 +51,7 @@ def _in_turn(first: Lowered, then: Lowered) -> Lowered | NotFast:
         return both
 
     return Lowered(
-        {name: method(call) for name, call in then.methods.items()},
+        {name: method(call) for name, call in then.methods.items() if name in _PASSED_ON},
         by=f"{first.by}, then {then.by}",
         names=first.names + then.names,
         input=first.input,
