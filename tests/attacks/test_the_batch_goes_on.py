@@ -28,6 +28,7 @@ from model_quantization.batch.run import BatchResult, run_batch
 from model_quantization.config.file import load_config
 from model_quantization.errors import (
     HeldOutError,
+    HostileFile,
     LimitError,
     PathRefused,
     PredictionError,
@@ -124,9 +125,30 @@ def _pickles(cases: dict[str, bytes], error: type[QuantizationError]) -> list[Ca
     ]
 
 
+# Those that name what runs programs or opens files; the others name or do what is not allowed.
+RUNS_PROGRAMS = {
+    "01 os.system",
+    "01 posix.system by pickle itself",
+    "02 after the first joblib array",
+    "03 zlib",
+    "04 lzma",
+    "04 xz",
+    "05 in an object array",
+    "05 in an object array of joblib",
+    "08 importlib and getattr",
+    "09 joblib.load",
+    "09 numpy.load",
+    "10 runstring",
+    "14 payload then no STOP",
+    "14 payload then an invalid opcode",
+    "16 FunctionTransformer",
+}
 _WITH_TARGET = ROWS.assign(target=LABELS)
 CASES = [
-    *_pickles(HOSTILE_PICKLES, ScanRefused),
+    *_pickles({name: HOSTILE_PICKLES[name] for name in sorted(RUNS_PROGRAMS)}, HostileFile),
+    *_pickles(
+        {name: raw for name, raw in HOSTILE_PICKLES.items() if name not in RUNS_PROGRAMS}, ScanRefused
+    ),
     *_pickles(TOO_LARGE, LimitError),
     *_pickles(MALFORMED, ScanMalformed),
     *(
@@ -295,5 +317,5 @@ def test_a_file_swapped_after_its_scan_is_done_as_it_was_scanned(
         entry = run_batch(config).release.models[name_of(1)]
     assert entry.artifact is not None and entry.source_sha256 == scanned
     (outcome,) = run_batch(config).outcomes  # what was swapped in is looked at the next night
-    assert (outcome.status, outcome.reason) == (Status.REFUSED, ScanRefused.code)
+    assert (outcome.status, outcome.reason) == (Status.REFUSED, HostileFile.code)
     assert not Path(MARKER).exists()
