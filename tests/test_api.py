@@ -149,7 +149,7 @@ def test_every_bit_depth(depth: Any, scheme: str, largest: float, folder: Path) 
     assert results["output_path"] == str(output) and output.is_file()
     assert scheme in results["components"][0]["scheme"]
     assert results["bit_depth"] == str(depth)
-    bits = "exact" if depth == "exact" else f"{depth} bit"
+    bits = "exact" if depth == "exact" else f"{depth} bits"
     assert repr(mq.load(output)).startswith(f"<QuantizedModel LogisticRegression, {bits}, ")
 
 
@@ -169,7 +169,12 @@ def test_auto_is_the_smallest_that_passes(folder: Path) -> None:
     results = quantize_model_file(
         folder / "my_model.pkl", bit_depth="auto", held_out=folder / "many.npz"
     )
-    assert (results["status"], results["bit_depth"]) == ("published", "8")
+    eight = quantize_model_file(
+        folder / "my_model.pkl", folder / "eight.qma", 8, held_out=folder / "many.npz"
+    )
+    assert results["status"] == eight["status"] == "published"
+    size, larger = (Path(each["output_path"]).stat().st_size for each in (results, eight))
+    assert size < larger and int(results["bit_depth"]) < 8
 
 
 def test_a_tiny_model_gains_nothing_and_nothing_is_written(tmp_path: Path) -> None:
@@ -316,7 +321,7 @@ BAD_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"calibration_rows": -1}, "calibration_rows: a setting .* at least 0, got -1"),
     ({"trusted": ["os"]}, "trusted: a trusted name must say where it is"),
     (
-        {"overrides": [("a*", {"kind": "affine", "bits": 3})]},
+        {"overrides": [("a*", {"kind": "affine", "bits": 9})]},
         r"overrides\['a\*'\]: .* bits must be",
     ),
     ({"overrides": [("*", {"kind": "magic"})]}, "unknown scheme kind 'magic'; known: exact"),

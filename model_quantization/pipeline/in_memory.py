@@ -23,6 +23,7 @@ from model_quantization.estimators.restore import restore
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.graph.traversal import array_paths
 from model_quantization.limits import Limits
+from model_quantization.loading.pickles.migrations.trees import counted_trees_note, make_fractions
 from model_quantization.loading.pickles.scan import scan
 from model_quantization.pipeline.ask import ask_candidate, ask_original
 from model_quantization.pipeline.child.component_inputs import Layer, record_layers, spreads_of
@@ -93,7 +94,8 @@ def quantize_live_model(
     # that its size is in the figures and not in the artifact.
     size_bytes = len(pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL))
     source = Source("live model", "", 0, sklearn.__version__, find_surfaces(model))
-    notes = (*captured.graph.notes, *_old_format_notes(model))
+    old_format = _old_format_notes(model)
+    notes = (*captured.graph.notes, *old_format)
     graph = replace(captured.graph, notes=notes)
 
     def asked(data: bytes, exact: bool) -> Mapping[str, ProbeReport]:
@@ -101,6 +103,8 @@ def quantize_live_model(
         with warnings.catch_warnings():  # classes that are deprecated say so when they are copied
             warnings.simplefilter("ignore", FutureWarning)
             own = copy.deepcopy(model)
+        if old_format:  # as it was when it was saved, which is how it is packed
+            make_fractions(own)
         questions = ask_probes(own, graph)
         return probe_artifact(_opened(data, trust, limits), questions, exact=exact)
 
@@ -111,8 +115,6 @@ def _old_format_notes(model: Any) -> tuple[str, ...]:
     """Notes on trees that the caller loaded from an old file and that were put right."""
     if "sklearn.tree._tree" not in sys.modules:
         return ()
-    from model_quantization.loading.pickles.migrations.trees import counted_trees_note
-
     return counted_trees_note(model)
 
 

@@ -146,9 +146,7 @@ RUNS_PROGRAMS = {
 _WITH_TARGET = ROWS.assign(target=LABELS)
 CASES = [
     *_pickles({name: HOSTILE_PICKLES[name] for name in sorted(RUNS_PROGRAMS)}, HostileFile),
-    *_pickles(
-        {name: raw for name, raw in HOSTILE_PICKLES.items() if name not in RUNS_PROGRAMS}, ScanRefused
-    ),
+    *_pickles({k: v for k, v in HOSTILE_PICKLES.items() if k not in RUNS_PROGRAMS}, ScanRefused),
     *_pickles(TOO_LARGE, LimitError),
     *_pickles(MALFORMED, ScanMalformed),
     *(

@@ -94,7 +94,12 @@ class Fake:
             path.write_text(f"model {name} {content}")
 
     def quantize(
-        self, source: Path, staging: Path, settings: Any, held_out: Path | None
+        self,
+        source: Path,
+        staging: Path,
+        settings: Any,
+        held_out: Path | None,
+        calibration: Path | None = None,
     ) -> dict[str, Any]:
         with self.lock:
             self.done.append(source.stem)

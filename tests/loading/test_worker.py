@@ -181,6 +181,8 @@ def test_only_registered_handlers_run(worker: Worker) -> None:
     assert names == [
         "model_quantization.pipeline.child.original:inspect",
         "model_quantization.pipeline.child.candidate:answer_rows",
+        "model_quantization.pipeline.child.latency:measure",
+        "model_quantization.pipeline.child.measuring:measure_plans",
         "model_quantization.loading.sandbox.probe:probe",
     ]
 

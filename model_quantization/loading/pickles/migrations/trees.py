@@ -23,6 +23,14 @@ def counted_trees_note(model: Any) -> tuple[str, ...]:
     return (_COUNTED.format(f"{counted:,}"),) if counted else ()
 
 
+def make_fractions(model: Any) -> None:
+    """Change the leaves of a live model that hold class counts into fractions, in place."""
+    for owner in _tree_owners(model):
+        if _holds_counts(owner):
+            value = owner.tree_.value
+            value[...] = divide_counts(value)
+
+
 def _holds_counts(owner: Any) -> bool:
     from sklearn.base import is_classifier
 
