@@ -62,7 +62,7 @@ def part_names(node: Any) -> set[str]:
     """The parts of all packed nodes in a graph."""
     found: set[str] = set()
     if isinstance(node, list) and node:
-        if node[0] == "p":
+        if node[0] == "p" and len(node) > 3:  # a shorter one is a list of values
             found |= {name for name, _ in node[3]}
         found |= {name for item in node for name in part_names(item)}
     return found

@@ -146,7 +146,7 @@ MISTAKES = {
     "gate: {metric: luck}": "`gate/metric` cannot be used; expected auto or one of accuracy,",
     "overrides: [{match: a, gate: {alpha: 2}}]": "gate/alpha` cannot be used; expected less than",
     "overrides: [{bit_depth: 8}]": "`overrides/0/match` cannot be used (Field required)",
-    "schemes: {x: {kind: affine, bits: 9}}": "affine: bits must be one of (2, 3, 4, 5, 6, 7, 8, 16))",
+    "schemes: {x: {kind: affine, bits: 9}}": "bits must be one of (2, 3, 4, 5, 6, 7, 8, 16))",
     "schemes: {x: tiny}": "unknown scheme kind 'tiny'; known: exact, float,",
     "model_dir: 5": "`model_dir` cannot be used; expected a valid string, got 5.",
     "a: 1\na: 2": "not YAML (`a` is written twice); correct the file.",

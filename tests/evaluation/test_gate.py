@@ -299,12 +299,6 @@ def test_label_exact_needs_the_bound_on_flips_as_well():
     assert decide(loose, POLICY, **sizes).guarantee is Guarantee.NON_INFERIOR
 
 
-def test_each_of_several_artifacts_is_judged_at_its_share_of_the_error() -> None:
-    policy = GatePolicy(alpha=0.05)
-    assert policy.for_attempts(4) == replace(policy, alpha=0.0125)
-    assert policy.for_attempts(1) == policy.for_attempts(0) == policy
-
-
 def test_what_is_published_without_a_proof_keeps_its_checks():
     policy = GatePolicy(publish_inconclusive=True)
     published = verdict(classifier(TRUTH), classifier(flipped(8)), policy=policy)
