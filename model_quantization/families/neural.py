@@ -146,6 +146,7 @@ def examples() -> Iterable[Example]:
     """A network of two hidden layers, a binary one and a regressor."""
     import warnings
 
+    from sklearn.base import clone
     from sklearn.datasets import make_classification
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
@@ -163,9 +164,11 @@ def examples() -> Iterable[Example]:
         warnings.simplefilter("ignore")  # a few iterations are enough for an example
         yield Example("multi-class", deep.fit(rows, labels), rows)
         yield Example("binary", wide.fit(rows, labels == 1), rows)
-        sparse = make_pipeline(KBinsDiscretizer(3, strategy="uniform"), wide)
+        # Fitting a pipeline fits its last step in place: these have networks of their own.
+        sparse = make_pipeline(KBinsDiscretizer(3, strategy="uniform"), clone(wide))
+        scaled = make_pipeline(StandardScaler(), clone(deep))
         yield Example("sparse", sparse.fit(rows, labels), rows)
-        yield Example("scaled", make_pipeline(StandardScaler(), deep).fit(rows, labels), rows)
+        yield Example("scaled", scaled.fit(rows, labels), rows)
         yield Example("regressor", numbers.fit(rows, rows[:, 0] * 2), rows)
 
 

@@ -76,13 +76,13 @@ def _of_numbers(
         combine,
         exact=exact,
         names=(component.path,),
-        by=f"{len(parts)} steps side by side",
+        by=f"{len(parts)} steps side by side" if len(parts) > 1 else "one step",
         together=False,
     )
     if isinstance(both, NotFast):
         return both
     width, form = both.n_features, None
-    if not exact and width is not None and not any(factors):
+    if not exact and width is not None and all(factor is None for factor in factors):
         form = side_by_side([part.form for part in parts], width)
     return Lowered(
         both.methods,

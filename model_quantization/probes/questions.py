@@ -12,7 +12,7 @@ from model_quantization.graph.nodes import ModelGraph, ObjectNode, PackedNode
 from model_quantization.graph.traversal import walk
 from model_quantization.predictor.component import ComponentView, Context
 from model_quantization.probes.rows import ProbeRows, make_rows
-from model_quantization.probes.values import probe_values
+from model_quantization.probes.values import n_features, probe_values
 
 
 def probe_rows(graph: ModelGraph, estimators: Mapping[str, Any]) -> dict[str, ProbeRows]:
@@ -36,10 +36,11 @@ def probe_rows(graph: ModelGraph, estimators: Mapping[str, Any]) -> dict[str, Pr
         if path in estimators and isinstance(node, ObjectNode | PackedNode):
             estimator = estimators[path]
             names = _attribute(estimator, "feature_names_in_")
+            component = ComponentView(node, context, path)
             width = _attribute(estimator, "n_features_in_")
             rows = make_rows(
-                probe_values(ComponentView(node, context, path)),
-                int(width) if isinstance(width, int | np.integer) else None,
+                probe_values(component),
+                int(width) if isinstance(width, int | np.integer) else n_features(component),
                 None if names is None else tuple(str(name) for name in names),
             )
             if rows is not None:

@@ -304,7 +304,13 @@ def test_boosted_votes_and_medians() -> None:
 def test_embeddings() -> None:
     rows, _ = values_data()
     model = ensemble.RandomTreesEmbedding(5, max_depth=3, random_state=0).fit(rows)
-    check(model, rows, fast=1)
+    check(model, rows, fast=2)
+    found, expected = lowered(packed_graph(model)).methods["transform"](rows), model.transform(rows)
+    assert type(found) is type(expected)
+    for part in ("data", "indices", "indptr"):  # the matrix itself, not only its values
+        assert same_bits(getattr(expected, part), getattr(found, part)), part
+    dense = ensemble.RandomTreesEmbedding(4, max_depth=3, random_state=0, sparse_output=False)
+    check(dense.fit(rows), rows, fast=1)  # `apply` alone
     member = restored(packed_graph(model)).estimators_[0]
     with pytest.raises(DroppedAttribute, match="the value of leaves was needed for training only"):
         member.predict(rows)

@@ -160,7 +160,7 @@ def test_a_scaler_is_folded_in(scaler: Any, last: Any) -> None:
     model = make_pipeline(scaler, last).fit(rows, Y)
     made = quantized(model, 8)
     lowered = made._lowered
-    assert lowered is not None and lowered.absorb is None
+    assert lowered is not None and lowered.by == "linear scores, a scaler folded in"
     assert lowered.names == (f"steps/{model.steps[0][0]}", f"steps/{model.steps[1][0]}")
     for method in made.fast_methods:
         for some in (rows, rows[:1], rows[:20]):
@@ -173,10 +173,15 @@ def test_a_scaler_is_folded_in(scaler: Any, last: Any) -> None:
 def test_two_scalers_and_a_step_in_the_way() -> None:
     twice = make_pipeline(StandardScaler(), MinMaxScaler(), Ridge()).fit(X, ONE)
     between = make_pipeline(StandardScaler(), Normalizer(), Ridge()).fit(X, ONE)
-    for model in (twice, between):
-        made = quantized(model, 8)
+    for model, scalers in ((twice, 2), (between, 0)):
+        made = quantized(model, 8, weight_threshold=0)
+        assert made.fast_methods == ("predict",)
+        lowered = made._lowered
+        assert lowered is not None and lowered.by.count("a scaler folded in") == scalers
         check_close("predict", made.restore().predict(X), made.predict(X))
-    assert quantized(twice, 8).fast_methods and not quantized(between, 8).fast_methods
+        exact = quantized(model, "exact")
+        assert exact.fast_methods == ("predict",)
+        check_same_bits("predict", model.predict(X), exact.predict(X))
 
 
 def test_a_scaler_that_clips_is_not_folded() -> None:

@@ -16,7 +16,7 @@ from sklearn.feature_selection import SelectFromModel, SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import (
     FunctionTransformer,
     KBinsDiscretizer,
@@ -84,6 +84,22 @@ def test_linear_steps_go_into_the_weights_where_bits_are_not_promised(name: str,
         assert "folded in" in made.explain().methods[0].by
     for rows in (X, X[:1], X.astype(np.float32)):
         check_close("predict", restored.predict(rows), made.predict(rows))
+
+
+@pytest.mark.parametrize("weight", [None, 0, 0.0, 2.5])
+def test_the_weight_of_a_part_of_a_union_counts(weight: float | None) -> None:
+    rows = RNG.normal(size=(120, 80))
+    union = FeatureUnion(
+        [("directions", PCA(20)), ("all", StandardScaler())],
+        transformer_weights={"directions": weight},
+    )
+    model = make_pipeline(union, Ridge()).fit(rows, rows[:, 0])
+    # Training gives no weight to columns of zeros: these have one, as those of other data have.
+    model[-1].coef_ = RNG.normal(size=100)
+    made = ModelQuantizer(8, weight_threshold=0).quantize_model(model)[0]
+    assert not made.artifact.manifest["model"]["exact"]
+    assert made.fast_methods == ("predict",)
+    check_close("predict", made.restore().predict(rows), made.predict(rows))
 
 
 def test_sparse_rows_before_trees_and_networks_have_the_sparse_answers() -> None:

@@ -21,7 +21,8 @@ from sklearn.feature_extraction.text import (
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, RegressorChain
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -292,15 +293,21 @@ def test_what_a_transformer_cannot_take_in():
     assert logs.absorb(signed) is None
 
 
-def test_a_union_with_weights_or_without_text_is_not_lowered():
+def test_a_union_with_weights_or_of_a_function_is_not_lowered():
     parts = [("a", CountVectorizer()), ("b", TfidfVectorizer())]
-    from sklearn.pipeline import FeatureUnion
-    from sklearn.preprocessing import FunctionTransformer
-
     assert treat(FeatureUnion(parts, transformer_weights={"a": 2.0}).fit(CORPUS)).lowered is None
-    assert treat(FeatureUnion([*parts, ("c", "drop")]).fit(CORPUS)).lowered is None
     passed = FeatureUnion([("a", FunctionTransformer())]).fit(np.ones((2, 2)))
     assert treat(passed).lowered is None
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_dropped_part_of_a_union_leaves_no_columns(place):
+    parts = [("a", CountVectorizer()), ("b", TfidfVectorizer())]
+    parts.insert(place, ("c", "drop"))
+    union = FeatureUnion(parts).fit(CORPUS)
+    found, expected = treat(union).lowered.methods["transform"](CORPUS), union.transform(CORPUS)
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    assert (found != expected).nnz == 0
 
 
 # Hostile files ------------------------------------------------------------------------------
@@ -339,12 +346,18 @@ def test_broken_parts_are_refused(part, value, message):
         family_named("text").unpack(replace(node, parts=tuple(parts.items())), held)
 
 
+def families_in(model):
+    """The family of a model; of a pipeline, those of its steps."""
+    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+    kinds = [type(step) for step in steps]
+    return [family_of(f"{kind.__module__}:{kind.__qualname__}").name for kind in kinds]
+
+
 @pytest.mark.parametrize("family", ["text", "union", "bayes", "encoders"])
 def test_examples_belong_to_their_family_and_come_back(family):
     for example in family_named(family).examples():
         treated = treat(example.model)
-        kind = type(example.model)
-        assert family_of(f"{kind.__module__}:{kind.__qualname__}").name == family
+        assert family in families_in(example.model)
         method = "predict_proba" if hasattr(example.model, "predict_proba") else "transform"
         expected = getattr(example.model, method)(example.rows)
         answers = [getattr(treated.restored, method)(example.rows)]
