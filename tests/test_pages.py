@@ -7,7 +7,9 @@ may start servers, are checked: the program, its command, and every option must 
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
 import pickle
 import re
 import shlex
@@ -46,6 +48,8 @@ PAGES = sorted(
 )
 RUN = "docs/tutorial.md"  # its shell blocks run, too
 LONG = {RUN, "docs/how_to/held_out.md", "docs/how_to/trusted.md", "docs/precision.md"}
+# Their examples talk to a hub or a registry: tests/sharing runs what they call, here they are read.
+SERVICES = {"docs/operations.md"}
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Programs of others, whose options are theirs.
 OTHERS = {"pip", "prefect", "docker", "kubectl", "systemctl", "curl", "eval", "cd", "git", "export"}
@@ -94,6 +98,9 @@ def test_the_examples_of_a_page_run(
     for language, title, text in blocks(page, "python", "shell"):
         if title:
             Path(title).write_text(text, "utf-8")
+        elif language == "python" and name_of(page) in SERVICES:
+            check_calls(ast.parse(text))
+            ran += 1
         elif language == "python":
             exec(compile(text, name_of(page), "exec"), shop)
             ran += 1
@@ -103,6 +110,21 @@ def test_the_examples_of_a_page_run(
                 run_here(words, monkeypatch)
     assert ran
     check_what_it_came_to(name_of(page), shop, capsys.readouterr().out)
+
+
+def check_calls(example: ast.Module) -> None:
+    """What it imports is there, and takes the arguments that it is given."""
+    names: dict[str, Any] = {}
+    for node in ast.walk(example):
+        if isinstance(node, ast.ImportFrom):
+            exec(compile(ast.Module([node], []), "an import", "exec"), names)
+    called = 0
+    for node in ast.walk(example):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            keywords = {each.arg: None for each in node.keywords if each.arg}
+            inspect.signature(names[node.func.id]).bind(*node.args, **keywords)
+            called += 1
+    assert called
 
 
 def run_here(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
