@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import (
     CountVectorizer,
@@ -22,7 +23,6 @@ from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, RegressorChain
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -293,11 +293,15 @@ def test_what_a_transformer_cannot_take_in():
     assert logs.absorb(signed) is None
 
 
-def test_a_union_with_weights_or_of_a_function_is_not_lowered():
+def test_a_union_of_text_with_weights_or_beside_dense_columns_is_not_lowered():
     parts = [("a", CountVectorizer()), ("b", TfidfVectorizer())]
-    assert treat(FeatureUnion(parts, transformer_weights={"a": 2.0}).fit(CORPUS)).lowered is None
-    passed = FeatureUnion([("a", FunctionTransformer())]).fit(np.ones((2, 2)))
-    assert treat(passed).lowered is None
+    weighed = FeatureUnion(parts, transformer_weights={"a": 2.0}).fit(CORPUS)
+    directions = make_pipeline(CountVectorizer(), TruncatedSVD(2, random_state=0))
+    beside = FeatureUnion([*parts, ("c", directions)]).fit(CORPUS)
+    for union in (weighed, beside):
+        treated = treat(union)
+        assert treated.lowered is None
+        assert (treated.restored.transform(CORPUS) != union.transform(CORPUS)).nnz == 0
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
