@@ -6,7 +6,7 @@ that has a fast `transform`. Fitted on an array, its columns are numbered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +34,8 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         return NotFast("it was fitted by a version that does not say which columns are whose")
     if component.get("transformer_weights") is not None or gives_frames(component):
         return NotFast("its parts have weights, or it gives frames")
-    known: list[Any] = list(range(width)) if names is None else [str(name) for name in names]
+    # A file can say any width: nothing here may be as long.
+    known: Sequence[Any] = range(width) if names is None else [str(name) for name in names]
     parts: list[Any] = []
     paths = [component.path]
     for name, step, asked in component["transformers_"]:
