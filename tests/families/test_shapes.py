@@ -6,7 +6,9 @@ opens nevertheless answers, or says in a named error that its values contradict 
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 
 import model_quantization as mq
 from model_quantization.errors import QuantizationError, SemanticError
@@ -39,6 +42,7 @@ RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(90, 4))
 LABELS = np.array(["a", "b", "c"])[RNG.integers(0, 3, 90)]
 NUMBERS = (-1, 0, 7, 1 << 31, 1 << 62)
+MADE_UP = 1 << 24  # columns, and the bytes that opening a model of so many may take at most
 
 
 def opened(graph: ModelGraph) -> tuple[ComponentView, Any]:
@@ -105,6 +109,59 @@ def test_what_opens_answers(family: str) -> None:
                     pytest.fail(f"{example.name}, {what}: {type(error).__name__}: {error}")
                 answered += 1
     assert refused and (answered or family == "encoders")
+
+
+def widths(graph: ModelGraph, width: int) -> Iterator[ModelGraph]:
+    """The model with each number that equals its width changed to a far larger one."""
+    record = node_to_json(graph.root)
+    for way in whole_numbers(record):
+        number: Any = record
+        for step in way:
+            number = number[step]
+        if number == width:
+            yield changed_number(graph, record, way, MADE_UP)()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_width_that_a_file_makes_up_takes_no_memory() -> None:
+    tried = set()
+    for family in all_families():
+        for example in family.examples():
+            width = getattr(example.model, "n_features_in_", None)
+            graph = prepare_graph(capture(example.model, TrustPolicy())).graph
+            for made in widths(graph, width) if width is not None else ():
+                tried.add(family.name)
+                tracemalloc.start()
+                try:
+                    with suppress(QuantizationError):
+                        opened(made)
+                    _, most = tracemalloc.get_traced_memory()
+                finally:
+                    tracemalloc.stop()
+                assert most < MADE_UP, f"{family.name}, {example.name}: {most:,} bytes"
+    assert {"columns", "imputer", "linear", "scaler", "union"} <= tried
+
+
+@pytest.mark.bad_input(65)
+@pytest.mark.parametrize(
+    ("place", "value"), [(0, 1), (1, 1 << 30), (1, -1), (-1, 1 << 30), (-1, 0)]
+)
+def test_sparse_weights_whose_rows_do_not_fit_are_refused(place: int, value: int) -> None:
+    model = LinearSVC(penalty="l1", C=0.1).fit(ROWS, LABELS).sparsify()
+    graph = prepare_graph(capture(model, TrustPolicy())).graph
+    (index,) = (
+        at for at, array in enumerate(graph.arrays) if np.array_equal(array, model.coef_.indptr)
+    )
+
+    def change(array: Any) -> Any:
+        array = array.copy()
+        array[place] = value
+        return array
+
+    made = changed_array(graph, index, change)()
+    view = ComponentView(made.root, Context.of(made.root, made.arrays))  # type: ignore[arg-type]
+    with pytest.raises(SemanticError, match="its sparse weights"):
+        view.lower(exact=False)
 
 
 CASES: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {

@@ -160,8 +160,13 @@ def _weights(component: Component, exact: bool) -> Array | None:
     rows, columns = (1, *coef["_shape"])[-2:]  # one-dimensional for a single output
     if rows * columns > 1 << 24:
         return None
+    starts, count = coef["indptr"], len(coef["data"])
+    if len(starts) != rows + 1 or (starts[0], starts[-1]) != (0, count):
+        raise ValueError(f"its sparse weights have other rows than {rows} of {count} numbers")
+    if (starts[1:] < starts[:-1]).any():
+        raise ValueError("the rows of its sparse weights are not in order")
     dense = np.zeros((rows, columns))
-    owner = np.repeat(np.arange(rows), np.diff(coef["indptr"]))
+    owner = np.repeat(np.arange(rows), np.diff(starts))
     dense[owner, coef["indices"]] = coef["data"]
     return dense.T
 
