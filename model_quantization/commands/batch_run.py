@@ -140,6 +140,9 @@ def _progress_bar(*, quiet: bool) -> Iterator[Callable[[Outcome, int, int], None
     from rich.progress import TimeElapsedColumn as Elapsed
 
     console = Console(stderr=True)
+    if quiet or not console.is_terminal:  # a bar that is switched off still prints a line's end
+        yield lambda outcome, done, total: None
+        return
     columns: tuple[Any, ...] = (
         TextColumn("Quantizing"),
         BarColumn(),
@@ -147,9 +150,7 @@ def _progress_bar(*, quiet: bool) -> Iterator[Callable[[Outcome, int, int], None
         Elapsed(),
         TextColumn("{task.description}", markup=False),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
-    ) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def show(outcome: Outcome, done: int, total: int) -> None:

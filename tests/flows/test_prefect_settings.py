@@ -90,7 +90,7 @@ def test_prefect_understands_every_setting(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.server.services.task_run_recorder.batch_size == 200
     assert settings.server.services.event_persister.flush_interval == 1
     assert settings.server.services.triggers.read_batch_size == 50
-    assert settings.server.services.db_vacuum.enabled == {"events", "flow_runs", "orphans"}
+    assert settings.server.services.db_vacuum.enabled == {"events", "flow_runs"}
     assert settings.server.ephemeral.startup_timeout_seconds == 120
     assert not settings.server.analytics_enabled
 
