@@ -63,6 +63,9 @@ ROUNDED = {
 }
 THIRD_PARTY = {"lightgbm": "lightgbm", "xgboost": "xgboost"}
 
+# LightGBM 4.6 warns of names when it is asked without; its answers are the same.
+pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+
 
 def readable(saved: Saved) -> bool:
     """Whether the library that the model is of is installed here."""
@@ -90,8 +93,6 @@ def newer_than_installed(version: str) -> bool:
     return parse_release(version) > installed("sklearn")
 
 
-# LightGBM 4.6 warns of names when it is asked without; its answers are the same.
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_sample_answers_as_it_did_when_it_was_saved(version: str) -> None:
     if newer_than_installed(version):
