@@ -6,8 +6,10 @@ Options and exit codes are those of `model-quantization run`.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Final
 
 import typer
 from prefect import Flow, State
@@ -36,7 +38,7 @@ from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import QuantizationError
 from model_quantization.names import matches
 from model_quantization.outcome import Outcome
-from model_quantization.release.known import known_outcomes
+from model_quantization.release.known import known_outcomes, stats_path
 from model_quantization.report.junit import write_junit
 
 PROGRAM = "python -m flows.quantize_models"
@@ -87,13 +89,14 @@ def run_flow(
         bring_back(settings, rollback, as_json=False)
     else:
         try:
+            started_ns = time.time_ns() - FILE_CLOCK_NS
             with server_needed():
                 state = context.obj(config, **as_parameters(given), return_state=True)
         except ServerUnavailable as error:
             if junit is not None:
                 write_failure(junit, error)
             raise
-        outcomes = _outcomes_of(settings, state)
+        outcomes = _outcomes_of(settings, state, started_ns)
         if outcomes is not None:
             print_outcomes(outcomes, strict=settings.strict)
         if junit is not None:
@@ -109,11 +112,25 @@ def main(quantize_models: Flow[..., Any], argv: Sequence[str] | None = None) -> 
     return execute(app, argv, program=PROGRAM, context=quantize_models)
 
 
-def _outcomes_of(config: RunConfig, state: State[Any]) -> list[Outcome] | None:
+# Files are dated by a clock that ticks every few milliseconds, and may lie behind the program's.
+FILE_CLOCK_NS: Final = 20_000_000
+
+
+def _outcomes_of(config: RunConfig, state: State[Any], started_ns: int) -> list[Outcome] | None:
     """The models that the run was about; None for a run that made no release."""
     if state.type != "COMPLETED" and not (state.is_failed() and state.name == FELL_SHORT):
         return None
-    return _asked_for(config, known_outcomes(config.output_path))
+    known = known_outcomes(config.output_path)
+    return _asked_for(config, [_as_of(config, outcome, started_ns) for outcome in known])
+
+
+def _as_of(config: RunConfig, outcome: Outcome, started_ns: int) -> Outcome:
+    """The outcome; it is unchanged unless the run wrote the statistics of its model."""
+    try:
+        written_ns = stats_path(config.output_path, outcome.name).stat().st_mtime_ns
+    except OSError:
+        return outcome
+    return replace(outcome, unchanged=written_ns < started_ns)
 
 
 def _exit_code_of(state: State[Any]) -> ExitCode:

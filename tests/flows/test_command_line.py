@@ -79,8 +79,21 @@ def test_all_well(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert flow.given is not None
     assert (flow.given["bit_depth"], flow.given["allowed_drop"]) == ("8", 0.1)
     out, err = capsys.readouterr()
+    assert "4 of them unchanged since an earlier run" in out
     assert "linear" in out
     assert err == "Completed: done\n"
+
+
+def test_what_the_run_did_is_not_called_unchanged(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Does(Flow):
+        def __call__(self, *given: Any, **more: Any) -> Any:
+            (config.parent / "models" / "quantized" / "stats" / "linear.json").touch()
+            return super().__call__(*given, **more)
+
+    assert main(Does(), ["--config", str(config)]) == 0
+    assert "3 of them unchanged since an earlier run" in capsys.readouterr().out
 
 
 def test_shortfalls_are_listed_and_a_test_case_each(
