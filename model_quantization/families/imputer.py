@@ -85,7 +85,7 @@ def _marked(component: Component, width: int) -> Array | NotFast | None:
     if not isinstance(indicator, Component) or indicator.get("features") != "missing-only":
         return NotFast("it marks columns in another way than imputers do")
     if len(places) and not 0 <= int(places.min()) <= int(places.max()) < width:
-        return NotFast("it marks columns that there are not")
+        return NotFast("it marks columns beyond those it was fitted on")
     return places
 
 
@@ -99,7 +99,7 @@ def _lower_marks(component: Component) -> Lowered | NotFast:
         return NotFast("which columns it marks is not known")
     # Nothing is made as wide as the file says it is: only rows of that width show that it is true.
     if places.ndim != 1 or (places.size and not 0 <= places.min() <= places.max() < width):
-        return NotFast("it marks columns that there are not")
+        return NotFast("it marks columns beyond those it was fitted on")
     strict = component.get("error_on_new") and component.get("features") == "missing-only"
 
     def transform(rows: Array) -> Array | None:

@@ -33,7 +33,7 @@ _Made: TypeAlias = tuple[dict[str, Combine], Array | None]  # the answers, and t
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor over all binary classifiers, or why there is none."""
+    """The fast predictor over all binary classifiers, or the reason why it has none."""
     children = lower_all(component.get("estimators_"), exact)
     if isinstance(children, NotFast):
         return children

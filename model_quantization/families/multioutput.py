@@ -28,7 +28,7 @@ _REGRESSOR_CHAIN = f"{_MODULE}:RegressorChain"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor over the targets' models, or why there is none."""
+    """The fast predictor over the targets' models, or the reason why it has none."""
     children = lower_all(component.get("estimators_"), exact)
     if isinstance(children, NotFast):
         return children

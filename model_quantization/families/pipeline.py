@@ -28,7 +28,7 @@ _PIPELINE = "sklearn.pipeline:Pipeline"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor of the whole pipeline, or why there is none."""
+    """The fast predictor of the whole pipeline, or the reason why it has none."""
     steps = [step for _, step in component["steps"] if step not in ("passthrough", None)]
     lowered = lower_all(steps, exact)
     if isinstance(lowered, NotFast):
@@ -101,7 +101,7 @@ def _scaling(step: Component) -> tuple[Array, Array] | None:
 
 
 def sees_input(component: Component) -> tuple[Component, ...]:
-    """The first step that looks at columns; the pipeline itself, where there is none."""
+    """The first step that looks at columns; without such a step, the pipeline itself."""
     steps = (step for _, step in component["steps"] if isinstance(step, Component))
     return (next((step for step in steps if not _is_blind(step)), component),)
 

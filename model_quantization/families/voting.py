@@ -33,7 +33,7 @@ _DROPPED = "drop"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor over all models, or why there is none."""
+    """The fast predictor over all models, or the reason why it has none."""
     children = lower_all(component.get("estimators_"), exact)
     if isinstance(children, NotFast):
         return children

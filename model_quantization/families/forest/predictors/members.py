@@ -25,7 +25,7 @@ _OLD_RULES = frozenset({kinds.BY_OLD_VOTES, kinds.BY_PROBABILITIES})
 
 
 def lower_members(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor over the members, or why there is none."""
+    """The fast predictor over the members, or the reason why it has none."""
     kind = component.type
     if kind in _OLD_RULES:
         return NotFast("it weighs its members by the rules of an earlier version")
@@ -119,7 +119,7 @@ def _bagged(component: Component, members: list[Lowered]) -> Lowered | NotFast:
     if not isinstance(chosen, list) or len(chosen) != len(members) or count != len(members):
         return NotFast("it has other members than it was made for")
     if type(width) is not int or not all(_fits(each, width) for each in chosen):
-        return NotFast("its members see columns that there are not")
+        return NotFast("its members see columns beyond those it was fitted on")
     asked = [("rows", len(places)) for places in chosen]
     if [(one.input, one.n_features) for one in members] != asked:
         return NotFast("its members take something else than its columns")

@@ -123,7 +123,7 @@ class _LevelledForest(PackedForest):
 
 
 def lower_xgboost(component: Component) -> Lowered | NotFast:
-    """The fast predictor of an estimator of XGBoost, or why there is none."""
+    """The fast predictor of an estimator of XGBoost, or the reason why it has none."""
     objective, outputs = component["booster_objective"], int(component["tree_outputs"])
     if objective not in OBJECTIVES:
         return NotFast("its objective is not known")
