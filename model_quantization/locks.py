@@ -4,16 +4,19 @@ A fork copies every lock as it is, but only the forking thread. A lock that anot
 never released in the child, and the child hangs at its first use. So every lock of this library is
 made here, and the child replaces all that no surviving thread holds.
 
-Python's own import locks have the same fault and belong to the interpreter: before a fork, imports
-of other threads are waited for.
+Python's own locks have the same fault. Before a fork, imports of other threads are waited for, and
+none can begin until the fork is made. The lock of `tempfile`, which is held while the directory for
+temporary files is found, is replaced in the child.
 """
 
 from __future__ import annotations
 
+import _imp
 import concurrent.futures.thread  # noqa: F401  registers its hook for forks before ours, see below
 import importlib
-import logging  # noqa: F401  likewise
+import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -26,6 +29,7 @@ Value = TypeVar("Value")
 # A fork goes ahead after so long, whatever is still being imported: it must not wait for ever.
 IMPORT_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.001
+_LOGGING: Final = vars(logging)["_lock"]  # taken again by the hook of `logging`: it is reentrant
 
 
 class ForkSafeLock:
@@ -128,33 +132,50 @@ class cached_property(Generic[Value]):  # noqa: N801  named and used as functool
         return value
 
 
-def _wait_for_imports() -> None:
-    """Return when no other thread imports a module, or after `IMPORT_SECONDS`.
+def _hold_imports() -> None:
+    """Return when no other thread imports a module, and none can begin; or after `IMPORT_SECONDS`.
 
     A child that is forked in the middle of an import of another thread can never import that
     module: its lock is held, and half of it is there. Python offers no public list of these locks;
-    a version that keeps them elsewhere is caught by the test of this function.
+    a version that keeps them elsewhere is caught by the tests of this function.
     """
-    locks = getattr(getattr(importlib, "_bootstrap", None), "_module_locks", {})
-    mine, deadline = threading.get_ident(), time.monotonic() + IMPORT_SECONDS
-    while any(_owner_of(lock) not in (None, mine) for lock in tuple(locks.values())):
-        if time.monotonic() > deadline:
+    deadline = time.monotonic() + IMPORT_SECONDS
+    while True:
+        # In this order, as a thread that configures `logging` imports while it holds its lock.
+        _LOGGING.acquire()
+        _imp.acquire_lock()
+        if not _others_import() or time.monotonic() > deadline:
             return
+        _let_imports_go()  # an import needs both
         time.sleep(_LOOK_SECONDS)
 
 
-def _owner_of(reference: Any) -> int | None:
-    """The thread that holds a module's import lock."""
-    owner: int | None = getattr(reference(), "owner", None)
-    return owner
+def _let_imports_go() -> None:
+    _imp.release_lock()
+    _LOGGING.release()
+
+
+def _others_import() -> bool:
+    """Whether a lock of a module is held, or about to be held, by another thread."""
+    locks = getattr(getattr(importlib, "_bootstrap", None), "_module_locks", {})
+    mine = threading.get_ident()
+    living = [lock for lock in (reference() for reference in tuple(locks.values())) if lock]
+    return any(getattr(lock, "owner", None) != mine for lock in living)
 
 
 def _renew_all() -> None:
+    """Run in a forked child. `logging` renews its lock itself."""
+    _imp.release_lock()
     for lock in list(_LOCKS):
         lock._renew()
+    tempfile = sys.modules.get("tempfile")
+    if hasattr(tempfile, "_once_lock"):
+        vars(tempfile)["_once_lock"] = threading.Lock()
 
 
 # What was registered last runs first before a fork. `logging` takes its lock there, which imports
 # need as well: were it taken first, an import that is waited for would wait for this process.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait_for_imports, after_in_child=_renew_all)
+    os.register_at_fork(
+        before=_hold_imports, after_in_parent=_let_imports_go, after_in_child=_renew_all
+    )

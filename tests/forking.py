@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
@@ -14,12 +15,16 @@ SECONDS = 60
 
 
 def in_a_fork(question: Callable[[], object], seconds: int = SECONDS) -> int:
-    """The exit code of a child that asks: 0 when the question is true, -14 when it hangs."""
+    """The exit code of a child that asks: 0 when the question is true, -14 when it hangs.
+
+    A child that hangs prints where.
+    """
     child = os.fork()
     if child == 0:
         code = 1
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            faulthandler.register(signal.SIGALRM, chain=True)
             signal.alarm(seconds)
             code = 0 if question() else 2
         finally:

@@ -265,8 +265,8 @@ FAULTS = (
     HandFault(
         "a fork does not wait for imports",
         "locks.py",
-        "os.register_at_fork(before=_wait_for_imports, after_in_child=_renew_all)",
-        "os.register_at_fork(after_in_child=_renew_all)",
+        "        if not _others_import() or time.monotonic() > deadline:",
+        "        if True:",
         ("tests/test_locks.py",),
     ),
 )

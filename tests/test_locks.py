@@ -7,6 +7,7 @@ import gc
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -268,7 +269,7 @@ if sys.argv[2] == "ours first":  # as a file would that registers its hook befor
     register, ours = os.register_at_fork, []
     register(before=lambda: [hook() for hook in ours])
     import concurrent.futures.thread, logging
-    os.register_at_fork = lambda *, before=None, **others: ours.append(before)
+    os.register_at_fork = lambda *, before, **others: [ours.append(before), register(**others)]
     import model_quantization.locks as locks
     os.register_at_fork = register
     assert len(ours) == 1
@@ -310,3 +311,75 @@ def test_the_hook_of_logging_runs_after_ours(
         check=False,
     )
     assert done.stdout.strip() == code, done.stderr
+
+
+IMPORT_BEGINS_DURING_THE_FORK = """
+import os, sys, threading, time
+begin = threading.Event()
+def other_hook():  # it was registered earlier, so that it runs later
+    begin.set()
+    time.sleep(0.3)
+os.register_at_fork(before=other_hook)
+import model_quantization.locks
+from tests.forking import in_a_fork
+sys.path.insert(0, sys.argv[1])
+def import_slowly():
+    begin.wait()
+    import slow
+thread = threading.Thread(target=import_slowly)
+thread.start()
+print(in_a_fork(lambda: __import__("slow").finished, 10))
+thread.join(10)
+print(thread.is_alive())
+"""
+
+
+def test_no_import_begins_between_the_wait_for_imports_and_the_fork(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.6)\nfinished = 1\n")
+    assert _said(IMPORT_BEGINS_DURING_THE_FORK, tmp_path) == "0\nFalse"
+
+
+FORKS_WHILE_LOGGING_IS_CONFIGURED = """
+import logging, os, sys, threading, time
+import model_quantization.locks
+from tests.forking import in_a_fork
+sys.path.insert(0, sys.argv[1])
+taken = threading.Event()
+def configure():
+    with logging._lock:
+        taken.set()
+        time.sleep(0.3)
+        import handlers_of_mine
+thread = threading.Thread(target=configure)
+thread.start()
+taken.wait()
+print(in_a_fork(lambda: __import__("handlers_of_mine"), 10))
+thread.join(10)
+print(thread.is_alive(), logging._lock.acquire(False))
+"""
+
+
+def test_a_thread_that_configures_logging_imports_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "handlers_of_mine.py").write_text("finished = 1\n")
+    assert _said(FORKS_WHILE_LOGGING_IS_CONFIGURED, tmp_path) == "0\nFalse True"
+
+
+def test_a_child_makes_a_temporary_file_that_another_thread_was_about_to_make(
+    tmp_path: Path,
+) -> None:
+    with tempfile._once_lock:  # type: ignore[attr-defined]
+        assert in_a_fork(lambda: tempfile.mkdtemp(dir=tmp_path), 10) == 0
+
+
+def _said(script: str, directory: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(directory)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

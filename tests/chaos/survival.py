@@ -79,10 +79,19 @@ class Night:
             time.sleep(min(0.02, max(0.0, deadline - time.monotonic())))
         return self.process.poll() is not None
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The run stands still in the block."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def end(self) -> int:
         """The exit code of the run, which ends by itself."""
         code = self.process.wait(PATIENCE_SECONDS)
-        self._close()
+        self.close()
         return code
 
     def kill(self) -> int:
@@ -93,14 +102,15 @@ class Night:
         everything = descendants(self.process.pid)
         os.killpg(self.process.pid, signal.SIGKILL)
         code = self.process.wait()
-        self._close()
+        self.close()
         deadline = time.monotonic() + 20.0
         while left := [pid for pid in everything if _is_running(pid)]:
             assert time.monotonic() < deadline, f"still there: {[_command(pid) for pid in left]}"
             time.sleep(0.02)
         return code
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close what the run writes to. It may be closed already."""
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.errors.close()
@@ -115,6 +125,7 @@ def night(directory: ModelDirectory, kind: str = "loop", *step: str) -> Iterator
     finally:
         if run.process.poll() is None:
             run.kill()
+        run.close()
 
 
 def run_night(directory: ModelDirectory, kind: str = "loop", *step: str) -> int:

@@ -235,7 +235,8 @@ def test_a_damaged_manifest_of_an_earlier_release_stops_nothing(
 def test_two_runs_at_once(directory: ModelDirectory) -> None:
     with night(directory) as first:
         first.wait_for("publishing")
-        assert run_night(directory) == 3
+        with first.paused():
+            assert run_night(directory) == 3
         said = (directory.config.parent / "stderr.log").read_text()
         assert f"another run is writing here (process {first.process.pid})" in said
         assert "ReleaseLocked" in said
