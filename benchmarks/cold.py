@@ -4,7 +4,9 @@
     python -m benchmarks.cold --repeats 3 --json figures.json
 
 A fresh process opens one artifact and answers one row. Its CPU time is the kernel's account of the
-whole process, user and system, after it has ended; the parts are read inside it.
+whole process, user and system, after it has ended; the parts are read inside it. `caller` is a
+process that makes the same row and asks nothing: Python, numpy and, for a frame, pandas. `added` is
+what this package takes beside it, the end of the process included.
 
 The containers are built as images are: the package copied to a directory that cannot be written,
 an environment of `PATH` and `PYTHONPATH` alone, thus no HOME, no bytecode written. `installed` has
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import functools
 import json
 import os
 import shutil
@@ -25,7 +28,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ from rich.table import Table
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -52,7 +56,7 @@ PACKAGE = Path(model_quantization.__file__).parent
 PARTS = ("python", "numpy", "row", "library", "load", "answer", "end")
 
 # `row` is what the caller pays to make one row: for a table, importing pandas.
-CHILD = """
+CALLER = """
 import time
 marks = [time.process_time()]
 import json, sys
@@ -63,8 +67,11 @@ if kind == "frame":
     import pandas
     row = pandas.DataFrame(values)
 else:
-    row = numpy.array(values) if kind == "array" else values
+    kinds = {"array": float, "cells": object}
+    row = numpy.array(values, dtype=kinds[kind]) if kind in kinds else values
 marks.append(time.process_time())
+"""
+ASKING = """
 from model_quantization import load
 marks.append(time.process_time())
 model = load(sys.argv[1])
@@ -74,6 +81,15 @@ marks.append(time.process_time())
 slow = [one for one in ("sklearn", "scipy", "pandas") if one in sys.modules]
 print(json.dumps({"marks": marks, "answer": str(answer[0]), "imported": slow}))
 """
+
+
+# The same rows, made in this process.
+ROWS: dict[str, Callable[[Any], Any]] = {
+    "array": np.array,
+    "cells": functools.partial(np.array, dtype=object),
+    "frame": pd.DataFrame,
+    "as it is": list,
+}
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,7 @@ def models() -> Iterator[Model]:
     texts = [" ".join(random.choice(words, 12)) for _ in range(3000)]
     kinds = [["a", "b", "c"][len(text) % 3] for text in texts]
     text = make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=200)).fit(texts, kinds)
-    yield Model("text", text, ("texts", texts[:1]))
+    yield Model("text", text, ("as it is", texts[:1]))
     table = pd.DataFrame(
         {"city": random.choice(words[:50], 2000), "size": rows[:2000, 0], "age": rows[:2000, 1]}
     )
@@ -111,6 +127,15 @@ def models() -> Iterator[Model]:
     frames = make_pipeline(coded, LogisticRegression()).fit(table, labels[:2000])
     one = table[:1].to_dict("list")
     yield Model("table", frames, ("frame", one))
+    cells = table.to_numpy(dtype=object)
+    coded = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), [0]), (StandardScaler(), [1, 2])
+    )
+    unnamed = make_pipeline(coded, LogisticRegression()).fit(cells, labels[:2000])
+    yield Model("table, array", unnamed, ("cells", cells[:1].tolist()))
+    records = table.to_dict("records")
+    mapped = make_pipeline(DictVectorizer(), LogisticRegression()).fit(records, labels[:2000])
+    yield Model("table, dicts", mapped, ("as it is", records[:1]))
 
 
 @dataclass(frozen=True)
@@ -122,8 +147,22 @@ class Place:
     environment: dict[str, str]
 
     def run(self, artifact: Path, model: Model, expected: str) -> dict[str, float]:
-        """Start one process, and return the seconds of CPU of each part and of the whole."""
-        command = [sys.executable, "-c", CHILD, str(artifact), json.dumps(model.row)]
+        """Return the seconds of CPU of each part, of the whole, and of the caller alone."""
+        caller, _ = self._process(CALLER, artifact, model)
+        whole, said = self._process(CALLER + ASKING, artifact, model)
+        found = json.loads(said)
+        if found["answer"] != expected:
+            raise RuntimeError(f"{model.name}: {found['answer']}, expected {expected}")
+        allowed = {"pandas", *(["sklearn", "scipy"] if model.row[0] == "frame" else [])}
+        if set(found["imported"]) - allowed:
+            raise RuntimeError(f"{model.name} imports {found['imported']}")
+        marks = [0.0, *found["marks"], whole]
+        parts = {name: marks[at + 1] - marks[at] for at, name in enumerate(PARTS)}
+        return parts | {"whole": whole, "caller": caller, "added": whole - caller}
+
+    def _process(self, program: str, artifact: Path, model: Model) -> tuple[float, str]:
+        """Seconds of CPU of one process, and what it printed."""
+        command = [sys.executable, "-c", program, str(artifact), json.dumps(model.row)]
         environment = self.environment | {"PYTHONPATH": str(self.imports), "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
             command, env=environment, cwd=self.imports, stdout=subprocess.PIPE, text=True
@@ -134,16 +173,7 @@ class Place:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise RuntimeError(f"{model.name} in {self.name}: exit code {process.returncode}")
-        found = json.loads(said)
-        if found["answer"] != expected:
-            raise RuntimeError(f"{model.name}: {found['answer']}, expected {expected}")
-        allowed = {"pandas", *(["sklearn", "scipy"] if model.row[0] == "frame" else [])}
-        if set(found["imported"]) - allowed:
-            raise RuntimeError(f"{model.name} imports {found['imported']}")
-        whole = used.ru_utime + used.ru_stime
-        marks = [0.0, *found["marks"], whole]
-        parts = {name: marks[at + 1] - marks[at] for at, name in enumerate(PARTS)}
-        return parts | {"whole": whole}
+        return used.ru_utime + used.ru_stime, said
 
 
 def places(root: Path) -> Iterator[Place]:
@@ -167,11 +197,11 @@ def measure(repeats: int, root: Path) -> dict[str, dict[str, dict[str, float]]]:
     """Per place and model: the first run's whole, and the medians of the later ones."""
     known = []
     for model in models():
-        path = root / f"{model.name.replace(' ', '-')}.qma"
+        path = root / f"{model.name.replace(' ', '-').replace(',', '')}.qma"
         quantized, _ = ModelQuantizer().quantize_model(model.estimator)
         quantized.save(path)
         form, values = model.row
-        row = {"array": np.array, "frame": pd.DataFrame, "texts": list}[form](values)
+        row = ROWS[form](values)
         known.append((model, path, str(quantized.predict(row)[0])))
     runs: dict[tuple[str, str], list[dict[str, float]]] = {}
     where = list(places(root))
@@ -183,7 +213,8 @@ def measure(repeats: int, root: Path) -> dict[str, dict[str, dict[str, float]]]:
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for (place_name, model_name), taken in runs.items():
         medians = {
-            part: statistics.median(run[part] for run in taken[1:]) for part in (*PARTS, "whole")
+            part: statistics.median(run[part] for run in taken[1:])
+            for part in (*PARTS, "whole", "caller", "added")
         }
         figures.setdefault(place_name, {})[model_name] = medians | {"first": taken[0]["whole"]}
     return figures
@@ -194,10 +225,10 @@ def show(figures: dict[str, dict[str, dict[str, float]]]) -> None:
     for place, rows in figures.items():
         table = Table(title=f"{place}: milliseconds of CPU", title_justify="left")
         table.add_column("model")
-        for column in ("first ever", "median", *PARTS):
+        for column in ("first ever", "median", "caller", "added", *PARTS):
             table.add_column(column, justify="right")
         for model, row in rows.items():
-            cells = [row["first"], row["whole"], *(row[part] for part in PARTS)]
+            cells = [row[part] for part in ("first", "whole", "caller", "added", *PARTS)]
             table.add_row(model, *(f"{1000 * cell:.0f}" for cell in cells))
         console.print(table)
 

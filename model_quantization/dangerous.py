@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from importlib import resources
+from pathlib import Path
 
 DO_NOT_OPEN = "do not open it"
 HEADINGS = ("runs programs", "opens files", "reaches the network")
@@ -23,7 +23,7 @@ def dangerous_names() -> dict[str, str]:
     ValueError
         A line is misplaced, misspelt, or there twice.
     """
-    text = resources.files(__package__).joinpath("dangerous_names.txt").read_text("utf-8")
+    text = Path(__file__).with_name("dangerous_names.txt").read_text("utf-8")
     found: dict[str, str] = {}
     heading = ""
     for number, line in enumerate(text.splitlines(), 1):

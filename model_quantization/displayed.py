@@ -7,7 +7,6 @@ may become markup.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 
 def html_table(
@@ -29,7 +28,7 @@ def html_table(
     >>> html_table([("a<b", 1)], head=("name", "size"))
     '<table><tr><th>name</th><th>size</th></tr><tr><td>a&lt;b</td><td>1</td></tr></table>'
     """
-    lines = [f"<caption>{escape(caption)}</caption>"] if caption else []
+    lines = [f"<caption>{_escaped(caption)}</caption>"] if caption else []
     lines += [_row(head, "th")] if head else []
     lines += [_row(row, "td") for row in rows]
     return f"<table>{''.join(lines)}</table>"
@@ -43,8 +42,14 @@ def html_line(text: str) -> str:
     >>> html_line("1 < 2")
     '<p>1 &lt; 2</p>'
     """
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{_escaped(text)}</p>"
+
+
+def _escaped(text: str) -> str:
+    from html import escape  # with a list of two thousand entities, which a first answer needs not
+
+    return escape(text)
 
 
 def _row(cells: Sequence[object], tag: str) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(str(cell))}</{tag}>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(f'<{tag}>{_escaped(str(cell))}</{tag}>' for cell in cells)}</tr>"

@@ -7,7 +7,8 @@ import importlib
 import pickle
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+import zipfile
+from importlib.metadata import distributions, version
 from pathlib import Path
 from types import ModuleType
 
@@ -52,13 +53,39 @@ def test_every_public_name_is_the_librarys() -> None:
 
 
 def test_a_checkout_that_was_never_installed_has_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise PackageNotFoundError(name)
-
     library_version.cache_clear()
-    monkeypatch.setattr("importlib.metadata.version", missing)
+    monkeypatch.setattr("sys.path", [])
     assert mq.__version__ == "0+unknown"
     library_version.cache_clear()  # what other tests ask is asked anew
+
+
+def test_versions_are_those_of_pythons_own_list() -> None:
+    names = sorted({each.name for each in distributions()})
+    for name in names[:: len(names) // 20]:
+        assert library_version.__wrapped__(name) == version(name), name
+    assert library_version.__wrapped__("SciKit.Learn") == version("scikit-learn")
+    assert library_version.__wrapped__("no-such-library") == ""
+
+
+@pytest.mark.parametrize("kind", ["dist-info", "egg-info", "archive", "no version", "egg"])
+def test_every_kind_of_installation_has_its_version(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / ("some_thing.egg" if kind == "egg" else "place")
+    told = "Metadata-Version: 2.1\nName: Some.Thing\nVersion: 1.2\n\nVersion: 3\n"
+    if kind == "no version":
+        told = told.replace("Version: 1.2\n", "")
+    file = {"egg-info": "Some_Thing.egg-info/PKG-INFO", "egg": "EGG-INFO/PKG-INFO"}
+    file_name = file.get(kind, "some_thing-1.2.dist-info/METADATA")
+    if kind == "archive":
+        with zipfile.ZipFile(place, "w") as archive:
+            archive.writestr(file_name, told)
+    else:
+        (place / file_name).parent.mkdir(parents=True)
+        (place / file_name).write_text(told)
+    monkeypatch.setattr("sys.path", [str(tmp_path / "missing"), str(place), *sys.path])
+    expected = "" if kind == "no version" else "1.2"
+    assert (library_version.__wrapped__("some-thing") or "") == expected
 
 
 def test_tab_completes_the_public_names_and_no_others() -> None:
@@ -87,6 +114,7 @@ def test_editors_see_the_names_where_they_are_defined() -> None:
 
 IMPORTS = """
 import sys
+import zipfile
 import model_quantization as mq
 dir(mq), mq.__all__, mq.__version__, mq.Limits, mq.QuantizationError
 print(*{name.partition(".")[0] for name in sys.modules})
