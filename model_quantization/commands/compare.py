@@ -18,7 +18,7 @@ def compare(
         Path,
         typer.Argument(
             metavar="ORIGINAL",
-            help="A pickle or joblib file, or a .qma file.",
+            help="A pickle, joblib or skops file, or a .qma file.",
             exists=True,
             dir_okay=False,
             show_default=False,

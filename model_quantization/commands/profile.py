@@ -27,7 +27,7 @@ def profile(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="A pickle or joblib file.",
+            help="A pickle, joblib or skops file.",
             exists=True,
             dir_okay=False,
             show_default=False,
