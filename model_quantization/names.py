@@ -76,7 +76,8 @@ def printable(name: str) -> str:
     )
 
 
-SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav")
+SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav", ".skops")
+ENDINGS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"  # in messages
 
 
 COMPRESSIONS = ("", ".gz", ".z", ".bz2", ".xz", ".lzma")

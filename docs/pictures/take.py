@@ -36,7 +36,7 @@ def main() -> int:
         print(f"error: {why}", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as directory:
-        server = LocalServer(free_port(), Path(directory) / "prefect")
+        server = LocalServer(free_port(), Path(directory) / "prefect", PROJECT)
         with (
             serving(server, {}),
             get_client(sync_client=True) as client,

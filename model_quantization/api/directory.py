@@ -24,7 +24,7 @@ def batch_quantize_models(
     Parameters
     ----------
     model_dir : path
-        Searched for `.pkl`, `.pickle`, `.joblib` and `.sav` files.
+        Searched for `.pkl`, `.pickle`, `.joblib`, `.sav` and `.skops` files.
     output_dir : path, optional
         The release; by default `quantized` inside the model directory.
     bit_depth, weight_threshold, recipe

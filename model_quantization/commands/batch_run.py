@@ -115,6 +115,7 @@ def _check_models(config: RunConfig) -> None:
     from model_quantization.batch.discovery import discover
     from model_quantization.batch.plan import check_directories
     from model_quantization.errors import ConfigError
+    from model_quantization.names import ENDINGS
 
     check_directories(config)
     found = discover(config.model_path, config.output_path)
@@ -122,7 +123,7 @@ def _check_models(config: RunConfig) -> None:
         raise ConfigError(
             "no models found",
             where=str(config.model_path),
-            expected="files ending in .pkl, .pickle, .joblib or .sav",
+            expected=f"files ending in {ENDINGS}",
             do="put models there, or name another directory",
         )
 

@@ -20,7 +20,9 @@ from model_quantization.commands.output import print_json
 
 
 def compare(
-    original: Annotated[Path, model_file("ORIGINAL", "A pickle or joblib file, or a .qma file.")],
+    original: Annotated[
+        Path, model_file("ORIGINAL", "A pickle, joblib or skops file, or a .qma file.")
+    ],
     quantized: Annotated[Path, model_file("QUANTIZED", "The same kinds of file.")],
     held_out: Annotated[Path, held_out_rows("Rows to compare on", directories=True)],
     target: Target = None,

@@ -128,7 +128,7 @@ ModelDir: TypeAlias = Annotated[
     typer.Option(
         "--model-dir",
         metavar="DIR",
-        help="Directory of .pkl, .pickle, .joblib and .sav files (default ml/models).",
+        help="Directory of .pkl, .pickle, .joblib, .sav and .skops files (default ml/models).",
     ),
 ]
 OutputDir: TypeAlias = Annotated[

@@ -25,7 +25,7 @@ from model_quantization.commands.output import print_json
 
 
 def profile(
-    model: Annotated[Path, model_file("FILE", "A pickle or joblib file.")],
+    model: Annotated[Path, model_file("FILE", "A pickle, joblib or skops file.")],
     held_out: Annotated[Path, held_out_rows("Rows that choose and rows that judge")],
     calibration: Calibration = None,
     target: Target = None,

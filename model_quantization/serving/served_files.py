@@ -9,7 +9,13 @@ from model_quantization.errors import PathRefused
 from model_quantization.files.atomic import hash_file
 from model_quantization.files.plain_files import present_once
 from model_quantization.files.signing import PublicKeys
-from model_quantization.names import check_name, looks_like_model, model_name, spellings
+from model_quantization.names import (
+    ENDINGS,
+    check_name,
+    looks_like_model,
+    model_name,
+    spellings,
+)
 from model_quantization.release.manifest import Release, ReleasedModel, find_release
 
 
@@ -71,11 +77,10 @@ class ServedFiles:
             source = self.output_dir / released.source
             if named or source.is_file():
                 return named[0] if named else source
-        endings = ".pkl, .pickle, .joblib or .sav"
         raise PathRefused(
             "several files have this model's name" if found else "there is no such model file",
             where=str(self.model_dir / self.name),
-            expected=f"one file ending in {endings}",
+            expected=f"one file ending in {ENDINGS}",
             got=" and ".join(path.name for path in found) or "none",
             do="rename all but one"
             if found
