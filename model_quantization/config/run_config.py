@@ -200,7 +200,7 @@ class RunConfig(_ModelKeys, _Directories):
         description="The run also fails when a model misses the gate or cannot be evaluated.",
     )
     n_workers: int = Field(
-        2, ge=1, le=64, title="Workers", description="Models done at the same time."
+        2, ge=1, le=64, title="Workers", description="Models quantized at the same time."
     )
     cache_dir: str | None = Field(
         None,
