@@ -1,4 +1,4 @@
-"""Probe rows in every form that a model takes: arrays, frames, documents, and bad ones.
+"""Probe rows in every form that a model takes: arrays, frames, documents, mappings, and bad ones.
 
 The rows are the same in every run: the values come from the model, the choice from a fixed seed.
 Fewer rows are a prefix of more rows.
@@ -19,7 +19,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.probing import ProbeValues
 
-Kind: TypeAlias = Literal["numbers", "table", "documents"]
+Kind: TypeAlias = Literal["numbers", "table", "documents", "mappings"]
 Form: TypeAlias = Callable[["ProbeRows"], Any]
 
 MOST_ROWS: Final = 64
@@ -43,7 +43,7 @@ class ProbeRows:
 
     Attributes
     ----------
-    kind : {"numbers", "table", "documents"}
+    kind : {"numbers", "table", "documents", "mappings"}
     numbers : float64 array of shape (n, n_features)
         Of kind `numbers`.
     columns : tuple of tuple
@@ -51,6 +51,8 @@ class ProbeRows:
     documents : tuple of str
     names : tuple of str or None
         Column names that the model was fitted with.
+    mappings : tuple of dict
+        From a key to a number, a text, or several texts.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class ProbeRows:
     columns: tuple[tuple[Any, ...], ...] = ()
     documents: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
+    mappings: tuple[dict[str, Any], ...] = ()
 
     def __len__(self) -> int:
         match self.kind:
@@ -67,6 +70,8 @@ class ProbeRows:
                 return len(self.columns[0]) if self.columns else 0
             case "documents":
                 return len(self.documents)
+            case "mappings":
+                return len(self.mappings)
 
     def milder(self) -> list[ProbeRows]:
         """Return rows of numbers for models that refuse these: none negative, small and whole."""
@@ -84,6 +89,7 @@ class ProbeRows:
             tuple(column[:count] for column in self.columns),
             self.documents[:count],
             self.names,
+            self.mappings[:count],
         )
 
     def to_files(self, directory: Path, stem: str) -> None:
@@ -97,6 +103,7 @@ class ProbeRows:
             "columns": self.columns,
             "documents": self.documents,
             "names": self.names,
+            "mappings": self.mappings,
         }
         (directory / f"{stem}.json").write_text(json.dumps(record), encoding="utf-8")
 
@@ -111,6 +118,7 @@ class ProbeRows:
             tuple(tuple(column) for column in record["columns"]),
             tuple(record["documents"]),
             None if names is None else tuple(names),
+            tuple(record["mappings"]),
         )
 
 
@@ -128,6 +136,8 @@ def make_rows(
     names : tuple of str or None
         The columns' names, where the model was fitted with them.
     """
+    if n_features is None and values.mappings:
+        return ProbeRows("mappings", mappings=tuple(_mappings(values)))
     if n_features is None:
         # Documents, as far as the state can tell; a model that takes none raises at every method.
         return ProbeRows("documents", documents=tuple(_documents(values)))
@@ -229,6 +239,22 @@ def _documents(values: ProbeValues) -> Iterator[str]:
         yield " ".join(words)
 
 
+def _mappings(values: ProbeValues) -> Iterator[dict[str, Any]]:
+    """Mappings of known entries, and of keys and texts that the model does not know."""
+    random = np.random.default_rng(_SEED)
+    numbers = (1, 0, -2.5, 1e-3, True, 7.0)
+    for row in range(MOST_ROWS):
+        found: dict[str, Any] = {}
+        picks = random.integers(0, len(values.mappings), row % 12)
+        for place, (key, text) in enumerate(values.mappings[pick] for pick in picks):
+            found[key] = numbers[(row + place) % len(numbers)] if text is None else text
+        if row % 3 == 2:
+            found["zzqxv"] = 1.5
+        if row % 5 == 4 and found:
+            found[next(iter(found))] = "unseen wörter"
+        yield found
+
+
 # Forms ------------------------------------------------------------------------------------
 
 
@@ -251,6 +277,8 @@ def _plain(rows: ProbeRows) -> Any:
     """The form that the model is fitted on."""
     if rows.kind == "documents":
         return list(rows.documents)
+    if rows.kind == "mappings":
+        return [dict(row) for row in rows.mappings]
     if rows.kind == "numbers" and rows.names is None:
         return rows.numbers.copy()
     if rows.kind == "table" and rows.names is None:
@@ -335,6 +363,22 @@ _TEXTS: Final[dict[str, Form]] = {
 }
 
 
+_MAPPINGS: Final[dict[str, Form]] = {
+    "one row": lambda rows: _plain(rows.first(1)),
+    "tuple": lambda rows: tuple(_plain(rows.first(4))),
+    "several texts": lambda rows: [
+        {key: [cell, _UNKNOWN] if isinstance(cell, str) else cell for key, cell in row.items()}
+        for row in rows.first(8).mappings
+    ],
+    "None among entries": lambda rows: [
+        dict.fromkeys(row) for row in rows.first(4).mappings
+    ],
+    "None among mappings": lambda rows: [rows.mappings[0], None],
+    "one mapping alone": lambda rows: dict(rows.mappings[1]),
+    "no rows": lambda rows: [],
+}
+
+
 def all_rows(rows: ProbeRows) -> Any:
     """Return every row in the form that the model is fitted on."""
     return _plain(rows)
@@ -349,3 +393,5 @@ def other_forms(rows: ProbeRows) -> dict[str, Form]:
             return _TABLE if rows.names is not None else {"one row": _TABLE["one row"]}
         case "documents":
             return _TEXTS
+        case "mappings":
+            return _MAPPINGS
