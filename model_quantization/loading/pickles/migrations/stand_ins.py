@@ -1,4 +1,4 @@
-"""What an unpickler is given in the place of scikit-learn's classes, for a file of another version.
+"""Stand-ins for scikit-learn's classes, for unpickling a file of another version.
 
 A stand-in is a subclass that takes the state as saved, brings it into today's form, and then is
 the class itself: nothing of it is left in the model.
@@ -45,7 +45,7 @@ class Gone:
 
 
 class Readings:
-    """What the objects of one file said of themselves while they were read.
+    """Facts about the objects of one file, found while they were read.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Readings:
         self.deferred: list[Deferred] = []
 
     def find(self, module: str, qualname: str) -> Any:
-        """What the file gets for `module:qualname`; None when that is what the name says."""
+        """The stand-in for `module:qualname`; None if there is none."""
         name = current_name(f"{module}:{qualname}")
         if is_deferred(name):
             return functools.partial(self.defer, name)
@@ -96,7 +96,7 @@ class Readings:
         return real(model)
 
     def notes(self) -> list[str]:
-        """What a person should know of how the file was read, one line each."""
+        """Remarks on how the file was read, one line each."""
         today = installed_version()
         others = sorted(version for version in self.versions if version != today)
         if not others:
@@ -140,7 +140,7 @@ def _changes(cls: Any) -> bool:
 
 
 def _no_requests(*args: Any) -> NoReturn:
-    """What scikit-learn asks each new subclass first; a failure ends its setting up.
+    """A hook that scikit-learn calls first for each new subclass; an error ends the setup.
 
     It would read the signature of every method: most of what a stand-in costs. An object is of
     that class only until it has its state.
