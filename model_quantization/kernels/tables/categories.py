@@ -121,7 +121,7 @@ def lookup_of(categories: Array) -> Lookup | None:
 
 
 class Encoder(Protocol):
-    """What makes columns of numbers out of columns of values."""
+    """A step from columns of values to columns of numbers."""
 
     @property
     def n_columns(self) -> int:

@@ -35,7 +35,7 @@ DOCUMENTS_PER_THREAD = 250
 
 
 class Counter(Protocol):
-    """What counts terms: by a vocabulary, or by hashing."""
+    """A counter of terms: by a vocabulary, or by hashing."""
 
     @property
     def n_columns(self) -> int:
@@ -50,7 +50,7 @@ class Counter(Protocol):
 
 
 class Step(Protocol):
-    """What a model behind text asks of the step before it."""
+    """The interface of a step for the model after it."""
 
     @property
     def n_columns(self) -> int:
@@ -84,7 +84,7 @@ class Step(Protocol):
 
 
 class TextStep(Value, frozen=True):
-    """A vectorizer: what counts, and what becomes of the counts."""
+    """A vectorizer: a counter, and the weighting of the counts."""
 
     counter: Counter
     weighting: Weighting

@@ -1,4 +1,4 @@
-"""What becomes of term counts: tf, times idf, divided by the norm of the row."""
+"""Weights of term counts: tf, times idf, divided by the norm of the row."""
 
 from __future__ import annotations
 
