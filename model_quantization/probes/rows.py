@@ -39,7 +39,7 @@ _UNKNOWN: Final = "unseen category"
 
 @dataclass(frozen=True, slots=True)
 class ProbeRows:
-    """Rows to ask a model, before they take a form.
+    """Rows for a model, before they have a form.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class ProbeRows:
 
     def to_files(self, directory: Path, stem: str) -> None:
         """Write `<stem>.npy` and `<stem>.json` for `from_files`."""
-        # numpy, writing to a file itself, says of a full disk only how many bytes were written.
+        # numpy's own error of a full disk only gives a number of bytes.
         data = BytesIO()
         np.save(data, self.numbers, allow_pickle=False)
         (directory / f"{stem}.npy").write_bytes(data.getvalue())
@@ -125,21 +125,21 @@ class ProbeRows:
 def make_rows(
     values: ProbeValues, n_features: int | None, names: tuple[str, ...] | None
 ) -> ProbeRows | None:
-    """Return probe rows for a model; None for an input of a kind that is not known here.
+    """Return probe rows for a model; None for an unknown kind of input.
 
     Parameters
     ----------
     values : ProbeValues
-        Inputs worth asking, by column.
+        Inputs to test, by column.
     n_features : int or None
-        Columns that the model takes; None where it says none: it may take documents.
+        Columns that the model takes; None if unknown: it may take documents.
     names : tuple of str or None
         The columns' names, where the model was fitted with them.
     """
     if n_features is None and values.mappings:
         return ProbeRows("mappings", mappings=tuple(_mappings(values)))
     if n_features is None:
-        # Documents, as far as the state can tell; a model that takes none raises at every method.
+        # Probably documents; a model of another kind raises at every method.
         return ProbeRows("documents", documents=tuple(_documents(values)))
     if n_features < 1:
         return None
@@ -172,7 +172,7 @@ def _around(values: Array | None) -> Array:
     values = _finite(values)
     if not values.size:
         return np.array([0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 10.0])
-    with np.errstate(all="ignore"):  # beyond the largest number there is only infinity
+    with np.errstate(all="ignore"):  # the next value after the largest number is infinity
         values = np.unique(values)
         if values.size > 8:
             values = values[np.linspace(0, values.size - 1, 8).round().astype(int)]
@@ -218,12 +218,12 @@ def _table(values: ProbeValues, width: int) -> tuple[tuple[Any, ...], ...]:
 
 
 def _is_cell(item: Any) -> bool:
-    """Whether a category can stand in a table: a number, text or a truth value, and no NaN."""
+    """Whether a category can be in a table: a number, text or a boolean, and no NaN."""
     return isinstance(item, str | int) or (isinstance(item, float) and not isnan(item))
 
 
 def _documents(values: ProbeValues) -> Iterator[str]:
-    """Documents of known terms, of unknown ones, and odd ones."""
+    """Documents of known terms, of unknown ones, and unusual ones."""
     random = np.random.default_rng(_SEED)
     terms = values.documents or ("word",)
     for number in range(MOST_ROWS):

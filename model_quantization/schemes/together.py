@@ -15,10 +15,9 @@ DAMPING: Final = 0.01
 def round_together(weights: Matrix, rows: Matrix, scale: Matrix, top: int) -> NDArray[np.float64]:
     """Return the code of each weight, whole numbers from -top to top.
 
-    Inputs are taken one after the other. What the rounding of one changes in the outputs, the
-    weights of the later ones make good as far as the rows allow: the update of the optimal brain
-    surgeon with the inverse of the rows' second moments (Hassibi and Stork, NIPS 1992; Frantar et
-    al., arXiv 2210.17323).
+    Inputs are rounded one after the other. The weights of later inputs compensate the error of
+    each, as far as the rows allow: the update of the optimal brain surgeon with the inverse of the
+    rows' second moments (Hassibi and Stork, NIPS 1992; Frantar et al., arXiv 2210.17323).
 
     Parameters
     ----------
