@@ -31,6 +31,33 @@ class NotFast(Value, frozen=True):
     where: str | None = None
 
 
+class WithOptions:
+    """A method that takes options of the original's by keyword: `predict(rows, return_std=True)`.
+
+    Parameters
+    ----------
+    call : callable
+        Function of the prepared rows, and of the options.
+    options : frozenset of str
+        Their names.
+    """
+
+    __slots__ = ("_call", "options")
+
+    def __init__(self, call: Method, options: frozenset[str]) -> None:
+        self._call = call
+        self.options = options
+
+    def __call__(self, rows: Any, **options: Any) -> Any:
+        """Return the answer, or None where the restored estimator is to answer."""
+        return self._call(rows, **options)
+
+
+def options_of(method: Method) -> frozenset[str]:
+    """Return the options that a method of a fast predictor takes."""
+    return method.options if isinstance(method, WithOptions) else frozenset()
+
+
 class Lowered:
     """A fast predictor: for each method, the function that answers it.
 
@@ -39,7 +66,7 @@ class Lowered:
     methods : mapping of str to callable
         Public method name -> function of the prepared rows. A function may return None: the
         restored estimator then answers instead (odd input that the fast path does not treat,
-        so that every error and warning is scikit-learn's own).
+        so that every error and warning is scikit-learn's own). `WithOptions` takes options.
     by : str
         How it answers, in a few words, as `explain()` shows it: `mean of the trees' leaves`.
     names : tuple of str

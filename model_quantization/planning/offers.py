@@ -23,7 +23,7 @@ class Offer(NamedTuple):
 _OWN: Final = {
     "sklearn.pipeline:Pipeline": Offer(shorter_vocabulary.options, shorter_vocabulary.coarser)
 }
-# Fixed bit depths treat these as `generic`, and must go on to give the bytes that they gave.
+# Fixed bit depths treat these as unknown models, and must go on to give the bytes that they gave.
 _OTHER_FAMILY: Final = {
     "sklearn.gaussian_process._gpr:GaussianProcessRegressor": "gaussian_process"
 }
