@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NoReturn, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from model_quantization.arrays import Array
 from model_quantization.families.forms import Form
@@ -29,6 +30,9 @@ class NotFast(Value, frozen=True):
 
     reason: str
     where: str | None = None
+
+
+_NONE_LEFT: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class WithOptions:
@@ -103,6 +107,8 @@ class Lowered:
         Whether a sparse matrix gets the answers, to the last bit, of the same rows as an array.
     inverse : callable or None
         What undoes `transform`, for columns that are as many; for the transformer of a target.
+    left : mapping of str to str
+        Methods that are left to the restored estimator, with a reason of their own.
 
     Notes
     -----
@@ -119,6 +125,7 @@ class Lowered:
         "input",
         "integers",
         "inverse",
+        "left",
         "methods",
         "n_columns",
         "n_features",
@@ -141,6 +148,7 @@ class Lowered:
     decides_by: Deciding
     sparse_as_dense: bool
     inverse: Method | None
+    left: Mapping[str, str]
 
     def __init__(
         self,
@@ -159,6 +167,7 @@ class Lowered:
         decides_by: Deciding = "decision_function",
         sparse_as_dense: bool = False,
         inverse: Method | None = None,
+        left: Mapping[str, str] = _NONE_LEFT,
     ) -> None:
         values = locals()
         for name in self.__slots__:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.decomposition import KernelPCA
-from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import (
     RBF,
     ConstantKernel,
@@ -148,3 +148,15 @@ def test_components_are_centred_in_one_pass(kernel: str) -> None:
         made.transform(ASKED + 3.0), expected, rtol=0, atol=1e-9 * np.abs(expected).max()
     )
     assert made._restored is None
+
+
+@pytest.mark.parametrize("bit_depth", [16, "exact"])
+def test_a_process_for_each_pair_of_classes(bit_depth: Any) -> None:
+    labels = np.array(["a", "b", "c"])[np.digitize(KNOWN[:, 0], [-0.5, 0.5])]
+    model = GaussianProcessClassifier(multi_class="one_vs_one", optimizer=None)
+    made = quantized(model.fit(KNOWN, labels), bit_depth)
+    assert made.fast_methods == ("predict",)
+    np.testing.assert_array_equal(made.predict(ASKED), made.restore().predict(ASKED))
+    assert made._restored is None
+    with pytest.raises(ValueError, match="one_vs_one"):
+        made.predict_proba(ASKED)

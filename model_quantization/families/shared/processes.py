@@ -137,7 +137,7 @@ def binary_classifier(component: Component, exact: bool) -> Lowered | NotFast:
         reach = function.diagonal(rows).max(initial=1.0)  # of similarities to the known rows
         if not (np.abs(mean) > one_pass.doubt * reach).all():
             mean = function.plain(known, rows).T.dot(excess)
-        return np.where(mean > 0, classes[1], classes[0])
+        return np.asarray(np.where(mean > 0, classes[1], classes[0]))
 
     latent = _latent_bits(component, function, known, excess)
     if not exact:

@@ -36,6 +36,8 @@ _SOME_ROWS = 64
 _LARGE_GAP = 1e-9  # between the two best classes, whose scores are at most n_classes
 _EPSILON = float(np.finfo(np.float64).eps)
 _ONE = np.ones(1)
+_BITS = "its numbers have libsvm's last bits, which depend on the machine"
+_NUMBERS = ("predict_proba", "predict_log_proba", "decision_function", "score_samples")
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
@@ -62,13 +64,14 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         else _classifier(component, scores, exact)
     )
     if not methods:
-        return NotFast("its numbers have libsvm's last bits, which depend on the machine")
+        return NotFast(_BITS)
     return Lowered(
         methods,
         by=f"{component['kernel']} sums over {len(machine.vectors)} vectors",
         names=(component.path,),
         n_features=machine.vectors.shape[1],
         classes=classes,
+        left=dict.fromkeys(_NUMBERS, _BITS) if exact else {},
     )
 
 
