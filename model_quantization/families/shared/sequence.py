@@ -6,7 +6,7 @@ from typing import Any
 
 from model_quantization.arrays import Array
 from model_quantization.families.forms import matrix_of, text_step
-from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.lowered import Lowered, Method, NotFast, WithOptions, options_of
 from model_quantization.families.shared.children import as_floats
 
 # Methods that a pipeline passes to its last step; `apply` of trees is not among them.
@@ -41,14 +41,15 @@ def _in_turn(first: Lowered, then: Lowered) -> Lowered | NotFast:
     integers = then.integers
 
     def method(call: Method) -> Method:
-        def both(rows: Any) -> Any:
+        def both(rows: Any, **options: Any) -> Any:
             between = transform(rows)
             if between is None:
                 return None
             check_width(between, then)
-            return call(as_floats(between, integers))
+            return call(as_floats(between, integers), **options)
 
-        return both
+        known = options_of(call)
+        return WithOptions(both, known) if known else both
 
     return Lowered(
         {name: method(call) for name, call in then.methods.items() if name in _PASSED_ON},
