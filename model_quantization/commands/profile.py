@@ -14,6 +14,7 @@ from model_quantization.commands.options import (
     AsJson,
     Calibration,
     MaxBytes,
+    RefitRows,
     Target,
     TargetRatio,
     TimeBudget,
@@ -45,6 +46,7 @@ def profile(
         ),
     ],
     calibration: Calibration = None,
+    refit_rows: RefitRows = None,
     target: Target = None,
     allowed_drop: AllowedDrop = None,
     max_bytes: MaxBytes = None,
@@ -66,6 +68,8 @@ def profile(
     """
     from model_quantization.api import quantize_model_file
     from model_quantization.evaluation.policy import GatePolicy
+    from model_quantization.evaluation.rows.heldout import find_refit_rows
+    from model_quantization.names import model_name
     from model_quantization.report.precision import draw_curve, profile_lines
 
     limits = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
@@ -76,6 +80,7 @@ def profile(
             "auto",
             held_out=held_out,
             calibration=calibration,
+            refit_rows=find_refit_rows(refit_rows or "", None, model_name(model.name)),
             target=target or "target",
             gate=GatePolicy(**limits),  # type: ignore[arg-type]
             max_bytes=max_bytes or 0,
