@@ -56,7 +56,9 @@ def profile(
     picture: Annotated[
         Path | None,
         typer.Option(
-            "--picture", metavar="FILE", help="Draw the curve into an .svg, .png or .pdf file."
+            "--picture",
+            metavar="FILE",
+            help="Draw the curve and the sensitivities into an .svg, .png or .pdf file.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -70,7 +72,8 @@ def profile(
     from model_quantization.evaluation.policy import GatePolicy
     from model_quantization.evaluation.rows.heldout import find_refit_rows
     from model_quantization.names import model_name
-    from model_quantization.report.precision import draw_curve, profile_lines
+    from model_quantization.report.page.precision_picture import draw_curve
+    from model_quantization.report.precision import profile_lines
 
     limits = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
     with tempfile.TemporaryDirectory(prefix="profile-") as folder:

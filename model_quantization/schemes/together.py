@@ -41,10 +41,17 @@ def round_together(weights: Matrix, rows: Matrix, scale: Matrix, top: int) -> Ma
 
 
 def second_moments(rows: Matrix) -> Matrix:
-    """Return `X' X` of the rows, and a little more on the diagonal, so that it has an inverse."""
+    """Return `X' X` of the rows, what lies beside its diagonal shrunk as far as rows are few.
+
+    Of `n` rows with `d` inputs the part `d / (n + d)` is taken away: correlations of so few rows
+    are partly chance, and weights that rely on them answer other rows worse than if each had been
+    rounded by itself. It also has an inverse.
+    """
+    count, inputs = rows.shape
     gram = rows.T @ rows
-    mean = float(np.trace(gram)) / len(gram)
-    gram[np.diag_indices_from(gram)] += DAMPING * mean + 1e-12
+    diagonal = np.diagonal(gram).copy()
+    gram *= count / (count + inputs)
+    gram[np.diag_indices_from(gram)] = diagonal + DAMPING * diagonal.mean() + 1e-12
     return gram
 
 

@@ -13,11 +13,11 @@ from sklearn.linear_model import LogisticRegression
 
 from model_quantization.commands.application import main
 from model_quantization.report.page.evidence import view_model
+from model_quantization.report.page.precision_picture import draw_curve, draw_precision
 from model_quantization.report.precision import (
     CURVE_HEAD,
     chosen_plan,
     curve_rows,
-    draw_curve,
     precision_word,
     profile_lines,
     sensitivity_rows,
@@ -178,4 +178,12 @@ def test_the_page_shows_the_curve_and_the_sensitivity() -> None:
     titles = [grid.title for grid in view.grids]
     assert "Bytes against loss" in titles and "Sensitivity of parts, each alone" in titles
     assert cells["bits"] == "3-7"
+    (picture,) = view.pictures
+    assert picture.key == "precision-0" and picture.svg.startswith("<svg")
+    for piece in ("allowed drop", "budget", "steps/clf/coef_, int8/channel: 4.0 KB saved"):
+        assert piece in picture.svg
+    assert [key.word for key in picture.legend] == ["steps/clf/coef_"]
+    assert "9.1 KB were published" in picture.alt
+    assert not view_model(0, outcome, cells, draws=False).pictures
+    assert draw_precision({"plans": []}, "empty") is None
     assert next(cell for cell in view.cells if cell.text == "3-7").key == "7"
