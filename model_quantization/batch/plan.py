@@ -23,7 +23,11 @@ from model_quantization.batch.unchanged import PreviousRuns, fingerprint
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, QuantizationError, ReleaseError
-from model_quantization.evaluation.rows.heldout import CALIBRATION_ENDING, find_held_out
+from model_quantization.evaluation.rows.heldout import (
+    CALIBRATION_ENDING,
+    find_held_out,
+    find_refit_rows,
+)
 from model_quantization.files.atomic import exclusive, hash_file
 from model_quantization.names import matches, model_name
 from model_quantization.outcome import Outcome, failed_outcome
@@ -53,6 +57,8 @@ class Job(Record):
         Where the private key is that its artifact is signed with; empty: it is not signed.
     calibration : Path or None
         Its file of rows on which `auto` chooses a precision.
+    refit : Path or None
+        Its file of labelled training rows.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Job(Record):
     why: str
     signing_key: str = ""
     calibration: Path | None = None
+    refit: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +191,12 @@ def _examine(model: ModelFile, config: RunConfig, previous: PreviousRuns) -> Job
         sha256, size_bytes = hash_file(model.path)
         held_out = find_held_out(config.holdout_path, model.name)
         held_out_sha256 = hash_file(held_out)[0] if held_out else ""
-        calibration = None
+        calibration = refit = None
         if settings.bit_depth == "auto":
             calibration = find_held_out(config.holdout_path, f"{model.name}{CALIBRATION_ENDING}")
-        if calibration is not None:
-            held_out_sha256 += hash_file(calibration)[0]
+            refit = find_refit_rows(settings.refit_rows, config.holdout_path, model.name)
+        for path in (calibration, refit):
+            held_out_sha256 += f"+{hash_file(path)[0]}" if path is not None else ""
     except (QuantizationError, OSError) as error:
         return _Settled(_unreadable(model, settings, error), "")
     mark = fingerprint(sha256, settings, held_out_sha256, previous.key_id)
@@ -205,6 +213,7 @@ def _examine(model: ModelFile, config: RunConfig, previous: PreviousRuns) -> Job
         staging=config.output_path / ".work" / "staging" / work,
         held_out=held_out,
         calibration=calibration,
+        refit=refit,
         settings=settings,
         fingerprint=mark,
         why=why,

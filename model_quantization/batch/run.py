@@ -153,7 +153,9 @@ def quantize_job(job: Job) -> Staged:
         job.settings.bit_depth,
         job.held_out or "none",
     )
-    return quantize_stage(job.source, job.staging, job.settings, job.held_out, job.calibration)
+    return quantize_stage(
+        job.source, job.staging, job.settings, job.held_out, job.calibration, job.refit
+    )
 
 
 def evaluate_job(job: Job, staged: Staged) -> Outcome:

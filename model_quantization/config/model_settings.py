@@ -74,6 +74,13 @@ class ModelSettings(Record):
         title="Calibration rows",
         ge=0,
     )
+    refit_rows: str = described(
+        "",
+        "Labelled rows that a model was trained on, with which `auto` trains weights for their "
+        "grid: a file, or a directory with `<model>.refit.parquet` (.csv, .csv.gz, .npz). "
+        "Empty: such files in the held-out directory.",
+        title="Training rows",
+    )
     max_bytes: int = described(
         0,
         "Most bytes of the artifact: with `auto`, the plan that changes the answers least within "
@@ -109,10 +116,12 @@ class ModelSettings(Record):
         for name, expected, got in unusable_fields(self):
             raise _unusable(name, expected, got)
         if self.bit_depth != "auto":
-            for name in ("max_bytes", "target_ratio", "time_budget_seconds"):
+            for name in ("refit_rows", "max_bytes", "target_ratio", "time_budget_seconds"):
                 if getattr(self, name):
-                    raise _unusable(name, "0, or `bit_depth: auto` beside it", getattr(self, name))
-        self.recipe()  # its own check
+                    without = repr(type(getattr(self, name))())
+                    expected = f"{without}, or `bit_depth: auto` beside it"
+                    raise _unusable(name, expected, getattr(self, name))
+        self.recipe()  # its own checks
 
     @property
     def trust(self) -> TrustPolicy:

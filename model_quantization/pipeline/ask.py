@@ -86,7 +86,7 @@ def ask_original(
         rows=rows,
         saved_by=scanned.sklearn_version,
     )
-    reads = (*request.import_path, *([str(rows.held_out)] if rows else []))
+    reads = (*request.import_path, *(rows.files if rows else ()))
     reply = ask_child(inspect, request, limits, Access(str(workspace), reads))
     return read_original(reply, workspace, limits)
 
@@ -102,7 +102,7 @@ def ask_candidate(request: CandidateRequest) -> Candidate:
         The artifact cannot be used, or fails at `predict`.
     """
     workspace = request.workspace
-    held_out = (request.rows.held_out,) if request.rows else ()
+    held_out = request.rows.files if request.rows else ()
     needed = (request.artifact, *held_out, *request.import_path)
     access = Access(str(workspace), tuple(map(str, needed)))
     reply = ask_child(answer_rows, request, request.limits, access)
@@ -125,7 +125,7 @@ def ask_latency(request: LatencyRequest) -> LatencyReply:
     needed = (
         request.original.snapshot,
         request.artifact,
-        request.rows.held_out,
+        *request.rows.files,
         *request.import_path,
     )
     return ask_child(measure, request, request.limits, Access(reads=tuple(map(str, needed))))

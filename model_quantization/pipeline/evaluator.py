@@ -29,7 +29,6 @@ from model_quantization.pipeline.record import (
     PlannedArtifact,
     PrecisionReport,
     StageRecord,
-    rows_request,
 )
 from model_quantization.planning.encoding import ComponentCost
 from model_quantization.probes.compare import probe_note
@@ -182,7 +181,7 @@ class Evaluator:
                 request,
                 answered=answers.answered,
                 methods=original.methods,
-                rows=rows_request(settings, answers.held_out, answers.calibration),
+                rows=answers.request(settings),
                 expected=answers.expected,
             )
         )
@@ -373,9 +372,8 @@ def _judged_plans(precision: PrecisionReport, judged: tuple[Attempt, ...]) -> li
 
 
 def _gate_rows(answers: HeldOutAnswers, settings: ModelSettings) -> HeldOut:
-    """The held-out rows that the original answered, read again, without those that chose."""
-    request = rows_request(settings, answers.held_out, answers.calibration)
-    return rows_of(request, answers.expected, settings.limits).gate
+    """The held-out rows that the original answered, read again; never one that chose anything."""
+    return rows_of(answers.request(settings), answers.expected, settings.limits).gate
 
 
 def _unused_rows(record: StageRecord) -> list[str]:

@@ -103,6 +103,8 @@ class HeldOutAnswers(Record):
         The original, kept for measuring its times; None: not measured.
     calibration : Path or None
         The file of the rows that spare the gate its own.
+    refit : Path or None
+        The file of labelled training rows.
     division : Division or None
         How many rows chose a precision and how many judge it.
     """
@@ -112,11 +114,19 @@ class HeldOutAnswers(Record):
     expected: ExpectedRows
     original: OriginalFile | None = None
     calibration: Path | None = None
+    refit: Path | None = None
     division: Division | None = None
+
+    def request(self, settings: ModelSettings) -> RowsRequest:
+        """How the rows are read once more."""
+        return rows_request(settings, self.held_out, self.calibration, self.refit)
 
 
 def rows_request(
-    settings: ModelSettings, held_out: Path, calibration: Path | None = None
+    settings: ModelSettings,
+    held_out: Path,
+    calibration: Path | None = None,
+    refit: Path | None = None,
 ) -> RowsRequest:
     """Return how the rows of a model are read under its settings, the same in every process."""
     return RowsRequest(
@@ -125,6 +135,7 @@ def rows_request(
         settings.calibration_rows,
         divided=settings.bit_depth == "auto",
         calibration=calibration.absolute() if calibration is not None else None,
+        refit=refit.absolute() if refit is not None else None,
     )
 
 
@@ -198,6 +209,8 @@ class PrecisionReport(Record):
         Steps that the time budget did not pay for.
     refits : tuple of str
         What was solved again, and what it gained.
+    training_rows : int
+        Labelled rows that weights were trained on.
     plans : tuple of PlannedArtifact
         Those that the gate judges, in this order.
     """
@@ -210,6 +223,7 @@ class PrecisionReport(Record):
     options: int = 0
     cut: tuple[str, ...] = ()
     refits: tuple[str, ...] = ()
+    training_rows: int = 0
     plans: tuple[PlannedArtifact, ...] = ()
 
 

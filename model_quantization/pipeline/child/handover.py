@@ -25,12 +25,15 @@ from model_quantization.graph.nodes import ModelGraph
 from model_quantization.limits import Limits
 from model_quantization.pipeline.child.component_inputs import Layer
 from model_quantization.pipeline.child.messages import OriginalReply, RowsReply, StoredArray
+from model_quantization.planning.labelled import LabelledRows
+from model_quantization.planning.refit import MOST_INPUTS
 from model_quantization.schemes.pruning import Spread
 
 ARRAYS = "arrays.bin"
 GRAMS = "grams.npz"
 SPREADS = "spreads.npz"
 INPUTS = "inputs.npz"
+LABELLED = "labelled.npz"
 SELECTION = "selection-answers"  # name of the files with the original's answers
 CALIBRATION = "calibration-answers"
 # Errors of reading a file that is not the expected one.
@@ -75,6 +78,8 @@ class Original:
         How the rows were divided; None where nothing is chosen from rows.
     inputs : dict of str to ndarray
         Path of a layer of weights -> the calibration rows that reached it.
+    labelled : LabelledRows or None
+        Training rows with their labels, if such were given.
     """
 
     graph: ModelGraph
@@ -89,6 +94,7 @@ class Original:
     probed: tuple[str, ...] = ()
     division: Division | None = None
     inputs: dict[str, Array] = field(default_factory=dict)
+    labelled: LabelledRows | None = None
 
 
 def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]:
@@ -142,6 +148,7 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         probed=reply.probed,
         division=rows.division if rows else None,
         inputs=read_inputs(rows.inputs, workspace) if rows else {},
+        labelled=read_labelled(rows.labelled, workspace) if rows else None,
     )
 
 
@@ -186,13 +193,40 @@ def write_inputs(layers: Mapping[str, Layer], workspace: Path) -> tuple[str, ...
 
     Only dense rows of finite numbers, as float32: what is solved again from them is rounded.
     """
+    kept = _dense(layers)
+    np.savez(workspace / INPUTS, *kept.values(), allow_pickle=False)
+    return tuple(kept)
+
+
+def write_labelled(layers: Mapping[str, Layer], target: Array, workspace: Path) -> tuple[str, ...]:
+    """Run in the child: leave the training rows that reached each layer, and their labels.
+
+    Parameters
+    ----------
+    layers : mapping of str to Layer
+    target : ndarray
+        As `LabelledRows` says.
+    workspace : Path
+
+    Returns
+    -------
+    tuple of str
+        The paths of the layers.
+    """
+    kept = {path: rows for path, rows in _dense(layers).items() if len(rows) == len(target)}
+    np.savez(workspace / LABELLED, *kept.values(), target=target, allow_pickle=False)
+    return tuple(kept)
+
+
+def _dense(layers: Mapping[str, Layer]) -> dict[str, Array]:
     kept = {}
     for path, layer in layers.items():
         rows = layer.inputs
+        if hasattr(rows, "toarray") and rows.shape[1] <= MOST_INPUTS:
+            rows = rows.toarray()
         if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "fiub":
             kept[path] = rows.astype(np.float32)
-    np.savez(workspace / INPUTS, *kept.values(), allow_pickle=False)
-    return tuple(kept)
+    return kept
 
 
 def read_inputs(paths: Iterable[str], workspace: Path) -> dict[str, Array]:
@@ -206,22 +240,57 @@ def read_inputs(paths: Iterable[str], workspace: Path) -> dict[str, Array]:
     names = tuple(paths)
     if not names:
         return {}
-    path = workspace / INPUTS
+    found, _ = _read_rows(names, workspace / INPUTS, "calibration")
+    return found
+
+
+def read_labelled(paths: Iterable[str], workspace: Path) -> LabelledRows | None:
+    """Return the training rows that reached each layer, with their labels; None without such.
+
+    Raises
+    ------
+    WorkerError
+        The child left something else.
+    """
+    names = tuple(paths)
+    if not names:
+        return None
+    found, target = _read_rows(names, workspace / LABELLED, "training")
+    assert target is not None
+    return LabelledRows(found, target)
+
+
+def _read_rows(
+    names: tuple[str, ...], path: Path, what: str
+) -> tuple[dict[str, Array], Array | None]:
+    """The rows of each layer, and the labels in the same file, if any."""
     try:
-        check_plain_files(workspace)
+        check_plain_files(path.parent)
         with np.load(path, allow_pickle=False) as stored:
             found = {name: stored[f"arr_{at}"] for at, name in enumerate(names)}
+            target = stored["target"] if path.name == LABELLED else None
         for name, rows in found.items():
             if rows.ndim != 2 or rows.dtype != np.float32 or not np.isfinite(rows).all():
                 raise ValueError(f"the rows of {name} are no finite numbers")
+            if target is not None and len(target) != len(rows):
+                raise ValueError(f"{len(target)} labels of {len(rows)} rows")
+        if target is not None:
+            _check_target(target)
     except _UNREADABLE as error:
         raise WorkerError(
-            "the calibration rows of a layer cannot be read",
+            f"the {what} rows of a layer cannot be read",
             where=str(path),
             got=f"{type(error).__name__}: {error}"[:200],
             do="quantize the original again",
         ) from error
-    return found
+    return found, target
+
+
+def _check_target(target: Array) -> None:
+    is_classes = target.dtype == np.int64 and target.ndim == 1 and (target >= 0).all()
+    is_numbers = target.dtype == np.float64 and target.ndim == 2 and np.isfinite(target).all()
+    if not is_classes and not is_numbers:
+        raise ValueError("labels are neither places of classes nor finite numbers")
 
 
 def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:

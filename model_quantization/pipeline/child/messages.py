@@ -36,6 +36,8 @@ class RowsRequest(Record):
         of the other parts (`evaluation.rows.division`). `calibration_rows` then says nothing.
     calibration : Path or None
         A file whose rows spare the gate its own; only where they are divided.
+    refit : Path or None
+        A file of labelled rows that the model was trained on; only where rows are divided.
     """
 
     held_out: Path
@@ -43,6 +45,13 @@ class RowsRequest(Record):
     calibration_rows: int = 0
     divided: bool = False
     calibration: Path | None = None
+    refit: Path | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that is read for these rows."""
+        found = (self.held_out, self.calibration, self.refit)
+        return tuple(str(path) for path in found if path is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,8 @@ class RowsReply(Record):
         How the rows were divided; None where nothing is chosen from rows.
     inputs : tuple of str
         Path of each layer of weights whose calibration rows lie in `inputs.npz`, in this order.
+    labelled : tuple of str
+        The same for labelled training rows, in `labelled.npz`, with the labels behind them.
     """
 
     answered: str
@@ -127,6 +138,7 @@ class RowsReply(Record):
     grams: tuple[str, ...]
     division: Division | None = None
     inputs: tuple[str, ...] = ()
+    labelled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from model_quantization.arrays import save_arrays
 from model_quantization.errors import QuantizationError, ScanRefused, SemanticError
 from model_quantization.estimators.capture import Capture, capture_objects
@@ -24,6 +26,7 @@ from model_quantization.estimators.reachable import (
 )
 from model_quantization.evaluation.answers import answer, answerable
 from model_quantization.evaluation.rows.expected import ask_model
+from model_quantization.evaluation.rows.heldout import HeldOut
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.loading.pickles.unpickle import unpickle_scanned
 from model_quantization.loading.sandbox.handler import Handler
@@ -35,6 +38,7 @@ from model_quantization.pipeline.child.handover import (
     SELECTION,
     write_arrays,
     write_inputs,
+    write_labelled,
     write_spreads,
 )
 from model_quantization.pipeline.child.messages import (
@@ -44,7 +48,7 @@ from model_quantization.pipeline.child.messages import (
     RowsRequest,
 )
 from model_quantization.pipeline.child.probing import ask_original_probes
-from model_quantization.pipeline.child.rows import rows_of
+from model_quantization.pipeline.child.rows import rows_of, training_rows_of
 from model_quantization.pipeline.child.second_moments import component_grams
 from model_quantization.records import ErrorRecord
 from model_quantization.trust import TrustPolicy
@@ -100,6 +104,7 @@ def _ask(
     path, estimator = chosen
     expected = ask_model(estimator, find_surfaces(model)[path].task)
     divided = rows_of(rows, expected, request.limits)
+    training = training_rows_of(rows, expected, divided, request.limits)
     calibration, gate = divided.calibration, divided.gate
     methods = answerable(estimator)
     with warnings.catch_warnings():
@@ -111,6 +116,7 @@ def _ask(
         if rows.divided and calibration is not None:
             answer(estimator, calibration.rows, methods).to_files(request.workspace, CALIBRATION)
         layers = record_layers(captured, calibration.rows, path) if calibration else {}
+        labelled = _labelled(captured, estimator, path, training, request.workspace)
         grams = component_grams(layers)
         # Where a precision is chosen, spreads must not come from the gate's rows.
         spread_rows = calibration if rows.divided else calibration or gate
@@ -119,7 +125,30 @@ def _ask(
     write_spreads(spreads, request.workspace)
     inputs = write_inputs(layers, request.workspace) if rows.divided else ()
     division = divided.division if rows.divided else None
-    return RowsReply(path, expected, tuple(grams), division, inputs)
+    return RowsReply(path, expected, tuple(grams), division, inputs, labelled)
+
+
+def _labelled(
+    captured: Capture, estimator: Any, path: str, training: HeldOut | None, workspace: Path
+) -> tuple[str, ...]:
+    """The layers that labelled training rows reached; rows and labels are left in the workspace."""
+    if training is None or training.target is None:
+        return ()
+    target = training.target
+    classes = getattr(estimator, "classes_", None)
+    known = np.ones(len(target), dtype=bool)
+    if target.ndim == 1 and isinstance(classes, np.ndarray):
+        order = np.argsort(classes, kind="stable")
+        at = np.searchsorted(classes, target, sorter=order).clip(max=len(classes) - 1)
+        codes = order[at].astype(np.int64)
+        known = classes[codes] == target
+        target = codes
+    elif target.dtype.kind in "fiub":
+        target = target.reshape(len(target), -1).astype(np.float64)
+    else:
+        return ()
+    kept = training.take(np.flatnonzero(known))
+    return write_labelled(record_layers(captured, kept.rows, path), target[known], workspace)
 
 
 def import_path(trust: TrustPolicy) -> tuple[str, ...]:

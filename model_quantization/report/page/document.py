@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 MAX_ATTENTION = 8
 MAX_CHANGES = 24
+MAX_DRAWN = 60  # models with a picture of their own: each has about 10 KB
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def render_page(
     rows = table_rows(ordered)
     most = MAX_COMPONENTS if len(ordered) <= MANY else MAX_COMPONENTS_OF_MANY
     models = [
-        view_model(row, outcome, cells, most)
+        view_model(row, outcome, cells, most, draws=row < MAX_DRAWN)
         for row, (outcome, cells) in enumerate(zip(ordered, rows, strict=True))
     ]
     script = (FOLDER / "script.html").read_text(encoding="utf-8")

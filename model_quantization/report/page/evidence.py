@@ -15,8 +15,9 @@ from typing import Any
 from model_quantization.names import printable
 from model_quantization.numerals import plural
 from model_quantization.outcome import Outcome, Status, verdict
-from model_quantization.report.page.drawing import shorten
+from model_quantization.report.page.drawing import Picture, shorten
 from model_quantization.report.page.next_step import NextStep, is_hostile, next_step
+from model_quantization.report.page.precision_picture import draw_precision
 from model_quantization.report.precision import (
     CURVE_HEAD,
     PARTS_HEAD,
@@ -97,6 +98,8 @@ class ModelView:
     facts : tuple of (str, str)
     grids : tuple of Grid
     notes : tuple of str
+    pictures : tuple of Picture
+        How its precision was chosen.
     in_full : bool
         Whether the note is never cut short.
     folded : bool
@@ -113,6 +116,7 @@ class ModelView:
     facts: tuple[tuple[str, str], ...]
     grids: tuple[Grid, ...]
     notes: tuple[str, ...]
+    pictures: tuple[Picture, ...] = ()
     in_full: bool = False
     folded: bool = False
 
@@ -122,6 +126,8 @@ def view_model(
     outcome: Outcome,
     cells: Mapping[str, str],
     max_components: int = MAX_COMPONENTS,
+    *,
+    draws: bool = True,
 ) -> ModelView:
     """The view of the model at `row`, whose texts in the table are `cells` (`table_rows`)."""
     figures = outcome.evaluation
@@ -133,6 +139,10 @@ def view_model(
         _components(outcome, max_components),
     )
     step, hostile = next_step(outcome), is_hostile(outcome)
+    precision = figures.get("precision")
+    picture = None
+    if draws and isinstance(precision, dict):
+        picture = draw_precision(precision, f"precision-{row}")
     note = cells["note"] or "evidence"
     return ModelView(
         row=row,
@@ -147,6 +157,7 @@ def view_model(
         facts=tuple((name, _cut(text)) for name, text in _facts(outcome)),
         grids=tuple(grid for grid in grids if grid is not None),
         notes=tuple(_notes(outcome)),
+        pictures=(picture,) if picture else (),
     )
 
 
