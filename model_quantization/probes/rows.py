@@ -370,9 +370,7 @@ _MAPPINGS: Final[dict[str, Form]] = {
         {key: [cell, _UNKNOWN] if isinstance(cell, str) else cell for key, cell in row.items()}
         for row in rows.first(8).mappings
     ],
-    "None among entries": lambda rows: [
-        dict.fromkeys(row) for row in rows.first(4).mappings
-    ],
+    "None among entries": lambda rows: [dict.fromkeys(row) for row in rows.first(4).mappings],
     "None among mappings": lambda rows: [rows.mappings[0], None],
     "one mapping alone": lambda rows: dict(rows.mappings[1]),
     "no rows": lambda rows: [],
