@@ -1,4 +1,4 @@
-"""What the migrations of old files cost of loading them.
+"""Cost of the migrations when old files are loaded.
 
     python -m benchmarks.migrations
 
@@ -62,7 +62,7 @@ def plain(load: Callable[[], Any]) -> Callable[[], Any]:
     """The same loading with a plain unpickler."""
 
     def call() -> Any:
-        with mock.patch.object(Readings, "find", lambda self, module, name: None):
+        with mock.patch.object(Readings, "find", lambda self, name: None):
             return load()
 
     return call

@@ -14,37 +14,22 @@ from model_quantization.commands.options import (
     AsJson,
     Calibration,
     MaxBytes,
+    RefitRows,
     Target,
     TargetRatio,
     TimeBudget,
     Trusted,
+    held_out_rows,
+    model_file,
 )
 from model_quantization.commands.output import print_json
 
 
 def profile(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="A pickle or joblib file.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ],
-    held_out: Annotated[
-        Path,
-        typer.Option(
-            "--held-out",
-            metavar="FILE",
-            help="Rows that choose and rows that judge: .parquet, .csv, .csv.gz, .npz.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ],
+    model: Annotated[Path, model_file("FILE", "A pickle, joblib or skops file.")],
+    held_out: Annotated[Path, held_out_rows("Rows that choose and rows that judge")],
     calibration: Calibration = None,
+    refit_rows: RefitRows = None,
     target: Target = None,
     allowed_drop: AllowedDrop = None,
     max_bytes: MaxBytes = None,
@@ -54,19 +39,24 @@ def profile(
     picture: Annotated[
         Path | None,
         typer.Option(
-            "--picture", metavar="FILE", help="Draw the curve into an .svg, .png or .pdf file."
+            "--picture",
+            metavar="FILE",
+            help="Draw the curve and the sensitivities into an .svg, .png or .pdf file.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> ExitCode:
     """Show how small a model can become.
 
-    Does what `quantize --bit-depth auto` does and keeps no artifact: every step of every part, the
-    plans, and what the gate says of them.
+    Does what `quantize --bit-depth auto` does, and keeps no artifact. Prints every step of every
+    part, the plans, and the gate's verdicts.
     """
     from model_quantization.api import quantize_model_file
     from model_quantization.evaluation.policy import GatePolicy
-    from model_quantization.report.precision import draw_curve, profile_lines
+    from model_quantization.evaluation.rows.heldout import find_refit_rows
+    from model_quantization.names import model_name
+    from model_quantization.report.page.precision_picture import draw_curve
+    from model_quantization.report.precision import profile_lines
 
     limits = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
     with tempfile.TemporaryDirectory(prefix="profile-") as folder:
@@ -76,6 +66,7 @@ def profile(
             "auto",
             held_out=held_out,
             calibration=calibration,
+            refit_rows=find_refit_rows(refit_rows or "", None, model_name(model.name)),
             target=target or "target",
             gate=GatePolicy(**limits),  # type: ignore[arg-type]
             max_bytes=max_bytes or 0,

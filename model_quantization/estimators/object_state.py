@@ -1,8 +1,7 @@
-"""The state of an object: which part of it a fitted model needs, and who gives it."""
+"""The state of an object: the part that a fitted model needs, and its source."""
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -38,7 +37,6 @@ def _masked(value: Any) -> Any:
     return {"data": np.asarray(value.data), "mask": value.mask, "fill_value": value.fill_value}
 
 
-# Classes whose state is taken by their own interface; `restore` has the way back.
 def _spline(value: Any) -> dict[str, Any]:
     return {
         "t": np.asarray(value.t),
@@ -49,6 +47,7 @@ def _spline(value: Any) -> dict[str, Any]:
     }
 
 
+# Classes whose state is taken by their own interface; `restore` has the way back.
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
     LIGHTGBM_BOOSTER: booster_state,
     RESTORED_LIGHTGBM: booster_state,
@@ -59,7 +58,7 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "numpy.ma.core:MaskedArray": _masked,
 }
 
-# What keeps the results of fitting: it opens files in a directory, and answers no row.
+# Classes that cache results of fitting: they open files in a directory, and answer no row.
 LEFT_OUT: dict[str, str] = {
     "joblib.memory:Memory": "where the results of fitting were kept; only `fit` looks there"
 }
@@ -70,7 +69,7 @@ _ROUTED = frozenset(
 
 
 def own_interface(value: Any, name: str) -> tuple[str, Callable[[Any], Any]] | None:
-    """(the name in the graph, what takes the state) of a class with an interface of its own."""
+    """(name in the graph, function for the state) of a class with a public interface for it."""
     if name in _SPECIAL:
         return name, _SPECIAL[name]
     table = pandas_name(type(value))
@@ -91,7 +90,7 @@ def kept_state(
         The class, `module:qualname`.
     state : dict
     dropped : callable
-        Told the name of each attribute that is left out, and what it was.
+        Called with the name of each attribute that is left out, and a note on it.
     """
     notes = family_of(name).dropped
     kept = {}
@@ -118,27 +117,4 @@ def _note_of(notes: Mapping[str, str], key: Any) -> str | None:
         for pattern, note in notes.items():
             if fnmatchcase(key, pattern):
                 return note
-    return None
-
-
-def constructor_arguments(
-    kind: type, reduced: tuple[Any, ...]
-) -> tuple[tuple[Any, ...], Any] | None:
-    """The arguments of `__new__` and the state, of what `__reduce_ex__` gave.
-
-    None for an object that is rebuilt by calling anything else.
-    """
-    build, args = reduced[:2]
-    state = reduced[2] if len(reduced) > 2 else None
-    label = str(getattr(build, "__name__", ""))
-    if build is copyreg.__newobj__:  # type: ignore[attr-defined]
-        return args[1:], state
-    if isinstance(build, type) and issubclass(kind, build):  # restored: pickles as its base
-        return args, state
-    if label == "newObj" and args == (kind,):
-        return (), state
-    if label.startswith("__pyx_unpickle_") and args[0] is kind:
-        return (), state if state is not None else args[2]
-    if build is copyreg._reconstructor and args[1] is object:  # type: ignore[attr-defined]
-        return (), state
     return None

@@ -5,8 +5,8 @@ for rounded rows there are coefficients that give the same answers at the traini
 solved for, with a ridge, and kept as 32-bit floats. `L_` serves the standard deviation alone and is
 made again from the rows when it is asked for (`estimators.remade`).
 
-This family speaks for no class: a Gaussian process is of the family `generic`, but for artifacts in
-which `bit_depth: auto` made it coarser (`planning.offers`).
+This family speaks for no class: a Gaussian process is of the family `kernel_model`, but for
+artifacts in which `bit_depth: auto` made it coarser (`planning.offers`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Arrays, Family
+from model_quantization.families.family import Arrays, Component, Family
 from model_quantization.families.ladders import Coarser, Ladder
-from model_quantization.families.shared.kernel_functions import kernel_function
+from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.shared.kernel_functions import kernel_of_node
 from model_quantization.graph.nodes import (
     ArrayNode,
     DictNode,
@@ -53,7 +54,7 @@ def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
         return ()
     if not (np.isfinite(rows).all() and np.isfinite(coefficients).all()):
         return ()
-    if kernel_function(state.get("kernel_"), arrays) is None:
+    if kernel_of_node(state.get("kernel_"), arrays) is None:
         return ()
     return (Ladder(ROWS, _LEVELS, (_TRAINED, _TARGETS, _COEFFICIENTS, _FACTOR)),)
 
@@ -63,14 +64,14 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     assert isinstance(node, ObjectNode), "`options` offers nothing for another node"
     state = attributes(node)
     rows, coefficients = (_array(state, name, arrays) for name in (_TRAINED, _COEFFICIENTS))
-    kernel = kernel_function(state.get("kernel_"), arrays)
+    kernel = kernel_of_node(state.get("kernel_"), arrays)
     assert rows is not None and coefficients is not None and kernel is not None
     bits = int(levels[ROWS].split()[0])
     scheme: Scheme = Float(32) if bits == 32 else affine_of(bits, symmetric=False)
     rounded = dequantize_array(quantize_array(rows, scheme, _SLOT))
     wide = rows.astype(np.float64)
-    wanted = kernel(wide, wide) @ coefficients
-    solved = _solved(kernel(wide, rounded.astype(np.float64)), wanted)
+    wanted = kernel.plain(wide, wide) @ coefficients
+    solved = _solved(kernel.plain(wide, rounded.astype(np.float64)), wanted)
     kept = tuple(
         (name, ArrayNode(arrays.add(solved.astype(coefficients.dtype))))
         if name == _COEFFICIENTS
@@ -98,6 +99,13 @@ def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
     names, values = zip(*packed.parts, strict=True) if packed.parts else ((), ())
     state = DictNode(SequenceNode("list", tuple(names)), SequenceNode("list", tuple(values)))
     return ObjectNode(packed.type, (), state, id=packed.id)
+
+
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The mean of the process in one pass."""
+    from model_quantization.families.shared import processes
+
+    return processes.regressor(component, exact)
 
 
 def _array(state: Mapping[str, Node], name: str, arrays: Arrays) -> Array | None:
@@ -136,6 +144,7 @@ FAMILY = Family(
         ),
     },
     unpack=unpack,
+    lower=lower,
     options=options,
     coarser=coarser,
 )

@@ -28,7 +28,7 @@ def explain_model(
     Parameters
     ----------
     view : ComponentView
-        The model, after it was asked for its fast predictor: its context has the answers.
+        The model, after it was asked for its fast predictor: its context has the replies.
     lowered : Lowered or None
         The fast predictor.
     methods, fast_methods : sequence of str
@@ -65,4 +65,4 @@ def _why(view: ComponentView, lowered: Lowered | None, name: str) -> str:
         return f"{answer.where}: {answer.why}" if elsewhere else answer.why
     if name in lowered.methods:
         return "it gives frames, as `set_output` asked"
-    return "the fast predictor does not answer it"
+    return lowered.left.get(name, "the fast predictor does not answer it")

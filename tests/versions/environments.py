@@ -22,14 +22,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venvs"
 # Extras whose libraries the tests ask for, without what only clusters, browsers and S3 need.
-EXTRAS = ("quantize", "report", "flow", "signing")
+EXTRAS = ("quantize", "report", "flow", "signing", "metrics")
 LOWEST = ROOT / "constraints-lowest.txt"
 _HEADER = """\
 # The lowest version of each requirement that pyproject.toml admits, for `make test-versions` and
 # CI's smoke. Written by `make constraints-lowest`.
 """
 TOOLS = ("lightgbm", "xgboost-cpu", "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100",
-         "safetensors>=0.5", "setuptools>=77")  # fmt: skip
+         "safetensors>=0.5", "setuptools>=77", "imbalanced-learn", "category_encoders", "gunicorn",
+         "opentelemetry-sdk", "cloudpickle", "psutil")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -186,14 +187,15 @@ print("Python", platform.python_version(), *(f"{n} {importlib.metadata.version(n
 def main() -> None:
     """Run every environment, or those that are named; exit with the worst code."""
     given = sys.argv[1:]
-    own, _, rest = " ".join(given).partition(" -- ") if "--" in given else (given, "", "")
+    split = given.index("--") if "--" in given else len(given)
+    own, rest = given[:split], given[split + 1 :]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*ENVIRONMENTS, []])
     parser.add_argument("--smoke", action="store_true", help="a part that takes two minutes")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where environments are kept")
     parser.add_argument("--write-lowest", action="store_true", help="write constraints-lowest.txt")
     parser.add_argument("--make-only", action="store_true", help="install, and run nothing")
-    asked = parser.parse_args(own.split() if isinstance(own, str) else own)
+    asked = parser.parse_args(own)
     if asked.write_lowest:
         write_lowest()
         return
@@ -201,7 +203,7 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     if asked.make_only:
         sys.exit(0 if None not in [made(name, asked.folder) for name in names] else 1)
-    arguments = rest.split() or ["-m", "not slow", *(SMOKE_TESTS if asked.smoke else MAIN_TESTS)]
+    arguments = rest or ["-m", "not slow", *(SMOKE_TESTS if asked.smoke else MAIN_TESTS)]
     sys.exit(max(run(name, asked.folder, arguments) for name in names))
 
 

@@ -92,10 +92,10 @@ def _load(snapshot: Path, kind: str, names: Collection[str], readings: Readings)
                 return self.find_class
             stand_in = reader_of(full)
             if stand_in is None:
-                stand_in = readings.find(module, name)
+                stand_in = readings.find(full)
             return super().find_class(module, name) if stand_in is None else stand_in
 
-    with snapshot.open("rb") as file:
+    with snapshot.open("rb") as file, readings.reading():
         return Reader(file).load()
 
 

@@ -27,7 +27,12 @@ from model_quantization.report.page.evidence import (
     ModelView,
     view_model,
 )
-from model_quantization.report.page.figures import draw_changes, draw_latencies, draw_sizes
+from model_quantization.report.page.figures import (
+    FEW_MODELS,
+    draw_changes,
+    draw_latencies,
+    draw_sizes,
+)
 from model_quantization.report.page.trend import draw_trend
 from model_quantization.report.run_facts import RunFacts
 from model_quantization.report.summary import MANY_NO_GAIN, older_line, served_bytes, total_line
@@ -46,11 +51,12 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 MAX_ATTENTION = 8
 MAX_CHANGES = 24
+MAX_DRAWN = 60  # models with a picture of their own: each has about 10 KB
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A figure of the whole release: what it counts, the figure, and what it is made of."""
+    """A figure of the whole release: its name, value and detail."""
 
     name: str
     figure: str
@@ -65,7 +71,7 @@ def render_page(
     created: str = "",
     facts: RunFacts | None = None,
 ) -> str:
-    """`report.html`: one file that needs no other, and the same for the same arguments.
+    """Return `report.html`: one file without others, the same for the same arguments.
 
     Parameters
     ----------
@@ -90,7 +96,7 @@ def render_page(
     rows = table_rows(ordered)
     most = MAX_COMPONENTS if len(ordered) <= MANY else MAX_COMPONENTS_OF_MANY
     models = [
-        view_model(row, outcome, cells, most)
+        view_model(row, outcome, cells, most, draws=row < MAX_DRAWN)
         for row, (outcome, cells) in enumerate(zip(ordered, rows, strict=True))
     ]
     script = (FOLDER / "script.html").read_text(encoding="utf-8")
@@ -106,6 +112,7 @@ def render_page(
             facts=facts.lines() if facts else (),
             changes=last_changes(history),
             max_changes=MAX_CHANGES,
+            few=len(ordered) <= FEW_MODELS,
             folded=sum(model.folded for model in models),
             many_folded=MANY_NO_GAIN,
             plural=plural,
@@ -178,7 +185,7 @@ def _loss(loss: float) -> str:
 
 
 def _stays(outcomes: Sequence[Outcome], served: Sequence[Outcome]) -> str:
-    """What becomes of the models that are not published."""
+    """The sentence on models that are not published."""
     rest = len(outcomes) - len(served)
     if not rest:
         return "no original had to stay" if outcomes else "there are no models"
@@ -194,7 +201,7 @@ def _attention(models: Sequence[ModelView]) -> list[ModelView]:
 
 
 def _script_hash(script: str) -> str:
-    """What the page's policy allows to run: this script, and nothing that a name smuggles in."""
+    """The hash of the script, the only one that the page's policy allows."""
     match = re.search(r"<script>(.*)</script>", script, re.DOTALL)
     body = match[1] if match else ""
     return base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()

@@ -1,11 +1,13 @@
-"""What the predictors of LightGBM, XGBoost and CatBoost share.
+"""The common part of the predictors of LightGBM, XGBoost and CatBoost.
 
-Each library adds its trees up in its own order and precision: those are in its own file. Here is
-what does not differ: which trees count, the two columns of a classifier of two classes, and the
-description of the predictor.
+Each library sums its trees in its own order and precision: see its file. Here is the rest: the
+trees that count, the two columns of a classifier of two classes, and the description of the
+predictor.
 """
 
 from __future__ import annotations
+
+from abc import abstractmethod
 
 import numpy as np
 
@@ -54,9 +56,9 @@ class BoosterTrees:
         """The trees that answer."""
         return first_trees(self.forest.decode(), self.n_used)
 
+    @abstractmethod
     def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The answers that the sums stand for: (n,) or (n, outputs)."""
-        raise NotImplementedError
 
     def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Class probabilities: shape (n, n_classes)."""

@@ -1,7 +1,8 @@
-"""What an unpickler is given in the place of scikit-learn's classes, for a file of another version.
+"""Stand-ins for scikit-learn's classes, for unpickling a file of another version.
 
 A stand-in is a subclass that takes the state as saved, brings it into today's form, and then is
-the class itself: nothing of it is left in the model.
+the class itself: nothing of it is left in the model. There is one stand-in per class, for all
+files: making a class costs more than bringing a small state into today's form.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import copyreg
 import functools
 import importlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 from model_quantization.loading.pickles.migrations.deferred import (
@@ -18,7 +21,7 @@ from model_quantization.loading.pickles.migrations.deferred import (
     make_deferred,
     real,
 )
-from model_quantization.loading.pickles.migrations.names import PASSTHROUGH_SCORER, current_name
+from model_quantization.loading.pickles.migrations.names import PASSTHROUGH_SCORER
 from model_quantization.loading.pickles.migrations.steps import (
     AS_SAVED,
     in_todays_form,
@@ -45,7 +48,7 @@ class Gone:
 
 
 class Readings:
-    """What the objects of one file said of themselves while they were read.
+    """Facts about the objects of one file, found while they were read.
 
     Attributes
     ----------
@@ -62,26 +65,18 @@ class Readings:
         self.as_saved: set[str] = set()
         self.deferred: list[Deferred] = []
 
-    def find(self, module: str, qualname: str) -> Any:
-        """What the file gets for `module:qualname`; None when that is what the name says."""
-        name = current_name(f"{module}:{qualname}")
-        if is_deferred(name):
-            return functools.partial(self.defer, name)
-        if is_read_as_data(name):
-            return _gone(name)
-        if name in _RECONSTRUCTORS:
-            return _reconstructed
-        if not name.startswith(_OF_LIBRARIES):
-            return None
-        module, _, qualname = name.partition(":")
-        if qualname == "newObj":
-            return _called
-        if qualname.startswith(_UNPICKLE):
-            return _loss_of
-        value: Any = importlib.import_module(module)
-        for part in qualname.split("."):
-            value = getattr(value, part)
-        return _stand_in(value, self) if isinstance(value, type) and _changes(value) else value
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Within the block, this thread reads this file."""
+        before, _file.readings = _file.readings, self
+        try:
+            yield
+        finally:
+            _file.readings = before
+
+    def find(self, name: str) -> Any:
+        """The stand-in for `name`, as it is called today; None if there is none."""
+        return functools.partial(self.defer, name) if is_deferred(name) else _found(name)
 
     def defer(self, name: str, *args: Any) -> Deferred:
         """A new object that is kept as data."""
@@ -96,7 +91,7 @@ class Readings:
         return real(model)
 
     def notes(self) -> list[str]:
-        """What a person should know of how the file was read, one line each."""
+        """Remarks on how the file was read, one line each."""
         today = installed_version()
         others = sorted(version for version in self.versions if version != today)
         if not others:
@@ -107,6 +102,34 @@ class Readings:
             names = ", ".join(sorted(self.as_saved))
             lines.append(f"scikit-learn {today} cannot say what it means; answered as {names}")
         return lines
+
+
+class _File(threading.local):
+    """The file that a thread reads."""
+
+    readings: Readings | None = None
+
+
+_file: Final = _File()
+
+
+@functools.lru_cache(maxsize=4096)
+def _found(name: str) -> Any:
+    if is_read_as_data(name):
+        return _gone(name)
+    if name in _RECONSTRUCTORS:
+        return _reconstructed
+    if not name.startswith(_OF_LIBRARIES):
+        return None
+    module, _, qualname = name.partition(":")
+    if qualname == "newObj":
+        return _called
+    if qualname.startswith(_UNPICKLE):
+        return _loss_of
+    value: Any = importlib.import_module(module)
+    for part in qualname.split("."):
+        value = getattr(value, part)
+    return _stand_in(value) if isinstance(value, type) and _changes(value) else value
 
 
 def _reconstructed(cls: type, base: type, state: Any) -> Any:
@@ -140,7 +163,7 @@ def _changes(cls: Any) -> bool:
 
 
 def _no_requests(*args: Any) -> NoReturn:
-    """What scikit-learn asks each new subclass first; a failure ends its setting up.
+    """A hook that scikit-learn calls first for each new subclass; an error ends the setup.
 
     It would read the signature of every method: most of what a stand-in costs. An object is of
     that class only until it has its state.
@@ -148,13 +171,17 @@ def _no_requests(*args: Any) -> NoReturn:
     raise NotImplementedError
 
 
-def _stand_in(cls: type, readings: Readings) -> type:
+@functools.cache
+def _stand_in(cls: type) -> type:
     def set_state(self: Any, state: Any) -> None:
-        saved_by = state.get("_sklearn_version", "") if isinstance(state, dict) else ""
+        readings = _file.readings or Readings()
+        saved_by = ""
+        if isinstance(state, dict):
+            saved_by = state.get("_sklearn_version", "")
+            if readings.deferred:
+                state = {key: real(value) for key, value in state.items()}
         if saved_by:
             readings.versions.add(saved_by)
-        if isinstance(state, dict):
-            state = {key: real(value) for key, value in state.items()}
         upgrade = in_todays_form(cls, state, saved_by)
         target = cls
         if upgrade.as_saved:

@@ -22,6 +22,7 @@ AS_SAVED: Final = "model_quantization.estimators.as_saved"
 OLDEST: Final[Release] = (0, 22)
 _Change = Callable[[State], None]
 _Becomes = Callable[[State], str | None]
+_TEXT: Final = frozenset((str,))
 _ABSENT: Final = ("deprecated", "warn", None)
 
 
@@ -120,7 +121,7 @@ def in_todays_form(cls: type, state: Any, saved_by: str) -> Upgrade:
     saved_by : str
         The version of scikit-learn that saved it; empty when nothing says so.
     """
-    if not isinstance(state, dict) or not all(type(key) is str for key in state):
+    if not isinstance(state, dict) or not _TEXT.issuperset(map(type, state)):
         return Upgrade(state)
     changed = dict(state)
     as_saved = ""
@@ -135,7 +136,7 @@ def in_todays_form(cls: type, state: Any, saved_by: str) -> Upgrade:
 
 @functools.lru_cache(maxsize=1024)
 def _changes_since(cls: type, saved_by: str) -> tuple[tuple[_Change | None, _Becomes | None], ...]:
-    """What is done to the state of a class that this version saved, in order."""
+    """The steps for a state that this version saved, in order."""
     then, now = parse_release(saved_by), installed("sklearn")
     found: list[tuple[_Change | None, _Becomes | None]] = []
     for step in steps_of(cls):
@@ -186,8 +187,10 @@ def _fill_parameters(cls: type, state: State) -> None:
     scikit-learn adds a parameter with the default that changes nothing (its deprecation policy);
     where it did not, a step says so.
     """
-    for name, default in _defaults(cls).items():
-        state.setdefault(name, default)
+    defaults = _defaults(cls)
+    if not defaults.keys() <= state.keys():
+        for name, default in defaults.items():
+            state.setdefault(name, default)
 
 
 @functools.cache
