@@ -196,6 +196,11 @@ def _hgb() -> Any:
     return ensemble.HistGradientBoostingClassifier(max_iter=30, random_state=0)
 
 
+def _matern() -> Any:
+    kernels = gaussian_process.kernels
+    return kernels.ConstantKernel(2.0) * kernels.Matern(4.0, nu=2.5) + kernels.WhiteKernel(0.1)
+
+
 def _mlp() -> Any:
     return neural_network.MLPClassifier((64, 32), max_iter=60, random_state=0)
 
@@ -263,7 +268,10 @@ MODELS: Mapping[str, Maker] = {
     "SVC poly": _on(lambda: svm.SVC(kernel="poly")),
     "SVC linear": _on(lambda: svm.SVC(kernel="linear")),
     "NuSVC": _on(lambda: svm.NuSVC(nu=0.3)),
+    "SVC probability": _on(lambda: svm.SVC(probability=True, random_state=0)),
     "SVR": _on(svm.SVR, target="number"),
+    "NuSVR": _on(svm.NuSVR, target="number"),
+    "SVR linear": _on(lambda: svm.SVR(kernel="linear"), target="number"),
     "OneClassSVM": _on(svm.OneClassSVM),
     "scaler + SVC": _on(lambda: make_pipeline(_scaler(), svm.SVC())),
     "GaussianProcessRegressor": _on(
@@ -274,6 +282,13 @@ MODELS: Mapping[str, Maker] = {
         lambda: gaussian_process.GaussianProcessClassifier(optimizer=None)
     ),
     "KernelRidge": _on(lambda: kernel_ridge.KernelRidge(kernel="rbf"), target="number"),
+    "scaler + GaussianProcessRegressor": _on(
+        lambda: make_pipeline(
+            _scaler(), gaussian_process.GaussianProcessRegressor(_matern(), optimizer=None)
+        ),
+        target="number",
+    ),
+    "KernelPCA + LR": _on(lambda: make_pipeline(decomposition.KernelPCA(8, kernel="rbf"), _lr())),
     "Calibrated(SVC)": _on(lambda: calibration.CalibratedClassifierCV(svm.SVC(), cv=3)),
     "Nystroem + SGD": _on(
         lambda: make_pipeline(

@@ -1,8 +1,8 @@
 """The work of a run: every model of the directory, compared with the current release.
 
-A model is done again when the fingerprint of everything its outcome depends on has changed, or
-when its artifact or statistics are missing or damaged. All of it is read from our own files: an
-orchestrator's cache cannot know that an artifact was deleted.
+A model is quantized again when the fingerprint of its inputs has changed, or when its artifact or
+statistics are missing or damaged. Only the release's own files decide: an orchestrator's cache
+cannot know that an artifact was deleted.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from model_quantization.release.signer import check_whole_run, last_release, rea
 
 @dataclass(frozen=True, slots=True)
 class Job(Record):
-    """One model to quantize: everything that its stages need.
+    """One model to quantize, with all that its stages need.
 
     Attributes
     ----------
     name, source, source_sha256, source_size_bytes
-        The model, and the bytes it had when the run was planned.
+        The model, and its file when the run was planned.
     output_dir, staging : Path
-        The release directory, and this job's own directory below its `.work`.
+        The release directory, and this job's directory below its `.work`.
     held_out : Path or None
         Its held-out file.
     settings : ModelSettings
     fingerprint : str
-        Digest of everything the outcome depends on.
+        Digest of all inputs of the outcome.
     why : str
         Why it has to be done, for people.
     signing_key : str
@@ -87,7 +87,7 @@ class BatchPlan(Record):
     settled : tuple of Outcome
         Refused files, unchanged models, and those that a killed run had finished.
     fingerprints : dict of str to str
-        Of every model that was looked at, by name.
+        Fingerprint of every model, by name.
     present : tuple of str
         Every model in the directory, asked for or not, usable or not.
     began : float
@@ -103,7 +103,7 @@ class BatchPlan(Record):
 
 @contextmanager
 def claim(config: RunConfig) -> Iterator[None]:
-    """The directories are there, and until the block ends the output belongs to this run alone.
+    """Check the directories, and lock the output until the block ends.
 
     Raises
     ------
@@ -113,13 +113,13 @@ def claim(config: RunConfig) -> Iterator[None]:
         As `exclusive`; those in object storage are mirrored, see `mirrored`.
     """
     with mirrored(config):
-        check_directories(config)  # first: making the output directory could make its parents
+        check_directories(config)  # first: making the output directory would make a missing parent
         with exclusive(config.output_path):
             yield
 
 
 def check_directories(config: RunConfig) -> None:
-    """Raises a `ConfigError` that names the directory which is configured and does not exist."""
+    """Raise a `ConfigError` if a configured directory does not exist."""
     if not config.model_path.is_dir():
         raise ConfigError(
             "the model directory does not exist",
@@ -179,7 +179,7 @@ def plan_batch(config: RunConfig) -> BatchPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """A model that needs no work now."""
+    """The outcome of a model that needs no work."""
 
     outcome: Outcome
     fingerprint: str
@@ -237,7 +237,7 @@ def _unreadable(
 def _check_not_emptied(config: RunConfig, present: Sequence[str], release: Release | None) -> None:
     if not present and release is not None and release.models:
         raise ReleaseError(
-            "there are no models here, although some are released",
+            "there are no models, although some are released",
             where=str(config.model_path),
             expected=f"the {len(release.models)} models of release {release.number}",
             do="check that the directory is mounted; to withdraw all, remove the output directory",
@@ -245,7 +245,7 @@ def _check_not_emptied(config: RunConfig, present: Sequence[str], release: Relea
 
 
 def _present(found: Discovery, release: Release | None) -> list[str]:
-    """Every name that the directory holds, usable or not: none of these leaves the release."""
+    """Every name in the directory, usable or not: these stay in the release."""
     refused = [outcome.name for outcome in found.refused]
     released = release.models if release else {}
     below = [name for name in released if any(name.startswith(f"{top}/") for top in refused)]
@@ -253,12 +253,12 @@ def _present(found: Discovery, release: Release | None) -> list[str]:
 
 
 def _meant(refused: Sequence[Outcome]) -> list[str]:
-    """The names that the refused files would have had."""
+    """The names of the refused files."""
     return [model_name(outcome.name) for outcome in refused]
 
 
 def _wanted(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
-    """Those of `names` that some pattern asks for; all when there is no pattern."""
+    """Those of `names` that match a pattern; all without a pattern."""
     for pattern in patterns:
         if not any(matches(name, pattern) for name in names):
             close = get_close_matches(pattern, names, n=1)

@@ -1,4 +1,4 @@
-"""Everything that decides what one model becomes, as one value that crosses processes as JSON."""
+"""All settings of one model, as one value that crosses processes as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from model_quantization.trust import TrustPolicy
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings(Record):
-    """How one model is quantized, evaluated and decided on; each field says what it is for.
+    """Settings for quantizing and judging one model; each field describes itself.
 
     A field with a description is a key of the run's configuration and of its `overrides`: the key,
     its check, the form, the schema and the table of the documentation are made from it.
@@ -52,8 +52,8 @@ class ModelSettings(Record):
     overrides: tuple[tuple[str, dict[str, Any]], ...] = ()
     on_gate_failure: Literal["original", "exact"] = described(
         "exact",
-        "What to publish when the rounded model is not proven: the artifact that rounds nothing, "
-        "or the original.",
+        "Published if the rounded model is not proven: the artifact that rounds nothing, or the "
+        "original.",
         title="On gate failure",
     )
     gate: GatePolicy = field(default_factory=GatePolicy)
@@ -125,7 +125,7 @@ class ModelSettings(Record):
 
     @property
     def trust(self) -> TrustPolicy:
-        """The allow-list, with what this run trusts beside it."""
+        """The allow-list, with the names that this run trusts."""
         return TrustPolicy(frozenset(self.trusted))
 
     def budget_bytes(self, original_bytes: int) -> int | None:
@@ -146,7 +146,7 @@ class ModelSettings(Record):
         )
 
     def digest(self) -> str:
-        """sha256 of the settings: two runs with equal digests ask for the same thing."""
+        """sha256 of the settings: runs with equal digests have equal settings."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -5,8 +5,8 @@ for rounded rows there are coefficients that give the same answers at the traini
 solved for, with a ridge, and kept as 32-bit floats. `L_` serves the standard deviation alone and is
 made again from the rows when it is asked for (`estimators.remade`).
 
-This family speaks for no class: a Gaussian process is of the family `generic`, but for artifacts in
-which `bit_depth: auto` made it coarser (`planning.offers`).
+This family speaks for no class: a Gaussian process is of the family `kernel_model`, but for
+artifacts in which `bit_depth: auto` made it coarser (`planning.offers`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.family import Arrays, Family
+from model_quantization.families.family import Arrays, Component, Family
 from model_quantization.families.ladders import Coarser, Ladder
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.kernel_functions import kernel_of_node
 from model_quantization.graph.nodes import (
     ArrayNode,
@@ -100,6 +101,13 @@ def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
     return ObjectNode(packed.type, (), state, id=packed.id)
 
 
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The mean of the process in one pass."""
+    from model_quantization.families.shared import processes
+
+    return processes.regressor(component, exact)
+
+
 def _array(state: Mapping[str, Node], name: str, arrays: Arrays) -> Array | None:
     node = state.get(name)
     return arrays[node.array] if isinstance(node, ArrayNode) else None
@@ -136,6 +144,7 @@ FAMILY = Family(
         ),
     },
     unpack=unpack,
+    lower=lower,
     options=options,
     coarser=coarser,
 )

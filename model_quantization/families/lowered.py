@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NoReturn, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from model_quantization.arrays import Array
 from model_quantization.families.forms import Form
@@ -31,6 +32,36 @@ class NotFast(Value, frozen=True):
     where: str | None = None
 
 
+_NONE_LEFT: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class WithOptions:
+    """A method that takes options of the original's by keyword: `predict(rows, return_std=True)`.
+
+    Parameters
+    ----------
+    call : callable
+        Function of the prepared rows, and of the options.
+    options : frozenset of str
+        Their names.
+    """
+
+    __slots__ = ("_call", "options")
+
+    def __init__(self, call: Method, options: frozenset[str]) -> None:
+        self._call = call
+        self.options = options
+
+    def __call__(self, rows: Any, **options: Any) -> Any:
+        """Return the answer, or None where the restored estimator is to answer."""
+        return self._call(rows, **options)
+
+
+def options_of(method: Method) -> frozenset[str]:
+    """Return the options that a method of a fast predictor takes."""
+    return method.options if isinstance(method, WithOptions) else frozenset()
+
+
 class Lowered:
     """A fast predictor: for each method, the function that answers it.
 
@@ -39,7 +70,7 @@ class Lowered:
     methods : mapping of str to callable
         Public method name -> function of the prepared rows. A function may return None: the
         restored estimator then answers instead (odd input that the fast path does not treat,
-        so that every error and warning is scikit-learn's own).
+        so that every error and warning is scikit-learn's own). `WithOptions` takes options.
     by : str
         How it answers, in a few words, as `explain()` shows it: `mean of the trees' leaves`.
     names : tuple of str
@@ -76,6 +107,8 @@ class Lowered:
         Whether a sparse matrix gets the answers, to the last bit, of the same rows as an array.
     inverse : callable or None
         What undoes `transform`, for columns that are as many; for the transformer of a target.
+    left : mapping of str to str
+        Methods that are left to the restored estimator, with a reason of their own.
 
     Notes
     -----
@@ -92,6 +125,7 @@ class Lowered:
         "input",
         "integers",
         "inverse",
+        "left",
         "methods",
         "n_columns",
         "n_features",
@@ -114,6 +148,7 @@ class Lowered:
     decides_by: Deciding
     sparse_as_dense: bool
     inverse: Method | None
+    left: Mapping[str, str]
 
     def __init__(
         self,
@@ -132,6 +167,7 @@ class Lowered:
         decides_by: Deciding = "decision_function",
         sparse_as_dense: bool = False,
         inverse: Method | None = None,
+        left: Mapping[str, str] = _NONE_LEFT,
     ) -> None:
         values = locals()
         for name in self.__slots__:

@@ -105,7 +105,7 @@ def quantize_stage(
     calibration: Path | None = None,
     refit: Path | None = None,
 ) -> Staged:
-    """Scan, load, plan and encode; return the place where `evaluate_stage` goes on.
+    """Scan, load, plan and encode; return the value that `evaluate_stage` takes.
 
     See `quantize_file` for parameters and exceptions.
     """
@@ -247,7 +247,7 @@ def _answers(
 
 
 def _kept(scanned: ScannedFile, settings: ModelSettings) -> OriginalFile | None:
-    """The original, where it is needed once more; None where no latency is measured."""
+    """The original, if latency is measured; else None."""
     if not settings.latency_seconds:
         return None
     names = tuple(sorted(scanned.names))
@@ -255,7 +255,7 @@ def _kept(scanned: ScannedFile, settings: ModelSettings) -> OriginalFile | None:
 
 
 def _failure(staged: Staged, settings: ModelSettings, error: QuantizationError) -> Outcome:
-    """The outcome of a model that something is wrong with; the original stays."""
+    """The outcome of a model after an error; the original stays."""
     source = staged.source
     return failed_outcome(
         staged.name,

@@ -1,7 +1,7 @@
-"""Weights solved again for the grid that they are rounded to, against the model's own answers.
+"""Solves weights again for the grid that they are rounded to, by the model's own answers.
 
-Rounding moves every weight by itself. What counts is what the weights do together, on the rows that
-reach them. Three corrections need no labels, and only calibration rows:
+Rounding moves every weight by itself, but the scores depend on all weights together. Three
+corrections need no labels, and only calibration rows:
 
 - `compensated` rounds the weights of a layer together, so that its outputs change least: input by
   input, then one code at a time (`schemes.together`). Layers behind the first are solved for what
@@ -10,7 +10,7 @@ reach them. Three corrections need no labels, and only calibration rows:
 - `rescaled` maps the scores of a coarser linear model onto the original's by one factor and one
   shift per output. It costs no byte: the factor goes into the scale, the shift into the intercept.
 
-Neither is believed: each is measured on other rows, and kept where it helps.
+Each is measured on other rows, and kept only where it helps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from model_quantization.schemes.together import DAMPING, round_together
 Matrix = NDArray[np.float64]
 
 MOST_INPUTS: Final = 2048
-"""A layer of more inputs is rounded as it is: the matrix of their products would be too large."""
+"""A layer of more inputs is only rounded: the matrix of their products would be too large."""
 MOST_BITS: Final = 7
 """From this width on a weight's own rounding is precise enough."""
 
@@ -48,8 +48,7 @@ def compensated(plan: Plan, inputs: Mapping[str, Array]) -> Refit:
     Parameters
     ----------
     plan : Plan
-        Its schemes say on which grid; arrays that it does not round to `MOST_BITS` bits or fewer
-        are left alone.
+        Its schemes give the grids; arrays of more than `MOST_BITS` bits stay.
     inputs : mapping of str to ndarray
         Path of a layer's weights -> the calibration rows that reached it, shape (n, d).
     """
@@ -272,7 +271,7 @@ def rescaled(
     path : str
         The linear model, whose scores the answers are made of.
     refit : Refit
-        What was solved for the plan before.
+        The solution for the plan so far.
     corrections : sequence of (float, float)
         Factor, above zero, and shift of each output.
 
@@ -318,7 +317,7 @@ def readout(plan: Plan, answered: str) -> str | None:
     ----------
     plan : Plan
     answered : str
-        Path of the model that is asked.
+        Path of the model that answers.
     """
     nodes = dict(components(plan.graph))
     path, node = answered, nodes.get(answered)

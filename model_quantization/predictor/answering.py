@@ -10,6 +10,7 @@ from typing import Any
 
 from model_quantization.errors import EnvironmentMismatch, SemanticError
 from model_quantization.extras import MODULES, need
+from model_quantization.families.lowered import options_of
 from model_quantization.graph.values import MISFITS
 from model_quantization.predictor.input_rows import InputAdapter
 
@@ -96,19 +97,26 @@ def fast_method(
         Path of the model, for messages.
     """
     frames = _frames_are_configured if name == "transform" else None
+    known = options_of(fast)
 
     def answer(*args: Any, n_jobs: int | None = None, **options: Any) -> Any:
-        if len(args) == 1 and not options:
-            X = args[0]
-        elif not args and len(options) == 1 and argument in options:
-            X = options[argument]
+        given = args
+        if not args and argument in options:
+            given = (options[argument],)
+            asked = {name: value for name, value in options.items() if name != argument}
         else:
+            asked = options
+        if len(given) != 1 or (asked and not asked.keys() <= known):
             return restored(*args, **options)
+        X = given[0]
         if not (frames and frames()):
             rows = adapter.rows(X)
             if rows is not None:
                 try:
-                    result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
+                    if asked:
+                        result = fast(rows, **asked)
+                    else:
+                        result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
                 except FloatingPointError:
                     raise  # the caller's `numpy.errstate` asks for this error
                 except ModuleNotFoundError as error:

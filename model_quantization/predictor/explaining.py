@@ -65,4 +65,4 @@ def _why(view: ComponentView, lowered: Lowered | None, name: str) -> str:
         return f"{answer.where}: {answer.why}" if elsewhere else answer.why
     if name in lowered.methods:
         return "it gives frames, as `set_output` asked"
-    return "the fast predictor does not answer it"
+    return lowered.left.get(name, "the fast predictor does not answer it")

@@ -1,7 +1,8 @@
-"""How `bit_depth: auto` chose: the curve of bytes against loss, and what each part is sensitive to.
+"""The choice of `bit_depth: auto`: the curve of bytes against loss, and sensitivities of parts.
 
 The figures are those of an outcome's evaluation under `precision`
-(`pipeline.record.PrecisionReport`): they are read from a record, and may be of a former version.
+(`pipeline.record.PrecisionReport`): they are read from a record, which may be of an earlier
+version.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def chosen_plan(figures: Figures) -> int | None:
 
 
 def sensitivity_rows(figures: Figures) -> list[tuple[str, ...]]:
-    """Return one line per step of each part, as it was measured alone."""
+    """Return one line per step of each part, measured alone."""
     rows: list[tuple[str, ...]] = []
     for part in figures.get("sensitivities", ()):
         name = part_name(part)
@@ -72,7 +73,7 @@ def sensitivity_rows(figures: Figures) -> list[tuple[str, ...]]:
 
 
 def precision_word(precision: str) -> str:
-    """Return the precision as people say it.
+    """Return the precision in words.
 
     Examples
     --------

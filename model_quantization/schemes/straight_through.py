@@ -36,7 +36,7 @@ class LayerGrid:
     Attributes
     ----------
     scale : ndarray, shape (k,), or None
-        What a code of 1 is, for each output; None: the layer is not rounded, nor trained.
+        The value of code 1 per output; None: the layer is neither rounded nor trained.
     top : int
         The largest code.
     """

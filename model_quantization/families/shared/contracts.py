@@ -150,6 +150,25 @@ _CONTRACTS: Final[dict[str, Mapping[str, str]]] = {
     **_named(
         {"location_": "F", "precision_": "FF"}, "covariance._elliptic_envelope", "EllipticEnvelope"
     ),
+    **_named({"X_fit_": "NF"}, "kernel_ridge", "KernelRidge"),
+    **_named(
+        {"X_fit_": "NF", "eigenvectors_": "NK", "eigenvalues_": "K"},
+        "decomposition._kernel_pca",
+        "KernelPCA",
+    ),
+    **_named({"X_train_": "NF", "L_": "NN"}, "gaussian_process._gpr", "GaussianProcessRegressor"),
+    **_named(
+        {
+            "X_train_": "NF",
+            "y_train_": "N",
+            "pi_": "N",
+            "W_sr_": "N",
+            "L_": "NN",
+            "classes_": "C",
+        },
+        "gaussian_process._gpc",
+        "_BinaryGaussianProcessClassifierLaplace",
+    ),
     **_named({"classes_": "C", "class_prior_": "C"}, "dummy", "DummyClassifier"),
     **_named(
         {"X_": "NF", "label_distributions_": "NC", "classes_": "C"},

@@ -111,25 +111,43 @@ def named_kernel(
     name: str, *, gamma: float | None, coef0: float | None, degree: float | None
 ) -> KernelFunction | None:
     """Return a kernel that depends on products or distances; None where a number is missing."""
-    steps: tuple[Step, ...]
-    plain: Plain
     if name in ("linear", "cosine"):
-        return _made((Step("products"),), _between(lambda x, y: x @ y.T))
+        alone = _ones if name == "cosine" else _squares
+        return _made((Step("products"),), _between(lambda x, y: x @ y.T), alone)
     if gamma is None:
         return None
     if name == "rbf":
         steps = (Step("distances"), Step("exponential", -gamma))
-        return _made(steps, _between(lambda x, y: np.exp(-gamma * squared_distances(x, y))))
+        plain = _between(lambda x, y: np.exp(-gamma * squared_distances(x, y)))
+        return _made(steps, plain, _ones)
     if coef0 is None:
         return None
+
+    def shifted(products: Array) -> Array:
+        return np.asarray(gamma * products + coef0)
+
     first = (Step("products"), Step("scale", gamma, coef0))
     if name == "sigmoid":
-        plain = _between(lambda x, y: np.tanh(gamma * (x @ y.T) + coef0))
-        return _made((*first, Step("tangent")), plain)
+        return _made(
+            (*first, Step("tangent")),
+            _between(lambda x, y: np.tanh(shifted(x @ y.T))),
+            lambda x: np.asarray(np.tanh(shifted(_squares(x)))),
+        )
     if degree is None or degree != int(degree):
         return None
-    plain = _between(lambda x, y: (gamma * (x @ y.T) + coef0) ** degree)
-    return _made((*first, Step("power", power=int(degree))), plain)
+    return _made(
+        (*first, Step("power", power=int(degree))),
+        _between(lambda x, y: shifted(x @ y.T) ** degree),
+        lambda x: np.asarray(shifted(_squares(x)) ** degree),
+    )
+
+
+def _ones(x: Array) -> Array:
+    return np.ones(len(x))
+
+
+def _squares(x: Array) -> Array:
+    return np.asarray(np.einsum("ij,ij->i", x, x))
 
 
 def pairwise_kernel(
@@ -160,16 +178,10 @@ def _between(plain: Callable[[Array, Array], Array]) -> Plain:
     return lambda x, y: np.asarray(plain(x, x if y is None else y))
 
 
-def _made(
-    steps: tuple[Step, ...], plain: Plain, diagonal: Diagonal | None = None
-) -> KernelFunction | None:
+def _made(steps: tuple[Step, ...], plain: Plain, diagonal: Diagonal) -> KernelFunction | None:
     if not is_possible(steps) or not all(isfinite(number) for s in steps for number in (s.a, s.b)):
         return None
-    return KernelFunction(steps, plain, diagonal or _diagonal_of(plain))
-
-
-def _diagonal_of(plain: Plain) -> Diagonal:
-    return lambda x: np.array([plain(row[np.newaxis], row[np.newaxis])[0, 0] for row in x])
+    return KernelFunction(steps, plain, diagonal)
 
 
 # Gaussian processes -------------------------------------------------------------------------
@@ -198,6 +210,7 @@ def _raised(state: _State) -> KernelFunction | None:
     inner, power = _of_process(state.get("kernel")), state.get("exponent")
     if inner is None or not _is_number(power):
         return None
+    more: tuple[Step, ...]
     if power == int(power) and power >= 0:
         more = (Step("power", power=int(power)),)
     else:  # of positive similarities; others give NaN, which no answer is made of
@@ -233,10 +246,6 @@ def _noise(state: _State) -> KernelFunction | None:
         lambda x, y: level * np.eye(len(x)) if y is None else np.zeros((len(x), len(y))),
         lambda x: np.full(len(x), level, dtype=np.array(level).dtype),
     )
-
-
-def _ones(x: Array) -> Array:
-    return np.ones(len(x))
 
 
 def _radial(state: _State) -> KernelFunction | None:
@@ -336,7 +345,7 @@ def _dot_product(state: _State) -> KernelFunction | None:
     return _made(
         (Step("products"), Step("scale", 1.0, float(sigma**2))),
         lambda x, y: np.asarray(np.inner(x, x if y is None else y) + sigma**2),
-        lambda x: np.asarray(np.einsum("ij,ij->i", x, x) + sigma**2),
+        lambda x: np.asarray(_squares(x) + sigma**2),
     )
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from model_quantization.arrays import Array
 from model_quantization.families.forms import matrix_of, text_step
-from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.lowered import Lowered, Method, NotFast, WithOptions, options_of
 from model_quantization.families.shared.children import as_floats
 
-# What a pipeline hands to its last step; `apply` of trees, say, it has not.
+# Methods that a pipeline passes to its last step; `apply` of trees is not among them.
 _PASSED_ON = frozenset(
     {
         "predict",
@@ -23,7 +23,7 @@ _PASSED_ON = frozenset(
 
 
 def one_after_the_other(first: Lowered, then: Lowered) -> Lowered | NotFast:
-    """Both as one: the second takes the first in, where it can; else each as it is."""
+    """Both as one: the second includes the first if it can; else one after the other."""
     return (then.absorb(first) if then.absorb else None) or _in_turn(first, then)
 
 
@@ -41,14 +41,15 @@ def _in_turn(first: Lowered, then: Lowered) -> Lowered | NotFast:
     integers = then.integers
 
     def method(call: Method) -> Method:
-        def both(rows: Any) -> Any:
+        def both(rows: Any, **options: Any) -> Any:
             between = transform(rows)
             if between is None:
                 return None
             check_width(between, then)
-            return call(as_floats(between, integers))
+            return call(as_floats(between, integers), **options)
 
-        return both
+        known = options_of(call)
+        return WithOptions(both, known) if known else both
 
     return Lowered(
         {name: method(call) for name, call in then.methods.items() if name in _PASSED_ON},
@@ -79,7 +80,7 @@ def check_width(rows: Array, then: Lowered) -> None:
 
 
 def _inverse(first: Lowered, then: Lowered) -> Method | None:
-    """What undoes both, the second first."""
+    """The inverse of both, the second first."""
     back, further = then.inverse, first.inverse
     if back is None or further is None:
         return None

@@ -31,9 +31,13 @@ from model_quantization.kernels.machines.pair_votes import (
     fill_pair_winners,
 )
 
+_SMALL = 1e-7  # of the largest score: a tenth of what a fast predictor may be off by
+_SOME_ROWS = 64
 _LARGE_GAP = 1e-9  # between the two best classes, whose scores are at most n_classes
 _EPSILON = float(np.finfo(np.float64).eps)
 _ONE = np.ones(1)
+_BITS = "its numbers have libsvm's last bits, which depend on the machine"
+_NUMBERS = ("predict_proba", "predict_log_proba", "decision_function", "score_samples")
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
@@ -60,13 +64,14 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         else _classifier(component, scores, exact)
     )
     if not methods:
-        return NotFast("its numbers have libsvm's last bits, which depend on the machine")
+        return NotFast(_BITS)
     return Lowered(
         methods,
         by=f"{component['kernel']} sums over {len(machine.vectors)} vectors",
         names=(component.path,),
         n_features=machine.vectors.shape[1],
         classes=classes,
+        left=dict.fromkeys(_NUMBERS, _BITS) if exact else {},
     )
 
 
@@ -115,6 +120,20 @@ class Scores:
         decisions = np.empty((len(rows), len(self.intercepts)))
         fill_pair_decisions(sums, self.intercepts, self.n_classes, decisions)
         return decisions
+
+    @cached_property
+    def is_steady(self) -> bool:
+        """Whether large coefficients that cancel do not show in the digits that are promised."""
+        some = np.asarray(self._machine.vectors[:_SOME_ROWS], dtype=np.float64)
+        found = self(some)
+        if found is None:
+            return False
+        doubt = float(self._doubts.max() * self._magnitudes(some).max())
+        return doubt <= _SMALL * float(np.abs(found).max())
+
+    def numbers(self, rows: Array) -> Array | None:
+        """Return the scores where they are proven to be libsvm's but for rounding; else None."""
+        return self(rows) if self.is_steady else None
 
     def winners(self, rows: Array) -> Array | None:
         """Return the class with most votes for each row; None where a vote is in doubt."""
@@ -165,7 +184,7 @@ def _one_score(component: Component, scores: Scores, exact: bool) -> dict[str, M
     """A regressor's numbers, or inliers and outliers."""
 
     def numbers(rows: Array) -> Array | None:
-        found = scores(rows)
+        found = scores.numbers(rows)
         return None if found is None else _finite(found.ravel())
 
     if not component.type.endswith(":OneClassSVM"):
@@ -199,7 +218,7 @@ def _classifier(component: Component, scores: Scores, exact: bool) -> dict[str, 
     one_for_each = shape == "ovr" and n_classes > 2
 
     def decision_function(rows: Array) -> Array | None:
-        decisions = scores(rows)
+        decisions = scores.numbers(rows)
         if decisions is None:
             return None
         if n_classes == 2:
@@ -242,7 +261,7 @@ def _probabilities(component: Component, scores: Scores) -> dict[str, Method]:
     n_classes = scores.n_classes
 
     def predict_proba(rows: Array) -> Array | None:
-        decisions = scores(rows)
+        decisions = scores.numbers(rows)
         if decisions is None or not all_finite(decisions):
             return None
         found, room = np.empty((len(rows), n_classes)), np.empty(n_classes * (n_classes + 1))

@@ -47,8 +47,8 @@ def similarity(
     if kernel == "linear":
         return lambda rows: np.asarray(rows @ known.T)
     if kernel == "cosine":
-        directions = _of_length_one(known)
-        return lambda rows: np.asarray(_of_length_one(rows) @ directions.T)
+        directions = of_length_one(known)
+        return lambda rows: np.asarray(of_length_one(rows) @ directions.T)
 
     def product(rows: Array) -> Array:
         found = rows @ known.T
@@ -84,7 +84,8 @@ def likenesses(known: Array, gamma: float) -> Callable[[Array], Array]:
     return like
 
 
-def _of_length_one(rows: Array) -> Array:
+def of_length_one(rows: Array) -> Array:
+    """Return the rows divided by their lengths."""
     found = rows.copy(order="K")
     norms = np.sqrt(np.einsum("ij,ij->i", found, found))
     norms[norms < 10 * np.finfo(norms.dtype).eps] = 1.0

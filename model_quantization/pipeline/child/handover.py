@@ -1,6 +1,6 @@
-"""The files that the child process hands over: written there, read here.
+"""The files of the child process: written there, read here.
 
-The reader believes nothing: the child ran somebody else's bytes, and may have been taken over.
+The reader checks everything: a file may have taken over the child that loaded it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ GRAMS = "grams.npz"
 SPREADS = "spreads.npz"
 INPUTS = "inputs.npz"
 LABELLED = "labelled.npz"
-SELECTION = "selection-answers"  # of the files that hold the original's answers to those rows
+SELECTION = "selection-answers"  # name of the files with the original's answers
 CALIBRATION = "calibration-answers"
-# Raised when a file is read that is not the expected one.
+# Errors of reading a file that is not the expected one.
 _UNREADABLE = (
     EOFError,
     FileNotFoundError,
@@ -98,7 +98,7 @@ class Original:
 
 
 def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]:
-    """Write arrays one after the other; return where each lies."""
+    """Write arrays one after the other; return the place of each."""
     stored: list[StoredArray] = []
     offset = 0
     with path.open("wb") as file:
@@ -111,7 +111,7 @@ def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]
 
 
 def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Original:
-    """Return what a child's reply and the files that it left say of a model.
+    """Return the model that a child's reply and files describe.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
 
 
 def write_spreads(spreads: Mapping[str, Spread], workspace: Path) -> None:
-    """Run in the child: leave the spread of each array of weights in the workspace."""
+    """Run in the child: write the spread of each array of weights into the workspace."""
     parts = [part for spread in spreads.values() for part in (spread.features, spread.scores)]
     paths = np.array(list(spreads), dtype=np.str_)
     save_arrays(workspace / SPREADS, paths, *parts)
@@ -189,7 +189,7 @@ def read_spreads(workspace: Path) -> dict[str, Spread]:
 
 
 def write_inputs(layers: Mapping[str, Layer], workspace: Path) -> tuple[str, ...]:
-    """Run in the child: leave the calibration rows that reached each layer; return their paths.
+    """Run in the child: write the calibration rows that reached each layer; return their paths.
 
     Only dense rows of finite numbers, as float32: what is solved again from them is rounded.
     """
@@ -294,7 +294,7 @@ def _check_target(target: Array) -> None:
 
 
 def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:
-    """Return the answers that a child left in its workspace.
+    """Return the answers that a child wrote into its workspace.
 
     Raises
     ------
@@ -306,7 +306,7 @@ def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:
 
 
 def check_plain_files(workspace: Path) -> None:
-    """Raise a `WorkerError` when a child left a link, pipe or device where files are read."""
+    """Raise a `WorkerError` if a child made a link, pipe or device in its workspace."""
     with os.scandir(workspace) as entries:
         for entry in entries:
             if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):

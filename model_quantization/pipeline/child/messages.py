@@ -1,4 +1,4 @@
-"""The requests that the child process answers, and its replies: the one spelling of both."""
+"""The requests to the child process, and its replies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from model_quantization.records import ErrorRecord, Record
 
 @dataclass(frozen=True, slots=True)
 class RowsRequest(Record):
-    """Which held-out rows a model is asked, and how they are read.
+    """The held-out rows for a model, and how they are read.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class RowsRequest(Record):
     target : tuple of str
         Its target columns.
     calibration_rows : int
-        The first so many rows calibrate, and are not asked for answers.
+        Number of rows at the beginning that calibrate and are not answered.
     divided : bool
         A precision is chosen from rows: they are divided by their hashes, and the gate sees no row
         of the other parts (`evaluation.rows.division`). `calibration_rows` then says nothing.
@@ -95,7 +95,7 @@ class OriginalRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class StoredArray(Record):
-    """Where one array lies in the file of arrays.
+    """The place of one array in the file of arrays.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class StoredArray(Record):
 
 @dataclass(frozen=True, slots=True)
 class RowsReply(Record):
-    """How the original answered the rows; the answers themselves lie in the workspace.
+    """How the original answered the rows; the workspace has the answers.
 
     Attributes
     ----------
@@ -218,7 +218,7 @@ class CandidateRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class CandidateReply(Record):
-    """How an artifact answered; the answers to held-out rows lie in the workspace.
+    """How an artifact answered; the workspace has the answers to held-out rows.
 
     Attributes
     ----------
@@ -287,7 +287,7 @@ class MeasureRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class Measured(Record):
-    """What one coarser artifact answers otherwise.
+    """The changes by one coarser artifact.
 
     Attributes
     ----------
@@ -392,7 +392,7 @@ class LatencyRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class LatencyReply(Record):
-    """How long the two models took."""
+    """The times of the two models."""
 
     before: Latency
     after: Latency

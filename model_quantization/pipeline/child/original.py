@@ -1,4 +1,4 @@
-"""Run in the child process: load a scanned file, take it apart, and ask it the held-out rows.
+"""Run in the child process: load a scanned file, turn it into data, let it answer rows.
 
 The model never leaves the child. The parent gets data: the graph as JSON, its arrays in one flat
 file, the original's answers to the held-out rows, and figures.
@@ -56,7 +56,7 @@ from model_quantization.trust import TrustPolicy
 
 @Handler
 def inspect(request: OriginalRequest) -> OriginalReply:
-    """Run in the child: say what one scanned file holds, and ask it the rows."""
+    """Run in the child: describe a scanned file, and let its model answer the rows."""
     extend_import_path(request.import_path)
     started = time.perf_counter()
     model, warned = unpickle_scanned(
@@ -69,7 +69,8 @@ def inspect(request: OriginalRequest) -> OriginalReply:
     load_seconds = time.perf_counter() - started
     try:
         captured = capture_objects(model, TrustPolicy(frozenset(request.trusted)), request.limits)
-    except SemanticError as error:  # state that native code would follow: nobody may ask this model
+    # native code would follow this state, so the model must not answer
+    except SemanticError as error:
         raise ScanRefused(**error.fields() | {"do": "do not use this file"}) from None
     check_fitted(model)
     import sklearn
@@ -86,7 +87,8 @@ def inspect(request: OriginalRequest) -> OriginalReply:
     if request.rows is not None:
         try:
             reply = replace(reply, rows=_ask(model, captured, request, request.rows))
-        except QuantizationError as error:  # about the held-out data: a finding, not a failure
+        # an error of the held-out data is reported, and does not end the stage
+        except QuantizationError as error:
             return replace(reply, error=ErrorRecord.of(error))
     probed = ask_original_probes(model, captured.graph, request.workspace)
     return replace(reply, probed=probed)
@@ -95,7 +97,7 @@ def inspect(request: OriginalRequest) -> OriginalReply:
 def _ask(
     model: Any, captured: Capture, request: OriginalRequest, rows: RowsRequest
 ) -> RowsReply | None:
-    """The original's answers, in the workspace; None when not one model could give them."""
+    """Write the original's answers into the workspace; None if there is not exactly one model."""
     chosen = answered_model(model)
     if chosen is None:
         return None
@@ -116,7 +118,7 @@ def _ask(
         layers = record_layers(captured, calibration.rows, path) if calibration else {}
         labelled = _labelled(captured, estimator, path, training, request.workspace)
         grams = component_grams(layers)
-        # What a spread decides must not come from the gate's rows where a precision is chosen.
+        # Where a precision is chosen, spreads must not come from the gate's rows.
         spread_rows = calibration if rows.divided else calibration or gate
         spreads = layer_spreads(captured, spread_rows.rows, path) if spread_rows else {}
     save_arrays(request.workspace / GRAMS, *grams.values())
@@ -150,7 +152,7 @@ def _labelled(
 
 
 def import_path(trust: TrustPolicy) -> tuple[str, ...]:
-    """Return where the caller finds modules; empty when it trusts none of its own.
+    """Return the caller's import path; empty if it trusts no modules of its own.
 
     The server that children come from may be older than the caller's last addition to `sys.path`.
     """
@@ -158,5 +160,5 @@ def import_path(trust: TrustPolicy) -> tuple[str, ...]:
 
 
 def extend_import_path(entries: Iterable[str]) -> None:
-    """Run in the child: find modules where the caller does, after its own places."""
+    """Run in the child: add the caller's import path behind the child's own."""
     sys.path.extend(entry for entry in entries if entry not in sys.path)

@@ -1,4 +1,4 @@
-"""The rows of a request, read and divided alike by the parent and by each child process."""
+"""Reads and divides the rows of a request, in the same way in every process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page shows of one model: its row with sort keys, and the evidence below it.
+"""One model on the page: its row with sort keys, and the evidence below it.
 
 Everything here is text; the template escapes all of it. Lists and texts are cut to a length at
 which a thousand models still make a page: `stats/<name>.json` has them in full.
@@ -31,7 +31,7 @@ MAX_COMPONENTS, MAX_COMPONENTS_OF_MANY, MANY = 12, 4, 300  # of one model; on a 
 MAX_NOTES = 6
 MAX_STEPS = 60
 MAX_TEXT = 600
-MAX_HOSTILE_TEXT = 20_000  # which names, and not to open the file, is told in full
+MAX_HOSTILE_TEXT = 20_000  # the names, and the warning, are shown in full
 _BITS = {"exact": 64.0, "auto": 65.0}
 _CHECKS = {
     "loss": ("loss of the score", "at most"),
@@ -254,7 +254,7 @@ def _check(check: Mapping[str, Any]) -> tuple[str, str, str, str]:
     # Records of former versions have no finding.
     finding = check.get("finding") or ("held" if check["passed"] else "lost")
     mark = _MARKS.get(str(finding), "✗")
-    if not _is_known(check["limit"]):  # a limit that nobody set cannot be kept
+    if not _is_known(check["limit"]):  # a limit that was not set
         return f"- {word}", seen, value, "no limit"
     where = f" ({_cut(str(check['where']), 80)})" if check.get("where") else ""
     return f"{mark} {word}{where}", seen, value, f"{side} {limit}"
@@ -365,7 +365,7 @@ def _number(value: object) -> str:
         return "-" if value is None else "unknown"
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value + 0.0:.4g}"  # and no minus before a zero
+    return f"{value + 0.0:.4g}"  # no minus before a zero
 
 
 def _cut(text: str, limit: int = MAX_TEXT) -> str:
