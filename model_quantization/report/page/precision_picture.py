@@ -251,7 +251,7 @@ def _published(figures: Figures) -> tuple[int, float] | None:
 
 def _parts(figures: Figures) -> list[Mapping[str, Any]]:
     """The parts that save most, each with the steps that save anything."""
-    found = [
+    found: list[Mapping[str, Any]] = [
         {**part, "points": points}
         for part in figures.get("sensitivities", ())
         if (points := [point for point in part.get("points", ()) if point["saved_bytes"] > 0])
