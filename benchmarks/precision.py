@@ -158,7 +158,11 @@ def process() -> Trained:
 
 
 def texts(name: str, data: Path | None) -> Trained:
-    """Models of `benchmarks.text`, trained on three fifths where there is one set only."""
+    """Models of `benchmarks.text`, trained on three fifths where there is one set only.
+
+    Mails on a half: 13 % of them are of the rarer class, and the gate's check of the ranking proves
+    nothing with fewer than about 185 rows of it, whatever the artifact answers.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -170,7 +174,7 @@ def texts(name: str, data: Path | None) -> Trained:
     if name != "intent":
         every, all_labels = [*rows, *others], np.concatenate([labels, known])
         order = np.random.default_rng(0).permutation(len(every))
-        cut = len(order) * 3 // 5
+        cut = len(order) // 2 if name == "email" else len(order) * 3 // 5
         rows, others = [every[i] for i in order[:cut]], [every[i] for i in order[cut:]]
         labels, known = all_labels[order[:cut]], all_labels[order[cut:]]
     model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(**SETTINGS[name]))

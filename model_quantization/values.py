@@ -11,6 +11,7 @@ Use `Value` for what a process that answers a model imports, and dataclasses els
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -23,16 +24,22 @@ if TYPE_CHECKING:
 __all__ = ["Value", "field", "force_setattr"]
 
 
+@cache
+def _fields_of(owner: type[Value]) -> dict[str, Any]:
+    """Made once: `replace` asks each time, and a dataclass takes a compiler about a millisecond."""
+    import dataclasses
+
+    fields = [(name, Any, dataclasses.field(default=None)) for name in owner.__struct_fields__]
+    made = dataclasses.make_dataclass(owner.__name__, fields)
+    found: dict[str, Any] = made.__dict__["__dataclass_fields__"]
+    return found
+
+
 class _FieldsOfValue:
     """The fields as dataclasses describe them, made when `dataclasses` asks for them."""
 
     def __get__(self, instance: object, owner: type[Value]) -> dict[str, Any]:
-        import dataclasses
-
-        fields = [(name, Any, dataclasses.field(default=None)) for name in owner.__struct_fields__]
-        made = dataclasses.make_dataclass(owner.__name__, fields)
-        found: dict[str, Any] = made.__dict__["__dataclass_fields__"]
-        return found
+        return _fields_of(owner)
 
 
 class Value(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,13 @@ class Evaluator:
 
     record: StageRecord
     workspace: Path
+    _read: list[HeldOut] = field(default_factory=list, repr=False, compare=False)
+
+    def _gate_rows(self) -> HeldOut | None:
+        """The gate's rows, read once for all attempts."""
+        if self.record.answers is not None and not self._read:
+            self._read.append(_gate_rows(self.record.answers, self.settings))
+        return self._read[0] if self._read else None
 
     @property
     def settings(self) -> ModelSettings:
@@ -123,7 +130,7 @@ class Evaluator:
         """
         path = self.workspace / file
         artifact = read_artifact(path, self.settings.limits)
-        rows = _gate_rows(self.record.answers, self.settings) if self.record.answers else None
+        rows = self._gate_rows()
         candidate, evaluation = self._evaluate(path, rows)
         sealed = artifact.sealed(
             evaluation.figures() if evaluation else None,

@@ -90,8 +90,8 @@ class ArrayLadder:
     @property
     def name(self) -> str:
         """The arrays in words."""
-        last = self.paths[0].rpartition("/")[2] or self.paths[0]
-        return last if len(self.paths) == 1 else f"{last} and {len(self.paths) - 1} more"
+        first = self.paths[0].removeprefix(f"{self.component}/")
+        return first if len(self.paths) == 1 else f"{first} and {len(self.paths) - 1} more"
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,13 +195,14 @@ def _draw_parts(
         name = part_name(part)
         for saved, moved, level in points:
             (dot,) = axes.plot(saved, moved, color=colour, marker=mark, markersize=4)
-            said = f"{name}, {level}: {_saved(saved)} saved, distortion {moved:.2g}"
+            said = f"{name}, {level}: {human_bytes(saved)} saved, distortion {moved:.2g}"
             dot.set_gid(labels.hover(said))
         named.append((colour, name))
     axes.set_yscale("log")
     log_ticks("y", axes, lambda value: f"{value:.0e}".replace("e-0", "e-"), most=4)
     axes.locator_params(axis="x", nbins=5)
-    axes.xaxis.set_major_formatter(lambda value, _: _saved(int(value)))
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(lambda value, _: human_bytes(int(value)))
     name_axes(axes, x="bytes saved", y="distortion")
     return named
 
@@ -227,10 +228,6 @@ def _size_ticks(axes: Axes, sizes: Sequence[int]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _saved(size: int) -> str:
-    return human_bytes(size) if size >= 0 else f"-{human_bytes(-size)}"
-
-
 def _bounds(figures: Figures) -> dict[bool, list[tuple[int, float]]]:
     """Whether they were judged -> (bytes, bound) of the plans that have a bound; none is empty."""
     found = {}
@@ -253,8 +250,12 @@ def _published(figures: Figures) -> tuple[int, float] | None:
 
 
 def _parts(figures: Figures) -> list[Mapping[str, Any]]:
-    """The parts that save most, each with its steps."""
-    found = [part for part in figures.get("sensitivities", ()) if part.get("points")]
+    """The parts that save most, each with the steps that save anything."""
+    found: list[Mapping[str, Any]] = [
+        {**part, "points": points}
+        for part in figures.get("sensitivities", ())
+        if (points := [point for point in part.get("points", ()) if point["saved_bytes"] > 0])
+    ]
     return sorted(found, key=lambda part: -max(p["saved_bytes"] for p in part["points"]))[
         :MOST_PARTS
     ]
