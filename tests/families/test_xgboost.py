@@ -19,9 +19,14 @@ from model_quantization.errors import DroppedAttribute, SemanticError, Unsupport
 from model_quantization.estimators.capture import capture
 from model_quantization.evaluation.agreement import same_bits
 from model_quantization.families.forest import unpack
-from model_quantization.families.forest.xgboost.model import interleaved, read_model
+from model_quantization.families.forest.xgboost.model import (
+    DART_VERSION,
+    interleaved,
+    read_model,
+)
 from model_quantization.families.forest.xgboost.ubjson import read_ubjson, write_ubjson
 from model_quantization.graph.nodes import ArrayNode, DictNode, PackedNode, SequenceNode
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (
@@ -108,6 +113,10 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 
 
+# How XGBoost multiplies by the weights of dropped trees is known of one version.
+OWN_FORMAT = () if installed("xgboost")[:2] == DART_VERSION else ("dart", "dart, classes")
+
+
 def thresholds(model: Any) -> Any:
     return model.get_booster().trees_to_dataframe()["Split"].dropna().to_numpy()[:60]
 
@@ -115,9 +124,14 @@ def thresholds(model: Any) -> Any:
 @pytest.mark.parametrize("name", MODELS)
 def test_it_answers_and_comes_back_bit_for_bit(name: str) -> None:
     held = pooled(MODELS[name]())
-    assert held.stats["family"] == "forest"
-    assert not held.stats["notes"]
-    assert {"predict", "apply"} <= set(held.quantized.fast_methods)
+    if name in OWN_FORMAT:
+        assert held.stats["family"] == "booster"
+        assert "it drops trees, and was made by another version" in held.stats["notes"][0]
+    else:
+        assert held.stats["family"] == "forest"
+        assert not held.stats["notes"]
+        assert {"predict", "apply"} <= set(held.quantized.fast_methods)
+    assert not held.stats["probes"][""]["restored"]
     rows = odd_rows(ROWS, thresholds(held.original)) | integer_rows(ROWS)
     check_same_answers(held, rows)
     restored = held.quantized.restore()
@@ -406,6 +420,7 @@ DATA = bytes(
 )
 
 
+@pytest.mark.skipif(bool(OWN_FORMAT), reason="this XGBoost's dropped trees are not packed")
 def test_parts_that_lie_are_refused() -> None:
     graph = prepare_graph(capture(MODELS["dart"](), TrustPolicy())).graph
     root = graph.root

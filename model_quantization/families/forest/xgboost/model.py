@@ -101,11 +101,13 @@ def _read(document: Any) -> XGBoostModel:
     if booster["name"] == "dart":
         weights = np.array(booster["weight_drop"], dtype=np.float64)
         booster = booster["gbtree"]
-        if version[:2] != DART_VERSION and (weights != 1.0).any():
-            _refuse("it drops trees, and was made by another version than 3.2")
     if booster["name"] != "gbtree":
         _refuse(f"it is a {str(booster['name'])[:20]} booster")
     model = booster["model"]
+    # XGBoost 3.4 has the weights beside the trees, and calls the booster `gbtree`.
+    dropped = np.asarray(model.get("weight_drop", ()) if weights is None else weights)
+    if version[:2] != DART_VERSION and (dropped != 1.0).any():
+        _refuse("it drops trees, and was made by another version than 3.2")
     if any("c" in str(kind) for kind in learner["feature_types"]) or len(
         model.get("cats", {}).get("enc", [])
     ):
