@@ -76,7 +76,7 @@ test-versions: $(READY) ## Run the tests under other versions of scikit-learn an
 test-lowest: $(READY) ## Run a part of the tests under the lowest versions that pyproject.toml admits.
 	$(RUN) -m tests.versions.environments lowest --smoke
 
-bad-inputs: $(READY) ## Prove what each of the 68 bad inputs of docs/bad_inputs.md gets, and count.
+bad-inputs: $(READY) ## Prove what each of the 69 bad inputs of docs/bad_inputs.md gets, and count.
 	$(RUN) -m pytest -m "bad_input and not slow" -q
 
 test-reference: $(READY) ## Run the quick tests on the numpy references of the kernels (slower).

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from prefect.blocks.webhook import Webhook
@@ -80,76 +81,39 @@ def automations(webhooks: Sequence[UUID], *, silence_seconds: int) -> list[Autom
         {"prefect.resource.role": "flow", "prefect.resource.name": FLOW}
     )
     runs = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
+    alert = partial(_alert, webhooks)
     return [
-        AutomationCore(
-            name=FAILURE,
-            description="Tells the webhooks of every run that failed, crashed, or left models out.",
-            enabled=bool(webhooks),
-            trigger=EventTrigger(
-                match=runs,
-                match_related=of_this_flow,
-                expect={f"prefect.flow-run.{end}" for end in _BAD_ENDS},
-                for_each={"prefect.resource.id"},
-                posture=Posture.Reactive,
-                threshold=1,
-                within=timedelta(0),
-            ),
-            actions=[
-                CallWebhook(block_document_id=block, payload=_FAILURE_PAYLOAD) for block in webhooks
-            ],
+        alert(
+            FAILURE,
+            "Tells the webhooks of every run that failed, crashed, or left models out.",
+            {f"prefect.flow-run.{end}" for end in _BAD_ENDS},
+            _FAILURE_PAYLOAD,
+            match=runs,
+            match_related=of_this_flow,
         ),
-        AutomationCore(
-            name=WORSENED,
-            description="Tells the webhooks of every model that is worse off than last released.",
-            enabled=bool(webhooks),
-            trigger=EventTrigger(
-                match=ResourceSpecification({"prefect.resource.id": "quantization.model.*"}),
-                expect={VERDICT_WORSENED},
-                for_each={"prefect.resource.id"},
-                posture=Posture.Reactive,
-                threshold=1,
-                within=timedelta(0),
-            ),
-            actions=[
-                CallWebhook(block_document_id=block, payload=_WORSENED_PAYLOAD)
-                for block in webhooks
-            ],
+        alert(
+            WORSENED,
+            "Tells the webhooks of every model that is worse off than last released.",
+            {VERDICT_WORSENED},
+            _WORSENED_PAYLOAD,
+            match=ResourceSpecification({"prefect.resource.id": "quantization.model.*"}),
         ),
-        AutomationCore(
-            name=NO_WORKER,
-            description="Tells the webhooks when no worker of the pool has given a sign for long.",
-            enabled=bool(webhooks),
-            trigger=EventTrigger(
-                match=ResourceSpecification(
-                    {"prefect.resource.id": "prefect.work-pool.*", "prefect.resource.name": POOL}
-                ),
-                expect={"prefect.work-pool.not-ready"},
-                for_each={"prefect.resource.id"},
-                posture=Posture.Reactive,
-                threshold=1,
-                within=timedelta(0),
+        alert(
+            NO_WORKER,
+            "Tells the webhooks when no worker of the pool has given a sign for long.",
+            {"prefect.work-pool.not-ready"},
+            _NO_WORKER_PAYLOAD,
+            match=ResourceSpecification(
+                {"prefect.resource.id": "prefect.work-pool.*", "prefect.resource.name": POOL}
             ),
-            actions=[
-                CallWebhook(block_document_id=block, payload=_NO_WORKER_PAYLOAD)
-                for block in webhooks
-            ],
         ),
-        AutomationCore(
-            name=LATE,
-            description="Tells the webhooks of every run that did not start at its time.",
-            enabled=bool(webhooks),
-            trigger=EventTrigger(
-                match=runs,
-                match_related=of_this_flow,
-                expect={"prefect.flow-run.Late"},
-                for_each={"prefect.resource.id"},
-                posture=Posture.Reactive,
-                threshold=1,
-                within=timedelta(0),
-            ),
-            actions=[
-                CallWebhook(block_document_id=block, payload=_LATE_PAYLOAD) for block in webhooks
-            ],
+        alert(
+            LATE,
+            "Tells the webhooks of every run that did not start at its time.",
+            {"prefect.flow-run.Late"},
+            _LATE_PAYLOAD,
+            match=runs,
+            match_related=of_this_flow,
         ),
         AutomationCore(
             name=HEARTBEAT,
@@ -176,6 +140,31 @@ def automations(webhooks: Sequence[UUID], *, silence_seconds: int) -> list[Autom
             ],
         ),
     ]
+
+
+def _alert(
+    webhooks: Sequence[UUID],
+    name: str,
+    description: str,
+    events: set[str],
+    payload: str,
+    **resources: ResourceSpecification,
+) -> AutomationCore:
+    """An automation that sends each of these events to all webhooks at once."""
+    return AutomationCore(
+        name=name,
+        description=description,
+        enabled=bool(webhooks),
+        trigger=EventTrigger(
+            expect=events,
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+            **resources,
+        ),
+        actions=[CallWebhook(block_document_id=block, payload=payload) for block in webhooks],
+    )
 
 
 def ensure_automations(

@@ -155,7 +155,10 @@ HELD_OUT = (
     "One file per model, with its name: .parquet, .csv, .csv.gz or .npz; without it nothing is "
     "verified."
 )
-MODELS = "Searched recursively for .pkl, .pickle, .joblib and .sav files."
+MODELS = (
+    "Searched recursively for .pkl, .pickle, .joblib, .sav and .skops files; or mlflow://latest or "
+    "mlflow://<alias>."
+)
 THRESHOLD = (
     "Weights of smaller magnitude become zero; never intercepts, thresholds or leaves. "
     "None: as configured."

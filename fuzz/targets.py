@@ -37,7 +37,7 @@ from model_quantization.predictor.opening import iter_models, load
 from model_quantization.release.manifest import read_manifest
 from model_quantization.schemes.quantize import dequantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
-from model_quantization.serving.loader import MODEL_FAILURES
+from model_quantization.serving.fallback import MODEL_FAILURES
 from model_quantization.trust import TrustPolicy
 
 MIB = 1 << 20

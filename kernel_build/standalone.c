@@ -51,24 +51,6 @@ static void *memory(i64 bytes)
     return made;
 }
 
-static i64 bytes_of(char letter)
-{
-    switch (letter) {
-    case 'B':
-    case 'b':
-        return 1;
-    case 'H':
-    case 'h':
-        return 2;
-    case 'I':
-    case 'i':
-    case 'f':
-        return 4;
-    default:
-        return 8;
-    }
-}
-
 static void take(FILE *file, void *into, i64 bytes)
 {
     if (bytes && fread(into, 1, (size_t)bytes, file) != (size_t)bytes)

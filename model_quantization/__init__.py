@@ -89,10 +89,10 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value  # the next access finds it without this call
+    globals()[name] = value  # the next access then finds the name without this function
     return value
 
 
 def __dir__() -> list[str]:
-    # For completion: the public names, imported or not, and nothing that this file uses itself.
+    # Completion offers the public names, imported or not, and no name that only this file uses.
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -1,7 +1,7 @@
-"""Names that only a hostile file has a use for: who meets one is told not to open the file.
+"""Names that only a hostile file uses. A user whose file has one is told not to open it.
 
-The list is data, `dangerous_names.txt` beside this file. It decides about words alone: a name that
-is on neither list is refused just the same.
+The list is data, `dangerous_names.txt` beside this file. It changes only the message: a name that
+is on neither list is refused as well.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def dangerous_names() -> dict[str, str]:
 
 
 def danger_of(name: str) -> str:
-    """Return what a name does, a heading of the list; empty for a name that is not on it.
+    """Return the heading of the list under which a name stands; empty for a name that is not on it.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def danger_of(name: str) -> str:
 
 
 def warning(names: Iterable[str]) -> str:
-    """Return what to tell a person about a file that names these; empty when none is dangerous."""
+    """Return the warning about a file that has these names; empty when none is dangerous."""
     found = {danger_of(name) for name in names} - {""}
     if not found:
         return ""

@@ -12,7 +12,7 @@ from dataclasses import field, fields
 from math import isfinite
 from typing import Any
 
-# Names as pydantic has them: what holds, in words, and the comparison.
+# Constraints by pydantic's names: the words for a message, and the comparison.
 _RANGES: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     "ge": ("at least", lambda value, limit: value >= limit),
     "gt": ("above", lambda value, limit: value > limit),
@@ -28,7 +28,7 @@ def described(default: Any, description: str, *, title: str = "", **bounds: floa
 
 
 def unusable_fields(value: Any) -> list[tuple[str, str, object]]:
-    """Fields of a dataclass instance outside their range or choice: name, what was expected, got.
+    """Yield the fields of an instance that are outside their range or choice: name, expected, got.
 
     Choices are those of a `Literal`. A field without range or choice may be anything.
     """
@@ -43,7 +43,7 @@ def unusable_fields(value: Any) -> list[tuple[str, str, object]]:
 
 
 def _expected(kind: Any, metadata: Mapping[str, Any], value: object) -> str:
-    """What was expected instead of the value; empty when it can be used."""
+    """Return what was expected instead of the value; empty when the value is valid."""
     if typing.get_origin(kind) is typing.Literal:
         choices = typing.get_args(kind)
         return "" if value in choices else " or ".join(map(str, choices))

@@ -1,7 +1,7 @@
 """How values display themselves in a notebook: tables of text, every cell escaped.
 
-A model's name, a note and a class's name come from files that others wrote, so nothing of them
-may become markup.
+Names of models and classes, and notes, come from files that others wrote. None of their text may
+become markup.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class QuantizationError(Exception):
         }
 
     def at(self, where: str) -> QuantizationError:
-        """The same error, placed: `where` goes in front of what it already says."""
+        """Return the same error with `where` in front of its own place."""
         placed = f"{where}: {self.where}" if self.where else where
         return type(self)(**{**self.fields(), "where": placed})
 
@@ -170,7 +170,7 @@ class SignatureError(ArtifactError):
 
 
 class SemanticError(ArtifactError):
-    """Well-formed, but the values make no sense (an index out of range, a NaN scale)."""
+    """Well-formed, but the values are impossible (an index out of range, a NaN scale)."""
 
 
 class EnvironmentMismatch(ArtifactError):
@@ -190,9 +190,9 @@ class WorkerCrashed(WorkerError):
 
     @property
     def is_native(self) -> bool:
-        """Whether native code crashed on its own, as it will on the same file again.
+        """Whether native code crashed, as it will again on the same file.
 
-        Otherwise the process was ended from outside: for want of memory, or by somebody.
+        Otherwise something outside ended the process: the system, for lack of memory, or a person.
         """
         return self.got.startswith(_NATIVE_SIGNALS)
 
@@ -202,7 +202,7 @@ class WorkerTimeout(WorkerError, TimeoutError):
 
 
 class ModelError(QuantizationError):
-    """A model that cannot be treated as asked."""
+    """A model that cannot be quantized as requested."""
 
 
 class UnsupportedComponent(ModelError, TypeError):
@@ -210,7 +210,7 @@ class UnsupportedComponent(ModelError, TypeError):
 
 
 class SchemeError(ModelError, ValueError):
-    """An array that does not tolerate the scheme asked for."""
+    """An array that does not tolerate the requested scheme."""
 
 
 class UnfittedModel(ModelError, ValueError):
@@ -234,11 +234,11 @@ class ConfigError(QuantizationError, ValueError):
 
 
 class StorageError(QuantizationError, OSError):
-    """Object storage that cannot be reached, or does not do what is asked of it."""
+    """Object storage that cannot be reached, or that refuses a request."""
 
 
 class MissingExtra(QuantizationError, ImportError):
-    """What was called needs libraries of an extra that is not installed."""
+    """A call that needs libraries of an extra that is not installed."""
 
 
 class ReleaseError(QuantizationError, RuntimeError):

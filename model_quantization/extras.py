@@ -1,7 +1,7 @@
-"""Libraries that come with an extra: who calls for one that is missing is told the command.
+"""Libraries that come with an extra, and the error of a call that needs a missing one.
 
-Loading an artifact and predicting need numpy, zstandard, pcodec and msgspec. What needs more calls
-`need` first, at its entry point, so that nobody meets a bare `ModuleNotFoundError` halfway through.
+Loading an artifact and predicting need numpy, zstandard, pcodec and msgspec. Functions that need
+more call `need` first, so that no `ModuleNotFoundError` comes up halfway through.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MODULES: dict[str, tuple[str, str]] = {
     "prefect_ray": ("prefect-ray", "ray"),
     "ray": ("ray", "ray"),
 }
-# Everything that quantizes, evaluates and publishes; tables are read by the last two.
+# For everything that quantizes, evaluates and publishes; the last two read tables.
 QUANTIZE = tuple(name for name, (_, extra) in MODULES.items() if extra == "quantize")
 ESTIMATORS = ("sklearn", "scipy", "joblib")
 
@@ -49,7 +49,7 @@ def need(purpose: str, *modules: str) -> None:
     Parameters
     ----------
     purpose : str
-        What is about to be done, as the beginning of a sentence: "restoring an estimator".
+        The task, as the beginning of a sentence: "restoring an estimator".
     *modules : str
         Keys of `MODULES`.
 
@@ -86,7 +86,7 @@ def install_command(extras: str) -> str:
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ValueError:  # imported from nowhere, as modules that tests make are
+    except ValueError:  # a module without a file, as tests make them
         return True
 
 

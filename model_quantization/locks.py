@@ -26,7 +26,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 Value = TypeVar("Value")
 
-# A fork goes ahead after so long, whatever is still being imported: it must not wait for ever.
+# A fork goes ahead after this time even if an import is still going on: it must not wait for ever.
 IMPORT_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.001
 _LOGGING: Final = vars(logging)["_lock"]  # taken again by the hook of `logging`: it is reentrant
@@ -62,7 +62,7 @@ class ForkSafeLock:
         return True
 
     def release(self) -> None:
-        """The lock is free, or held once less by this thread.
+        """Release the lock once; it is free when it was released as often as it was acquired.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class ForkSafeLock:
         self._inner = self._made()
         if self._owner != threading.get_ident():
             self._owner = self._depth = 0
-        for _ in range(self._depth):  # the fork was made in the middle of what it guards
+        for _ in range(self._depth):  # the fork was made while the lock was held
             self._inner.acquire()
 
 
@@ -103,8 +103,8 @@ _LOCKS: Final[weakref.WeakSet[ForkSafeLock]] = weakref.WeakSet()
 class cached_property(Generic[Value]):  # noqa: N801  named and used as functools.cached_property
     """An attribute that a method computes at its first use, and that is kept from then on.
 
-    Without a lock, which `functools.cached_property` of Python 3.11 has: one for all instances of
-    the class, held while the value is computed, and inherited over a fork. Two threads that come
+    `functools.cached_property` of Python 3.11 has one lock for all instances of the class, holds it
+    while it computes the value, and a fork inherits it. This one has no lock. Two threads that come
     first may both compute the value; all are given the one that was kept.
 
     Parameters
@@ -173,8 +173,9 @@ def _renew_all() -> None:
         vars(tempfile)["_once_lock"] = threading.Lock()
 
 
-# What was registered last runs first before a fork. `logging` takes its lock there, which imports
-# need as well: were it taken first, an import that is waited for would wait for this process.
+# The last function that was registered runs first before a fork. `logging` takes its lock there,
+# which imports need as well. If it were taken first, an import would wait for this process, which
+# waits for the import.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_hold_imports, after_in_parent=_let_imports_go, after_in_child=_renew_all

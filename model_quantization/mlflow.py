@@ -51,7 +51,7 @@ def save_model(
         The description to extend; `log_model` gives one.
     signature : mlflow.models.ModelSignature, optional
     metadata : dict, optional
-        Kept beside what the file says of itself: model, precision, sha256.
+        Kept beside model, precision and sha256, which come from the file.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def log_model(
     name : str
         Of the logged model.
     registered_model_name : str, optional
-        Also makes a new version of this model in the registry.
+        The registry gets a new version of this model.
     signature, metadata
         As in `save_model`.
 
@@ -170,7 +170,7 @@ def load_model(model_uri: str, *, trusted: tuple[str, ...] = ()) -> Any:
 
 
 def _load_pyfunc(path: str) -> _PythonFunction:
-    """Return what `mlflow.pyfunc` asks for answers; it names this function itself."""
+    """Return the object that `mlflow.pyfunc` calls; MLflow requires this function's name."""
     return _PythonFunction(_open(Path(path), "", ()))
 
 
@@ -181,13 +181,13 @@ def _open(path: Path, sha256: str, trusted: tuple[str, ...]) -> Any:
 
 
 class _PythonFunction:
-    """The face that `mlflow.pyfunc` needs."""
+    """The interface that `mlflow.pyfunc` needs."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        """Answer rows; `params={"method": "predict_proba"}` asks another method."""
+        """Answer rows; `params={"method": "predict_proba"}` names another method."""
         return getattr(self._model, (params or {}).get("method", "predict"))(data)
 
     def get_raw_model(self) -> Any:

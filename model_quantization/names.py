@@ -1,4 +1,4 @@
-"""Names of models and of the files that hold them: what is one, and what may be published.
+"""Names of models and of their files: which are valid, and which may be published.
 
 One name can be spelled in several ways: "é" is one character (NFC, as keyboards write it) or two
 (NFD, as macOS names files). Every model's name is in NFC, whatever its file or its caller says.
@@ -17,7 +17,7 @@ from model_quantization.errors import (
 RESERVED = frozenset({"objects", "stats", "releases"})
 
 
-NAME_BYTES = 200  # leaves room for suffixes and temporary names within the usual 255
+NAME_BYTES = 200  # of the usual 255: the rest is for suffixes and temporary names
 
 
 def normalized(name: str) -> str:
@@ -35,7 +35,7 @@ def spellings(path: str) -> tuple[str, ...]:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a model's name fits a pattern with `*`, `?` and `[...]`, however both are spelled."""
+    """Whether a name matches a pattern with `*`, `?` and `[...]`, in any Unicode spelling."""
     return fnmatchcase(normalized(name), normalized(pattern))
 
 
@@ -69,14 +69,15 @@ def _bad_name(name: str, got: str) -> PathRefused:
 
 
 def printable(name: str) -> str:
-    """`name` on one line, whatever it holds: odd characters are written as escapes."""
+    """`name` on one line; characters that cannot be printed become escapes."""
     return "".join(
         char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode()
         for char in name
     )
 
 
-SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav")
+SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav", ".skops")
+ENDINGS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"  # in messages
 
 
 COMPRESSIONS = ("", ".gz", ".z", ".bz2", ".xz", ".lzma")
@@ -94,5 +95,5 @@ def model_name(relative: str) -> str:
 
 
 def looks_like_model(file_name: str) -> bool:
-    """Whether a file of this name is taken for a model."""
+    """Whether a file of this name counts as a model."""
     return file_name.lower().endswith(_ENDINGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def fixed(value: float, digits: int = 4) -> str:
-    """Return a number with so many digits after the point, and no minus before a zero.
+    """Return a number with `digits` decimal places, and no minus before a zero.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What became of one model: the one record that crosses process and task boundaries."""
+"""The result of one model: the one record that crosses process and task boundaries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Status(StrEnum):
     UNVERIFIED = "unverified"  # written, but there was nothing to evaluate it on
     NO_GAIN = "no_gain"  # the artifact is not smaller: the original stays
     FALLBACK = "fallback"  # the gate was not passed: the original stays
-    REFUSED = "refused"  # the file was not opened, or what it holds is not trusted
+    REFUSED = "refused"  # the file was not opened, or its content is not trusted
     FAILED = "failed"  # something broke; the original stays
 
 
@@ -54,7 +54,7 @@ class Reason(StrEnum):
     NAN_ANSWERS = "nan_answers"
     ORIGINAL_NAN = "original_nan"
     FAILED_METHOD = "failed_method"
-    DIFFERS = "differs"  # rounds nothing, and answers otherwise all the same
+    DIFFERS = "differs"  # rounds nothing, and its answers still differ
     UNREADABLE = "unreadable"
     BUDGET = "budget"  # nothing within the budget of bytes passes the gate
 
@@ -70,10 +70,10 @@ class Outcome(Record):
     source, source_sha256, source_size_bytes
         The original file.
     status, guarantee, reason, note
-        The decision, its tier, the reason code when the original stays, and one sentence for a
-        person that says what to do.
+        The decision, its tier, the reason code when the original stays, and one sentence that says
+        what to do.
     family, model_type, bit_depth, weight_threshold
-        What the model is and what was asked for.
+        The kind of model, and the requested precision.
     artifact, artifact_sha256, artifact_size_bytes
         The written file, relative to the output directory (None when there is none).
     metric, score_before, score_after, score_change
@@ -87,9 +87,9 @@ class Outcome(Record):
     seconds : float
         Wall time of all stages.
     notes : list of str
-        What was changed on the way (formats of other versions, dropped attributes).
+        Changes that were made on the way (formats of other versions, dropped attributes).
     unchanged : bool
-        True when this record is an earlier run's, still valid.
+        True when this record is from an earlier run and still valid.
     """
 
     name: str
@@ -140,7 +140,7 @@ def failed_outcome(
     status: Status = Status.FAILED,
     **known: Any,
 ) -> Outcome:
-    """Return the outcome of a model whose treatment `error` ended; the original stays.
+    """Return the outcome of a model at which `error` was raised; the original stays.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def failed_outcome(
 
 
 def falls_short(outcome: Outcome, *, strict: bool) -> bool:
-    """Whether a model makes the run a bad one.
+    """Whether a model makes the run fail.
 
     Failed and refused models always do. With `strict`, so do models that missed the gate, and
     those that could not be evaluated and were therefore not published. `no_gain` never does.
@@ -180,5 +180,5 @@ def falls_short(outcome: Outcome, *, strict: bool) -> bool:
 
 
 def verdict(outcome: Outcome) -> str:
-    """The one word for what became of the model: its guarantee when published on evidence."""
+    """The result in one word: the guarantee of a model published on evidence, else the status."""
     return str(outcome.guarantee if outcome.status is Status.PUBLISHED else outcome.status)

@@ -26,7 +26,7 @@ def find_project(start: Path | None = None) -> Path | None:
 
 
 def configuration_path(path: str) -> Path:
-    """Return a configuration file: where it is named, else below the project's root.
+    """Return the path of a configuration file: as it was given, else below the project's root.
 
     So `configs/nightly.yaml` is found from every directory of a project.
     """
@@ -36,7 +36,7 @@ def configuration_path(path: str) -> Path:
 
 
 def default_model_dir() -> str:
-    """Return the directory of models where none is named.
+    """Return the default directory of models.
 
     ``ML_MODEL_DIR``, else ``ml/models``; where the working directory has none, the ``models`` of a
     project that `model-quantization init` started.

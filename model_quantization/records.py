@@ -1,10 +1,10 @@
 """Records: frozen dataclasses that cross a process, a task or a file as JSON.
 
-A record derives from `Record` and has `to_json` and `from_json`; nothing is spelled by hand. Fields
-may be other dataclasses, enums, paths, tuples, mappings and plain values. The order of the fields
-is the order of the keys. `from_json` believes nothing: a missing field, another type or an unknown
-word is a `FormatError` that names the place. Unknown keys are ignored, as newer code may add some,
-and fields with a default may be absent, as older code did not write them.
+A record derives from `Record` and has `to_json` and `from_json`; no field is converted by hand.
+Fields may be other dataclasses, enums, paths, tuples, mappings and plain values. The order of the
+fields is the order of the keys. `from_json` checks everything: a missing field, another type or an
+unknown word is a `FormatError` that names the place. Unknown keys are ignored, as newer code may
+add some, and fields with a default may be absent, as older code did not write them.
 
 The conversion is msgspec's; docs/decisions/0010-records.md says why.
 """
@@ -73,7 +73,7 @@ def parse(value: object, kind: type[Parsed]) -> Parsed:
     try:
         return msgspec.convert(value, kind, dec_hook=_decode)
     except (msgspec.ValidationError, RecursionError, ValueError) as error:
-        # A ValueError: text that is no Unicode, in a word that is unknown.
+        # ValueError: an unknown word that is not valid Unicode.
         raise FormatError(
             f"this is not a record of the type {getattr(kind, '__name__', kind)}",
             got=str(error)[:_GOT_CHARACTERS],
@@ -92,7 +92,7 @@ def _with_lists(value: Any) -> Any:
 def _encode(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
-    item = getattr(value, "item", None)  # a numpy scalar: the number that it is
+    item = getattr(value, "item", None)  # a numpy scalar
     if callable(item):
         return item()
     raise TypeError(f"a {type(value).__name__} has no JSON form")

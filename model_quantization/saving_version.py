@@ -1,4 +1,4 @@
-"""What is said of a model that another version of scikit-learn saved, and read back from it."""
+"""The note on a model that another version of scikit-learn saved: written, and read back."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def saved_note(versions: Iterable[str], *, known: bool, installed: str) -> str:
     Parameters
     ----------
     versions : iterable of str
-        That saved parts of it.
+        The versions that saved parts of the file.
     known : bool
-        What changed since each of them is known, and was put right.
+        Whether every change since those versions is known and was corrected.
     installed : str
         The version that loaded it.
 
@@ -55,7 +55,7 @@ def reference_of(notes: Iterable[str]) -> str:
 
 
 def saving_versions(notes: Iterable[str]) -> set[str]:
-    """Return the other versions that saved a model which answers as it did there."""
+    """Return the other versions that saved the model, if it answers as it did there."""
     found = (_NOTE.match(note) for note in notes)
     return {
         version

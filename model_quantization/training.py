@@ -2,8 +2,8 @@
 
 `QuantizationAwareClassifier` and `QuantizationAwareRegressor` wrap a linear model or a network. The
 fitted `estimator_` has weights that are a scale times a whole number of so many bits, so that
-quantizing it at as many bits loses nothing. Training rows say how: weights are rounded together
-(`schemes.together`), and networks are then trained with the grid in the loop
+quantizing it at as many bits loses nothing. It uses the training rows: it rounds the weights
+together (`schemes.together`), and then trains networks with the grid in the loop
 (`schemes.straight_through`).
 
 scikit-learn is imported with this module, and by nothing else of the library's public face.
@@ -11,6 +11,7 @@ scikit-learn is imported with this module, and by nothing else of the library's 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -44,14 +45,15 @@ _MOST_INPUTS = 2048
 def _estimator_has(method: str) -> Any:
     def check(self: Any) -> bool:
         inner = getattr(self, "estimator_", None)
-        getattr(self._given() if inner is None else inner, method)  # its own AttributeError
+        # raises the estimator's own AttributeError
+        getattr(self._given() if inner is None else inner, method)
         return True
 
     return check
 
 
 class _QuantizationAware(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
-    """What both have in common."""
+    """The common part of the classifier and the regressor."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"]), None],
@@ -68,8 +70,9 @@ class _QuantizationAware(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
         self.epochs = epochs
         self.random_state = random_state
 
+    @abstractmethod
     def _given(self) -> Any:
-        raise NotImplementedError
+        """The estimator to fit: the one that was given, or the default."""
 
     def fit(self, X: Any, y: Any, **fit_params: Any) -> Any:
         """Fit the estimator, and bring its weights onto the grid with the same rows.
@@ -79,7 +82,7 @@ class _QuantizationAware(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mis
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         **fit_params : dict
-            Handed to the estimator's `fit`.
+            Passed to the estimator's `fit`.
 
         Returns
         -------
@@ -257,7 +260,7 @@ def _grid(layer: Any, bits: int) -> LayerGrid:
 def _pinned(values: Matrix, before: Any, grid: LayerGrid) -> Matrix:
     """The values with the largest weight of each output at the end of the grid.
 
-    A grid is found again from the largest weight: without one there, it would be another grid.
+    Quantizing finds the grid again from the largest weight, so a weight must lie at its end.
     """
     assert grid.scale is not None
     made = np.array(values)
@@ -300,7 +303,7 @@ def _round_linear(inner: Any, rows: Matrix | None, bits: int) -> None:
 
 
 def _targets(inner: Any, y: Any, output: str) -> Matrix:
-    """What the outputs of a network should be: numbers, or one column per class."""
+    """The wanted outputs of a network: numbers, or one column per class."""
     if not is_classifier(inner):
         return np.asarray(y, dtype=np.float64).reshape(len(y), -1)
     codes = inner._label_binarizer.transform(np.asarray(y))

@@ -2,7 +2,7 @@
 
 The list is data, `allowed_names.txt` beside this file. A name the list lacks can be trusted only by
 whoever runs the job, in the configuration or in a call's argument; a file can never extend it.
-Trusting a name trusts everything the file may do with it: hold it, make it, call it.
+A trusted name may be used in every way: the file may store it, make it and call it.
 """
 
 from __future__ import annotations
@@ -67,17 +67,17 @@ def _allowed() -> Mapping[str, frozenset[str]]:
 
 
 def is_read_as_data(name: str) -> bool:
-    """Whether a file's objects of this name are kept as plain data, and nothing of it is run."""
+    """Whether objects of this name are read as plain data, without running any of their code."""
     return name in _allowed()["read as data"]
 
 
 def how_to_trust(*names: str) -> str:
-    """What a person can do about names that are not on the list.
+    """Return the advice on names that are not on the list.
 
     Trusting a name helps only if the process that loads the model can import it: a class of a
-    notebook or script (`__main__`) cannot be imported anywhere else, and cloudpickle puts the code
-    itself into the file, to be run. A file with a name that only a hostile one needs gets no
-    advice on how to trust it.
+    notebook or script (`__main__`) cannot be imported anywhere else, and cloudpickle writes the
+    code itself into the file, to be run. For a name that only a hostile file uses, the advice is
+    never to trust it.
     """
     hostile = warning(names)
     if hostile:
@@ -108,8 +108,8 @@ class TrustPolicy(Value, frozen=True):
     Attributes
     ----------
     extra : frozenset of str
-        More names, `module:qualname`, only ever from the run's configuration or an argument. One
-        that is not of that form is a `ConfigError`.
+        More names, `module:qualname`, only from the run's configuration or an argument. A name of
+        another form is a `ConfigError`.
     """
 
     extra: frozenset[str] = frozenset()
@@ -168,12 +168,12 @@ class TrustPolicy(Value, frozen=True):
         return name in _allowed()["array types"]
 
     def check(self, name: str, where: str) -> None:
-        """Pass only for a name that a model may hold; `where` is the place that names it.
+        """Check that a model may hold this name; `where` is the place that has it.
 
         Raises
         ------
         UntrustedTypeError
-            Saying which name, and how to trust it.
+            It may not; the message says how to trust it.
         """
         if not self.allows(name):
             raise UntrustedTypeError(
@@ -199,7 +199,7 @@ class TrustPolicy(Value, frozen=True):
                 where=where,
                 expected="a class",
                 got=type(value).__name__,
-                do="do not use this file: it names a function where only a class can stand",
+                do="do not use this file: it names a function where a class must be",
             )
         return value
 

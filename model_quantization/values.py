@@ -2,7 +2,7 @@
 
 A dataclass compiles five functions of source text, each time the module that has it is imported:
 for the hundred values that a serving process knows, that took as long as importing numpy. These are
-msgspec's structs, made in C. To everybody else they are dataclasses: `dataclasses.replace`,
+msgspec's structs, made in C. Other code can treat them as dataclasses: `dataclasses.replace`,
 `fields` and `asdict` take them, and so do `match` and `copy`.
 
 Use `Value` for what a process that answers a model imports, and dataclasses elsewhere: records

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-BAD_INPUTS = 68
+BAD_INPUTS = 69
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,7 @@ sys.path.insert(0, str(PROJECT))
 
 from prefect.client.orchestration import get_client  # noqa: E402
 
-from flows.serve import Place, free_port, serving  # noqa: E402
+from flows.serve import LocalServer, free_port, serving  # noqa: E402
 from tests.operations import pages  # noqa: E402
 
 LARGEST_BYTES = 250_000
@@ -36,14 +36,14 @@ def main() -> int:
         print(f"error: {why}", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as directory:
-        place = Place(free_port(), Path(directory) / "prefect")
+        server = LocalServer(free_port(), Path(directory) / "prefect", PROJECT)
         with (
-            serving(place, {}),
+            serving(server, {}),
             get_client(sync_client=True) as client,
             pages.browser_page(width=1200, height=1000) as page,
         ):
             deployment = client.read_deployment_by_name("quantize-models/manual").id
-            pages.open_form(page, place.url, deployment)
+            pages.open_form(page, server.url, deployment)
             page.get_by_label("Configuration").fill(arguments.config)
             pages.choose(page, "Bit depth", "16")
             _take(page, arguments.output / "form.png")
@@ -63,7 +63,7 @@ def main() -> int:
                     return 1
                 time.sleep(1)
             time.sleep(5)  # the server writes task runs down a moment later
-            pages.open_run(page, place.url, run.id, tab="TaskRuns")
+            pages.open_run(page, server.url, run.id, tab="TaskRuns")
             page.get_by_text("evaluate ").first.wait_for()
             page.wait_for_timeout(3000)  # the diagram is drawn piece by piece
             _take(page, arguments.output / "run.png")
@@ -72,7 +72,7 @@ def main() -> int:
                 for item in client.read_artifacts()
                 if item.flow_run_id == run.id and item.key == "quantization-summary"
             )
-            pages.open_artifact(page, place.url, table)
+            pages.open_artifact(page, server.url, table)
             page.wait_for_timeout(1000)
             _take(page, arguments.output / "table.png")
     return 0

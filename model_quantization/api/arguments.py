@@ -1,4 +1,4 @@
-"""Arguments that several of the documented functions have."""
+"""Arguments that several documented functions share."""
 
 from __future__ import annotations
 

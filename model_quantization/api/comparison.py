@@ -115,7 +115,7 @@ def _subject(model: Any, trusted: tuple[str, ...]) -> Any:
 
 
 def open_any(path: Path, trusted: tuple[str, ...] = ()) -> Any:
-    """Return the model in a `.qma` artifact, or in a pickle or joblib file that passes the scan."""
+    """Return the model of a `.qma` artifact, or of a pickle or joblib file that passes the scan."""
     if path.suffix == ".qma":
         from model_quantization.predictor.opening import load
 

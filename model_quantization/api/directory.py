@@ -1,4 +1,4 @@
-"""`batch_quantize_models`: a run over a directory, as the flow does it."""
+"""`batch_quantize_models`: quantizes a directory, as the flow does."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def batch_quantize_models(
     holdout_dir: str | Path | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Quantize every model of a directory, publish what may be published, and return the result.
+    """Quantize every model of a directory, publish those that passed, and return the result.
 
     Parameters
     ----------
     model_dir : path
-        Searched for `.pkl`, `.pickle`, `.joblib` and `.sav` files.
+        Searched for `.pkl`, `.pickle`, `.joblib`, `.sav` and `.skops` files.
     output_dir : path, optional
         The release; by default `quantized` inside the model directory.
     bit_depth, weight_threshold, recipe

@@ -43,7 +43,7 @@ def quantize_model_file(
     Parameters
     ----------
     input_path : path
-        A pickle or joblib file. It is read, never changed.
+        A pickle, joblib or skops file. It is read, never changed.
     output_path : path, optional
         The artifact; by default the input's name with the ending `.qma`.
     bit_depth : {8, 16, 32, "exact", "auto"}

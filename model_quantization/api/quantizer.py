@@ -81,7 +81,7 @@ class ModelQuantizer:
     def quantize_model(
         self, model: Any, model_format: ModelFormat = "sklearn", calibration_data: Any = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Return the quantized model, and what became of each of its components.
+        """Return the quantized model, and one record per component.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class ModelQuantizer:
 def _quantize_pickle(
     model: Any, settings: ModelSettings, calibration_rows: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """The model of a pickle, taken apart in a child process, quantized here as data."""
+    """The model of a pickle: a child process turns it into data, which is quantized here."""
     from model_quantization.pipeline.in_memory import quantize_pickle
 
     if not isinstance(model, bytes | bytearray | str | Path):

@@ -64,6 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process by default.
+        The arguments; by default those of the process.
     """
     return execute(app, argv, program=PROGRAM)

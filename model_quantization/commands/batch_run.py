@@ -1,4 +1,4 @@
-"""A run over a directory as commands show it: progress, table, shortfalls, JSON and JUnit XML."""
+"""Shows a run over a directory: progress, table, shortfalls, JSON and JUnit XML."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def run_directory(
     """
     try:
         config = configure()
-        if config.model_url is None:  # otherwise its mirror is filled when the run begins
+        if config.model_url is None:  # otherwise the run fills its mirror when it begins
             _check_models(config)
         result = _run(config, quiet=as_json)
     except KeyboardInterrupt:
-        print("interrupted; run again to go on where this stopped.", file=sys.stderr)
+        print("interrupted; run again to continue where this run stopped.", file=sys.stderr)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except QuantizationError as error:
         if junit is not None:
@@ -115,6 +115,7 @@ def _check_models(config: RunConfig) -> None:
     from model_quantization.batch.discovery import discover
     from model_quantization.batch.plan import check_directories
     from model_quantization.errors import ConfigError
+    from model_quantization.names import ENDINGS
 
     check_directories(config)
     found = discover(config.model_path, config.output_path)
@@ -122,7 +123,7 @@ def _check_models(config: RunConfig) -> None:
         raise ConfigError(
             "no models found",
             where=str(config.model_path),
-            expected="files ending in .pkl, .pickle, .joblib or .sav",
+            expected=f"files ending in {ENDINGS}",
             do="put models there, or name another directory",
         )
 
@@ -140,7 +141,7 @@ def _progress_bar(*, quiet: bool) -> Iterator[Callable[[Outcome, int, int], None
     from rich.progress import TimeElapsedColumn as Elapsed
 
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:  # a bar that is switched off still prints a line's end
+    if quiet or not console.is_terminal:  # a disabled bar still prints a line break
         yield lambda outcome, done, total: None
         return
     columns: tuple[Any, ...] = (

@@ -9,41 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from model_quantization.commands.exit_codes import ExitCode
-from model_quantization.commands.options import AsJson, Target, Trusted
+from model_quantization.commands.options import (
+    AsJson,
+    Target,
+    Trusted,
+    held_out_rows,
+    model_file,
+)
 from model_quantization.commands.output import print_json
 
 
 def compare(
     original: Annotated[
-        Path,
-        typer.Argument(
-            metavar="ORIGINAL",
-            help="A pickle or joblib file, or a .qma file.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
+        Path, model_file("ORIGINAL", "A pickle, joblib or skops file, or a .qma file.")
     ],
-    quantized: Annotated[
-        Path,
-        typer.Argument(
-            metavar="QUANTIZED",
-            help="The same kinds of file.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ],
-    held_out: Annotated[
-        Path,
-        typer.Option(
-            "--held-out",
-            metavar="FILE",
-            help="Rows to compare on: .parquet, .csv, .csv.gz, .npz.",
-            exists=True,
-            show_default=False,
-        ),
-    ],
+    quantized: Annotated[Path, model_file("QUANTIZED", "The same kinds of file.")],
+    held_out: Annotated[Path, held_out_rows("Rows to compare on", directories=True)],
     target: Target = None,
     trusted: Trusted = None,
     metric: Annotated[

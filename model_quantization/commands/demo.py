@@ -1,4 +1,4 @@
-"""`model_quantization_demo.py`: the documented script, another name of `quantize DIRECTORY`."""
+"""`model_quantization_demo.py`: the documented script, an alias of `quantize DIRECTORY`."""
 
 from __future__ import annotations
 

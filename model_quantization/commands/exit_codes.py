@@ -1,4 +1,4 @@
-"""Exit codes: every command line of the project gives each of them the same meaning."""
+"""Exit codes, with one meaning in every command of the project."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def exit_code_of(error: Exception) -> ExitCode:
 
 
 def exit_codes_text() -> str:
-    """Return the exit codes for the end of a help text, laid out as they are to be shown."""
-    lines = ["\b", "Exit codes:"]  # typer does not fill a paragraph that begins with \b
+    """Return the exit codes as the last paragraph of a help text."""
+    lines = ["\b", "Exit codes:"]  # typer does not wrap a paragraph that begins with \b
     for code, meaning in MEANINGS.items():
         lines += wrap(f"{code:<3} {meaning}", width=76, subsequent_indent=4 * " ")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`model-quantization init`: starts a project of one's own."""
+"""`model-quantization init`: starts a project."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from model_quantization.commands.output import print_json
 def init(
     directory: Annotated[
         Path,
-        typer.Argument(
-            metavar="DIR", help="The project's directory; it is made where it is missing."
-        ),
+        typer.Argument(metavar="DIR", help="The project's directory; it is made if it is missing."),
     ] = Path(),
     as_json: AsJson = False,
 ) -> ExitCode:

@@ -1,4 +1,4 @@
-"""`model-quantization inspect`: shows what an artifact holds."""
+"""`model-quantization inspect`: shows the content of an artifact."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from model_quantization.commands.exit_codes import ExitCode
-from model_quantization.commands.options import AsJson, Trusted
+from model_quantization.commands.options import AsJson, Trusted, model_file
 from model_quantization.commands.output import print_json
 
 
 def inspect(
-    artifact: Annotated[
-        Path,
-        typer.Argument(
-            metavar="ARTIFACT", help="A .qma file.", exists=True, dir_okay=False, show_default=False
-        ),
-    ],
+    artifact: Annotated[Path, model_file("ARTIFACT", "A .qma file.")],
     trusted: Trusted = None,
     as_json: AsJson = False,
 ) -> ExitCode:
-    """Show what an artifact holds.
+    """Show the content of an artifact.
 
     Prints the model, its components, its predictors and its evaluation.
     """
@@ -73,7 +66,7 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 def _evaluation_lines(figures: dict[str, Any]) -> Iterator[str]:
-    """What was proven in one line, then every figure by name."""
+    """The proof in one line, then every figure by name."""
     line = f"evaluated    {figures.get('rows', 0):,} held-out rows"
     before, after = figures.get("score_before"), figures.get("score_after")
     if before is not None and after is not None:
@@ -90,7 +83,7 @@ def _predictor_lines(explained: dict[str, Any]) -> Iterator[str]:
     error = f"   not known: {explained['error']}" if explained["error"] else ""
     yield f"predictors{where}{error}"
     rows = [(item["method"], item) for item in explained["methods"]]
-    if len(explained["components"]) > 1:  # a single one is the model itself
+    if len(explained["components"]) > 1:  # a single component is the model itself
         rows += [(item["path"] or "(model)", item) for item in explained["components"]]
     for name, item in rows:
         how = "fast" if item["fast"] else "restored"

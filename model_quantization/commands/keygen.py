@@ -24,7 +24,9 @@ def keygen(
     public: Annotated[
         Path | None,
         typer.Option(
-            "--public", metavar="FILE", help="File for the public key (default: beside the other)."
+            "--public",
+            metavar="FILE",
+            help="File for the public key (default: beside the private key).",
         ),
     ] = None,
     as_json: AsJson = False,

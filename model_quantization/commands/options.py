@@ -46,7 +46,7 @@ TimeBudget: TypeAlias = Annotated[
     typer.Option(
         "--time-budget",
         metavar="SECONDS",
-        help="With auto: about how long options are measured, counted in work and not by a clock.",
+        help="With auto: about how long precisions are measured. Work is counted, not time.",
     ),
 ]
 Calibration: TypeAlias = Annotated[
@@ -54,7 +54,7 @@ Calibration: TypeAlias = Annotated[
     typer.Option(
         "--calibration",
         metavar="FILE",
-        help="With auto: rows to choose a precision on, so that the gate keeps all held-out rows. "
+        help="With auto: rows to choose a precision on; the gate then keeps all held-out rows. "
         "In a directory of held-out data it is <model>.calibration.parquet (or .csv, .npz).",
         exists=True,
         dir_okay=False,
@@ -121,14 +121,14 @@ Strict: TypeAlias = Annotated[
 ]
 Workers: TypeAlias = Annotated[
     int | None,
-    typer.Option("--workers", metavar="N", help="Models done at the same time (default 2)."),
+    typer.Option("--workers", metavar="N", help="Models quantized at the same time (default 2)."),
 ]
 ModelDir: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--model-dir",
         metavar="DIR",
-        help="Directory of .pkl, .pickle, .joblib and .sav files (default ml/models).",
+        help="Directory of .pkl, .pickle, .joblib, .sav and .skops files (default ml/models).",
     ),
 ]
 OutputDir: TypeAlias = Annotated[
@@ -136,8 +136,8 @@ OutputDir: TypeAlias = Annotated[
     typer.Option(
         "--output-dir",
         metavar="DIR",
-        help="Where releases go (default: `quantized` in the model directory). A single model's "
-        "artifact goes beside its file by default.",
+        help="Directory of releases (default: `quantized` in the model directory). A single "
+        "model's artifact is written beside its file by default.",
     ),
 ]
 ConfigFile: TypeAlias = Annotated[str, typer.Option("--config", metavar="FILE", help=CONFIG_HELP)]
@@ -168,7 +168,7 @@ JUnit: TypeAlias = Annotated[
 ]
 DryRun: TypeAlias = Annotated[
     bool,
-    typer.Option("--dry-run", help="Instead of a run: say what would be done, and why."),
+    typer.Option("--dry-run", help="Instead of a run: show what a run would do, and why."),
 ]
 PrintConfig: TypeAlias = Annotated[
     bool,
@@ -184,9 +184,28 @@ ReleaseDirectory: TypeAlias = Annotated[
 ]
 
 
+def model_file(metavar: str, text: str) -> Any:
+    """Return the argument of a command for a model's file that must exist."""
+    return typer.Argument(
+        metavar=metavar, help=text, exists=True, dir_okay=False, show_default=False
+    )
+
+
+def held_out_rows(text: str, *, directories: bool = False) -> Any:
+    """Return the option `--held-out` of a command that needs rows."""
+    return typer.Option(
+        "--held-out",
+        metavar="FILE",
+        help=f"{text}: .parquet, .csv, .csv.gz, .npz.",
+        exists=True,
+        dir_okay=directories,
+        show_default=False,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """How a model is quantized and judged, one of a directory or a single file."""
+    """How one model is quantized and judged."""
 
     output_dir: OutputDir = None
     held_out: HeldOut = None
@@ -212,7 +231,7 @@ class DirectoryOptions:
     junit: JUnit = None
 
 
-# Options whose key in the configuration has another name.
+# Options with another name than their key in the configuration.
 _KEYS = {
     "held_out": "holdout_dir",
     "workers": "n_workers",
@@ -234,7 +253,7 @@ def configured(*options: ModelOptions | DirectoryOptions, **more: Any) -> dict[s
     given = more
     for record in options:
         given |= {_KEYS.get(name, name): value for name, value in asdict(record).items()}
-    given.pop("junit", None)  # where the command writes, not how it quantizes
+    given.pop("junit", None)  # a file that the command writes, no setting
     given["gate"] = {"allowed_drop": given.pop("allowed_drop", None)}
     return given
 

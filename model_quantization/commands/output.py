@@ -1,4 +1,4 @@
-"""How a command line ends: results on stdout, errors as one line on stderr, and an exit code."""
+"""Output of a command: results on stdout, errors as one line on stderr, and an exit code."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ def print_error(message: object) -> None:
 def execute(
     app: typer.Typer, argv: Sequence[str] | None, *, program: str, context: Any = None
 ) -> int:
-    """Run the command that `argv` asks for, and return the exit code.
+    """Run the command in `argv`, and return the exit code.
 
     Parameters
     ----------
     app : typer.Typer
         Its commands return an exit code.
     argv : sequence of str, optional
-        The arguments after the program's name; those of the process by default.
+        The arguments after the program's name; by default those of the process.
     program : str
         The program's name in help texts.
     context : object, optional
-        Given to the commands as `context.obj`.
+        Passed to the commands as `context.obj`.
     """
     command = typer.main.get_command(app)
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         code = command.main(arguments, program, standalone_mode=False, obj=context)
-        sys.stdout.flush()  # a reader that has gone is noticed here at the latest
+        sys.stdout.flush()  # a closed pipe is noticed here at the latest
     except typer.TyperException as error:
         print_error(f"{_told(error)} (see {_path_of(error, program)} --help)")
         return error.exit_code
     except BrokenPipeError:
         return _leave_pipe()
-    except SystemExit as stopped:  # so typer and rich end when the reader of the output has gone
+    except SystemExit as stopped:  # typer and rich end in this way when the pipe is closed
         if isinstance(stopped.__context__, BrokenPipeError):
             return _leave_pipe()
         raise
@@ -61,7 +61,7 @@ def execute(
 
 
 def _told(error: typer.TyperException) -> str:
-    """Typer's message without the name of the exception that pydantic puts into it."""
+    """Typer's message without the exception's name, which pydantic adds."""
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     return message[:1].lower() + message[1:]
 
@@ -72,6 +72,6 @@ def _path_of(error: typer.TyperException, program: str) -> str:
 
 
 def _leave_pipe() -> ExitCode:
-    """Send the rest of the output nowhere: the interpreter flushes it once more at its end."""
+    """Discard the rest of the output: the interpreter flushes it once more when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return ExitCode.READER_GONE

@@ -18,32 +18,15 @@ from model_quantization.commands.options import (
     TargetRatio,
     TimeBudget,
     Trusted,
+    held_out_rows,
+    model_file,
 )
 from model_quantization.commands.output import print_json
 
 
 def profile(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="A pickle or joblib file.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ],
-    held_out: Annotated[
-        Path,
-        typer.Option(
-            "--held-out",
-            metavar="FILE",
-            help="Rows that choose and rows that judge: .parquet, .csv, .csv.gz, .npz.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ],
+    model: Annotated[Path, model_file("FILE", "A pickle, joblib or skops file.")],
+    held_out: Annotated[Path, held_out_rows("Rows that choose and rows that judge")],
     calibration: Calibration = None,
     target: Target = None,
     allowed_drop: AllowedDrop = None,
@@ -61,8 +44,8 @@ def profile(
 ) -> ExitCode:
     """Show how small a model can become.
 
-    Does what `quantize --bit-depth auto` does and keeps no artifact: every step of every part, the
-    plans, and what the gate says of them.
+    Does what `quantize --bit-depth auto` does, and keeps no artifact. Prints every step of every
+    part, the plans, and the gate's verdicts.
     """
     from model_quantization.api import quantize_model_file
     from model_quantization.evaluation.policy import GatePolicy

@@ -131,7 +131,7 @@ def _quantize_file(
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
-    """The result for a person: sizes, verdict, scores, and where the artifact is."""
+    """The result as lines: sizes, verdict, scores, and the artifact's path."""
     from model_quantization.report.table import human_bytes, one_line, times_smaller
 
     before, after = result["original_size_bytes"], result["quantized_size_bytes"]
@@ -148,7 +148,7 @@ def _lines(result: dict[str, Any]) -> list[str]:
         lines.append(f"score    {scores} ({result['metric']})")
     if result["note"]:
         lines.append(f"note     {one_line(result['note'])}")
-    kept = "none; the original stays"
+    kept = "none: the original stays"
     return [*lines, f"artifact {result['output_path'] or kept}"]
 
 

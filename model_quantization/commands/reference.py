@@ -1,4 +1,4 @@
-"""The page docs/commands.md, written from the command line itself.
+"""Writes the page docs/commands.md from the command line's own help.
 
     python -m model_quantization.commands.reference docs
 
@@ -35,7 +35,7 @@ def reference_text() -> str:
 
 
 def with_reference(page: str) -> str:
-    """Return the page with the text between its marks written anew.
+    """Return the page with new text between its marks.
 
     Raises
     ------

@@ -30,7 +30,7 @@ def rollback(
 ) -> ExitCode:
     """Publish an earlier release again.
 
-    Its content becomes a new release. Without a number, list the releases that are kept.
+    Its content becomes a new release. Without a number, the kept releases are listed.
     """
     from model_quantization.config.run_config import RunConfig
 

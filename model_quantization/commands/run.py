@@ -40,7 +40,7 @@ def run(
     """Run a configuration without Prefect.
 
     The command does what the flow does with the same configuration. An option that is not given
-    is as the configuration says. Every key can also be set in the environment:
+    keeps its value in the configuration. Every key can also be set in the environment:
     MLQ_BIT_DEPTH=16, MLQ_GATE__ALLOWED_DROP=0.01.
     """
     check_only_one(dry_run=dry_run, print_config=print_config)
@@ -78,7 +78,7 @@ def check_only_one(**instead_of_a_run: bool) -> None:
     Raises
     ------
     ConfigError
-        Two of them ask for different things.
+        Two of them exclude each other.
     """
     given = [f"--{name.replace('_', '-')}" for name, asked in instead_of_a_run.items() if asked]
     if len(given) > 1:

@@ -29,8 +29,8 @@ def verify(
 ) -> ExitCode:
     """Check a release, file by file.
 
-    Prints one line per finding. Without --public-key the keys that ML_PUBLIC_KEYS names are used,
-    separated by colons. Exits with 1 when a file is not as it was published; notes do not count.
+    Prints one line per finding. Without --public-key, ML_PUBLIC_KEYS names the keys, separated by
+    colons. Exits with 1 when a file differs from the published one; notes do not count.
     """
     from model_quantization.maintenance.release_check import check_release
 

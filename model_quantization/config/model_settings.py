@@ -90,8 +90,8 @@ class ModelSettings(Record):
     )
     time_budget_seconds: float = described(
         0.0,
-        "About how long `auto` may measure options, counted in work and not by a clock, so that "
-        "results repeat. 0: every option is measured.",
+        "About how long `auto` may measure precisions. Work is counted, not time, so that "
+        "results repeat. 0: every precision is measured.",
         title="Time budget (s)",
         ge=0,
     )

@@ -24,7 +24,7 @@ from pydantic import (
 
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation.policy import GatePolicy
-from model_quantization.files.object_store import is_url, join_url, mirror_path
+from model_quantization.files.object_store import is_registry, is_url, join_url, mirror_path
 from model_quantization.limits import Limits
 from model_quantization.names import matches
 from model_quantization.release.objects import KEEP_RELEASES
@@ -161,7 +161,11 @@ class _Directories(Checked):
     """Where a run reads and writes; the first keys of a configuration."""
 
     model_dir: str = Field(
-        "ml/models", min_length=1, title="Model directory", description="Searched recursively."
+        "ml/models",
+        min_length=1,
+        title="Model directory",
+        description="Searched recursively; or `mlflow://latest` or `mlflow://<alias>`, the models "
+        "of an MLflow registry.",
     )
     output_dir: str | None = Field(
         None,
@@ -196,7 +200,7 @@ class RunConfig(_ModelKeys, _Directories):
         description="The run also fails when a model misses the gate or cannot be evaluated.",
     )
     n_workers: int = Field(
-        2, ge=1, le=64, title="Workers", description="Models done at the same time."
+        2, ge=1, le=64, title="Workers", description="Models quantized at the same time."
     )
     cache_dir: str | None = Field(
         None,
@@ -234,6 +238,13 @@ class RunConfig(_ModelKeys, _Directories):
     keep_releases: int = Field(
         KEEP_RELEASES, ge=1, le=10_000, title="Releases kept", description="For rolling back."
     )
+    register_as: str | None = Field(
+        None,
+        min_length=1,
+        title="Register as",
+        description="Name in an MLflow registry under which each artifact becomes a new version, "
+        "with `{name}` for the model's: `{name}-quantized`.",
+    )
     signing_key: str | None = Field(
         None,
         min_length=1,
@@ -256,6 +267,15 @@ class RunConfig(_ModelKeys, _Directories):
     def _check_runner(self) -> RunConfig:
         if self.scheduler_address is not None and self.task_runner == "threads":
             raise ValueError("`scheduler_address` is for a cluster; set `task_runner` as well")
+        return self
+
+    @model_validator(mode="after")
+    def _check_registry(self) -> RunConfig:
+        if is_registry(self.model_dir) and self.output_dir is None:
+            raise ValueError("models of a registry need an `output_dir`: a directory or a URL")
+        pattern = self.register_as
+        if pattern is not None and ("{name}" not in pattern or pattern == "{name}"):
+            raise ValueError("`register_as` is `{name}` and something else: `{name}-quantized`")
         return self
 
     @property

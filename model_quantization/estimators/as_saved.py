@@ -9,6 +9,7 @@ Imports scikit-learn, so it is imported only where estimators are made.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -82,8 +83,9 @@ class SoftmaxOfTwoLogisticCV(_SoftmaxOfTwo, LogisticRegressionCV):  # type: igno
 class _SummedAdaBoost(AdaBoostClassifier):  # type: ignore[misc, unused-ignore]
     """An AdaBoost classifier whose score is a sum of one term per estimator over their weights."""
 
+    @abstractmethod
     def _term(self, estimator: Any, weight: float, X: Any) -> Array:
-        raise NotImplementedError
+        """What one estimator adds to the score: shape (n_rows, n_classes)."""
 
     def decision_function(self, X: Any) -> Array:
         """Scores, shape (n_rows,) for two classes, else (n_rows, n_classes)."""

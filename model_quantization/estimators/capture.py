@@ -10,22 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.errors import LimitError, UnsupportedComponent, UntrustedTypeError
+from model_quantization.errors import LimitError, UntrustedTypeError
 from model_quantization.estimators.checks import check_state
 from model_quantization.estimators.graph_arrays import BULK, GraphArrays, native
 from model_quantization.estimators.importable import import_name, is_importable
 from model_quantization.estimators.meanings import captured_type
 from model_quantization.estimators.object_state import (
     LEFT_OUT,
-    constructor_arguments,
     kept_state,
     own_interface,
 )
+from model_quantization.estimators.reduced import raise_unsupported, reduced_form
 from model_quantization.graph.nodes import (
     ArrayNode,
     BytesNode,
@@ -134,7 +134,7 @@ class _Walker:
         if known is not None:
             return self._reference(known)
         if key in self.open:
-            self._refuse(value, path, "it refers to itself")
+            raise_unsupported(value, path, "it refers to itself")
         if self.depth >= self.limits.depth:
             raise LimitError("nested too deep", where=path, expected=f"<= {self.limits.depth}")
         self.open.add(key)
@@ -221,13 +221,13 @@ class _Walker:
 
     def _int(self, value: int, path: str) -> Node:
         if value.bit_length() > 256:
-            self._refuse(value, path, f"it has {value.bit_length()} bits")
+            raise_unsupported(value, path, f"it has {value.bit_length()} bits")
         return value
 
     def _scalar(self, value: np.generic, path: str) -> Node:
         array = np.asarray(value)
         if array.dtype.hasobject or array.dtype.names:
-            self._refuse(value, path, "it is a record or object scalar")
+            raise_unsupported(value, path, "it is a record or object scalar")
         return ScalarNode(array.dtype.newbyteorder("=").str, native(array).tobytes().hex())
 
     def _dtype(self, value: np.dtype[Any], path: str) -> Node:
@@ -253,11 +253,11 @@ class _Walker:
         module, qualname = import_name(value)
         name = f"{module}:{qualname}"
         if not module or "<" in qualname:
-            self._refuse(value, path, "it has no importable name; use a function of a module")
+            raise_unsupported(value, path, "it has no importable name; use a function of a module")
         if not self._is_trusted(name, path):
             return None
         if self.trust.resolve_name(name, path) is not value:
-            self._refuse(value, path, f"{name} is another object when it is imported")
+            raise_unsupported(value, path, f"{name} is another object when it is imported")
         return NameNode(name)
 
     def _array(self, value: Array, path: str) -> Node:
@@ -307,35 +307,23 @@ class _Walker:
             self.notes.append(f"{path or 'model'}: left out, {LEFT_OUT[name]}")
             return None
         if isinstance(value, InertObject):
-            self._refuse(
+            raise_unsupported(
                 value, path, f"{value.name} is understood only as a part of another object"
             )
         if kind.__module__ in ("builtins", "_io", "threading", "_thread"):
-            self._refuse(value, path, "it is not data")
+            raise_unsupported(value, path, "it is not data")
         if not self._is_trusted(name, path):
             for step, item in getattr(value, "__dict__", {}).items():
                 self.node(item, join(path, str(step)))  # for the names that it needs as well
             return None
-        if issubclass(kind, np.ndarray):
-            self._refuse(value, path, "it is a subclass of ndarray")
-        try:
-            reduced = value.__reduce_ex__(4)
-        except (TypeError, AttributeError, NotImplementedError) as error:
-            self._refuse(value, path, f"it cannot be pickled ({error})")
-        if isinstance(reduced, str):
-            self._refuse(value, path, "it is a global object")
-        taken = constructor_arguments(kind, reduced)
-        if taken is None:
-            build = reduced[0]
-            called = getattr(build, "__name__", "") or repr(build)
-            self._refuse(value, path, f"it is rebuilt by calling {called}")
-        args, state = taken
-        check_state(name, list(args), state, path, compiled=False)
+        reduced = reduced_form(value, path)
+        check_state(name, list(reduced.args), reduced.state, path, compiled=False)
         entries: Node = None
-        if len(reduced) > 3 and reduced[3] is not None:
-            entries = self._items("list", reduced[3], path)
-        if len(reduced) > 4 and reduced[4] is not None:
-            entries = self._mapping(dict(reduced[4]), path)
+        if reduced.items is not None:
+            entries = self._items("list", reduced.items, path)
+        if reduced.pairs is not None:
+            entries = self._mapping(dict(reduced.pairs), path)
+        state = reduced.state
         if isinstance(state, dict):
             drop = partial(self._drop, path)
             captured: Node = self._mapping(kept_state(name, state, drop), path)
@@ -343,16 +331,18 @@ class _Walker:
             captured = self.node(state, path)
         # Below `args` the path is the component's own: they are its shape, not its children.
         called = captured_type(name)
-        return ObjectNode(called, tuple(self.node(a, path) for a in args), captured, entries)
+        return ObjectNode(
+            called, tuple(self.node(a, path) for a in reduced.args), captured, entries
+        )
 
     def _partial(self, value: partial[Any], path: str) -> ObjectNode:
         if value.args or vars(value):
-            self._refuse(value, path, "it has positional arguments or attributes")
+            raise_unsupported(value, path, "it has positional arguments or attributes")
         function = self.node(value.func, join(path, "func"))
         if function is None and self.untrusted:
             return ObjectNode(PARTIAL, (), None)
         if not isinstance(function, NameNode) or not self.trust.is_value(function.name):
-            self._refuse(value, path, "its function is not one that models may hold to call")
+            raise_unsupported(value, path, "its function is not one that models may hold to call")
         keywords = self.node(value.keywords, join(path, "keywords"))
         return ObjectNode(
             PARTIAL,
@@ -365,15 +355,6 @@ class _Walker:
 
     def _drop(self, path: str, attribute: str, note: str) -> None:
         self.dropped[join(path, attribute)] = note
-
-    @staticmethod
-    def _refuse(value: Any, path: str, why: str) -> NoReturn:
-        kind = type(value)
-        raise UnsupportedComponent(
-            f"{kind.__module__}.{kind.__qualname__} cannot be represented as data: {why}",
-            where=path or "model",
-            do="remove it from the model before saving, or keep this model as a pickle",
-        )
 
 
 def _steps(values: list[Any]) -> list[tuple[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -38,7 +37,6 @@ def _masked(value: Any) -> Any:
     return {"data": np.asarray(value.data), "mask": value.mask, "fill_value": value.fill_value}
 
 
-# Classes whose state is taken by their own interface; `restore` has the way back.
 def _spline(value: Any) -> dict[str, Any]:
     return {
         "t": np.asarray(value.t),
@@ -49,6 +47,7 @@ def _spline(value: Any) -> dict[str, Any]:
     }
 
 
+# Classes whose state is taken by their own interface; `restore` has the way back.
 _SPECIAL: dict[str, Callable[[Any], Any]] = {
     LIGHTGBM_BOOSTER: booster_state,
     RESTORED_LIGHTGBM: booster_state,
@@ -118,27 +117,4 @@ def _note_of(notes: Mapping[str, str], key: Any) -> str | None:
         for pattern, note in notes.items():
             if fnmatchcase(key, pattern):
                 return note
-    return None
-
-
-def constructor_arguments(
-    kind: type, reduced: tuple[Any, ...]
-) -> tuple[tuple[Any, ...], Any] | None:
-    """The arguments of `__new__` and the state, of what `__reduce_ex__` gave.
-
-    None for an object that is rebuilt by calling anything else.
-    """
-    build, args = reduced[:2]
-    state = reduced[2] if len(reduced) > 2 else None
-    label = str(getattr(build, "__name__", ""))
-    if build is copyreg.__newobj__:  # type: ignore[attr-defined]
-        return args[1:], state
-    if isinstance(build, type) and issubclass(kind, build):  # restored: pickles as its base
-        return args, state
-    if label == "newObj" and args == (kind,):
-        return (), state
-    if label.startswith("__pyx_unpickle_") and args[0] is kind:
-        return (), state if state is not None else args[2]
-    if build is copyreg._reconstructor and args[1] is object:  # type: ignore[attr-defined]
-        return (), state
     return None

@@ -1,6 +1,6 @@
 """Proof on held-out data: answers of two models -> figures -> a verdict.
 
-Nothing here asks a model (`pipeline`) or opens an artifact; `rows` reads the held-out files.
+Nothing here calls a model (`pipeline`) or opens an artifact; `rows` reads the held-out files.
 """
 
 from model_quantization.evaluation.checks import Check, CheckName, Finding

@@ -1,4 +1,4 @@
-"""How far two models' answers are apart, method by method, whatever the targets say."""
+"""Differences between two models' answers, by method, without targets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model_quantization.evaluation.answers import Answers
 
-ROUNDED = 1e-6  # values this close, against the spread of the original's, are the same value
+ROUNDED = 1e-6  # smaller differences, as a share of the original's spread, count as none
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def same_bits(first: NDArray[Any], second: NDArray[Any]) -> bool:
 
 
 def not_finite(output: Any) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """The places of NaN and those of infinities; a sparse output is asked for what it stores."""
+    """The places of NaN and those of infinities; for a sparse output, among its stored values."""
     values = np.asarray(output.data if hasattr(output, "tocsr") else output)
     if values.dtype.kind not in "fc":
         nowhere = np.zeros(values.shape, dtype=np.bool_)
@@ -128,7 +128,7 @@ def gaps(original: Any, candidate: Any) -> tuple[NDArray[np.float64], float]:
 
 
 def column_scale(spread: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What differences in each column are compared with: its spread.
+    """The spread of each column, to which its differences are compared.
 
     A column that hardly varies (less than a millionth of the most variable one: rounding noise
     behind the last component of a projection) is compared with that millionth instead.

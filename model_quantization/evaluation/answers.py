@@ -1,8 +1,8 @@
-"""What a model answers to rows, as plain arrays: the form in which two models are compared.
+"""A model's answers to rows as plain arrays: the form in which models are compared.
 
-Nothing here knows what a model is: methods are looked up by name, and whatever they return
-becomes arrays without object dtype, so that answers can cross a process as files that no reader
-has to unpickle. Arrays are keyed by method, with a suffix where one method gives several::
+Methods are looked up by name. Their results become arrays without object dtype, so that answers
+cross a process as files that nobody has to unpickle. Arrays are keyed by method, with a suffix
+where one method gives several::
 
     predict                       (n,) or (n, k)
     predict_proba/0, /1           one per output of a multi-output model
@@ -32,12 +32,12 @@ ANSWER_METHODS = (
     "decision_function",
     "score_samples",
     "transform",
-    "kneighbors",  # asked only of models that answer nothing else
+    "kneighbors",  # called only on models without other methods
 )
 SPARSE_PARTS = ("data", "indices", "indptr", "shape")
 
-# What the code of a model may raise on rows it does not like. Exhausted memory and interrupts
-# are not answers of the model and pass through.
+# Errors that a model's code may raise on some rows. Lack of memory and interrupts are not among
+# them and pass through.
 MODEL_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,
     AssertionError,
@@ -63,7 +63,7 @@ class Answers:
     arrays : mapping of str to ndarray
         Keyed as the module says; never of object dtype, always in native byte order.
     failed : mapping of str to str
-        Method -> "Type: message" of what it raised.
+        Method -> "Type: message" of its error.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -80,7 +80,7 @@ class Answers:
         return {key: array for key, array in self.arrays.items() if key.split("/")[0] == method}
 
     def outputs(self, method: str) -> dict[str, Any]:
-        """What one method gave, by key: ndarrays, and sparse matrices put together as CSR."""
+        """The result of one method, by key: ndarrays, and sparse matrices as CSR."""
         arrays = self.of(method)
         found: dict[str, Any] = {}
         for key, array in arrays.items():
@@ -114,7 +114,7 @@ class Answers:
         LimitError
             The arrays together are larger than `limits.decoded_bytes`.
         WorkerError
-            The files are missing or broken: the process that wrote them was not well.
+            The files are missing or broken.
         """
         limits = limits or Limits()
         path = directory / f"{stem}.npz"
@@ -165,17 +165,17 @@ def answerable(model: Any) -> tuple[str, ...]:
 
 
 def answer(model: Any, rows: Any, methods: Sequence[str]) -> Answers:
-    """What the model answers to `rows` through each of `methods`, as plain arrays.
+    """Return the model's answers to `rows` by each of `methods`, as plain arrays.
 
     Parameters
     ----------
     model : object
-        Anything with the methods asked for.
+        Any object with these methods.
     rows : DataFrame, ndarray or list of str
         In the form that the model takes.
     methods : sequence of str
-        As `answerable` of the *original* gives them, so that a method the other model lacks is
-        seen as failed.
+        Those of `answerable` for the *original*: a method that the other model lacks has then
+        failed.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def plain_arrays(key: str, value: Any) -> dict[str, NDArray[Any]]:
     if hasattr(value, "tocsr"):
         matrix = value.tocsr(copy=True)
         matrix.sum_duplicates()
-        matrix.eliminate_zeros()  # explicit zeros are a matter of storage, not an answer
+        matrix.eliminate_zeros()  # stored zeros are no difference
         matrix.sort_indices()
         shape = np.asarray(matrix.shape, dtype=np.int64)
         parts = (matrix.data, matrix.indices, matrix.indptr, shape)
@@ -247,7 +247,7 @@ def plain_array(value: Any) -> NDArray[Any]:
         value = value.to_numpy()
     try:
         array = np.asarray(value)
-    except ValueError:  # ragged
+    except ValueError:  # rows of different lengths
         array = np.empty(len(value), dtype=object)
         array[:] = list(value)
     if array.dtype == object or array.dtype.kind == "T":

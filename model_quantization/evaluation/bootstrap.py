@@ -8,7 +8,7 @@ import numpy as np
 
 from model_quantization.evaluation.metrics import WeightedScore
 
-_CELLS = 500_000  # of the weight matrix in memory at once: 4 MB, near the cache
+_CELLS = 500_000  # numbers of the weight matrix in memory at once: 4 MB, near the cache's size
 
 
 def bootstrap_loss_bound(
@@ -16,10 +16,10 @@ def bootstrap_loss_bound(
 ) -> float:
     """The one-sided upper bound on score(before) - score(after), from one set of resamples.
 
-    Both scores are taken of the same resampled rows, so that what the two models have in common
-    cancels. The percentile is expanded for small n as in Hesterberg, "What Teachers Should Know
-    About the Bootstrap", The American Statistician 69, 2015, 371-386: the plain one is too
-    narrow by sqrt((n - 1) / n) and uses normal where it should use Student quantiles.
+    Both scores use the same resampled rows, so that the variation that both models share cancels.
+    The percentile is expanded for small n as in Hesterberg, "What Teachers Should Know About the
+    Bootstrap", The American Statistician 69, 2015, 371-386: the plain one is too narrow by sqrt((n
+    - 1) / n) and uses normal where it should use Student quantiles.
     """
     from scipy.special import ndtr, stdtrit
 
@@ -36,6 +36,6 @@ def bootstrap_loss_bound(
         counts = np.bincount(drawn.ravel(), minlength=count * rows)
         weights = counts.reshape(count, rows).astype(np.float64)
         losses.append(before(weights) - after(weights))
-    # Resamples in which the score is not defined (one class only) say nothing.
+    # Resamples in which the score is not defined (one class only) do not count.
     bound = np.nanquantile(np.concatenate(losses), level, method="higher")
     return float(bound)

@@ -1,8 +1,8 @@
-"""Exact one-sided confidence bounds for counts of rows, and how many rows a proof takes.
+"""Exact one-sided confidence bounds for counts of rows, and the rows that a proof needs.
 
 Notation: of n held-out rows, b are answered rightly by the original only and c by the quantized
 model only; the loss is p_b - p_c, estimated by (b - c) / n, and psi = p_b + p_c is the
-discordance. Everything is exact for every n: no normal approximation decides anything.
+discordance. All bounds are exact for every n: none uses a normal approximation.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-POWER = 0.8  # of the proof that `rows_needed_*` plans for
-_SHARE = 0.02  # of alpha, spent on the interval that confines the discordance
+POWER = 0.8  # power of the proof that `rows_needed_*` plans
+_SHARE = 0.02  # share of alpha for the interval of the discordance
 _GRID = 33
 _STEPS = 40
 _RESOLUTION = 1e-6
-_STEP = 1.05  # from one number of rows to the next that is tried
+_STEP = 1.05  # factor from one number of rows to the next that is tried
 _MOST_TIMES = 64.0
 
 
@@ -42,7 +42,7 @@ def loss_bound(b: int, c: int, rows: int, alpha: float = 0.05) -> float:
     """Upper confidence bound on the loss p_b - p_c: the largest loss `loss_p_value` admits.
 
     Covers the true loss with probability at least 1 - alpha, whatever the discordance. Where no row
-    changed, the bound on flips bounds the loss too, and is sharper by the price of `gamma`.
+    changed, the bound on flips bounds the loss too, and is sharper, as it spends no `gamma`.
     """
     if b == c == 0:
         return flip_bound(0, rows, alpha)
@@ -147,7 +147,7 @@ def rows_needed_counts(b: int, c: int, rows: int, allowed: float, alpha: float) 
 def rows_needed_with_one_lost(allowed: float, alpha: float) -> int:
     """The rows with which one lost row still leaves the loss within `allowed`: 95 for 5 points.
 
-    With fewer, a proof would hang on not a single row having changed.
+    With fewer, one changed row would end the proof.
     """
     if allowed >= 1:
         return 1
@@ -168,7 +168,7 @@ def rows_needed_with_one_lost(allowed: float, alpha: float) -> int:
 def rows_needed_interval(
     loss: float, bound: float, rows: int, allowed: float, alpha: float
 ) -> int | None:
-    """The same from an interval: its width above the loss shrinks with the root of the rows."""
+    """The same from an interval, whose width above the loss shrinks with the root of the rows."""
     room = allowed - max(loss, 0.0)
     if room <= 0 or rows < 2:
         return None

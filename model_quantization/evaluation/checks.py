@@ -1,4 +1,4 @@
-"""One limit of the gate, the value compared with it, and what was found."""
+"""One limit of the gate, the value compared with it, and the finding."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from model_quantization.records import Record
 
 
 class CheckName(StrEnum):
-    """What a check is about."""
+    """The subject of a check."""
 
-    LOSS = "loss"  # of the task's score: labels or numbers against the target
-    SCORE = "score"  # of the metric that the policy names, where that is another one
+    LOSS = "loss"  # loss of the task's score: labels or numbers against the target
+    SCORE = "score"  # loss of the policy's metric, where that is another one
     AGREEMENT = "agreement"  # labels against the original's, where there is no target
     FLIPS = "flips"  # rows whose prediction changes; only `label_exact` needs it
     CLASS_RECALL = "class_recall"
@@ -34,35 +34,35 @@ AT_LEAST = frozenset({CheckName.ROWS, CheckName.SIZE_REDUCTION, CheckName.RANK_C
 
 
 class Finding(StrEnum):
-    """What a check found."""
+    """The result of a check."""
 
-    HELD = "held"  # the value is within the limit; where it is a bound, that is proven
-    TOO_FEW = "too_few"  # no proof is possible on so few rows, and nothing was seen to be lost
-    OPEN = "open"  # no loss beyond the limit was seen, and none can be ruled out
-    LOST = "lost"  # beyond the limit on these very rows
+    HELD = "held"  # the value is within the limit; for a bound, this is proven
+    TOO_FEW = "too_few"  # too few rows for a proof, and no loss was observed
+    OPEN = "open"  # no loss beyond the limit was observed, but it cannot be ruled out
+    LOST = "lost"  # the observed value is beyond the limit
 
 
 @dataclass(frozen=True, slots=True)
 class Check(Record):
-    """One limit of the gate and what was compared with it.
+    """One limit of the gate and the value compared with it.
 
     Attributes
     ----------
     name : CheckName
     limit, value : float
-        `value` must be at most `limit`; at least, for the names in `AT_LEAST`. Where the check is
-        a proof, it is the confidence bound.
+        `value` must be at most `limit` (at least, for the names in `AT_LEAST`). For a proof, it is
+        the confidence bound.
     finding : Finding
     observed : float or None
-        What was seen on the rows themselves, where `value` is a bound.
+        The value on the rows themselves, where `value` is a bound.
     where : str
         The method, output or class that is worst: "" where there is only one.
     rows : int or None
-        Rows that the check is about, where not all of them are.
+        Rows that the check uses, where those are not all.
     rows_needed : int or None
-        Rows in all with which the check could hold.
+        Number of rows with which the check could hold.
     note : str
-        One sentence for a person, where there is something to say.
+        One sentence of explanation, or empty.
     """
 
     name: CheckName
@@ -77,7 +77,7 @@ class Check(Record):
 
     @property
     def passed(self) -> bool:
-        """Whether this check lets the model be published."""
+        """Whether this check allows the model to be published."""
         return self.finding in (Finding.HELD, Finding.TOO_FEW)
 
     def to_json(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Check(Record):
 
 
 def finite(value: float | None) -> float | None:
-    """The value, with infinity as the largest float and NaN, which passes no limit, as well."""
+    """The value; infinity and NaN, which passes no limit, become the largest float."""
     if value is None or isfinite(value):
         return value
     return -sys.float_info.max if value == -float("inf") else sys.float_info.max
@@ -108,8 +108,8 @@ def held_against(
 ) -> Check:
     """The check of a value, or of a bound, against its limit.
 
-    What was observed decides between `open` and `lost`; where the value is no bound, it is what
-    was observed.
+    The observed value decides between `open` and `lost`; where the value is no bound, it is the
+    observed one.
     """
     seen = value if observed is None else observed
     if within(name, value, limit):
@@ -128,7 +128,7 @@ _ORDER = (Finding.HELD, Finding.TOO_FEW, Finding.OPEN, Finding.LOST)
 
 
 def worst(checks: list[Check]) -> Check:
-    """The check of several outputs, columns or classes that decides: all of them must hold."""
+    """The worst of the checks of several outputs, columns or classes: all of them must hold."""
 
     def badness(check: Check) -> tuple[int, float]:
         sign = -1.0 if check.name in AT_LEAST else 1.0

@@ -1,4 +1,4 @@
-"""The original and the quantized model side by side, for a person to read."""
+"""Compares the original and the quantized model, for a reader."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AGAINST_ORIGINAL = ("agreement", RELATIVE_ERROR)
 
 @dataclass(frozen=True, slots=True)
 class LoadCost(Record):
-    """What loading a model costs: seconds, and bytes that stay resident (None: not measured)."""
+    """Cost of loading a model: seconds, and resident bytes (None: not measured)."""
 
     seconds: float
     resident_bytes: int | None = None
@@ -39,13 +39,13 @@ class Subject:
     Attributes
     ----------
     model : object, optional
-        The loaded model. Then nothing is known of its loading.
+        The loaded model; its loading is then not measured.
     load : callable, optional
-        Gives the model; called once, and timed unless `measure` knows better.
+        Returns the model; called once, and timed if there is no `measure`.
     size_bytes : int, optional
-        Of the file.
+        Size of the file.
     measure : callable, optional
-        Gives the `LoadCost`, best taken in a fresh process, where nothing is imported yet and
+        Returns the `LoadCost`, best from a fresh process, where nothing is imported yet and the
         resident memory is the model's own.
     """
 
@@ -55,7 +55,7 @@ class Subject:
     measure: Callable[[], LoadCost] | None = None
 
     def loaded(self) -> tuple[Any, LoadCost | None]:
-        """The model and what its loading cost; None for a model that was loaded already.
+        """The model and the cost of loading it; None for a model that was loaded already.
 
         Raises
         ------
@@ -83,7 +83,7 @@ def compare(
     repeats: int = 200,
     budget_seconds: float = 0.2,
 ) -> dict[str, Any]:
-    """How the quantized model does against the original on the same rows.
+    """Compare the quantized model with the original on the same rows.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def _scores(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Every metric of the task that can be computed, of both models."""
     found: tuple[dict[str, float], dict[str, float]] = ({}, {})
-    # Compared with the original's answers, or not comparable at all: there is nothing to score.
+    # Without a target, or without comparable answers, there is no score.
     if target is None or not evaluation.metric or evaluation.metric in _AGAINST_ORIGINAL:
         return found
     task = "regression" if evaluation.task == "regression" else "classification"

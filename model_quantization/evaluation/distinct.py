@@ -1,4 +1,4 @@
-"""Answers by row, and equal rows once: a copy of a row is no further evidence."""
+"""Keeps one of several equal rows: a copy of a row is no further evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model_quantization.evaluation.answers import Answers, plain_arrays
 
 
 def first_of_equals(identifiers: NDArray[Any], harm: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The positions to keep, ascending: of equal identifiers the row that was harmed most.
+    """The positions to keep, ascending: of equal rows the one with the largest loss.
 
     Equal rows get equal answers, but their targets may differ. The one on which the quantized
     model does worst then stands for all, so that no choice among them can hide a loss.
@@ -20,7 +20,7 @@ def first_of_equals(identifiers: NDArray[Any], harm: NDArray[np.float64]) -> NDA
     ----------
     identifiers : ndarray (n,)
     harm : ndarray (n,)
-        How much worse the quantized model does on each row.
+        How much worse the quantized model answers each row.
     """
     _, codes = np.unique(identifiers, return_inverse=True)
     order = np.lexsort((-harm, codes.ravel()))
@@ -43,7 +43,7 @@ def take_rows(answers: Answers, kept: NDArray[np.intp]) -> Answers:
 
 
 def rows_first(answers: Answers, rows: int) -> Answers:
-    """The answers with one line per row: an output of several models may have their number first.
+    """The answers with rows as the first axis: an output of several models may have those first.
 
     `VotingClassifier.transform` gives (models, n, classes) where it does not flatten them.
     """

@@ -1,7 +1,7 @@
-"""How far the answers of a coarser model lie from the original's: one number per comparison.
+"""Distance of a coarser model's answers from the original's: one number per comparison.
 
-Labels of the truth are not needed: the original's answers are what a coarser model is to give. The
-number ranks options; whether one may be published is the gate's business alone.
+True labels are not needed: a coarser model should answer as the original. The number ranks
+candidates; only the gate decides what is published.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WORST: Final = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Distortion(Record):
-    """What a coarser model changes.
+    """The changes by a coarser model.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Distortion(Record):
 
 
 def distortion(original: Answers, coarser: Answers) -> Distortion:
-    """Return how far `coarser` is from `original`, by the method that says most about labels.
+    """Return how far `coarser` is from `original`, by the most informative method.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The figures of one evaluation: what the gate decides on and the report shows."""
+"""The figures of one evaluation: the gate decides on them, and the report shows them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClassLoss:
     recall_before, recall_after : float
     p_value : float
         Of "its recall fell by no more than the limit", exact. It is not corrected for the number
-        of classes, and decides nothing: what was seen to be lost blocks by itself.
+        of classes, and decides nothing: an observed loss already blocks.
     """
 
     label: str
@@ -124,7 +124,7 @@ class Evaluation(Record):
         return record
 
     def figures(self) -> dict[str, Any]:
-        """The same without the checks, which a verdict has: for the artifact and the report."""
+        """The same without the checks, which the verdict has; for the artifact and the report."""
         record = self.to_json()
         del record["checks"]
         return record

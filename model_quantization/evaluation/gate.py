@@ -49,12 +49,12 @@ def decide(
     evaluation : Evaluation or None
         None when there was no held-out data.
     exact_by_construction : bool
-        The recipe rounds nothing. Such an artifact is `exact` or, if any bit of an answer
-        differs, it has failed.
+        The recipe rounds nothing. Such an artifact is `exact`; if any bit of an answer differs, it
+        has failed.
     probe_rows : int
-        Rows made from the model on which artifact and original were found to agree; 0: none.
+        Probe rows on which artifact and original agree; 0: none.
     probe_note : str
-        What was seen on them, as a clause.
+        The result on them, as a clause.
     """
     saved = 1.0 - size_after / size_before if size_before else 0.0
     size = held_against(CheckName.SIZE_REDUCTION, policy.min_size_reduction, saved)
@@ -71,7 +71,7 @@ def decide(
 
 
 def decide_on_answers(evaluation: Evaluation, policy: GatePolicy) -> Verdict:
-    """The verdict on answers alone, of models whose sizes and making are not known."""
+    """The verdict on answers alone, of models whose sizes and recipe are not known."""
     return _decide(evaluation, policy, (), exact=False, sizes=(0, 0))
 
 
@@ -109,7 +109,7 @@ def _decide(
 
 
 def _rows(evaluation: Evaluation, policy: GatePolicy) -> Check:
-    """The check of the number of rows: with too few, nothing is lost and nothing is shown."""
+    """The check of the number of rows; with too few, nothing is proven."""
     rows, least = evaluation.rows, policy.min_rows
     finding = Finding.HELD if rows >= least else Finding.OPEN
     needed = None if rows >= least else least
@@ -120,7 +120,7 @@ def _attained(evaluation: Evaluation, policy: GatePolicy, exact: bool) -> Guaran
     if evaluation.bit_identical and exact:
         return Guarantee.EXACT
     found = {check.finding for check in evaluation.checks}
-    # What was not measured passes no limit.
+    # A value that was not measured passes no limit.
     if Finding.LOST in found or not evaluation.checks or not _is_known(evaluation.loss):
         return Guarantee.FALLBACK
     rows = _rows(evaluation, policy)
@@ -193,7 +193,7 @@ def _unusable(evaluation: Evaluation, sized: tuple[Check, ...]) -> Verdict | Non
 
 
 def _differs(evaluation: Evaluation, checks: tuple[Check, ...]) -> Verdict:
-    """An artifact that rounds nothing has no excuse: something is broken, and no tier applies."""
+    """The verdict on an artifact that rounds nothing and differs: it is broken, and has no tier."""
     differing = [each for each in evaluation.agreement if not each.identical]
     if differing:
         seen = ", ".join(

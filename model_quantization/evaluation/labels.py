@@ -29,7 +29,7 @@ from model_quantization.evaluation.policy import GatePolicy
 
 Right = NDArray[np.bool_]
 
-# Many outputs and classes share the same few counts.
+# Cached: many outputs and classes have the same few counts.
 _loss_bound = lru_cache(maxsize=4096)(loss_bound)
 _loss_p_value = lru_cache(maxsize=4096)(loss_p_value)
 
@@ -37,7 +37,7 @@ _loss_p_value = lru_cache(maxsize=4096)(loss_p_value)
 def loss_check(
     name: CheckName, lost: NDArray[np.bool_], won: NDArray[np.bool_], policy: GatePolicy, where: str
 ) -> Check:
-    """The exact paired bound on the share of rows `lost` less those `won`, bool (n,) each."""
+    """The exact paired bound on the share of rows `lost` minus those `won`, bool (n,) each."""
     rows, b, c = len(lost), int(lost.sum()), int(won.sum())
     needed = rows_needed_counts(b, c, rows, policy.allowed_drop, policy.alpha)
     return held_against(
@@ -53,7 +53,7 @@ def loss_check(
 def flip_check(
     name: CheckName, flips: int, rows: int, policy: GatePolicy, where: str = ""
 ) -> Check:
-    """The exact bound on the share of rows whose answer changes, whichever way."""
+    """The exact bound on the share of rows whose answer changes."""
     return held_against(
         name,
         policy.allowed_drop,
@@ -65,7 +65,7 @@ def flip_check(
 
 
 def label_checks(before: Right, after: Right, policy: GatePolicy) -> Check:
-    """The check of accuracy: of each output by itself where there are several.
+    """The check of accuracy, for each output.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def class_check(
     """The check of every class's recall, and the class that lost most surely.
 
     A class of many rows must be proven to lose no more than is allowed. A class of fewer rows than
-    would prove that with one of them lost is "too few to tell". It passes as long as no more than
-    one of its rows is lost on balance, and not the last one that was right.
+    would prove that with one of them lost is "too few to tell". It passes as long as it loses at
+    most one row on balance, and not its last right one.
     """
     if before.ndim == 1:
         columns = [("", before, after, truth)]

@@ -1,7 +1,7 @@
-"""How long models take to answer: one row alone, and a row among many. Needs only numpy.
+"""Times of answers: to one row, and per row of a batch. Needs only numpy.
 
-Models that are compared are called in turns, in one process: what slows the machine down for a
-moment slows all of them. Time is that of the processor, which other processes do not lengthen.
+Models that are compared take turns in one process, so that a short slowdown of the machine affects
+all of them. Processor time is measured, which other processes do not lengthen.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from model_quantization.records import Record
 BATCH_ROWS: Final = 10_000
 _WARM_UP: Final = 3
 _SINGLE_ROWS: Final = 64
-# Above it, other threads worked for a model, and the time of the process counts for all of them.
+# Above this ratio, other threads worked for a model, and the time of the process counts.
 _ONE_THREAD: Final = 1.5
 Call: TypeAlias = Callable[[Any], Any]
 
@@ -33,9 +33,9 @@ class Latency(Record):
     one_row_p50_us, one_row_p99_us : float
         A call with a single row: median and 99th percentile.
     one_row_calls, batch_calls, batch_rows : int
-        What was measured.
+        Number of calls, and rows per call.
     batch_p50_us, batch_p99_us : float
-        A call with `batch_rows` rows, divided by them.
+        A call with `batch_rows` rows, per row.
     one_row_spread_us, batch_spread_us : float
         Distance of the quartiles (25th to 75th percentile).
     """
@@ -54,11 +54,11 @@ class Latency(Record):
 def measure_latencies(
     calls: Sequence[Call], rows: Any, *, repeats: int = 200, budget_seconds: float = 0.2
 ) -> tuple[Latency, ...]:
-    """Return how long each of several models takes on one row and on a batch, warm.
+    """Return the times of several models for one row and for a batch, warm.
 
-    The models take turns, and each round begins with another one, so that none is always the one
-    that finds the caches cold. The time is that of the calling thread (`time.thread_time_ns`), or
-    of all threads of the process where one of the models lets others work.
+    The models take turns, and each round begins with another one, so that none always finds cold
+    caches. The time is that of the calling thread (`time.thread_time_ns`), or of all threads of the
+    process, if a model uses several.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def measure_latencies(
 
 
 def slower_by_more_than_spread(before: Latency, after: Latency) -> tuple[str, ...]:
-    """Return where the second model is slower than the first by more than both spreads.
+    """Return in what the second model is slower than the first by more than both spreads.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def _slice(rows: Any, start: int, stop: int) -> Any:
 def _timed(
     calls: Sequence[Call], inputs: Sequence[Any], repeats: int, seconds: float
 ) -> list[Array]:
-    """Microseconds of each call of each model after the warm-up, which also ends with the time."""
+    """Microseconds of each call of each model after the warm-up."""
     started = perf_counter()
     for position in range(_WARM_UP):
         for call in calls:

@@ -22,7 +22,7 @@ _BETS = np.array([1 - 1e-7, 0.6, 0.35, 0.2, 0.1, 0.05, 0.02])
 _WEIGHTS = np.array([0.5, *[0.5 / 6] * 6])
 _GRID = 4096  # steps from 0 to the largest value, to which large samples are rounded up
 _STEPS = 40
-_TOLERANCE = 1e-4  # of the largest value
+_TOLERANCE = 1e-4  # as a share of the largest value
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Differences:
         """The differences (n,) or (repeats, n), capped at `largest` and at -`largest`.
 
         More than 4,096 are rounded up to multiples of `largest` / 4096, which can only raise the
-        bound and takes most of the work out of it.
+        bound, and saves most of the work.
         """
         repeats = np.atleast_2d(np.asarray(differences, dtype=np.float64))
         shares = np.clip(repeats / largest, -1.0, 1.0)
@@ -57,7 +57,7 @@ class Differences:
             values, codes = np.unique(shares, return_inverse=True)
             codes = codes.reshape(shares.shape)
         else:
-            # A rounding error of the ratio itself must not lift a whole step.
+            # A rounding error of the ratio must not add a whole step.
             codes = np.ceil(shares * _GRID - 1e-9).astype(np.int64) + _GRID
             values = np.arange(-_GRID, _GRID + 1) / _GRID
         counts = np.stack([np.bincount(row, minlength=len(values)) for row in codes])
@@ -101,9 +101,9 @@ def mean_bound(differences: Differences, alpha: float) -> float:
 
 
 def times_the_rows(differences: Differences, mean: float, alpha: float) -> float | None:
-    """How many times as many rows with the same differences would rule `mean` out.
+    """The factor by which the rows must grow to rule `mean` out, with the same differences.
 
-    None where no number would, because the differences' own mean is not below it.
+    None where no number is enough, because the differences' mean is not below it.
     """
     if differences.mean >= mean:
         return None

@@ -1,8 +1,8 @@
 """Scores of a model's answers, as functions of row weights.
 
 A metric, given answers and targets, returns a function from weights (repeats, n) to scores
-(repeats,): ones give the score itself, bootstrap counts give every resampled score in a few
-vectorised operations. Every score grows when the model is better; errors are negated.
+(repeats,): ones give the score, and bootstrap counts give all resampled scores in a few vectorised
+operations. A higher score is better; errors are negated.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _accuracy(answers: Answers, target: NDArray[Any]) -> WeightedScore:
 
 
 def _class_counts(answers: Answers, target: NDArray[Any]) -> Callable[[Weights], NDArray[Any]]:
-    """Weights -> (3, k, repeats): rows of, given to, and rightly given to each label."""
+    """Weights -> (3, k, repeats): per label, rows that have it, get it, and rightly get it."""
     from scipy.sparse import csr_array
 
     truth, labels = against(target, labels_of(answers))
@@ -143,7 +143,7 @@ def _log_loss(answers: Answers, target: NDArray[Any]) -> WeightedScore:
     total = chances.sum(axis=1, keepdims=True)
     chances = np.clip(chances / np.where(total > 0, total, 1), least, 1 - least)
     is_class = as_text_like(target, classes)[:, np.newaxis] == classes[np.newaxis]
-    # A label that the model never saw has no column: it is as sure as can be, and wrong.
+    # A label that the model never saw has no column: its probability is 0.
     true = np.where(
         is_class.any(axis=1), chances[np.arange(len(target)), is_class.argmax(1)], least
     )
@@ -202,7 +202,7 @@ def _sklearn_values(name: str, sign: float) -> Callable[[Answers, NDArray[Any]],
 def _one_by_one(
     name: str, truth: NDArray[Any], given: NDArray[Any], sign: float, options: dict[str, Any]
 ) -> WeightedScore:
-    """A metric of scikit-learn that has no sums of its own: called for every resample."""
+    """A metric of scikit-learn without a vectorised form: called for every resample."""
     import sklearn.metrics
 
     metric = getattr(sklearn.metrics, name)

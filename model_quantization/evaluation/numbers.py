@@ -1,4 +1,4 @@
-"""Checks of answers that are numbers: against the target, and against the original's own."""
+"""Checks of numeric answers: against the target, and against the original's answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LARGEST_LOSS = {"r2": 0.5, "neg_mae": 0.5}
 
 
 def scale_of(truth: Matrix) -> NDArray[np.float64]:
-    """What differences in each column (n, outputs) of the target are compared with.
+    """The scale of each column (n, outputs) of the target.
 
     Its standard deviation; its size, where it is constant.
     """
@@ -36,9 +36,9 @@ def regression_checks(
 ) -> list[Check]:
     """The checks of numbers (n, outputs) against the target: each output by itself.
 
-    Ruined rows are counted by an exact bound: those whose answer moves by more than `moved_part`
-    of the target's spread, or whose own loss exceeds the cap of the mean. Under that cap the bound
-    on the mean loss is exact too.
+    An exact bound limits the share of ruined rows: those whose answer moves by more than
+    `moved_part` of the target's spread, or whose loss exceeds the cap of the mean. With that cap,
+    the bound on the mean loss is exact, too.
     """
     scale = scale_of(truth)
     unit = np.where(scale > 0, scale, 1.0)
@@ -56,9 +56,9 @@ def regression_checks(
 
 
 def _worst_outputs(losses: Matrix, cap: float, policy: GatePolicy) -> list[int]:
-    """The output with the largest mean loss, and the one whose loss is least surely allowed.
+    """The outputs with the largest mean loss and with the largest p-value.
 
-    A bound takes many p-values; one for each output tells which bounds are worth their time.
+    A bound takes many p-values; one p-value per output shows which bounds are needed.
     """
     p_values = [
         mean_p_value(Differences.of(column, cap), policy.allowed_drop) for column in losses.T
@@ -69,7 +69,7 @@ def _worst_outputs(losses: Matrix, cap: float, policy: GatePolicy) -> list[int]:
 def _mean_loss(
     losses: Matrix, j: int, cap: float, policy: GatePolicy, scale: NDArray[np.float64]
 ) -> Check:
-    """The bound on the capped mean; what was observed is not capped."""
+    """The bound on the capped mean; the observed value is not capped."""
     check = mean_check(
         CheckName.LOSS,
         policy.allowed_drop,
@@ -105,7 +105,7 @@ def ruined_rows_check(before: Any, after: Any, where: str, policy: GatePolicy) -
 
 
 def error_check(name: CheckName, limit: float, before: Any, after: Any, where: str) -> Check:
-    """The relative error of the worst column, as it was seen."""
+    """The observed relative error of the worst column."""
     errors = relative_errors(before, after)
     j = int(errors.argmax()) if errors.size else 0
     value = float(errors[j]) if errors.size else 0.0

@@ -1,4 +1,4 @@
-"""Comparable answers of two models, and the metric that can be computed of them."""
+"""Comparable answers of two models, and the metric that they allow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from model_quantization.evaluation.readings import against, as_text_like, class_
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Comparable answers of two models to the same rows, and the policy that judges them."""
+    """Comparable answers of two models to the same rows, and the policy to judge them by."""
 
     original: Answers
     candidate: Answers
@@ -28,7 +28,7 @@ class Pair:
         return int((before != after).reshape(len(before), -1).any(axis=1).sum())
 
     def metric(self, task: str, target: NDArray[Any]) -> tuple[str, tuple[str, ...]]:
-        """The metric asked for, or the task's own where that cannot be computed, and why."""
+        """The requested metric, or the task's own and the reason, if that cannot be computed."""
         own = "accuracy" if task == "classification" else "r2"
         name = self.policy.metric
         if name == "auto":

@@ -1,4 +1,4 @@
-"""What a run demands of a quantized model before it is published: each limit, defined once.
+"""The limits that a quantized model must hold before it is published, each defined once.
 
 The configuration model, its JSON schema, the run form and the table in docs/configuration.md are
 all made from the fields below: default, title, description and range stand nowhere else.
@@ -21,7 +21,7 @@ RELATIVE_ERROR = "relative_error"
 class GatePolicy(Record):
     """The limits of the gate. Losses are signed; scores grow when they get better.
 
-    The metadata of each field says what it limits. Each bound is one-sided at level 1 - `alpha`,
+    The metadata of each field describes it. Each bound is one-sided at level 1 - `alpha`,
     and all of them must hold: an intersection-union test (Berger, Technometrics 24, 1982, 295-300)
     whose error stays at `alpha` without correction.
 
@@ -60,12 +60,12 @@ class GatePolicy(Record):
     )
     publish_unverified: bool = described(
         False,
-        "Publish rounded models that have no held-out data to be evaluated on.",
+        "Publish rounded models without held-out data.",
         title="Publish unverified models",
     )
     publish_inconclusive: bool = described(
         False,
-        "Publish when no loss was seen but too few rows were there to prove it.",
+        "Publish if no loss was observed, but the rows are too few to prove it.",
         title="Publish inconclusive models",
     )
     require: Literal["non_inferior", "label_exact", "exact"] = described(
@@ -75,7 +75,7 @@ class GatePolicy(Record):
     )
     bootstrap_repeats: int = described(
         2000,
-        "Of the paired bootstrap, which bounds metrics other than the task's own.",
+        "Resamples of the paired bootstrap, which bounds metrics other than the task's own.",
         title="Repeats",
         ge=100,
         le=1_000_000,
@@ -88,13 +88,13 @@ class GatePolicy(Record):
     )
     min_rows: int = described(
         30,
-        "With fewer held-out rows nothing but `exact` is conclusive.",
+        "With fewer held-out rows, only `exact` is conclusive.",
         title="Least rows",
         ge=0,
     )
     allowed_class_drop: float = described(
         0.05,
-        "Loss of recall that no single class may exceed.",
+        "Largest loss of recall of any class.",
         title="Allowed drop of a class",
         ge=0,
         le=1,
@@ -135,7 +135,8 @@ class GatePolicy(Record):
     )
     min_rank_correlation: float = described(
         0.99,
-        "Of each column of `decision_function` and `score_samples` with the original's.",
+        "Least rank correlation of each column of `decision_function` and `score_samples` with "
+        "the original's.",
         title="Least rank correlation",
         ge=-1,
         le=1,

@@ -1,4 +1,4 @@
-"""The gate as a function: predictions of two models in, a judgement out. Any models will do."""
+"""The gate as a function of two models' predictions, for models of any library."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from model_quantization.evaluation.verdict import Verdict
 from model_quantization.extras import need
 from model_quantization.outcome import Guarantee, Status
 
-_PROBABILITY_ROUNDING = 1e-3  # how far a row of probabilities may be from 1 in all
+_PROBABILITY_ROUNDING = 1e-3  # largest distance of a row's sum of probabilities from 1
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the gate says of two models' predictions.
+    """The gate's judgement of two models' predictions.
 
     Attributes
     ----------
@@ -49,12 +49,12 @@ class Judgement:
 
     @property
     def published(self) -> bool:
-        """Whether the gate lets the second model take the first one's place."""
+        """Whether the second model may replace the first one."""
         return self.verdict.publish
 
     @property
     def status(self) -> Status:
-        """`published`, or `fallback` when the first model has to stay."""
+        """`published`, or `fallback` when the first model must stay."""
         return self.verdict.status
 
     @property
@@ -78,7 +78,7 @@ class Judgement:
         return self.verdict.checks
 
     def check(self, name: CheckName | str) -> Check:
-        """The first check of that name that is worst off.
+        """The worst check of that name.
 
         Raises
         ------
@@ -123,7 +123,7 @@ def judge_predictions(
     classes: Any = None,
     gate: GatePolicy | None = None,
 ) -> Judgement:
-    """Judge whether the predictions `after` may take the place of the predictions `before`.
+    """Judge whether the predictions `after` may replace the predictions `before`.
 
     The pipeline judges artifacts by the same code. All bounds hold at level 1 - `gate.alpha`; see
     docs/proof.md for each.
@@ -131,8 +131,8 @@ def judge_predictions(
     Parameters
     ----------
     y_true : array-like (n,) or (n, outputs), or None
-        The truth: labels, or numbers for a regression. Without one the predictions `before` stand
-        in for it: each change is a loss.
+        The truth: labels, or numbers for a regression. Without it the predictions `before` count as
+        the truth: each change is a loss.
     before, after : array-like, shaped as `y_true`
         Predictions of the first model and of the one that would replace it.
     scores_before, scores_after : array-like (n,) or (n, classes), optional
@@ -197,7 +197,7 @@ def judge_answers(
     task: Task = "auto",
     rows: NDArray[Any] | None = None,
 ) -> Judgement:
-    """The same of all that two models answered; for parameters and errors see `evaluate`."""
+    """The same for all answers of two models; see `evaluate` for parameters and errors."""
     policy = gate or GatePolicy()
     evaluation = evaluate(before, after, target, policy, task=task, rows=rows)
     return Judgement(decide_on_answers(evaluation, policy), evaluation)
@@ -234,7 +234,7 @@ def _identifiers(rows: Any, count: int) -> NDArray[Any]:
 def _scores(
     before: Any, after: Any, labels: list[NDArray[Any]], classes: Any
 ) -> tuple[str, tuple[NDArray[np.float64], NDArray[np.float64]], NDArray[Any]]:
-    """The method that the scores are of, the scores themselves, and their classes."""
+    """The method that gave the scores, the scores, and their classes."""
     first, second = (
         _score_array(name, given, len(labels[0]))
         for name, given in (("scores_before", before), ("scores_after", after))
@@ -291,7 +291,7 @@ def _classes(given: Any, labels: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _method(scores: NDArray[np.float64], *, several: bool = False) -> str:
-    """Probabilities are told by the first model's scores: the second's may be anything."""
+    """Whether scores are probabilities; the first model's decide, as the second's may be wrong."""
     between = bool(((scores >= 0) & (scores <= 1)).all())
     if scores.ndim == 1 or several:
         return "predict_proba" if between else "decision_function"

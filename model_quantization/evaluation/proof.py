@@ -24,7 +24,7 @@ from model_quantization.evaluation.readings import (
 from model_quantization.evaluation.scoring import agreed, classified, regressed, transformed
 
 Task: TypeAlias = Literal["auto", "classification", "regression", "transform", "cluster", "outlier"]
-# In these NaN is no answer; a transformer may well hand on the NaN it was given.
+# In these, NaN is no answer. A transformer may return the NaN that it got.
 _ANSWERS_NUMBERS = ("predict", "predict_proba", "decision_function", "score_samples")
 
 
@@ -45,14 +45,14 @@ def evaluate(
         To the same rows, through the same methods.
     target : ndarray (n,) or (n, k), or None
         Without one the original's answers are the truth: labels must agree with them, numbers
-        come close to them. Clusterers have none by nature; their labels must match as they are.
+        come close to them. Clusterers have none; their labels must be equal.
     policy : GatePolicy
-        Gives the metric, the level of the bounds and the limits that `rows_needed` aims at.
+        The metric, the level of the bounds, and the limits for `rows_needed`.
     task : str
         `auto` goes by the answers: a model with `classes_` classifies, one that predicts floats
         is a regressor, one that does not predict is a transformer.
     rows : ndarray (n,), optional
-        What identifies each row; equal ones count once. Without it every row counts.
+        An identifier per row; equal rows count once. Without it every row counts.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def evaluate(
 def _harm(
     original: Answers, candidate: Answers, target: NDArray[Any] | None, kind: str
 ) -> NDArray[np.float64]:
-    """How much worse the candidate predicts each row: (n,); zeros where that has no meaning."""
+    """How much worse the candidate predicts each row: (n,); zeros where it has no meaning."""
     if "predict" not in original.methods or (target is None and kind == "regression"):
         return np.zeros(rows_of(original))
     if target is None or kind == "cluster":
@@ -125,7 +125,7 @@ def _harm(
 
 
 def task_of(answers: Answers, target: NDArray[Any] | None) -> str:
-    """What kind of model gave these answers."""
+    """The task of the model that gave these answers."""
     if not answers.methods:
         return "none"
     if "predict" not in answers.methods:
@@ -143,7 +143,7 @@ def task_of(answers: Answers, target: NDArray[Any] | None) -> str:
 
 
 def _failures(original: Answers, candidate: Answers) -> dict[str, str]:
-    """Methods that the original answered and the candidate did not, or in another shape."""
+    """Methods that only the original answered, or that the candidate answers in another shape."""
     failed: dict[str, str] = {}
     for method in original.methods:
         old, new = original.outputs(method), candidate.outputs(method)
@@ -175,7 +175,7 @@ def _same_classes(original: Answers, candidate: Answers) -> bool:
 
 
 def _has_nan(answers: Answers, method: str) -> bool:
-    """Whether an answer is NaN, or a prediction infinite; log densities may well be -inf."""
+    """Whether an answer is NaN, or a prediction infinite; log densities may be -inf."""
     for output in answers.outputs(method).values():
         nan, infinite = not_finite(output)
         if nan.any() or (method == "predict" and infinite.any()):

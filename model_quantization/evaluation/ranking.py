@@ -1,4 +1,4 @@
-"""How two models' scores order the same rows: AUC, reciprocal ranks, rank correlation."""
+"""The order of rows by two models' scores: AUC, reciprocal ranks, rank correlation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAIRINGS = 8  # ways to pair positive with negative rows
 def placements(
     scores: NDArray[np.float64], positive: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share of rows of the other class that each row is ordered rightly against.
+    """For each row, the share of the other class's rows that it is ordered correctly against.
 
     Parameters
     ----------

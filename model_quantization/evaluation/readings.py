@@ -20,7 +20,7 @@ def rows_of(answers: Answers) -> int:
 
 
 def labels_of(answers: Answers) -> NDArray[Any]:
-    """What `predict` gave, dense: (n,) or (n, k); one column alone becomes (n,)."""
+    """The result of `predict`, dense: (n,) or (n, k); a single column becomes (n,)."""
     outputs = answers.outputs("predict").values()
     dense = [np.asarray(o.toarray() if hasattr(o, "toarray") else o) for o in outputs]
     labels = dense[0] if len(dense) == 1 else np.column_stack(dense)
@@ -28,7 +28,7 @@ def labels_of(answers: Answers) -> NDArray[Any]:
 
 
 def values_of(answers: Answers) -> NDArray[np.float64]:
-    """What `predict` of a regressor gave, as float64 (n, k)."""
+    """The result of a regressor's `predict`, as float64 (n, k)."""
     labels = labels_of(answers)
     return np.asarray(labels, dtype=np.float64).reshape(len(labels), -1)
 
@@ -76,7 +76,7 @@ def numeric_target(target: NDArray[Any], values: NDArray[np.float64]) -> NDArray
         numbers = np.asarray(target, dtype=np.float64).reshape(len(target), -1)
     except ValueError as error:
         raise HeldOutError(
-            "the target of a regressor does not hold numbers alone",
+            "the target of a regressor has values that are not numbers",
             got=str(error),
             do="correct the target column",
         ) from error

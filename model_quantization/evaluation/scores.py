@@ -1,4 +1,4 @@
-"""Checks of scores against the target: how they order the rows, and how true they are.
+"""Checks of scores against the target: the order of the rows, and the calibration.
 
 A score may be `predict_proba` or `decision_function`. Each bound is exact for every number of rows.
 """
@@ -27,8 +27,8 @@ from model_quantization.evaluation.readings import as_text_like
 
 Matrix = NDArray[np.float64]
 
-# A Brier score near zero cannot be limited to a share of itself: it counts as at least this share
-# of the score that the classes' frequencies alone would reach.
+# A share of a Brier score near zero is no useful limit. So the score counts as at least this share
+# of the one that the classes' frequencies reach.
 _LEAST_BRIER = 0.2
 
 
@@ -106,7 +106,7 @@ def _one_per_column(
 
 
 def columns_of(target: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
-    """The position of each target among the classes; -1 for one that is none of them."""
+    """The position of each target among the classes; -1 for a target that is no class."""
     truth, known = as_text_like(target, classes), as_text_like(classes, target)
     order = np.argsort(known, kind="stable")
     place = np.minimum(np.searchsorted(known[order], truth), len(known) - 1)
@@ -153,10 +153,10 @@ def _reciprocal_rank(block: ScoreBlock, policy: GatePolicy) -> Check:
 
 
 def _area(block: ScoreBlock, policy: GatePolicy) -> Check:
-    """The check of AUC; a rare class has too few rows to tell, whatever they show.
+    """The check of AUC; a rare class always has too few rows to tell.
 
-    The loss of a new row of that class is bounded by its own rows alone, and an artifact that
-    spoils one of them in a hundred mostly spoils none of a hundred.
+    Only the rows of that class bound the loss of a new one. An artifact that ruins one in a hundred
+    often ruins none of a hundred.
     """
     before, after, positive = block.before[:, 1], block.after[:, 1], block.true_column == 1
     limit, alpha = policy.allowed_ranking_drop, policy.alpha
@@ -182,7 +182,7 @@ def _area(block: ScoreBlock, policy: GatePolicy) -> Check:
 
 @lru_cache(maxsize=256)
 def _rows_for_a_mean(limit: float, alpha: float) -> int | None:
-    """Rows with which a mean is bounded within `limit` although one row lost all it could."""
+    """Rows with which a mean is bounded within `limit` even if one row is lost."""
     if limit <= 0:
         return None
     low, high = 2, 4
@@ -200,7 +200,7 @@ def _one_lost(rows: int, alpha: float) -> float:
 
 
 def _proper_score(block: ScoreBlock, policy: GatePolicy) -> list[Check]:
-    """The check of the Brier score, and of the rows whose own part of it is ruined.
+    """The check of the Brier score, and of rows that are ruined.
 
     Half of Brier's sum over classes (Monthly Weather Review 78, 1950, 1-3): between 0 and 1, and
     (p - y)^2 for two classes. A row whose probabilities move by no more than `moved_part` of the
@@ -212,7 +212,7 @@ def _proper_score(block: ScoreBlock, policy: GatePolicy) -> list[Check]:
     cap = max(d * (2 * np.sqrt(2) + d) / 2, np.finfo(np.float64).eps)
     shares = np.bincount(block.true_column, minlength=block.before.shape[1]) / len(before)
     reference = (1 - (shares**2).sum()) / 2
-    # One class alone has no spread and a perfect score: differences of rounding may remain.
+    # A single class has no spread and a perfect score; only rounding remains.
     unit = max(float(before.mean()), _LEAST_BRIER * reference, np.finfo(np.float64).eps)
     limit = policy.allowed_score_loss * unit
     loss = after - before

@@ -89,7 +89,7 @@ def regressed(evaluation: Evaluation, pair: Pair, target: NDArray[Any]) -> Evalu
     before, after = values_of(pair.original), values_of(pair.candidate)
     truth = numeric_target(target, before)
     deviation = truth.std(axis=0)
-    # A millionth of the spread is the last digit anyone reads.
+    # Nobody needs more digits than a millionth of the spread.
     flips = int((np.abs(before - after) > ROUNDED * scale_of(truth)).any(axis=1).sum())
     name, notes = pair.metric("regression", target)
     if not deviation.any():
@@ -125,7 +125,7 @@ def regressed(evaluation: Evaluation, pair: Pair, target: NDArray[Any]) -> Evalu
 
 
 def transformed(evaluation: Evaluation, pair: Pair) -> Evaluation:
-    """Numbers compared with the original's, where there is no target: every method answered.
+    """Numbers of every method compared with the original's, where there is no target.
 
     Outputs that are not floats (codes, neighbours) are labels: they must agree.
     """
@@ -184,7 +184,7 @@ def score_methods(
 ) -> list[Check]:
     """The checks of every method besides `predict`.
 
-    With a target, scores of classes are compared with it; all else against the original's own.
+    With a target, scores of classes are compared with it; other answers with the original's.
     """
     checks: list[Check] = []
     for method in pair.original.methods:
@@ -243,8 +243,8 @@ def _resampled(
 ) -> tuple[Evaluation, Check]:
     """Scores of any metric, the bound by paired bootstrap.
 
-    A bootstrap cannot see what did not happen among few rows: it is never the only proof, and for
-    labels its bound is at least the exact one of accuracy.
+    A bootstrap cannot show what did not happen among few rows. So it is never the only proof, and
+    for labels its bound is at least the exact one of accuracy.
     """
     metric, rows, policy = METRICS[name], evaluation.rows, pair.policy
     before, after = metric.build(pair.original, target), metric.build(pair.candidate, target)
@@ -285,7 +285,7 @@ def _resampled(
 
 
 def with_checks(evaluation: Evaluation, checks: list[Check]) -> Evaluation:
-    """The evaluation with its checks, and the rows that those left open would need."""
+    """The evaluation with its checks, and the rows that the open ones need."""
     open_ = [check.rows_needed for check in checks if check.finding is Finding.OPEN]
     known = [rows for rows in open_ if rows is not None]
     needed = max(known) if open_ and len(known) == len(open_) else None

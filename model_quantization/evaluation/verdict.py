@@ -18,15 +18,15 @@ class Verdict(Record):
     ----------
     status : Status
     guarantee : Guarantee
-        The tier of what is served: `fallback` wherever the original stays because something was
-        lost, failed or not gained.
+        The tier of the served model: `fallback` where the original stays because of a loss, a
+        failure or no gain.
     attained : Guarantee
-        What the evaluation alone showed, whatever the size and the policy.
+        The tier by the evaluation alone, without size and policy.
     publish : bool
     reason : str
         A `Reason`; empty when published.
     note : str
-        One sentence for a person: the limit, the value, and what to do.
+        One sentence: the limit, the value, and what to do.
     checks : tuple of Check
         Every limit that applied.
     """

@@ -1,4 +1,4 @@
-"""The gate's sentences for a person: which limit, which value, and how many rows would tell."""
+"""The gate's sentences: the limit, the value, and the rows needed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def score_text(evaluation: Evaluation) -> str:
 
 
 def lost_note(check: Check, evaluation: Evaluation) -> str:
-    """What was lost, on these very rows."""
+    """The observed loss."""
     seen = check.value if check.observed is None else check.observed
     rows, limit, at = f"{evaluation.rows:,} rows", f"{check.limit:.4g}", _at(check)
     match check.name:
@@ -52,7 +52,7 @@ def lost_note(check: Check, evaluation: Evaluation) -> str:
 
 
 def inconclusive_note(evaluation: Evaluation, policy: GatePolicy) -> str:
-    """What the rows cannot rule out, and how many would."""
+    """The loss that the rows cannot rule out, and the rows needed."""
     if evaluation.rows < policy.min_rows:
         least = max(policy.min_rows, evaluation.rows_needed or 0)
         return f"{evaluation.rows} held-out rows show nothing; at least {least:,} are needed"

@@ -169,6 +169,10 @@ class Family(Value, frozen=True):
     coarsen : callable or None
         `coarsen(packed, arrays, bits) -> (packed, reason)`: the packed component at 8 or 16 bits,
         where that takes more than one scheme per array, and a clause that says how.
+    fold : callable or None
+        `fold(node, arrays) -> (node, reason) | None`: the component of fewer numbers that answers
+        the same but for rounding, and a clause that says how; asked for wherever anything is
+        rounded, of components that are not packed.
     options : callable or None
         `options(node, arrays) -> tuple of Ladder`: what of the component can be made coarser step
         by step, beside rounding its arrays by their slots. The node is packed where `pack` packs.
@@ -204,6 +208,7 @@ class Family(Value, frozen=True):
     pack: Callable[[ObjectNode, Arrays], PackedNode | LeftAsIs | None] | None = None
     unpack: Callable[[PackedNode, Arrays], Node] | None = None
     coarsen: Callable[[PackedNode, Arrays, int], tuple[PackedNode, str]] | None = None
+    fold: Callable[[ObjectNode, Arrays], tuple[ObjectNode, str] | None] | None = None
     options: Callable[[Node, Arrays], tuple[Ladder, ...]] | None = None
     coarser: Callable[[Node, Arrays, Mapping[str, str]], Coarser] | None = None
     lower: Callable[[Component, bool], Lowered | NotFast] | None = None

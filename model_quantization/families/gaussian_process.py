@@ -18,7 +18,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Arrays, Family
 from model_quantization.families.ladders import Coarser, Ladder
-from model_quantization.families.shared.kernel_functions import kernel_function
+from model_quantization.families.shared.kernel_functions import kernel_of_node
 from model_quantization.graph.nodes import (
     ArrayNode,
     DictNode,
@@ -53,7 +53,7 @@ def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
         return ()
     if not (np.isfinite(rows).all() and np.isfinite(coefficients).all()):
         return ()
-    if kernel_function(state.get("kernel_"), arrays) is None:
+    if kernel_of_node(state.get("kernel_"), arrays) is None:
         return ()
     return (Ladder(ROWS, _LEVELS, (_TRAINED, _TARGETS, _COEFFICIENTS, _FACTOR)),)
 
@@ -63,14 +63,14 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     assert isinstance(node, ObjectNode), "`options` offers nothing for another node"
     state = attributes(node)
     rows, coefficients = (_array(state, name, arrays) for name in (_TRAINED, _COEFFICIENTS))
-    kernel = kernel_function(state.get("kernel_"), arrays)
+    kernel = kernel_of_node(state.get("kernel_"), arrays)
     assert rows is not None and coefficients is not None and kernel is not None
     bits = int(levels[ROWS].split()[0])
     scheme: Scheme = Float(32) if bits == 32 else affine_of(bits, symmetric=False)
     rounded = dequantize_array(quantize_array(rows, scheme, _SLOT))
     wide = rows.astype(np.float64)
-    wanted = kernel(wide, wide) @ coefficients
-    solved = _solved(kernel(wide, rounded.astype(np.float64)), wanted)
+    wanted = kernel.plain(wide, wide) @ coefficients
+    solved = _solved(kernel.plain(wide, rounded.astype(np.float64)), wanted)
     kept = tuple(
         (name, ArrayNode(arrays.add(solved.astype(coefficients.dtype))))
         if name == _COEFFICIENTS

@@ -26,12 +26,18 @@ CACHE_VARIABLE = "ML_CACHE_DIR"
 # One request: s3fs splits larger ones, and the parts of a split one are not conditional.
 WHOLE_BYTES = 1 << 30
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
+REGISTRY = "mlflow://"
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 
 
 def is_url(place: object) -> TypeGuard[str]:
     """Whether a directory is named by a URL, and thus not a local path."""
     return isinstance(place, str) and _URL.match(place) is not None
+
+
+def is_registry(place: object) -> TypeGuard[str]:
+    """Whether models are named by an MLflow registry: `mlflow://` and `latest` or an alias."""
+    return is_url(place) and place.startswith(REGISTRY)
 
 
 def join_url(url: str, relative: str) -> str:

@@ -76,7 +76,7 @@ def quantize_file(
     Parameters
     ----------
     source : Path
-        A pickle or joblib file. It is read, never changed.
+        A pickle, joblib or skops file. It is read, never changed.
     staging : Path
         Directory for this model's files; `staging/<name>` is made anew.
     settings : ModelSettings

@@ -1,7 +1,8 @@
-"""Packed components at fewer bits: what rounds the meaning of a family's parts, not one array.
+"""Components at fewer bits as a whole: what rounds the meaning of a family's parts, not one array.
 
-A forest at 8 bits has fewer distinct thresholds, moved where they lose least. That is the family's
-business (`Family.coarsen`), and comes before each array gets its scheme.
+A forest at 8 bits has fewer distinct thresholds, moved where they lose least (`Family.coarsen`); a
+linear machine has its vectors added up to weights (`Family.fold`). That is the family's business,
+and comes before each array gets its scheme.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from model_quantization.families import family_named
+from model_quantization.families import family_named, family_of
 from model_quantization.graph.growing import GrowingArrays
-from model_quantization.graph.nodes import ModelGraph, Node, PackedNode
+from model_quantization.graph.nodes import ModelGraph, Node, ObjectNode, PackedNode
 from model_quantization.graph.traversal import compact, components, join, with_children_at
 from model_quantization.schemes.recipe import Recipe
 from model_quantization.schemes.scheme import Exact
 
-_BITS = {"8": 8, "16": 16}
+_BITS = {"8": 8, "16": 16, "32": 32}
+_MOST_CODED = 16
 
 
 def coarse_bits(graph: ModelGraph, recipe: Recipe) -> dict[str, int]:
@@ -30,11 +32,16 @@ def coarse_bits(graph: ModelGraph, recipe: Recipe) -> dict[str, int]:
     return {
         path: bits
         for path, node in components(graph)
-        if isinstance(node, PackedNode)
-        and family_named(node.family).coarsen is not None
+        if _takes(node, bits)
         and recipe.override(path) != Exact()
         and recipe.override(join(path, "*")) != Exact()
     }
+
+
+def _takes(node: ObjectNode | PackedNode, bits: int) -> bool:
+    if isinstance(node, PackedNode):
+        return bits <= _MOST_CODED and family_named(node.family).coarsen is not None
+    return family_of(node.type).fold is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class CoarseForms:
     def __init__(self, graph: ModelGraph) -> None:
         self._graph = graph
         self._arrays = GrowingArrays(graph.arrays)
-        self._forms: dict[tuple[str, int], tuple[PackedNode, str]] = {}
+        self._forms: dict[tuple[str, int], tuple[Node, str] | None] = {}
 
     def at(self, bits: Mapping[str, int]) -> CoarseGraph:
         """Return the graph with the components at these paths coarsened to so many bits."""
@@ -64,16 +71,25 @@ class CoarseForms:
         reasons: dict[str, str] = {}
 
         def visit(node: Node, path: str) -> Node:
-            if isinstance(node, PackedNode) and path in bits:
-                node, reasons[path] = self._form(node, path, bits[path])
+            if isinstance(node, ObjectNode | PackedNode) and path in bits:
+                form = self._form(node, path, bits[path])
+                if form is not None:
+                    node, reasons[path] = form
             return with_children_at(node, path, visit)
 
         root = visit(self._graph.root, "")
         return CoarseGraph(compact(self._graph, root, self._arrays), reasons)
 
-    def _form(self, node: PackedNode, path: str, bits: int) -> tuple[PackedNode, str]:
+    def _form(self, node: ObjectNode | PackedNode, path: str, bits: int) -> tuple[Node, str] | None:
         if (path, bits) not in self._forms:
+            self._forms[path, bits] = self._made(node, bits)
+        return self._forms[path, bits]
+
+    def _made(self, node: ObjectNode | PackedNode, bits: int) -> tuple[Node, str] | None:
+        if isinstance(node, PackedNode):
             coarsen = family_named(node.family).coarsen
             assert coarsen is not None, "`coarse_bits` names components that can be coarsened"
-            self._forms[path, bits] = coarsen(node, self._arrays, bits)
-        return self._forms[path, bits]
+            return coarsen(node, self._arrays, bits)
+        fold = family_of(node.type).fold
+        assert fold is not None, "`coarse_bits` names components that can be folded"
+        return fold(node, self._arrays)

@@ -16,6 +16,7 @@ Neither is believed: each is measured on other rows, and kept where it helps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -52,80 +53,80 @@ def compensated(plan: Plan, inputs: Mapping[str, Array]) -> Refit:
     inputs : mapping of str to ndarray
         Path of a layer's weights -> the calibration rows that reached it, shape (n, d).
     """
-    choices = {choice.path: choice for choice in plan.choices}
-    arrays: dict[str, Array] = {}
-    ranges: dict[str, Array] = {}
+    compensation = _Compensation(plan, {choice.path: choice for choice in plan.choices})
     for path, node in components(plan.graph):
         if not isinstance(node, ObjectNode):
             continue
         state = attributes(node)
         rows = inputs.get(join(path, "coef_"))
-        if rows is not None and isinstance(state.get("coef_"), ArrayNode):
-            _linear(plan, path, state, rows, choices, arrays, ranges)
+        if rows is not None:
+            compensation.solve_linear(path, state, rows)
         rows = inputs.get(join(path, "coefs_/0"))
-        if rows is not None and isinstance(state.get("coefs_"), SequenceNode):
-            _network(plan, path, state, rows, choices, arrays, ranges)
-    return Refit(arrays, ranges)
+        if rows is not None:
+            compensation.solve_network(path, state, rows)
+    return Refit(compensation.arrays, compensation.ranges)
 
 
-def _linear(
-    plan: Plan,
-    path: str,
-    state: Mapping[str, Node],
-    rows: Array,
-    choices: Mapping[str, Choice],
-    arrays: dict[str, Array],
-    ranges: dict[str, Array],
-) -> None:
-    node, place = state["coef_"], join(path, "coef_")
-    assert isinstance(node, ArrayNode)
-    weights = plan.graph.arrays[node.array]
-    choice = choices.get(place)
-    if choice is None or not _can_be_solved(weights, choice, rows.shape[1]):
-        return
-    wide = np.atleast_2d(weights).astype(np.float64).T
-    if wide.shape[0] != rows.shape[1]:
-        return
-    solved, reach = _rounded(wide, rows.astype(np.float64), choice, axis=0)
-    arrays[place] = _as(solved.T.reshape(weights.shape), weights)
-    ranges[place] = reach
-    shift = rows.mean(axis=0, dtype=np.float64) @ (wide - solved)
-    _shifted(plan, join(path, "intercept_"), state.get("intercept_"), shift, arrays)
+@dataclass(frozen=True, slots=True)
+class _Compensation:
+    """Solves the layers of a plan, and collects their arrays and ranges by path."""
 
+    plan: Plan
+    choices: Mapping[str, Choice]
+    arrays: dict[str, Array] = field(default_factory=dict)
+    ranges: dict[str, Array] = field(default_factory=dict)
 
-def _network(
-    plan: Plan,
-    path: str,
-    state: Mapping[str, Node],
-    rows: Array,
-    choices: Mapping[str, Choice],
-    arrays: dict[str, Array],
-    ranges: dict[str, Array],
-) -> None:
-    """Layer by layer: each is solved for what the rounded layers before it give."""
-    weights, biases = (_listed(plan, state.get(name)) for name in ("coefs_", "intercepts_"))
-    activation = state.get("activation")
-    if not weights or len(weights) != len(biases) or activation not in ACTIVATIONS:
-        return
-    activate = ACTIVATIONS[str(activation)]
-    true = rough = rows.astype(np.float64)
-    for number, (layer, bias) in enumerate(zip(weights, biases, strict=True)):
-        place = join(path, f"coefs_/{number}")
-        choice = choices.get(place)
-        wide = layer.astype(np.float64)
-        if wide.ndim != 2 or wide.shape[0] != rough.shape[1]:
+    def solve_linear(self, path: str, state: Mapping[str, Node], rows: Array) -> None:
+        """Solve the weights of a linear model, and shift its intercepts."""
+        node, place = state.get("coef_"), join(path, "coef_")
+        if not isinstance(node, ArrayNode):
             return
-        wanted = true @ wide
-        shift = np.zeros(wide.shape[1])
-        solved = wide
-        if choice is not None and _can_be_solved(layer, choice, wide.shape[0]):
-            start = wide if rough is true else _nearest(rough, wanted, wide)
-            solved, reach = _rounded(start, rough, choice, axis=1, held=wide)
-            arrays[place], ranges[place] = _as(solved, layer), reach
-            shift = (wanted - rough @ solved).mean(axis=0)
-            arrays[join(path, f"intercepts_/{number}")] = _as(bias + shift, bias)
-        if number < len(weights) - 1:
-            true, rough = activate(wanted + bias), activate(rough @ solved + (bias + shift))
+        weights = self.plan.graph.arrays[node.array]
+        choice = self.choices.get(place)
+        if choice is None or not _can_be_solved(weights, choice, rows.shape[1]):
+            return
+        wide = np.atleast_2d(weights).astype(np.float64).T
+        if wide.shape[0] != rows.shape[1]:
+            return
+        solved, self.ranges[place] = _rounded(wide, rows.astype(np.float64), choice)
+        self.arrays[place] = _as(solved.T.reshape(weights.shape), weights)
+        shift = rows.mean(axis=0, dtype=np.float64) @ (wide - solved)
+        self._shift(join(path, "intercept_"), state.get("intercept_"), shift)
+
+    def _shift(self, path: str, node: Node, shift: Matrix) -> None:
+        """Move the intercepts by what the rounded weights lose on average."""
+        if isinstance(node, ArrayNode):
+            bias = self.plan.graph.arrays[node.array]
+            if bias.shape == shift.shape and bias.dtype.kind == "f":
+                self.arrays[path] = _as(bias + shift, bias)
+
+    def solve_network(self, path: str, state: Mapping[str, Node], rows: Array) -> None:
+        """Solve layer by layer: each for what the rounded layers before it give."""
+        weights, biases = (
+            _listed(self.plan, state.get(name)) for name in ("coefs_", "intercepts_")
+        )
+        activation = state.get("activation")
+        if not weights or len(weights) != len(biases) or activation not in ACTIVATIONS:
+            return
+        activate = ACTIVATIONS[str(activation)]
+        true = rough = rows.astype(np.float64)
+        for number, (layer, bias) in enumerate(zip(weights, biases, strict=True)):
+            place = join(path, f"coefs_/{number}")
+            choice = self.choices.get(place)
+            wide = layer.astype(np.float64)
+            if wide.ndim != 2 or wide.shape[0] != rough.shape[1]:
+                return
+            wanted = true @ wide
+            shift = np.zeros(wide.shape[1])
+            solved = wide
+            if choice is not None and _can_be_solved(layer, choice, wide.shape[0]):
+                start = wide if rough is true else _nearest(rough, wanted, wide)
+                solved, self.ranges[place] = _rounded(start, rough, choice, stored=wide)
+                self.arrays[place] = _as(solved, layer)
+                shift = (wanted - rough @ solved).mean(axis=0)
+                self.arrays[join(path, f"intercepts_/{number}")] = _as(bias + shift, bias)
+            if number < len(weights) - 1:
+                true, rough = activate(wanted + bias), activate(rough @ solved + (bias + shift))
 
 
 def distilled(plan: Plan, refit: Refit, inputs: Mapping[str, Array]) -> Refit | None:
@@ -232,7 +233,7 @@ def _nearest(rows: Matrix, wanted: Matrix, weights: Matrix) -> Matrix:
 
 
 def _rounded(
-    weights: Matrix, rows: Matrix, choice: Choice, *, axis: int, held: Matrix | None = None
+    weights: Matrix, rows: Matrix, choice: Choice, *, stored: Matrix | None = None
 ) -> tuple[Matrix, Array]:
     """Weights (d, k) on their grid, and the ranges that give that grid again.
 
@@ -240,29 +241,18 @@ def _rounded(
     ----------
     weights : shape (d, k)
     rows : shape (n, d)
-    axis : int
-        The channel axis of the stored array; only whether there is one matters here.
-    held : shape (d, k), optional
+    stored : shape (d, k), optional
         The weights whose ranges make the grid; default: `weights`.
     """
     scheme = choice.scheme
     assert isinstance(scheme, Affine)
-    held = weights if held is None else held
-    reach = _reach(held, choice)
+    reach = _reach(weights if stored is None else stored, choice)
     limits = np.stack([-reach, reach], axis=1)
     grid = affine.fit_grid(limits, scheme.bits, symmetric=True)
     scale = np.broadcast_to(grid.scale.astype(np.float64), (weights.shape[1],))
     top = affine.largest_code(scheme.bits, symmetric=True)
     solved = round_together(weights, rows, scale, top) * scale
     return solved, reach
-
-
-def _shifted(plan: Plan, path: str, node: Node, shift: Matrix, arrays: dict[str, Array]) -> None:
-    """The intercepts moved by what the rounded weights lose on average."""
-    if isinstance(node, ArrayNode):
-        bias = plan.graph.arrays[node.array]
-        if bias.shape == shift.shape and bias.dtype.kind == "f":
-            arrays[path] = _as(bias + shift, bias)
 
 
 def _as(values: Matrix, like: Array) -> Array:
@@ -295,12 +285,12 @@ def rescaled(
     nodes = dict(components(plan.graph))
     node = nodes.get(path)
     state = attributes(node) if isinstance(node, ObjectNode) else {}
-    held, bias = state.get("coef_"), state.get("intercept_")
-    if not isinstance(held, ArrayNode) or not isinstance(bias, ArrayNode):
+    coef, bias = state.get("coef_"), state.get("intercept_")
+    if not isinstance(coef, ArrayNode) or not isinstance(bias, ArrayNode):
         return None
     factor, shift = (np.array(each) for each in zip(*corrections, strict=True))
     weights_at, bias_at = join(path, "coef_"), join(path, "intercept_")
-    weights = refit.arrays.get(weights_at, plan.graph.arrays[held.array])
+    weights = refit.arrays.get(weights_at, plan.graph.arrays[coef.array])
     intercept = refit.arrays.get(bias_at, plan.graph.arrays[bias.array])
     rows = weights.shape[0] if weights.ndim == 2 else 1
     if intercept.size != rows or len(factor) != rows or not (factor > 0).all():

@@ -1,4 +1,4 @@
-"""The public methods of a quantized model: fast where a predictor answers, else the original's."""
+"""The public methods of a quantized model: fast ones, and those of the restored estimator."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def restored_method(
     name : str
         The method.
     original : callable
-        Gives the restored estimator.
+        Returns the restored estimator.
     saved_by : str, optional
-        The version of scikit-learn that the model's state is of.
+        The version of scikit-learn that saved the model's state.
     """
 
     def restored(*args: Any, **options: Any) -> Any:
@@ -79,7 +79,7 @@ def fast_method(
     argument: str,
     where: str = "",
 ) -> Callable[..., Any]:
-    """A method that a fast predictor answers, and the restored estimator for any odd call.
+    """A method that a fast predictor answers; unusual calls go to the restored estimator.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def fast_method(
                 try:
                     result = fast(rows) if n_jobs is None else _in_threads(fast, rows, n_jobs)
                 except FloatingPointError:
-                    raise  # the caller's `numpy.errstate` asked for it
+                    raise  # the caller's `numpy.errstate` asks for this error
                 except ModuleNotFoundError as error:
                     need(
                         f"{name} of this model",
@@ -124,12 +124,12 @@ def fast_method(
                     return result
         return restored(*args, **options)
 
-    text = f"Answered by a fast predictor; odd input by the restored estimator.\n\n{_JOBS}"
+    text = f"Answered by a fast predictor; the restored estimator answers unusual input.\n\n{_JOBS}"
     return _named(answer, type_name, name, text, argument)
 
 
 def _misfit(name: str, where: str, error: Exception) -> SemanticError:
-    """A fast predictor raises nothing over rows: its own numbers contradict each other."""
+    """Return the error of a predictor that failed: only inconsistent arrays make it fail."""
     return SemanticError(
         f"{name} cannot be answered: stored values do not fit each other",
         where=where or "model",
@@ -141,12 +141,12 @@ def _misfit(name: str, where: str, error: Exception) -> SemanticError:
 def _named(
     method: Callable[..., Any], type_name: str, name: str, how: str, argument: str | None
 ) -> Callable[..., Any]:
-    """The method with the name, text and signature of the original's, as far as they are known."""
+    """Give the method the original's name, docstring and signature, as far as known."""
     method.__name__ = name
     method.__qualname__ = f"QuantizedModel.{name}"
     known = _original_method(type_name, name)
     text = (known.__doc__ if known is not None else "") or _TEXTS.get(name, "")
-    # What it returns stands first, as in every docstring; how it is answered comes last.
+    # The result comes first, as in every docstring, and the predictor last.
     method.__doc__ = f"{inspect.cleandoc(text)}\n\n{how}" if text else how
     signature = _own_signature(argument) if argument else None
     if known is not None:
@@ -164,7 +164,7 @@ def attributes_of_class(type_name: str) -> set[str]:
 
 
 def _original_class(type_name: str) -> type | None:
-    """The original's class, when its module is imported; it is not imported for this."""
+    """The original's class if its module is imported already, else None."""
     module, _, qualname = type_name.partition(":")
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):
@@ -179,7 +179,7 @@ def _original_method(type_name: str, name: str) -> Any:
 
 def _signature_of(method: Any, *, with_jobs: bool) -> inspect.Signature | None:
     """The signature without `self`; None where there is none to read."""
-    # A method that is there for some parameters only is behind a descriptor that holds it.
+    # scikit-learn wraps a method that depends on parameters in a descriptor.
     method = getattr(method, "fn", method)
     try:
         own = list(inspect.signature(method).parameters.values())[1:]
@@ -203,7 +203,7 @@ def _own_signature(argument: str) -> inspect.Signature:
 
 
 def _in_threads(fast: Callable[..., Any], rows: Any, n_jobs: int) -> Any:
-    """The answer of a fast predictor, in several threads where it knows how to use them."""
+    """The answer of a fast predictor, in several threads where it supports them."""
     takes = "n_jobs" in inspect.signature(fast).parameters
     return fast(rows, n_jobs=n_jobs) if takes else fast(rows)
 

@@ -1,4 +1,4 @@
-"""What a component said when it was asked for its fast predictor, kept until `explain()` asks."""
+"""The reply of each component that was asked for its fast predictor, kept for `explain()`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class AskedComponent(NamedTuple):
     Attributes
     ----------
     type, family : str
-        Exact class name, and who speaks for it.
+        Exact class name, and the family that speaks for it.
     by : str
         Its predictor, in a few words; empty where it has none.
     methods : tuple of str
-        What its predictor answers.
+        Methods that its predictor answers.
     why, where : str
         Why it has none, and the path of the component that is the reason.
     """
@@ -31,7 +31,7 @@ class AskedComponent(NamedTuple):
 
     @classmethod
     def of(cls, type_name: str, family: str, found: Lowered | NotFast) -> AskedComponent:
-        """What a family's `lower` gave, in words."""
+        """The result of a family's `lower`, in words."""
         if isinstance(found, NotFast):
             return cls(type_name, family, "", (), found.reason, found.where or "")
         return cls(type_name, family, found.by, tuple(found.methods), "", "")

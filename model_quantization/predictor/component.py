@@ -52,7 +52,7 @@ class Context(Value, frozen=True):
     identified : mapping of int to Node
         Nodes that others refer to, by their id.
     answers : dict of str to AskedComponent
-        Path -> whether the component has a fast predictor, for each that was asked for its own.
+        Path -> the reply of each component that was asked for its fast predictor.
     """
 
     arrays: ArraySource
@@ -109,7 +109,7 @@ class ComponentView(Component):
         return view_value(self._attributes[name], self.context, join(self.path, name))
 
     def alone(self) -> ComponentView:
-        """The same component with a context of its own: its answers are not those of the whole."""
+        """The same component with a context of its own, which keeps its replies apart."""
         context = Context(self.context.arrays, self.context.identified)
         return ComponentView(self.node, context, self.path)
 
@@ -124,10 +124,10 @@ class ComponentView(Component):
         return ComponentView(shown, self.context, self.path).alone()
 
     def is_plain(self, name: str) -> bool:
-        """Whether the attribute is stored as the value it is: an array, a number, text, None.
+        """Whether the attribute is stored unchanged: an array, a number, text, None.
 
-        The parts of a packed component are its own, whatever their names: of them only an array
-        with a fitted attribute's name (one that ends in an underscore) is that attribute.
+        A packed component has parts of its own. Only an array among them whose name ends in an
+        underscore is the fitted attribute of that name.
         """
         node = self._attributes.get(name, _ABSENT)
         if isinstance(self.node, PackedNode):
@@ -141,7 +141,7 @@ class ComponentView(Component):
         return default if node is _ABSENT else self[name]  # None is a value, too
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """The shape of an array, without its values; None for what is no array."""
+        """The shape of an array, without decoding it; None for any other value."""
         node = self._attributes.get(name)
         if isinstance(node, ObjectArrayNode):
             return node.shape
@@ -164,7 +164,7 @@ class ComponentView(Component):
         Raises
         ------
         FormatError, SemanticError
-            A family that this library lacks, or values that the family cannot use.
+            The family is unknown, or it cannot use the values.
         """
         family = known_family(self.family, self.path)
         with fitting(f"values that family {self.family} cannot use", self.path):
@@ -185,9 +185,9 @@ class ComponentView(Component):
         return NotFast(f"no family speaks for {self.type}")
 
     def _holds_lists(self, slots: Iterable[str]) -> bool:
-        """Whether something that is an array after fitting was replaced by a list.
+        """Whether a list replaced a value that is an array after fitting.
 
-        scikit-learn answers from a list as well, in its own way: so the restored estimator does.
+        scikit-learn answers from a list in its own way, so the restored estimator must answer.
         """
         for name in ("classes_", *slots):
             node = self._attributes.get(name)
@@ -199,9 +199,9 @@ class ComponentView(Component):
 
 
 def view_value(node: Node, context: Context, path: str) -> Any:
-    """The value of a node without a class of any library: components are views, names are strings.
+    """The value of a node, without classes of any library: components are views, names are strings.
 
-    Arrays are read-only. Anything a predictor has no use for (slices, for one) is its node.
+    Arrays are read-only. Values that no predictor uses, such as slices, stay nodes.
     """
     match node:
         case None | bool() | int() | float() | str():

@@ -28,7 +28,7 @@ def explain_model(
     Parameters
     ----------
     view : ComponentView
-        The model, after it was asked for its fast predictor: its context has the answers.
+        The model, after it was asked for its fast predictor: its context has the replies.
     lowered : Lowered or None
         The fast predictor.
     methods, fast_methods : sequence of str

@@ -14,14 +14,14 @@ RESTORED = "the restored estimator"
 
 @dataclass(frozen=True, slots=True)
 class MethodAnswer(Record):
-    """How one public method of a model is answered.
+    """Which predictor answers one public method of a model.
 
     Attributes
     ----------
     method : str
     fast : bool
-        Whether a fast predictor answers; rows that it does not treat (infinities, other types)
-        still go to the restored estimator.
+        Whether a fast predictor answers. The restored estimator still answers rows that it does not
+        accept (infinities, other types).
     by : str
         The predictor, in a few words.
     why : str
@@ -41,7 +41,7 @@ class ComponentAnswer(Record):
     Attributes
     ----------
     path : str
-        Where it is in the file's model.
+        Its path in the file's model.
     type : str
         Exact class name, `module:qualname`.
     family : str
@@ -50,7 +50,7 @@ class ComponentAnswer(Record):
     by : str
         Its predictor, in a few words; the model may have fused it with others.
     methods : tuple of str
-        What its predictor answers; may be none, for a step that only another one can take in.
+        Methods that its predictor answers; none for a step that another predictor includes.
     why : str
         Why it has no fast predictor; empty when it has one.
     where : str
@@ -68,7 +68,7 @@ class ComponentAnswer(Record):
 
 
 def component_answer(path: str, asked: AskedComponent) -> ComponentAnswer:
-    """The record of what a component said when it was asked."""
+    """Return the record of a component's reply."""
     fast = not asked.why
     by = asked.by if fast else RESTORED
     return ComponentAnswer(
@@ -85,7 +85,7 @@ class Explanation(Record):
     Attributes
     ----------
     path : str
-        Where the model is in its file; empty for the file's one model.
+        Path of the model in its file; empty for the file's only model.
     type : str
         Exact class name.
     exact : bool

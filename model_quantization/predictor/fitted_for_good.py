@@ -1,11 +1,12 @@
-"""What scikit-learn's tools ask of an estimator, answered by one that is fitted for good.
+"""The methods that scikit-learn's tools call on an estimator, for one that stays fitted.
 
 `fit` returns the model unchanged and `clone` returns the model itself, as for scikit-learn's
-`FrozenEstimator`: so it can stand in a `Pipeline` or be given to `cross_val_predict`.
+`FrozenEstimator`: so it works in a `Pipeline` and in `cross_val_predict`.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Self
 
 from model_quantization.errors import ConfigError
@@ -14,12 +15,13 @@ from model_quantization.errors import ConfigError
 class FittedForGood:
     """The part of a quantized model that scikit-learn's own tools call."""
 
+    @abstractmethod
     def restored_estimator(self) -> Any:
-        """Return the estimator that answers whatever no fast predictor does."""
-        raise NotImplementedError
+        """Return the restored estimator."""
 
+    @abstractmethod
     def _name(self) -> str:
-        raise NotImplementedError
+        """The class and the bits, for messages."""
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Return this model: it is fitted for good."""

@@ -59,7 +59,7 @@ class _Column:
 
 
 def _as_doubles(blocks: Any, shape: tuple[int, int]) -> Array | None:
-    """All columns as float64, in the memory order that pandas gives them; None if one is none."""
+    """All columns as float64, in pandas' memory order; None if one cannot be converted."""
     if len(blocks) == 1 and type(blocks[0].values) is np.ndarray:
         block = blocks[0].values
         order: Literal["F", "C"] = "F" if block.flags.f_contiguous else "C"

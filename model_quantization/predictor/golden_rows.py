@@ -1,8 +1,8 @@
-"""Golden rows: a few rows and what the artifact answered when it was made.
+"""Golden rows: a few rows, and the artifact's answers to them when it was made.
 
-A loader asks them again before it serves: another processor, another library, a damaged cache
-show here, not in production. What the restored estimator answers is asked again when the installed
-libraries are others than those that made the artifact.
+A loader asks them again before it serves. So another processor, another library or a damaged cache
+is found before production. The restored estimator is asked as well, if the installed libraries are
+not those that made the artifact.
 """
 
 from __future__ import annotations
@@ -25,29 +25,28 @@ from model_quantization.errors import (
 from model_quantization.graph.values import MISFITS
 
 ROWS = 4
-TOLERANCE = 1e-5  # of the larger magnitude: other processors add in another order
+TOLERANCE = 1e-5  # share of the larger magnitude: processors differ in the order of their sums
 _METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
-_MOST_NUMBERS: Final = 4096  # of an answer; a sparse one may stand for millions
+_MOST_NUMBERS: Final = 4096  # per answer; a sparse one may have millions
 _CELL: Final = str | int | float | bool | None
 _UNKNOWN: Final = object()
 
 
 def golden_budget(artifact_bytes: int) -> int:
-    """Bytes of JSON that golden rows may take in an artifact of this size.
+    """Most bytes of JSON that golden rows may take in an artifact of this size.
 
-    A fiftieth; of small artifacts more, since two numbers and a label need some hundred bytes.
+    A fiftieth; more in small artifacts, since two numbers and a label need some hundred bytes.
     """
     return max(artifact_bytes // 50, min(1024, artifact_bytes // 4))
 
 
 def golden_rows(model: Any, rows: Any, budget_bytes: int) -> dict[str, Any] | None:
-    """Return golden rows for an artifact, or None when rows are of a kind that is not kept.
+    """Return golden rows for an artifact, or None for rows of a kind that is not kept.
 
     Parameters
     ----------
     model : QuantizedModel
-        What answers; the answers of every method that these rows can be given to are recorded,
-        unless two calls answer differently.
+        The answers of every method that takes these rows are recorded, unless two calls differ.
     rows : ndarray, DataFrame or list of str
         Held-out rows or probe rows; the first few are kept.
     budget_bytes : int
@@ -71,7 +70,7 @@ def golden_rows(model: Any, rows: Any, budget_bytes: int) -> dict[str, Any] | No
 
 
 def _steady_answer(method: Callable[[Any], Any], recorded: Any) -> Any:
-    """The answer as it is kept; None where there is none, or another one each time."""
+    """The answer in its stored form; None where there is none, or where two calls differ."""
     try:
         first, second = (_flat(method(_decode_rows(recorded))) for _ in range(2))
     except (QuantizationError, *MISFITS):
@@ -90,7 +89,7 @@ def run_self_test(
     Parameters
     ----------
     model : object
-        What has the methods.
+        The model that has the methods.
     golden : dict or None
     methods : iterable of str, optional
         Ask only these; default: every method with an answer.
@@ -103,9 +102,9 @@ def run_self_test(
     Raises
     ------
     PredictionError
-        An answer differs: labels at all, numbers by more than `TOLERANCE`; or there is none.
+        A label differs, a number differs by more than `TOLERANCE`, or there is no answer.
     FormatError
-        The golden rows are not golden rows.
+        The record is not one of golden rows.
     """
     if golden is None:
         return False
@@ -131,16 +130,16 @@ def check_restored(
     methods: Iterable[str],
     libraries: tuple[str, str],
 ) -> None:
-    """Pass only for a restored estimator that answers the golden rows as when they were made.
+    """Check that a restored estimator answers the golden rows as recorded.
 
     Parameters
     ----------
     estimator : estimator
     golden : dict or None
     methods : iterable of str
-        Those that the restored estimator answers.
+        Methods that the restored estimator answers.
     libraries : (str, str)
-        Those that made the artifact, and those installed, for the message.
+        Libraries that made the artifact, and those installed, for the message.
 
     Raises
     ------
@@ -181,7 +180,7 @@ def _ask_again(model: Any, method: str, rows: Any, recorded: Any) -> None:
 
 
 def _flat(answer: Any) -> list[Array] | None:
-    """The answer as plain arrays; None where it is too large, or of something else."""
+    """The answer as plain arrays; None where it is too large, or not numbers or text."""
     if isinstance(answer, list | tuple) and answer and hasattr(answer[0], "shape"):
         found: list[Array] = []
         for part in answer:
@@ -268,7 +267,7 @@ def _encode_column(name: Any, column: Any) -> dict[str, Any] | None:
 
 
 def _cell(value: Any) -> Any:
-    """A plain value; None for every mark of a missing one."""
+    """A plain value; None for every kind of missing value."""
     if value is None or type(value).__name__ in ("NAType", "NaTType") or _is_nan(value):
         return None
     return value if type(value) in (str, int, float, bool) else _UNKNOWN

@@ -1,8 +1,8 @@
-"""Input as a fast predictor takes it, or None for whatever scikit-learn must treat itself.
+"""Input as a fast predictor takes it, or None for input that scikit-learn must convert itself.
 
-A fast predictor is asked for plain input only: an array, a list or a frame of numbers in the
-columns that the model knows, a list of texts. Everything else goes to the restored estimator, so
-that every conversion, warning and error is its own.
+A fast predictor gets plain input only: an array, a list or a frame of numbers in the columns that
+the model knows, or a list of texts. Other input goes to the restored estimator, which then
+converts, warns and raises as scikit-learn does.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class InputAdapter(Value, frozen=True):
     Attributes
     ----------
     rows : callable
-        Gives the prepared rows, or None.
+        Returns the prepared rows, or None.
     warns : str or None
-        Class that warns of rows without names, because it was fitted with named columns.
+        The class whose warning rows without names get, because it was fitted with named columns.
     """
 
     rows: Callable[[Any], Any]
     warns: str | None = None
 
     def warn_unnamed(self, X: Any) -> None:
-        """Warn as scikit-learn does when a model that knows names is asked without them."""
+        """Warn as scikit-learn does of rows without names for a model with names."""
         if self.warns is not None and not hasattr(X, "columns"):
             warnings.warn(
                 f"X does not have valid feature names, but {self.warns} was fitted with "
@@ -66,7 +66,7 @@ def input_adapter(view: ComponentView, lowered: Lowered) -> InputAdapter:
     if any(one.names != names for one in seeing):
         # Each has warnings of its own, for frames and for rows without names.
         return InputAdapter(_rows_of(lowered, None, unnamed=not warn))
-    # Several warn one by one, for unnamed rows: the estimators have to do that.
+    # For rows without names several estimators warn, one by one: they must do that themselves.
     rows = _rows_of(lowered, names, unnamed=len(warn) <= 1)
     return InputAdapter(rows, warn[0].class_name if len(warn) == 1 else None)
 
@@ -87,7 +87,7 @@ class _Names(Value, frozen=True):
 
 
 def _that_see_input(component: Component) -> Iterator[Component]:
-    """The components that look at the input as it comes, as their families say."""
+    """The components that see the unchanged input, according to their families."""
     for one in family_named(component.family).sees_input(component):
         if one is component:
             yield one
@@ -135,7 +135,7 @@ def _rows_of(
 
 
 def _at_most(X: Array, largest: int | None) -> bool:
-    """Whether no integer is larger than this; booleans and short integers are not looked at."""
+    """Whether no integer is larger than this; booleans and short integers cannot be."""
     if largest is None or X.dtype.kind == "b" or X.dtype.itemsize <= 2:
         return True
     return bool(X.max() <= largest and X.min() >= -largest)
@@ -175,5 +175,5 @@ def _from_list(X: list[Any]) -> Array | None:
     try:
         array = np.array(X)
     except ValueError:
-        return None  # ragged: scikit-learn has the right words
+        return None  # rows of different lengths: scikit-learn raises its own error
     return array if array.dtype.kind in "iubf" else None

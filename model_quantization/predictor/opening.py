@@ -21,7 +21,8 @@ from model_quantization.graph.values import dict_value
 from model_quantization.limits import Limits
 from model_quantization.predictor.component import ComponentView, Context, view_value
 from model_quantization.predictor.memory import give_back
-from model_quantization.predictor.quantized_model import QuantizedModel, quantized_model
+from model_quantization.predictor.model_classes import quantized_model
+from model_quantization.predictor.quantized_model import QuantizedModel
 from model_quantization.predictor.restored import library_change, restore_component
 from model_quantization.trust import TrustPolicy
 from model_quantization.values import Value, field
@@ -51,7 +52,7 @@ def load(
     limits : Limits, optional
         Caps on what is read and decoded.
     sha256 : str, optional
-        The only file that will do, as a release pins it.
+        The hash that the file must have, as a release pins it.
     keys : PublicKeys, optional
         The keys whose signature counts (`model_quantization.files.signing.read_public_keys`).
 
@@ -69,8 +70,8 @@ def load(
     UntrustedTypeError
         It holds a class that is not allowed.
     PredictionError
-        Under other versions of the libraries than those that made it, it answers its golden rows
-        otherwise.
+        With other versions of the libraries than those that made it, it answers its golden rows
+        differently.
 
     Examples
     --------
@@ -95,7 +96,7 @@ def load(
 def open_model(artifact: Artifact, trust: TrustPolicy) -> Any:
     """Return the quantized model of an opened artifact (see `load`)."""
     model = _Opening(artifact, trust, Context.of(artifact.root, artifact)).open(artifact.root, "")
-    # A predictor holds what it needs; the rest is decoded again when asked for.
+    # A predictor keeps what it needs; other arrays are decoded again on demand.
     give_back(artifact.release())
     return model
 
@@ -119,7 +120,7 @@ def explain(artifact: Artifact, trust: TrustPolicy | None = None) -> list[Explan
 
 
 class _Opening(Value, frozen=True):
-    """One artifact being opened; an object that several refer to is opened once."""
+    """Opens one artifact; an object that is referred to several times is opened once."""
 
     artifact: Artifact
     trust: TrustPolicy

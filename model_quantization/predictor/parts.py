@@ -1,7 +1,7 @@
 """Parts of a quantized model by `[]`, `len` and iteration, as the original's class has them.
 
 Python looks these up on the class: a model whose original has no length must have none itself.
-These are the pieces of which `quantized_model` makes one class per combination. A part that is a
+These are the pieces of which `model_classes` makes one class per combination. A part that is a
 component of its own is a quantized model with its own fast predictor; any other part is the
 restored estimator's.
 """
@@ -20,7 +20,7 @@ from model_quantization.predictor.component import ComponentView
 
 
 class HasParts:
-    """The methods of a quantized model that the pieces below ask for; it comes before them."""
+    """The methods that the classes below need; a quantized model comes first among the bases."""
 
     _view: ComponentView
 
@@ -37,13 +37,13 @@ class HasParts:
         """The quantized model of a slice of this one."""
 
     def _listed(self) -> tuple[Parts, Any]:
-        """How the parts are reached, and the list of them (None: it is not stored as one)."""
+        """How the parts are reached, and their list; None where they are not stored as a list."""
         parts = family_named(self._view.family).parts[self._view.type]
         found = self._view.get(parts.attribute)
         return parts, found if isinstance(found, list) else None
 
     def _chosen(self, found: Any, key: Any) -> Any:
-        """The part as a quantized model, or the restored estimator's where it is no component."""
+        """The part as a quantized model, or of the restored estimator if it is no component."""
         if isinstance(found, ComponentView):
             return self._part_of(found)
         return self._original()[key]
@@ -94,8 +94,8 @@ class Iterated(Sized):
 class Part:
     """A component inside a model.
 
-    The file does not say which methods it has: those of its fast predictor are there at once, and
-    the restored estimator is asked for any other.
+    The file does not list its methods. It has those of its fast predictor; for others it asks the
+    restored estimator.
     """
 
     _lowered: Lowered | None
@@ -117,7 +117,7 @@ class Part:
         return False
 
     def save(self, path: Any) -> Any:
-        """Refused: an artifact is of a whole model.
+        """Raise an error: an artifact contains a whole model.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Part:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._origin is not None:  # a slice: its whole is pickled, and sliced again
+        if self._origin is not None:  # a slice: the whole is pickled, and sliced again
             return (operator.getitem, self._origin)
         whole: tuple[Any, ...] = super().__reduce__()  # type: ignore[assignment]
         return whole

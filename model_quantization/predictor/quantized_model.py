@@ -1,8 +1,8 @@
-"""The quantized model that serving code holds: scikit-learn's methods, answered from the artifact.
+"""The quantized model: scikit-learn's methods, answered from an artifact.
 
-A method that the artifact's fast predictor has is answered by it, without scikit-learn. Anything
-else, and every odd call (other arguments, odd input), is answered by the real estimator, which is
-restored from the artifact when it is first needed: so every error and warning is its own.
+The artifact's fast predictor answers its methods without scikit-learn. The restored estimator
+answers other methods, other arguments and unusual input, so that every error and warning is
+scikit-learn's. It is made from the artifact when it is first needed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.displayed import html_table
-from model_quantization.errors import FormatError
+from model_quantization.artifact.reader import Artifact
 from model_quantization.families import Lowered, family_named
 from model_quantization.graph.methods import PUBLIC_METHODS
 from model_quantization.graph.nodes import (
@@ -29,11 +27,10 @@ from model_quantization.graph.nodes import (
 from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
-from model_quantization.predictor.component import ComponentView, Context
+from model_quantization.predictor.component import ComponentView
+from model_quantization.predictor.displaying import model_name, notebook_table, one_line
 from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
-from model_quantization.predictor.memory import give_back
-from model_quantization.predictor.parts import Indexed, Iterated, Part, Sized
 from model_quantization.predictor.restored import (
     check_after_upgrade,
     report_missing,
@@ -49,7 +46,7 @@ _OUTPUT_CONFIG = "_sklearn_output_config"
 
 
 def _gives_frames(state: Mapping[str, Node]) -> bool:
-    """Whether `set_output` asked for something else than what the class gives by default."""
+    """Whether `set_output` asked for another container than the class's default."""
     config = state.get(_OUTPUT_CONFIG)
     if config is None:
         return False
@@ -72,9 +69,9 @@ class QuantizedModel(FittedForGood):
     Notes
     -----
     Every method and fitted attribute of the original is here under its own name. Methods that
-    answer rows or documents also take `n_jobs`: into how many threads a large batch is divided,
-    counted as joblib counts; forests and models behind text use it, the others do not need it.
-    In a notebook a model displays itself as a table.
+    answer rows or documents also take `n_jobs`: the number of threads for a large batch, counted as
+    joblib counts. Forests and models of text use it; others do not need it. In a notebook a model
+    displays itself as a table.
 
     Examples
     --------
@@ -103,10 +100,9 @@ class QuantizedModel(FittedForGood):
         self._origin = origin
         self._lock = ForkSafeLock()
         self._restored: Any = None
-        self._parts: dict[str, QuantizedModel] = {}
         found = view.lower(exact=self._is_exact)
         self._lowered = found if isinstance(found, Lowered) else None
-        # Only the estimator makes the frames that a configured `transform` answers.
+        # Only the estimator makes the frames that a configured `transform` returns.
         self._framed = any(
             _gives_frames(attributes(node))
             for _, node in walk(view.node)
@@ -134,7 +130,7 @@ class QuantizedModel(FittedForGood):
 
     @property
     def path(self) -> str:
-        """Where this model is in the file's model; empty for the model itself."""
+        """Path of this model inside the file's model; empty for the model itself."""
         return self._view.path
 
     @property
@@ -142,38 +138,15 @@ class QuantizedModel(FittedForGood):
         return bool(self.artifact.manifest["model"]["exact"])
 
     def _name(self) -> str:
-        kind = self._view.type.rpartition(":")[2]
-        depth = str(self.artifact.manifest["recipe"]["bit_depth"])
-        return f"{kind}, {depth}{' bits' if depth.isdigit() else ''}"
+        return model_name(self._view.type, self.artifact)
 
     def __repr__(self) -> str:
-        from model_quantization.report.table import human_bytes
-
-        size = human_bytes(len(self.artifact.data))
-        fast = ", ".join(self.fast_methods) or "nothing"
-        return f"<QuantizedModel {self._name()}, {size}, {self._guarantee()}; fast: {fast}>"
+        return one_line(self._name(), self.artifact, self.fast_methods)
 
     def _repr_html_(self) -> str:
-        # Of the artifact alone: the estimator's own picture would need scikit-learn, and a restore.
-        from model_quantization.report.table import human_bytes
-
-        size = human_bytes(len(self.artifact.data))
-        restored = [name for name in self._methods if name not in self.fast_methods]
-        rows = [
-            ("class", self._view.type.replace(":", ".")),
-            ("file", f"{size}, {self._guarantee()}"),
-            ("answered fast", ", ".join(self.fast_methods) or "nothing"),
-            ("answered by the restored estimator", ", ".join(restored) or "nothing"),
-        ]
-        return html_table(rows, caption=f"{self._name()}{self.path and f' at {self.path}'}")
-
-    def _guarantee(self) -> str:
-        """The proof that the file itself carries, in a few words."""
-        evaluation = self.artifact.manifest["evaluation"]
-        rounded = "rounds nothing" if self._is_exact else "rounded"
-        if evaluation is None:
-            return f"{rounded}, not evaluated"
-        return f"{rounded}, evaluated on {evaluation['rows']:,} rows"
+        # From the artifact alone: the estimator's own picture would need scikit-learn, and a
+        # restore.
+        return notebook_table(self._view, self.artifact, self._methods, self.fast_methods)
 
     def explain(self) -> Explanation:
         """Return which predictor answers each method, and why the others are not fast.
@@ -220,8 +193,8 @@ class QuantizedModel(FittedForGood):
 
         Notes
         -----
-        The file holds these bytes, `artifact.data`: for one of several models in a container, the
-        whole container.
+        The file gets the bytes of `artifact.data`: for one model of a container, the whole
+        container.
         """
         from model_quantization.files.atomic import write_atomically
 
@@ -237,14 +210,14 @@ class QuantizedModel(FittedForGood):
         as_scikit_learn : bool
             Return exactly the original's class, which can be saved and loaded where this library
             is not installed. Attributes that were dropped are then missing. By default a subclass
-            gives the values that were computed before (`feature_importances_`) and names in its
-            error whatever was dropped.
+            has the values that were computed before (`feature_importances_`), and an error that
+            names each dropped attribute.
 
         Raises
         ------
         EnvironmentMismatch
-            The installed scikit-learn cannot take the state, or its class cannot say what the
-            version that saved the model meant; this model itself answers as that version did.
+            The installed scikit-learn cannot take the state, or its class cannot answer as the
+            version that saved the model; this quantized model answers as that version did.
         """
         made = self._checked(self._made(as_scikit_learn=True, own_class=as_scikit_learn))
         if not as_scikit_learn:
@@ -252,16 +225,16 @@ class QuantizedModel(FittedForGood):
         return made
 
     def restored_estimator(self) -> Any:
-        """Return the estimator that answers whatever no fast predictor does, made once.
+        """Return the restored estimator that answers what no fast predictor does, made once.
 
-        Other than that of `restore` it may be of a class of this library, for a model that the
-        installed scikit-learn has no estimator for any more.
+        Unlike that of `restore`, its class may be one of this library, for a model whose meaning
+        the installed scikit-learn no longer has.
         """
         return self._original()
 
     def _made(self, *, as_scikit_learn: bool = False, own_class: bool = False) -> Any:
         """The estimator that answers what no fast predictor does."""
-        with np.errstate(all="ignore"):  # the caller's error state is for its rows, not for this
+        with np.errstate(all="ignore"):  # the caller's error state is for its rows
             return restore_component(
                 self.artifact,
                 self._trust,
@@ -292,8 +265,8 @@ class QuantizedModel(FittedForGood):
     def quick_self_test(self) -> bool:
         """As `self_test`, by the fast methods only.
 
-        What the restored estimator answers is asked when it is first made, if the installed
-        libraries are not those that made the artifact.
+        The restored estimator answers its golden rows when it is made, if the installed libraries
+        are not those that made the artifact.
         """
         from model_quantization.predictor.golden_rows import run_self_test
 
@@ -308,7 +281,7 @@ class QuantizedModel(FittedForGood):
 
     def __getattr__(self, name: str) -> Any:
         # Only names that are not set above arrive here.
-        # A notebook probes for pictures; the restored estimator's would need scikit-learn.
+        # A notebook asks for pictures; the restored estimator's would need scikit-learn.
         hidden = name.startswith(("__", "_repr_", "_ipython_"))
         if hidden or name in PUBLIC_METHODS or "_view" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -325,9 +298,12 @@ class QuantizedModel(FittedForGood):
         found = {*super().__dir__(), *stored, *self._properties}
         return sorted(found | attributes_of_class(self._view.type))
 
-    # It crosses processes as its artifact's bytes ----------------------------------------
+    # Pickling: as its artifact's bytes ----------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # That module imports this one: it has the classes made of this one.
+        from model_quantization.predictor.model_classes import reopen
+
         return (reopen, (self.artifact.data, tuple(sorted(self._trust.extra)), self._view.path))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> QuantizedModel:
@@ -342,16 +318,6 @@ class QuantizedModel(FittedForGood):
                 if self._restored is None:
                     self._restored = self._checked(self._made())
         return self._restored
-
-    def _part_of(self, view: ComponentView) -> QuantizedModel:
-        with self._lock:
-            if view.path not in self._parts:
-                part = view.alone()
-                self._parts[view.path] = quantized_model(self.artifact, self._trust, part)
-        return self._parts[view.path]
-
-    def _shorter(self, view: ComponentView, key: slice) -> QuantizedModel:
-        return _class_for(view, is_part=True)(self.artifact, self._trust, view, (self, key))
 
     def _set_methods(self) -> None:
         for name in self._methods:
@@ -375,63 +341,3 @@ class QuantizedModel(FittedForGood):
         argument = family_named(self._view.family).argument.get(kind, "X")
         fast = self._lowered.methods[name]
         return fast_method(kind, name, fast, adapter, restored, argument, self.path)
-
-
-class _IndexedModel(QuantizedModel, Indexed):
-    pass
-
-
-class _SizedModel(QuantizedModel, Sized):
-    pass
-
-
-class _IteratedModel(QuantizedModel, Iterated):
-    pass
-
-
-class _Part(Part, QuantizedModel):
-    pass
-
-
-class _IndexedPart(Part, _IndexedModel):
-    pass
-
-
-class _SizedPart(Part, _SizedModel):
-    pass
-
-
-class _IteratedPart(Part, _IteratedModel):
-    pass
-
-
-_CLASSES: dict[str | None, tuple[type[QuantizedModel], type[QuantizedModel]]] = {
-    None: (QuantizedModel, _Part),
-    "name": (_IndexedModel, _IndexedPart),
-    "step": (_SizedModel, _SizedPart),
-    "number": (_IteratedModel, _IteratedPart),
-}
-
-
-def _class_for(view: ComponentView, *, is_part: bool) -> type[QuantizedModel]:
-    parts = family_named(view.family).parts.get(view.type)
-    return _CLASSES[parts.by if parts is not None else None][is_part]
-
-
-def quantized_model(artifact: Artifact, trust: TrustPolicy, view: ComponentView) -> QuantizedModel:
-    """The quantized model of one component, with the Python protocols of the original's class."""
-    is_part = view.path not in artifact.manifest["model"]["surfaces"]
-    return _class_for(view, is_part=is_part)(artifact, trust, view)
-
-
-def reopen(data: bytes, trusted: tuple[str, ...], path: str) -> QuantizedModel:
-    """The quantized model at `path` of an artifact: a pickled model is made of it again."""
-    artifact = read_artifact(data)
-    context = Context.of(artifact.root, artifact)
-    for where, node in walk(artifact.root):
-        if where == path and isinstance(node, ObjectNode | PackedNode):
-            view = ComponentView(node, context, path)
-            model = quantized_model(artifact, TrustPolicy(frozenset(trusted)), view)
-            give_back(artifact.release())
-            return model
-    raise FormatError("no component at this path", where=path, do="pickle the model again")

@@ -1,4 +1,4 @@
-"""The real object of one component of an artifact, for what no fast predictor answers."""
+"""The real object of one component of an artifact, for methods without a fast predictor."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def restore_component(
 
 
 def _dropped_below(notes: Mapping[str, str], path: str) -> dict[str, str]:
-    """Notes on dropped attributes at or below `path`, by where they are below it."""
+    """Notes on dropped attributes at or below `path`, by their path below it."""
     if not path:
         return dict(notes)
     start = f"{path}/"
@@ -65,7 +65,7 @@ def library_change(artifact: Artifact) -> tuple[str, str] | None:
 
 
 def check_after_upgrade(artifact: Artifact, estimator: Any, methods: Iterable[str]) -> None:
-    """Have a restored estimator answer the golden rows, where the libraries are others than then.
+    """Let a restored estimator answer the golden rows if the libraries are not the artifact's.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ def check_after_upgrade(artifact: Artifact, estimator: Any, methods: Iterable[st
 
 
 def report_missing(estimator: Any, methods: Iterable[str], artifact: Artifact) -> None:
-    """Have a restored estimator name the methods that only other versions of its class have."""
+    """Let a restored estimator's error name methods that only other versions have."""
     from model_quantization.estimators.dropped import lacking_class
 
     cls = type(estimator)
     missing = tuple(name for name in methods if getattr_static(cls, name, None) is None)
-    # A method that the class gives by __getattr__, as ensembles of other libraries do, is there.
+    # Ensembles of other libraries give methods by `__getattr__`: those are present.
     missing = tuple(name for name in missing if not hasattr(estimator, name))
     if missing:
         made_with = ", ".join(f"{name} {it}" for name, it in artifact.manifest["libraries"].items())

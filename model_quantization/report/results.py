@@ -85,8 +85,11 @@ def comparison_notes(figures: Mapping[str, Any]) -> Iterator[str]:
         yield f"same answers: {100 * figures['agreement']:.2f} % of {figures['rows']} rows"
     else:
         yield f"rows: {figures['rows']}"
+    changed = {each["method"]: each["rows_changed"] for each in figures["evaluation"]["agreement"]}
     for method, difference in sorted(figures["largest_score_difference"].items()):
-        if difference is not None:
+        if changed.get(method) and not difference:  # labels and text have no difference
+            yield f"changed answers of {method}: {changed[method]:,} of {figures['rows']:,} rows"
+        elif difference is not None:
             yield f"largest difference of {method}: {difference:.3g}"
     yield f"equal bit for bit: {'yes' if figures['bit_identical'] else 'no'}"
     for method, why in figures["failed"].items():

@@ -6,7 +6,7 @@
     prometheus_client.REGISTRY.register(PrometheusCollector([loader]))
     observe([loader], opentelemetry.metrics.get_meter("model_quantization"))
 
-Nothing is pushed from a call: both read `loader.metrics()` when they are asked.
+A call to a model pushes nothing: both read `loader.metrics()` when they are scraped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter, Observation
 
 PREFIX = "model_quantization"
-# Upper bounds in seconds, powers of two ns: what scrapers keep has to be few.
+# Upper bounds in seconds, powers of two ns; few, because scrapers store each one.
 _BOUNDS = tuple((1 << power) / 1e9 for power in range(10, 35, 2))
 
 
@@ -31,7 +31,7 @@ class PrometheusCollector:
     Parameters
     ----------
     loaders : sequence of ModelLoader
-        Made with ``metrics=True`` for calls and times; the other metrics are there in any case.
+        Calls and times need loaders made with ``metrics=True``; other metrics do not.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def observe(loaders: Sequence[ModelLoader], meter: Meter) -> None:
     """Give an OpenTelemetry meter instruments that read the metrics of loaders.
 
     Times are a counter of calls with the bucket's upper bound as the attribute `le`, in seconds,
-    and a counter of seconds: OpenTelemetry has no histogram that is observed.
+    and a counter of seconds: OpenTelemetry has no observable histogram.
 
     Raises
     ------

@@ -1,14 +1,12 @@
-"""A model by name that serves: switches, falls back, follows releases and checks itself.
+"""A served model by name: it switches, falls back, follows releases and checks itself.
 
-What is served is one immutable `Serving`. Every call reads the reference to it once, so a call
-that is under way finishes on the model it started with; everything that changes what is served
-builds a new serving under the lock and then replaces the reference. `reload` is the one way to a
-new release; `watch` calls it in a thread of its own.
+One immutable `Serving` says which model answers. Every call reads the reference to it once, so a
+call finishes with the model that it started with. Every change builds a new serving under the lock,
+and then replaces the reference.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -22,28 +20,19 @@ from model_quantization.files.signing import read_public_keys
 from model_quantization.limits import Limits
 from model_quantization.locks import ForkSafeLock
 from model_quantization.release.manifest import MANIFEST
+from model_quantization.serving.fallback import (
+    MODEL_FAILURES,
+    FallbackRecord,
+    after_comparison,
+    answer_of_original,
+)
 from model_quantization.serving.metrics import CallMetrics
 from model_quantization.serving.remote_files import RemoteFiles, served_files
 from model_quantization.serving.selection import ORIGINAL, QUANTIZED, Selection, Serving
 from model_quantization.serving.shadow import SHADOWED, Shadow
 from model_quantization.serving.watch import ReleaseWatch
 
-logger = logging.getLogger("model_quantization.serving")
-
-# What a model's own code raises when it cannot answer. Not MemoryError or OSError: a second
-# model in memory is no remedy for those.
-MODEL_FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    RuntimeError,
-    SystemError,
-    TypeError,
-    ValueError,
-)
-# They would change a model that other threads are being answered by.
+# They would change a model while it answers other threads.
 CHANGING = frozenset({"fit", "fit_predict", "fit_transform", "partial_fit", "set_params"})
 _METHODS = (MethodType, FunctionType, BuiltinMethodType, partial)
 
@@ -122,7 +111,7 @@ class ModelLoader:
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *arguments: Any, **options: Any) -> Self:
-        """As `__init__`; what it is given is what a pickle of the loader holds."""
+        """Keep the arguments of `__init__`: a pickle of the loader consists of them."""
         made = super().__new__(cls)
         made._made_with = (arguments, options)
         return made
@@ -163,10 +152,7 @@ class ModelLoader:
         self._requested = QUANTIZED if use_quantized else ORIGINAL
         self._selection: Selection | None = None
         self._serving: Serving | None = None
-        self._said: set[tuple[str, str]] = set()  # (artifact's sha256, reason code) in the log
-        self._fallbacks = 0
-        self._fallbacks_by_reason: dict[str, int] = {}
-        self._last_error = ""
+        self._fallbacks = FallbackRecord(self.files.name)
 
     def __repr__(self) -> str:
         serving, selection = self._serving, self._selection
@@ -180,34 +166,34 @@ class ModelLoader:
         return f"{type(self).__name__}({self.files.name!r}, {state}{release})"
 
     def __dir__(self) -> list[str]:
-        # Completion must not load a model: before the first use its names are unknown.
+        # Completion must not load a model, so its names are unknown before the first use.
         serving = self._serving
         names = dir(serving.model) if serving is not None else ()
         public = {name for name in names if not name.startswith("_")} - CHANGING
         return sorted({*super().__dir__(), *public})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Its arguments and what was asked for last: the other process loads the files itself.
+        # Its arguments and the last switch; the other process loads the files itself.
         return _made_anew, (type(self), *self._made_with, self._requested)
 
     @property
     def model(self) -> Any:
-        """The model that answers now; a later switch does not change what was handed out."""
+        """The model that answers now; a later switch does not change the returned object."""
         return self._current().model
 
     def use_quantized_model(self, use_quantized: bool = True) -> None:
         """From here on the quantized artifact answers, or the original.
 
-        The model is loaded before the switch. When that raises, what was active goes on answering.
+        The model is loaded before the switch. If that raises, the active model stays.
         """
         requested = QUANTIZED if use_quantized else ORIGINAL
         with self._lock:
             self._switch(self._selection or self._select(), requested)
 
     def reload(self) -> None:
-        """From here on the current release answers, read anew with its files.
+        """From here on the current release answers, read again with its files.
 
-        When that raises, what was active goes on answering.
+        If that raises, the active model stays.
         """
         with self._lock:
             self._switch(self._select(), self._requested)
@@ -232,8 +218,8 @@ class ModelLoader:
         """Which model answers and why; never raises, whatever is wrong with the model.
 
         Keys: `name, active` ("quantized", "original" or None), `requested, reason, reason_code,
-        artifact, sha256, guarantee, release, fallbacks` (times a requested artifact was given up),
-        `last_error` and `shadow` (what was compared; None when nothing is).
+        artifact, sha256, guarantee, release, fallbacks` (how often the original replaced a
+        requested artifact), `last_error` and `shadow` (figures of the comparison, or None).
         """
         try:
             serving = self._current()
@@ -241,7 +227,7 @@ class ModelLoader:
             code = getattr(error, "code", "") or type(error).__name__
             reason = str(error) or type(error).__name__
             serving = Serving(None, "", self._requested, reason, reason_code=code)
-            self._last_error = reason
+            self._fallbacks.last_error = reason
         return {
             "name": self.files.name,
             "active": serving.active or None,
@@ -252,19 +238,19 @@ class ModelLoader:
             "sha256": serving.sha256,
             "guarantee": serving.guarantee,
             "release": self._selection.number if self._selection else 0,
-            "fallbacks": self._fallbacks,
-            "last_error": self._last_error,
+            "fallbacks": self._fallbacks.count,
+            "last_error": self._fallbacks.last_error,
             "shadow": self._shadow.to_json() if self._shadow else None,
         }
 
     def metrics(self) -> dict[str, Any]:
-        """What a monitor asks for; loads nothing, and never raises.
+        """Return the figures for a monitor; loads nothing, and never raises.
 
         Returns
         -------
         dict
             `name`; `calls`, by method: `count`, `errors`, `seconds`, `p50_us`, `p99_us` (at most)
-            and `histogram`, pairs of (seconds, calls that took at most so long), empty unless the
+            and `histogram`, pairs of (seconds, calls that took at most that long), empty unless the
             loader was made with ``metrics=True``; `fallbacks`, by reason code; `release`; `active`,
             None before the first use; `shadow`, as in `status`.
         """
@@ -273,18 +259,18 @@ class ModelLoader:
         return {
             "name": self.files.name,
             "calls": {method: calls.to_json() for method, calls in figures.items()},
-            "fallbacks": dict(self._fallbacks_by_reason),
+            "fallbacks": dict(self._fallbacks.by_reason),
             "release": selection.number if selection else 0,
             "active": serving.active if serving is not None else None,
             "shadow": self._shadow.to_json() if self._shadow else None,
         }
 
     def __getattr__(self, name: str) -> Any:
-        # Private names are probed by copy, pickle and debuggers, before __init__ even.
+        # copy, pickle and debuggers ask for private names, even before `__init__`.
         if name.startswith("_") or name in CHANGING:
             raise AttributeError(f"{type(self).__name__} serves a fitted model and has no {name}")
         value = getattr(self._current().model, name)
-        # A method is looked up again at each call, so that one kept in a variable follows a switch.
+        # Each call looks the method up again, so that a method kept in a variable follows a switch.
         if not isinstance(value, _METHODS):
             return value
         return partial(self._answer if self._metrics is None else self._measured, name)
@@ -300,11 +286,11 @@ class ModelLoader:
 
     def _select(self) -> Selection:
         if self._watch is not None:
-            self._watch.note()  # before it is read: what comes in between is seen later
+            self._watch.note()  # before the release is read, so that a newer one is noticed later
         return Selection(self.files, self._trusted, self._limits, self._keys)
 
     def _take_release(self) -> bool:
-        """Whether the release that lies there now is the one that is served."""
+        """Switch to the current release; return whether it is served now."""
         try:
             with self._lock:
                 selection, serving, now = self._select(), self._serving, self._selection
@@ -314,24 +300,21 @@ class ModelLoader:
                     and not serving.reason_code
                     and now.released == selection.released
                 ):
-                    now.number = selection.number  # the release is about other models
+                    now.number = selection.number  # the release changed other models only
                 else:
                     self._switch(selection, self._requested)
         except (QuantizationError, OSError, MemoryError, *MODEL_FAILURES) as error:
-            self._last_error = str(error) or type(error).__name__
-            said = (type(error).__name__, str(error))
-            if said not in self._said:
-                self._said.add(said)
-                logger.warning("%s: a new release is not taken over: %s", self.files.name, error)
+            self._fallbacks.release_rejected(error)
             return False
         return True
 
     def _switch(self, selection: Selection, requested: str) -> Serving:
-        """The one place where what is served changes; the caller holds the lock."""
+        """Serve another model or release; only this method does. The caller holds the lock."""
         serving = selection.choose(requested)
         if serving.given_up:
-            self._record_fallback(serving)
-        # The serving first: a process that is forked in between takes the release over again.
+            self._fallbacks.add(serving)
+        # The serving first: a process that is forked between these lines takes the release over
+        # again.
         self._serving = serving
         self._selection, self._requested = selection, requested
         return serving
@@ -349,12 +332,12 @@ class ModelLoader:
 
     def _answer(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         serving = self._current()
-        # Rows that can be read once only would be gone when the original is asked as well.
+        # The original may be asked as well, and an iterator can be read only once.
         args = tuple(list(value) if isinstance(value, Iterator) else value for value in args)
         try:
             answer = getattr(serving.model, method)(*args, **kwargs)
-        except UntrustedTypeError as refused:  # found when restoring; never answered by a fallback
-            self._last_error = str(refused)
+        except UntrustedTypeError as refused:  # raised while restoring; a fallback never answers it
+            self._fallbacks.last_error = str(refused)
             raise
         except MODEL_FAILURES as error:
             if serving.pinned_original is None:
@@ -362,82 +345,29 @@ class ModelLoader:
             failure = error
         else:
             if self._shadow is not None and method in SHADOWED and self._shadow.is_next():
-                self._compare(serving, method, args, kwargs, answer)
+                # Whatever comes of the comparison, the caller has the artifact's answer.
+                worse = after_comparison(self._shadow, serving, method, args, kwargs, answer)
+                if worse is not None:
+                    self._give_up(serving, worse)
             return answer
-        try:
-            original = serving.pinned_original()
-        except (QuantizationError, OSError) as refused:
-            self._last_error = f"{failure}; no original to ask instead: {refused}"
-            raise failure from None
-        # When the original fails too, the question was wrong: its error is the caller's answer.
-        answer = getattr(original.model, method)(*args, **kwargs)
-        self._give_up(
-            serving,
-            Serving(
-                original.model,
-                ORIGINAL,
-                serving.requested,
-                f"{method} of the artifact failed where the original answers: {failure}",
-                "failing",
-                sha256=original.sha256,
-                given_up=serving.sha256,
-            ),
+        answer, instead = answer_of_original(
+            serving, method, args, kwargs, failure, self._fallbacks
         )
+        self._give_up(serving, instead)
         return answer
 
-    def _compare(
-        self, serving: Serving, method: str, args: Any, kwargs: dict[str, Any], answer: Any
-    ) -> None:
-        """Ask the original as well; whatever comes of that, the caller has its answer."""
-        shadow, ask = self._shadow, serving.pinned_original
-        if shadow is None or ask is None:
-            return
-        try:
-            original = ask()
-            theirs = getattr(original.model, method)(*args, **kwargs)
-            reason = shadow.record(serving.sha256, method, answer, theirs)
-        except (QuantizationError, OSError, *MODEL_FAILURES) as error:
-            shadow.skipped(str(error))
-            return
-        if reason:
-            instead = Serving(
-                original.model,
-                ORIGINAL,
-                serving.requested,
-                reason,
-                "shadow",
-                sha256=original.sha256,
-                given_up=serving.sha256,
-            )
-            self._give_up(serving, instead)
-
     def _give_up(self, failed: Serving, instead: Serving) -> None:
-        """`instead` answers from here on, unless somebody has switched in the meantime."""
+        """`instead` answers from here on, unless another thread has switched already."""
         with self._lock:
-            self._record_fallback(instead)
+            self._fallbacks.add(instead)
             if self._serving is failed:
                 self._serving = instead
-
-    def _record_fallback(self, serving: Serving) -> None:
-        self._fallbacks += 1
-        code = serving.reason_code or "other"
-        self._fallbacks_by_reason[code] = self._fallbacks_by_reason.get(code, 0) + 1
-        self._last_error = serving.reason
-        said = (serving.given_up, serving.reason_code)
-        if said not in self._said:
-            self._said.add(said)
-            logger.warning(
-                "%s: the original answers (%s): %s",
-                self.files.name,
-                serving.reason_code,
-                serving.reason,
-            )
 
 
 def _made_anew(
     kind: type[ModelLoader], arguments: tuple[Any, ...], options: dict[str, Any], requested: str
 ) -> ModelLoader:
-    """A loader that was pickled, in the process that it came to."""
+    """Return a loader for its pickle."""
     loader = kind(*arguments, **options)
     loader._requested = requested
     return loader

@@ -1,7 +1,7 @@
-"""What a loader counts of its calls: how many, how long, how many failed. Off unless asked for.
+"""Counts a loader's calls, their times and their failures. Off by default.
 
-Every thread counts for itself, so that a call takes no lock and no count is lost; whoever reads
-adds the threads up. Times go into one bucket per power of two nanoseconds.
+Every thread counts for itself, so that a call takes no lock and no count is lost. Reading adds the
+threads up. Times go into one bucket per power of two nanoseconds.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 from model_quantization.locks import ForkSafeLock
 
-# Bucket i holds times below 2**i ns. The last is for all beyond 68 s.
+# Bucket i counts times below 2**i ns. The last counts all beyond 68 s.
 BUCKETS = 37
 _SUM, _ERRORS = BUCKETS, BUCKETS + 1
 _WIDTH = BUCKETS + 2
-# Threads that have ended are added up when so many are known.
+# At this number of threads, those that have ended are added up.
 _THREADS = 64
 
 
@@ -31,7 +31,7 @@ class CallFigures:
     count, errors : int
         Calls that ended, and those of them that raised.
     seconds : float
-        Time of all of them together.
+        Time of all calls together.
     buckets : tuple of int
         Calls per power of two nanoseconds, not summed up: number i took less than 2**i ns.
     """
@@ -42,9 +42,9 @@ class CallFigures:
     buckets: tuple[int, ...]
 
     def quantile_us(self, share: float) -> float:
-        """Return the time in microseconds within which this share of the calls ended, at most.
+        """Return an upper bound of the time in microseconds within which this share of calls ended.
 
-        The true time is less than half as small: buckets double.
+        The true time is more than half of it, because bounds of buckets double.
         """
         wanted = share * self.count
         seen = 0
@@ -106,7 +106,7 @@ class CallMetrics:
             row[_ERRORS] += 1
 
     def figures(self) -> Mapping[str, CallFigures]:
-        """Return what was counted so far in all threads, by method."""
+        """Return the counts of all threads so far, by method."""
         with self._lock:
             total = {method: list(row) for method, row in self._ended.items()}
             for _, rows in self._threads:

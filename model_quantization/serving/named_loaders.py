@@ -20,7 +20,7 @@ __all__ = ["EmailModelLoader", "IntentModelLoader", "ModelLoader", "SentimentMod
 
 
 class _NamedLoader(ModelLoader):
-    """A loader whose model is known by what it is for; argument and environment rename it."""
+    """A loader with a default name for its model; argument and environment rename it."""
 
     kind: ClassVar[str]
 

@@ -1,7 +1,7 @@
-"""The files of a served model when they lie in object storage: fetched when needed, then kept.
+"""The files of a served model in object storage: fetched when needed, then kept.
 
-Artifacts are kept by their sha256, so that each is fetched once in the life of the cache, whatever
-releases come and go. Only the manifest is looked at each time that a loader looks for a release.
+Artifacts are kept by their sha256, so that each is fetched once in the life of the cache. Only the
+manifest is fetched each time that a loader looks for a release.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ logger = logging.getLogger("model_quantization.serving")
 
 @dataclass(frozen=True, slots=True)
 class RemoteFiles(ServedFiles):
-    """As `ServedFiles`, of directories either or both of which are URLs.
+    """As `ServedFiles`, where one or both directories are URLs.
 
     Attributes
     ----------
     model_url, output_url : str or None
-        Where the files come from; None for a local directory. `model_dir` and `output_dir` are
-        where they are kept.
+        Source of the files; None for a local directory. `model_dir` and `output_dir` keep the
+        copies.
     """
 
     model_url: str | None = None
     output_url: str | None = None
 
     def release(self, keys: PublicKeys | None = None) -> Release | None:
-        """The current release; the last one that was seen while the store cannot be reached."""
+        """The current release; while the store cannot be reached, the last one that was fetched."""
         if self.output_url is None:
             return find_release(self.output_dir, keys)
         manifest = self.output_dir / MANIFEST
@@ -83,9 +83,9 @@ class RemoteFiles(ServedFiles):
             return None
 
     def artifact(self, released: ReleasedModel) -> Path | None:
-        """The artifact that the release names, fetched unless it is here and whole.
+        """The path of the release's artifact, fetched unless it is here and complete.
 
-        Where that fails nothing is there, or what was there: whoever loads it looks at its hash.
+        If that fails, the path may be missing or an old file; loading checks its hash.
         """
         path = ServedFiles.artifact(self, released)
         if path is None or self.output_url is None:
@@ -99,7 +99,7 @@ class RemoteFiles(ServedFiles):
         return path
 
     def original(self, released: ReleasedModel | None) -> Path:
-        """The original's file, fetched when another one lies there than was fetched last."""
+        """The original's file, fetched if the store has another one than last time."""
         if self.model_url is None:
             return ServedFiles.original(self, released)
         location = Location(self.model_url)
@@ -118,9 +118,9 @@ class RemoteFiles(ServedFiles):
         return released.source_size_bytes
 
     def replaced(self, released: ReleasedModel) -> bool:
-        """Whether the original there has another size than the release pinned.
+        """Whether the original in the store has another size than the release pinned.
 
-        To know more, all of it would have to be fetched; what is loaded is hashed in any case.
+        More would need the whole file; loading checks its hash in any case.
         """
         if self.model_url is None:
             return ServedFiles.replaced(self, released)
@@ -132,7 +132,7 @@ class RemoteFiles(ServedFiles):
         return bool(sizes) and released.source_size_bytes not in sizes
 
     def _originals(self, location: Location) -> dict[str, StoredFile]:
-        """The files that have this model's name there, by their names below the location."""
+        """The files in the store that have this model's name, by their names below the location."""
         folder, _, stem = self.name.rpartition("/")
         return {
             f"{spelled}/{name}".lstrip("/"): file
@@ -142,7 +142,7 @@ class RemoteFiles(ServedFiles):
         }
 
     def _fetched(self, location: Location, name: str, file: StoredFile) -> Path:
-        """Where a copy of the original lies; fetched unless it is here, current and whole."""
+        """The path of a copy of the original; fetched unless the copy is current and complete."""
         path = self.model_dir / name
         mark = path.with_name(f".{path.name}.version")
         version = f"{file.size_bytes} {file.version}"
@@ -160,7 +160,7 @@ class RemoteFiles(ServedFiles):
 def served_files(
     name: str, model_dir: Path | str | None = None, output_dir: Path | str | None = None
 ) -> ServedFiles:
-    """The files of model `name`, wherever they lie.
+    """The files of model `name`, in directories or in object storage.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def served_files(
         output = join_url(models, "quantized") if is_url(models) else Path(models) / "quantized"
     if not is_url(models) and not is_url(output):
         return ServedFiles(name, Path(models), Path(output))
-    # Not where runs keep their mirrors: those may be ahead of what is published.
+    # Not the mirrors of runs: those may be ahead of the published release.
     kept = cache_directory() / "served"
     return RemoteFiles(
         name,

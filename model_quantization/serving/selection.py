@@ -1,4 +1,4 @@
-"""Which of a model's two files answers, by one release: the rules of serving, without threads."""
+"""Chooses which of a model's two files answers, for one release; no threads here."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Serving:
     sha256, guarantee : str
         Of the file that answers, and the artifact's tier.
     given_up : str
-        The sha256 of an artifact that was asked for and cannot be used; "" when none was.
+        The sha256 of a requested artifact that cannot be used; "" when there is none.
     pinned_original : callable or None
-        Loads the original that this artifact may fall back to.
+        Loads the pinned original, for a fallback.
     """
 
     model: Any
@@ -71,7 +71,7 @@ class Selection:
     """The files of one model under the release that was current when this was made.
 
     Every model is loaded once. A new release needs a new selection. Where `keys` require
-    signatures, nothing is served that no signed release vouches for, originals included.
+    signatures, only files that a signed release pins are served, originals included.
     """
 
     files: ServedFiles
@@ -90,7 +90,7 @@ class Selection:
             self.released = release.models.get(self.files.name)
 
     def choose(self, requested: str) -> Serving:
-        """What answers when `requested` is asked for, loaded and self-tested.
+        """Return the model that answers for `requested`, loaded and self-tested.
 
         Raises
         ------
@@ -115,14 +115,14 @@ class Selection:
         try:
             model = self._quantized(artifact, released)
         except SignatureError:
-            raise  # falling back would let whoever broke the signature choose the model
+            raise  # a fallback would let the person who broke the signature choose the model
         except (ArtifactError, LimitError, PredictionError, OSError) as error:
             return self._fallen_back(released, error)
         reason, code = "the released artifact is good", ""
         if self.files.replaced(released):
             reason = "the original was replaced after the release; run the quantization again"
             code = "stale"
-            if not self._signed_only:  # else nobody vouches for the new one
+            if not self._signed_only:  # else no signature covers the new one
                 return self._as_it_lies(requested, reason, code, given_up=released.artifact_sha256)
         return Serving(
             model,
@@ -209,7 +209,7 @@ class Selection:
             artifact,
             trusted=self.trusted,
             limits=self.limits,
-            sha256=released.artifact_sha256,  # of the bytes that are opened, read once
+            sha256=released.artifact_sha256,  # checked on the bytes that are opened, read once
             keys=self.keys,
         )
         # Golden rows belong to a model, not to a container of several.

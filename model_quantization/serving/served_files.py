@@ -1,4 +1,4 @@
-"""Where the two files of a served model lie, and what the release says of them."""
+"""The paths of a served model's two files, and their entry in the release."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from model_quantization.errors import PathRefused
 from model_quantization.files.atomic import hash_file
 from model_quantization.files.plain_files import present_once
 from model_quantization.files.signing import PublicKeys
-from model_quantization.names import check_name, looks_like_model, model_name, spellings
+from model_quantization.names import (
+    ENDINGS,
+    check_name,
+    looks_like_model,
+    model_name,
+    spellings,
+)
 from model_quantization.release.manifest import Release, ReleasedModel, find_release
 
 
@@ -43,9 +49,9 @@ class ServedFiles:
         Raises
         ------
         FormatError, VersionError, PathRefused
-            There is a manifest, and it cannot be read.
+            The manifest cannot be read.
         SignatureError
-            `keys` do not accept its signature, or that it has none.
+            `keys` do not accept the signature, or require one that is missing.
         """
         return find_release(self.output_dir, keys)
 
@@ -54,12 +60,12 @@ class ServedFiles:
         return None if released.artifact is None else self.output_dir / released.artifact
 
     def original(self, released: ReleasedModel | None) -> Path:
-        """The original's file: the one that the release was made from, while it is there.
+        """The original's file: the one that the release was made from, if it exists.
 
         Raises
         ------
         PathRefused
-            None, or several of which no release says which is meant.
+            There is none, or there are several and no release names one.
         """
         return self._chosen(self._candidates(), released)
 
@@ -71,11 +77,10 @@ class ServedFiles:
             source = self.output_dir / released.source
             if named or source.is_file():
                 return named[0] if named else source
-        endings = ".pkl, .pickle, .joblib or .sav"
         raise PathRefused(
             "several files have this model's name" if found else "there is no such model file",
             where=str(self.model_dir / self.name),
-            expected=f"one file ending in {endings}",
+            expected=f"one file ending in {ENDINGS}",
             got=" and ".join(path.name for path in found) or "none",
             do="rename all but one"
             if found
@@ -83,21 +88,21 @@ class ServedFiles:
         )
 
     def original_size_bytes(self, released: ReleasedModel | None) -> int:
-        """The size of the original; what the release says when only that was deployed here."""
+        """The size of the original; from the release where the original was not deployed."""
         try:
             return self.original(released).stat().st_size
         except OSError:
             return released.source_size_bytes if released else 0
 
     def replaced(self, released: ReleasedModel) -> bool:
-        """Whether the original that lies there now is another file than the release pinned.
+        """Whether the present original is another file than the release pinned.
 
-        An original that is not there (only the release was deployed) was not replaced.
+        An original that is missing (only the release was deployed) was not replaced.
         """
         try:
             path = self.original(released)
             if path.stat().st_size != released.source_size_bytes:
-                return True  # no need to read a large file to know
+                return True  # the size differs: no need to hash a large file
             return hash_file(path)[0] != released.source_sha256
         except OSError:
             return False

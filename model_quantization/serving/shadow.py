@@ -1,7 +1,7 @@
-"""A sampled share of calls, answered by both models, and how often they differ.
+"""Compares both models' answers to a sample of the calls.
 
-Which calls are sampled follows from their number alone (multiples of the golden ratio, which
-spread evenly and fall in step with nothing), so that a test knows them.
+A call's number alone decides whether it is sampled (multiples of the golden ratio spread evenly and
+follow no rhythm), so that tests are deterministic.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _GOLDEN = 0.6180339887498949
 
 @dataclass(slots=True)
 class Shadow:
-    """Which calls are compared, and what came of it so far.
+    """Decides which calls are compared, and counts the differences.
 
-    Two answers to a row differ when their labels do, or the classes that their scores speak for;
-    numbers, when they are further apart than 1 % of the largest that the original gave.
+    Two answers to a row differ if their labels differ, or the classes with the highest scores.
+    Numbers differ if they are further apart than 1 % of the original's largest number.
 
     Attributes
     ----------
     share : float
-        Of the calls, above 0 and at most 1.
+        Share of calls that are compared, above 0 and at most 1.
     limit : float
         Share of rows that may differ.
     """
@@ -62,22 +62,22 @@ class Shadow:
             )
 
     def is_next(self) -> bool:
-        """Whether the call that is made now is one of the sampled share."""
+        """Whether the current call is in the sample."""
         with self._lock:
             self._seen += 1
             return (self._seen * _GOLDEN) % 1.0 < self.share or self.share == 1
 
     def record(self, artifact: str, method: str, answer: Any, original: Any) -> str:
-        """Why the artifact has to be given up after this comparison; empty while it need not be.
+        """Return why the original must answer after this comparison; empty while the artifact may.
 
         Parameters
         ----------
         artifact : str
-            Its sha256; counting begins anew with another.
+            Its sha256; another artifact starts the count again.
         method : str
             One of `SHADOWED`.
         answer, original : array-like
-            What the two models gave for the same rows.
+            The answers of both models to the same rows.
         """
         rows, differing, largest = _differences(method, answer, original, self._largest)
         with self._lock:
@@ -144,5 +144,5 @@ def _differences(method: str, answer: Any, original: Any, largest: float) -> tup
 
 
 def _spoken_for(scores: Any) -> Any:
-    """The class that the scores of each row are for; for one score, whether it is above 0."""
+    """The class with the highest score of each row; for one score, whether it is above 0."""
     return scores > 0 if scores.ndim == 1 else scores.argmax(axis=-1)

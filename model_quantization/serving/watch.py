@@ -14,19 +14,19 @@ from model_quantization.locks import ForkSafeLock
 
 logger = logging.getLogger("model_quantization.serving")
 SECONDS = 2.0
-# After a failure, as many times as long as the attempt took: trying costs a tenth of a core.
+# After a failure, the pause is this many times as long as the attempt: a tenth of a core at most.
 PATIENCE = 10.0
 _Stamp = tuple[int, int, int, int]
 
 
 class ReleaseWatch:
-    """Watches one manifest. Publishing renames it into place, so that it is another file then.
+    """Watches one manifest. Publishing renames a new file into its place.
 
     Parameters
     ----------
     manifest : Path
     seconds : float
-        How long after a look no other is taken; 0: none is left out.
+        Least time between two looks; 0: every call looks.
     """
 
     def __init__(self, manifest: Path, seconds: float) -> None:
@@ -56,14 +56,14 @@ class ReleaseWatch:
         return cls(manifest, seconds)
 
     def note(self) -> None:
-        """Take the manifest as it lies there for known."""
+        """Note the present manifest as known."""
         self._seen = self._stamp()
         self._next = time.monotonic() + self._seconds
 
     def poll(self, take: Callable[[], bool]) -> None:
-        """Have `take` called in a thread of its own when there is another manifest.
+        """Call `take` in a thread of its own when there is another manifest.
 
-        No two at a time. When it gives False, or raises, it is called again later.
+        One call runs at a time. When it returns False or raises, it is called again later.
         """
         if time.monotonic() < self._next or not self._lock.acquire(blocking=False):
             return
@@ -77,19 +77,19 @@ class ReleaseWatch:
                     target=self._run, args=(take,), name="take-release", daemon=True
                 )
                 self._looking.start()
-        except RuntimeError as error:  # no more threads: the next look tries again
+        except RuntimeError as error:  # the system has no more threads: the next look tries again
             self._looking = None
             logger.warning("a new release is not looked at yet: %s", error)
         finally:
             self._lock.release()
 
     def _is_looking(self) -> bool:
-        """Whether the thread that takes a release over is at work."""
+        """Whether the thread that takes a release over is running."""
         if self._looking is None:
             return False
         if self._looking.is_alive():
             return True
-        # This process is a fork of the one that had the thread: what it saw was not taken here.
+        # The thread ran in the process that forked this one: here the release was not taken over.
         self._looking = self._seen = None
         return False
 
@@ -106,7 +106,7 @@ class ReleaseWatch:
             self._looking = None
 
     def _stamp(self) -> _Stamp | None:
-        """What tells one manifest from another; None while there is none."""
+        """The identity of the present manifest; None without one."""
         try:
             status = self._manifest.stat()
         except OSError:

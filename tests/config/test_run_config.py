@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from model_quantization.batch.mirror import mirrored
 from model_quantization.config.file import load_config
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.config.run_config import GateConfig, LimitsConfig, ModelOverride, RunConfig
-from model_quantization.errors import ConfigError
+from model_quantization.errors import ConfigError, MissingExtra
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.limits import Limits
 
@@ -199,6 +200,31 @@ def test_the_configurations_of_this_project_are_valid(path: Path) -> None:
 def test_a_configuration_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         RunConfig().force = True  # type: ignore[misc]
+
+
+def test_models_of_a_registry_need_an_output_directory_and_names_of_their_own() -> None:
+    with pytest.raises(ConfigError, match="models of a registry need an `output_dir`"):
+        load_config(given={"model_dir": "mlflow://latest"}, environ={})
+    for pattern in ("{name}", "churn"):
+        with pytest.raises(ConfigError, match=r"`register_as` is \{name\} and something"):
+            load_config(given={"register_as": pattern}, environ={})
+    given = {"model_dir": "mlflow://latest", "output_dir": "out", "register_as": "{name}-small"}
+    config = load_config(given=given, environ={})
+    assert config.model_url == "mlflow://latest"
+    assert config.model_path.parts[-2:] == ("mlflow", "latest")
+    assert config.output_path == Path("out").absolute()
+
+
+def test_a_registry_without_mlflow_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_quantization.extras.find_spec", lambda name: None)
+    given = {"model_dir": "mlflow://latest", "output_dir": "o", "cache_dir": str(tmp_path)}
+    with (
+        pytest.raises(MissingExtra, match=r"model-quantization\[mlflow\]"),
+        mirrored(load_config(given=given, environ={})),
+    ):
+        pass
 
 
 def test_a_scheduler_needs_its_task_runner() -> None:

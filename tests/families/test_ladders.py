@@ -39,7 +39,10 @@ from sklearn.svm import SVC, SVR
 from model_quantization.errors import SemanticError
 from model_quantization.evaluation.answers import answer, answerable
 from model_quantization.evaluation.distortion import WORST, distortion
-from model_quantization.families.shared.kernel_functions import kernel_function, machine_kernel
+from model_quantization.families.shared.kernel_functions import (
+    kernel_of_node,
+    machine_kernel_of_node,
+)
 from model_quantization.graph.growing import GrowingArrays
 from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
 from model_quantization.planning.ladders import ArrayLadder, ArrayStep, FamilyLadder, steps_of
@@ -243,10 +246,10 @@ def test_kernels_are_those_of_scikit_learn(kernel: Any) -> None:
         TrustPolicy(),
     )
     assert isinstance(graph.root, ObjectNode)
-    function = kernel_function(attributes(graph.root)["kernel_"], GrowingArrays(graph.arrays))
+    function = kernel_of_node(attributes(graph.root)["kernel_"], GrowingArrays(graph.arrays))
     assert function is not None
     np.testing.assert_allclose(
-        function(NUMBERS[:9], NUMBERS[9:30]), kernel(NUMBERS[:9], NUMBERS[9:30]), rtol=1e-9
+        function.plain(NUMBERS[:9], NUMBERS[9:30]), kernel(NUMBERS[:9], NUMBERS[9:30]), rtol=1e-9
     )
 
 
@@ -256,15 +259,16 @@ def test_machines_are_solved_with_their_own_kernel(kernel: str) -> None:
     key, _ = made.levels_of(":vectors")
     found = load(made.artifact({key: "16 bits"})).decision_function(ROWS)
     np.testing.assert_allclose(found, made.model.decision_function(ROWS), atol=0.01)
-    assert machine_kernel({"kernel": "precomputed"}) is None
+    assert machine_kernel_of_node({"kernel": "precomputed"}) is None
 
 
 def test_solved_coefficients_are_nearer_than_those_that_were_left() -> None:
     from model_quantization.families.shared.solved_vectors import _solved
 
     model = SVC(C=5.0).fit(ROWS[:300], LABELS[:300])
-    kernel = machine_kernel({"kernel": "rbf", "_gamma": float(model._gamma)})
-    assert kernel is not None
+    function = machine_kernel_of_node({"kernel": "rbf", "_gamma": float(model._gamma)})
+    assert function is not None
+    kernel = function.plain
     rows = model.support_vectors_
     step = np.ptp(rows, axis=0) / 10
     rounded = np.rint(rows / step) * step

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import linear_kernel
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 
 from model_quantization.api import ModelQuantizer
 from model_quantization.artifact.reader import read_artifact
@@ -72,15 +74,16 @@ def test_the_component_that_is_the_reason_is_named() -> None:
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (SVC(), "family `svm` has no fast predictor"),
-        (BaggingClassifier(SVC(), 2), "estimators_/0: family `svm` has no fast predictor"),
+        (SVC(kernel=linear_kernel), "its kernel is a function or a matrix of its caller's"),
+        (SVC().fit(csr_array(X), Y), "it was fitted on sparse rows"),
+        (BaggingClassifier(SVR(), 2), "estimators_/0: its numbers have libsvm's last bits"),
         (BaggingClassifier(n_estimators=2, n_jobs=2), "with `n_jobs` bagging adds up"),
         (LogisticRegression().fit(X, Y).sparsify(), "its weights are a sparse matrix"),
     ],
     ids=str,
 )
 def test_reasons(model: Any, reason: str) -> None:
-    fitted = model if hasattr(model, "coef_") else model.fit(X, Y)
+    fitted = model if hasattr(model, "classes_") else model.fit(X, Y)
     found = quantized(fitted).explain()
     assert all(one.why.startswith(reason) for one in found.methods if one.method != "apply")
 

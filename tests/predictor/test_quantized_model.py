@@ -30,7 +30,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -155,7 +155,7 @@ def test_repr_and_dir(model: QuantizedModel, classifier: LogisticRegression) -> 
     assert repr(quantized(classifier, 8)).startswith("<QuantizedModel LogisticRegression, 8 bits, ")
     wide = LogisticRegression().fit(np.tile(X, (1, 200)), Y)
     assert ", rounded, not evaluated; fast: " in repr(quantized(wide, 8))
-    assert repr(quantized(SVC().fit(X, Y))).endswith("; fast: nothing>")
+    assert repr(quantized(SVR().fit(X, Y))).endswith("; fast: nothing>")
     assert {"coef_", "classes_", "predict_proba", "restore", "C"} <= set(dir(model))
     assert not {"transform", "partial_fit"} & set(dir(model))
 

@@ -230,8 +230,10 @@ def test_long_names_lose_their_middle() -> None:
 def test_labels_cover_neither_each_other_nor_the_edge(
     points: list[tuple[float, float]], length: int
 ) -> None:
-    places = place_labels(points, [length] * len(points), (0, 0, 400, 300), points)
-    boxes = []
+    boxes = [(150.0, 100.0, 210.0, 112.0)]  # another text
+    places = place_labels(
+        points, [length] * len(points), (0, 0, 400, 300), points, lines=points, taken=boxes
+    )
     for (x, y), at in zip(points, places, strict=True):
         if at is not None:
             width = LETTER * length

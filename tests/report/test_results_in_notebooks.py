@@ -17,7 +17,12 @@ from sklearn.ensemble import RandomForestClassifier
 
 import model_quantization as mq
 from model_quantization.displayed import html_line, html_table
-from model_quantization.report.results import Comparison, DirectoryResult, FileResult
+from model_quantization.report.results import (
+    Comparison,
+    DirectoryResult,
+    FileResult,
+    comparison_notes,
+)
 
 HOSTILE = '<script>alert("x")</script>'
 ROWS, LABELS = load_digits(return_X_y=True)
@@ -138,6 +143,18 @@ def test_a_comparison_displays_both_sides(forest: RandomForestClassifier) -> Non
     assert "accuracy" in text
     assert "same answers: 100.00 % of 100 rows" in text
     assert "equal bit for bit: yes" in text
+
+
+def test_changed_labels_of_text_are_counted() -> None:
+    names = np.array([f"digit {digit}" for digit in range(10)])
+    first = RandomForestClassifier(3, random_state=0).fit(ROWS[:900], names[LABELS[:900]])
+    second = RandomForestClassifier(3, random_state=1).fit(ROWS[:900], names[LABELS[:900]])
+    figures = mq.compare_model_performance(first, second, X=ROWS[900:950], budget_seconds=0.01)
+    changed = int((first.predict(ROWS[900:950]) != second.predict(ROWS[900:950])).sum())
+    assert changed > 0
+    lines = list(comparison_notes(figures))
+    assert f"changed answers of predict: {changed} of 50 rows" in lines
+    assert not any(line.startswith("largest difference of predict:") for line in lines)
 
 
 def test_a_failure_in_a_comparison_is_no_markup(forest: RandomForestClassifier) -> None:

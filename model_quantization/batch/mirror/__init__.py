@@ -1,4 +1,4 @@
-"""Runs on directories in object storage: they are copied here, and the release is sent back.
+"""Runs on directories that are elsewhere: they are copied here, and the release is sent back.
 
 ::
 
@@ -22,10 +22,11 @@ from contextlib import ExitStack, contextmanager
 from model_quantization.batch.mirror.index import Index
 from model_quantization.batch.mirror.pull import pull_inputs, pull_release
 from model_quantization.batch.mirror.push import push_release
+from model_quantization.batch.mirror.registry import pull_registered, register_published
 from model_quantization.config.run_config import RunConfig
 from model_quantization.evaluation.rows.formats import SUFFIXES as HELD_OUT_SUFFIXES
 from model_quantization.files.lease import leased
-from model_quantization.files.object_store import Location
+from model_quantization.files.object_store import Location, is_registry
 from model_quantization.names import looks_like_model
 
 
@@ -33,7 +34,7 @@ from model_quantization.names import looks_like_model
 def mirrored(config: RunConfig, *, all_objects: bool = False, push: bool = True) -> Iterator[None]:
     """The directories of `config` are here; what becomes of the release is there afterwards.
 
-    Does nothing for local directories. When the block raises, nothing is pushed.
+    Does nothing for local directories. When the block raises, nothing is pushed or registered.
 
     Parameters
     ----------
@@ -56,7 +57,10 @@ def mirrored(config: RunConfig, *, all_objects: bool = False, push: bool = True)
         output = Location(config.output_url) if config.output_url else None
         if output is not None:
             stack.enter_context(leased(output))
-        if config.model_url is not None:
+        registry = config.model_url if is_registry(config.model_url) else None
+        if registry is not None:
+            pull_registered(registry, config.model_path)
+        elif config.model_url is not None:
             outputs = f"{config.output_url}/" if config.output_url else None
             pull_inputs(config.model_url, config.model_path, looks_like_model, outputs)
         if config.holdout_url is not None and config.holdout_path is not None:
@@ -66,6 +70,9 @@ def mirrored(config: RunConfig, *, all_objects: bool = False, push: bool = True)
         yield
         if output is not None and push:
             push_release(output, config.output_path, index)
+        if config.register_as is not None and push:
+            pulled = None if registry is None else config.model_path
+            register_published(config.register_as, config.output_path, pulled)
 
 
 def _looks_held_out(name: str) -> bool:

@@ -1,4 +1,4 @@
 """Held-out rows: found, read from their file, and checked against the model.
 
-Nothing here asks a model (`pipeline`) or judges an answer (`evaluation`).
+Nothing here calls a model (`pipeline`) or judges an answer (`evaluation`).
 """

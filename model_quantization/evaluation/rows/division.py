@@ -1,10 +1,10 @@
 """Held-out rows in three parts that share no row: calibration, selection and gate.
 
-`bit_depth: auto` chooses a precision from rows. A gate that had seen them would prove nothing. So
-each row belongs to one part, and a hash of its values says to which: the same row is in the same
-part in every run, in every file format, and wherever it stands in it. Equal rows share a part.
+`bit_depth: auto` chooses a precision from rows. The gate must not use the same rows. So each row
+belongs to one part, by a hash of its values: a row is in the same part in every run, in every file
+format, and at every position. Equal rows share a part.
 
-Parts are shares, so that the number of rows in each varies by about its square root.
+Parts are shares: the number of rows in each varies by about its square root.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from model_quantization.evaluation.rows.heldout import HeldOut
 from model_quantization.records import Record
 
 FEWEST_TO_DIVIDE: Final = 3000
-"""With fewer distinct rows all of them go to the gate: a proof needs them more than the choice."""
+"""With fewer distinct rows the gate gets all of them: it needs them more."""
 SELECTION_SHARE: Final = 0.2
 CALIBRATION_SHARE: Final = 0.1
 MOST_SELECTED: Final = 2000
@@ -30,7 +30,7 @@ _SALT: Final = np.uint64(0xD1B54A32D192ED03)
 
 @dataclass(frozen=True, slots=True)
 class Division(Record):
-    """How many rows each part has, and where the first two come from.
+    """The number of rows in each part, and the source of the first two.
 
     Attributes
     ----------
@@ -47,16 +47,16 @@ class Division(Record):
 
 @dataclass(frozen=True, slots=True)
 class DividedRows:
-    """Rows by what they are for; no row is in two parts.
+    """Rows by purpose; no row is in two parts.
 
     Attributes
     ----------
     calibration : HeldOut or None
-        Rows that ranges and refits are made on. Their targets are not looked at.
+        Rows for ranges and refits. Their targets are not used.
     selection : HeldOut or None
-        Rows on which options are compared.
+        Rows for comparing candidates.
     gate : HeldOut
-        Rows that the verdict rests on.
+        Rows for the verdict.
     source : str
         As in `Division`.
     """
@@ -78,12 +78,12 @@ class DividedRows:
 
 
 def divide(rows: HeldOut) -> DividedRows:
-    """Return the rows in three parts; all of them in the gate's, where they are few.
+    """Return the rows in three parts; a few rows all go to the gate.
 
     Parameters
     ----------
     rows : HeldOut
-        Of one file.
+        Rows of one file.
     """
     distinct = len(np.unique(rows.row_hashes))
     if distinct < FEWEST_TO_DIVIDE:
@@ -102,10 +102,10 @@ def divide(rows: HeldOut) -> DividedRows:
 
 
 def divide_calibration(calibration: HeldOut, gate: HeldOut) -> DividedRows:
-    """Return the rows of a calibration file in two parts, beside a gate that keeps all of its own.
+    """Return the rows of a calibration file in two parts, and all held-out rows for the gate.
 
-    Rows beyond what calibration and selection use are left out, by their hash as well. A row that
-    is in both files stays the gate's alone.
+    Rows beyond the number that calibration and selection use are left out, by their hash. A row
+    that is in both files belongs to the gate.
 
     Raises
     ------
@@ -140,8 +140,7 @@ def divide_calibration(calibration: HeldOut, gate: HeldOut) -> DividedRows:
 def places(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Return a number from 0 up to 1 for each hash, spread evenly and the same for equal hashes.
 
-    The hashes are mixed once more: whoever looks for shared rows by the same hash must not find
-    them sorted by part.
+    The hashes are mixed once more, because the search for shared rows uses the same hashes.
     """
     mixed = hashes ^ _SALT
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

@@ -1,7 +1,7 @@
-"""What a fitted model says of the rows and targets it takes, as a record.
+"""The rows and targets that a fitted model takes, as a record.
 
-The model is asked once, where it is; whoever reads the file then reads it in the same form. Only
-attributes are looked at, so that nothing of the model's library is imported here.
+The model is read once, in its process; every reader of the file then uses this record. Only
+attributes are read, so that nothing of the model's library is imported here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Kind = Literal["text", "number", "boolean"]
 
 @dataclass(frozen=True, slots=True)
 class Labels(Record):
-    """The values that a model knows: classes of a target, or categories of a column.
+    """The values that a model has learned: classes of a target, or categories of a column.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Labels(Record):
 
     @classmethod
     def of(cls, values: Any) -> Labels | None:
-        """The labels in an array or a list; None when they are of several kinds or another."""
+        """The labels in an array or a list; None if they are not of one known kind."""
         items = np.asarray(values, dtype=object).ravel().tolist()
         items = [item.item() if isinstance(item, np.generic) else item for item in items]
         items = [item for item in items if item is not None and item == item]  # noqa: PLR0124  NaN
@@ -52,7 +52,7 @@ class Labels(Record):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRows(Record):
-    """The rows and targets that a model takes, as far as it says so.
+    """The rows and targets that a model takes, as far as known.
 
     Attributes
     ----------
@@ -84,14 +84,14 @@ class ExpectedRows(Record):
 
 
 def ask_model(model: Any, task: str) -> ExpectedRows:
-    """What a fitted model says of its rows.
+    """Return the rows and targets that a fitted model takes.
 
     Parameters
     ----------
     model : object
         A fitted estimator.
     task : str
-        What it does, as `graph.methods` says it.
+        Its task, as in `graph.methods`.
     """
     names = _get(model, "feature_names_in_")
     feature_names = None if names is None else tuple(str(name) for name in names)
@@ -116,8 +116,8 @@ def _classes(model: Any) -> tuple[Labels | None, ...]:
 
 
 def _first_step(model: Any) -> Any:
-    """The innermost part that is given the rows as they are."""
-    for _ in range(100):  # a model cannot be nested deeper and still be of use
+    """The innermost part that gets the unchanged rows."""
+    for _ in range(100):  # no useful model is nested deeper
         inner = _inner(model)
         if inner is None:
             return model
@@ -140,7 +140,7 @@ def _inner(model: Any) -> Any:
     if isinstance(calibrated, list) and calibrated:
         return _get(calibrated[0], "estimator")
     members = _get(model, "estimators_")
-    # Those of a forest or of boosting are not given the rows as they are.
+    # Members of a forest or of boosting do not get the unchanged rows.
     if isinstance(members, list) and members and _get(model, "named_estimators_") is not None:
         return members[0]
     if isinstance(members, list) and members and _reads_text(_first_step(members[0])):
@@ -154,9 +154,9 @@ def _reads_text(step: Any) -> bool:
 
 
 def _takes_numbers_only(step: Any) -> bool:
-    """Whether a step of scikit-learn says, by its tags, that it takes neither text nor categories.
+    """Whether a step of scikit-learn takes neither text nor categories, by its tags.
 
-    A column transformer or a union says nothing of that kind, nor does a booster with categories.
+    A column transformer, a union or a booster with categories has no such tags.
     """
     if not type(step).__module__.startswith("sklearn.") or _get(step, "transformers_") is not None:
         return False
@@ -192,7 +192,7 @@ def _encoded(encoder: Any, names: tuple[str, ...]) -> Iterator[tuple[str, Labels
 
 
 def _column_names(columns: Any, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the columns that a column transformer was told to take."""
+    """The names of the columns that a column transformer selects."""
     if isinstance(columns, slice):
         by_name = isinstance(columns.start, str) or isinstance(columns.stop, str)
         return _between(columns, names) if by_name else names[columns]
@@ -214,7 +214,7 @@ def _between(columns: slice, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _get(model: Any, name: str) -> Any:
-    # A meta-estimator may raise whatever the one inside it does.
+    # A meta-estimator may raise any error of its inner estimator.
     try:
         return getattr(model, name, None)
     except (ValueError, TypeError, NotImplementedError, KeyError, IndexError, RuntimeError):

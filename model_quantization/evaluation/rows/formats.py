@@ -1,6 +1,6 @@
 """Bytes of a Parquet, CSV or NPZ file -> the table or arrays in it.
 
-Whatever is wrong with a file is a `HeldOutError` that names the file. Nothing is unpickled.
+Every fault of a file is a `HeldOutError` that names the file. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
                 do="replace it by a Parquet, CSV, gzipped CSV or NPZ file",
             )
         with open(descriptor, "rb", closefd=False) as file:
-            # Not the whole limit: that much memory would be reserved first.
+            # Not the whole limit at once: Python would reserve that much memory first.
             content = file.read(min(status.st_size, limits.file_bytes) + 1)
     finally:
         os.close(descriptor)
@@ -81,7 +81,7 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
 
 
 def parse_rows(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> Parsed:
-    """Rows, target and notes of a file with this content; the name's ending says which kind.
+    """Rows, target and notes of a file with this content; its name's ending gives the format.
 
     The notes on the target come last, apart from the others.
 
@@ -148,16 +148,16 @@ def _parquet(content: bytes, path: Path, limits: Limits) -> pd.DataFrame:
 
 
 def _csv(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> pd.DataFrame:
-    """The frame of a CSV file: columns of numbers as numbers, every other character for character.
+    """The frame of a CSV file: numeric columns as numbers, other columns as text, unchanged.
 
-    Read once to learn which columns hold numbers (with empty cells as NaN), and once more for
-    the text columns, in which "NA", "null" and "" are what somebody wrote.
+    The first reading finds the numeric columns (with empty cells as NaN). The second reads the text
+    columns, in which "NA", "null" and "" stay text.
     """
     import pandas as pd
 
     if path.name.endswith(".gz"):
         with gzip.open(io.BytesIO(content)) as stream:
-            # Piece by piece: a read of the whole limit would reserve that much memory first.
+            # Piece by piece: reading the whole limit would reserve that much memory first.
             pieces, size = [], 0
             while size <= limits.decompressed_bytes and (piece := stream.read(1 << 20)):
                 pieces.append(piece)
@@ -168,7 +168,7 @@ def _csv(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> pd.DataF
         raise HeldOutError("the held-out file is empty", where=str(path), do="write it again")
     _check_layout(content, path, wanted)
     frame = pd.read_csv(io.BytesIO(content), low_memory=False)
-    # pandas takes surplus cells for an index.
+    # pandas would take extra cells as an index.
     if not frame.index.equals(pd.RangeIndex(len(frame))):
         raise HeldOutError(
             "rows have more cells than the header has names",
@@ -187,7 +187,7 @@ def _csv(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> pd.DataF
         if is_text:
             pass
         elif pd.api.types.is_numeric_dtype(column) and not is_text:
-            # A column of nothing but empty cells is numbers, all missing; "NA" alone is text.
+            # A column of empty cells is numeric, all missing; a column of "NA" is text.
             is_text = bool(column.isna().all() and not cells.isin(["", "nan", "NaN"]).all())
         else:
             is_text = True
@@ -199,7 +199,7 @@ def _csv(content: bytes, path: Path, wanted: Wanted, limits: Limits) -> pd.DataF
 
 
 def _check_layout(content: bytes, path: Path, wanted: Wanted) -> None:
-    """Raise the sentence that says how a file is written which is not what a CSV file is here."""
+    """Raise an error that describes the file, if it has other separators than a CSV file here."""
     if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in content[:1000]:
         raise HeldOutError(
             "the held-out file is UTF-16, not UTF-8", where=str(path), do="write it as UTF-8"
@@ -225,7 +225,7 @@ def _check_layout(content: bytes, path: Path, wanted: Wanted) -> None:
 
 
 def _target_cells(column: pd.Series[Any], cells: pd.Series[str], wanted: Wanted) -> pd.Series[Any]:
-    """The targets as written; where the classes are not text, what pandas calls missing is so."""
+    """The targets as written; unless the classes are text, pandas' missing values are missing."""
     classes = wanted.expected.classes
     if len(classes) == 1 and classes[0] is not None and classes[0].kind == "text":
         return cells.astype(object)
@@ -233,7 +233,7 @@ def _target_cells(column: pd.Series[Any], cells: pd.Series[str], wanted: Wanted)
 
 
 def _floats(cells: pd.Series[str], missing: pd.Series[bool]) -> NDArray[np.float64]:
-    """The nearest floats to what is written; pandas' own parser may be off by the last bit."""
+    """The floats nearest to the written numbers; pandas' parser may differ in the last bit."""
     pairs = zip(cells, missing, strict=True)
     return np.fromiter((np.nan if gap else float(cell) for cell, gap in pairs), np.float64)
 

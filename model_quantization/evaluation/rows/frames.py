@@ -1,4 +1,4 @@
-"""Tables and arrays -> rows in the form a model takes, and their targets."""
+"""Tables and arrays -> rows in the form that a model takes, and their targets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMES_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a file is read for: see the parameters of `read_held_out`."""
+    """The wanted content of a file: see the parameters of `read_held_out`."""
 
     target: tuple[str, ...]
     expected: ExpectedRows
@@ -56,12 +56,12 @@ def from_frame(frame: pd.DataFrame, path: Path, wanted: Wanted) -> Parsed:
 
 
 def _as_expected(frame: pd.DataFrame, path: Path, expected: ExpectedRows) -> pd.DataFrame:
-    """The table, once every column is seen to hold what the model says it takes.
+    """The table, after checking that every column has values that the model takes.
 
     Raises
     ------
     HeldOutError
-        Text where the model takes numbers, or categories spelled otherwise than the model's.
+        Text where the model takes numbers, or categories in another spelling than the model's.
     """
     import pandas as pd
 
@@ -85,7 +85,7 @@ def _as_numbers(column: pd.Series[Any], name: str, path: Path) -> Any:
         numbers = pd.to_numeric(column.astype(object), errors="coerce")
         first = column[numbers.isna() & column.notna()].iloc[0]
         raise HeldOutError(
-            "a column holds text where the model takes numbers",
+            "a column has text where the model takes numbers",
             where=f"{path}, column {name}",
             got=repr(first),
             do="write decimal points, not commas"
@@ -95,7 +95,7 @@ def _as_numbers(column: pd.Series[Any], name: str, path: Path) -> Any:
 
 
 def _check_categories(column: pd.Series[Any], name: str, path: Path, known: Labels) -> None:
-    """Raise when no value is a category of the model, and some would be if spelled otherwise."""
+    """Raise if no value is a category of the model, and some are in another spelling."""
     values = column.dropna().unique().tolist()
     categories = set(known.values)
     if not values or any(value in categories for value in values if _is_of(value, known.kind)):
@@ -103,9 +103,9 @@ def _check_categories(column: pd.Series[Any], name: str, path: Path, known: Labe
     if all(_is_of(value, known.kind) for value in values) and not any(
         as_label(value.strip() if isinstance(value, str) else value, known) for value in values
     ):
-        return  # categories that the model never saw, as its encoder says how to treat
+        return  # unknown categories, which the model's encoder may allow
     raise HeldOutError(
-        "a column holds no category of the model",
+        "a column has no category of the model",
         where=f"{path}, column {name}",
         expected=f"{known.kind} such as {listed([repr(value) for value in known.values], 3)}",
         got=f"{column.dtype} such as {listed([repr(value) for value in values], 3)}",
@@ -207,7 +207,7 @@ def _unnamed(frame: pd.DataFrame, path: Path, wants_text: bool | None) -> Any:
 
 
 def _is_empty(column: pd.Series[Any]) -> bool:
-    """Whether a column holds nothing but missing values and blanks."""
+    """Whether a column has only missing values and blanks."""
     return bool((column.isna() | (column.astype(str).str.strip() == "")).all())
 
 
@@ -228,7 +228,7 @@ def from_array(x: NDArray[Any], path: Path, wanted: Wanted) -> Any:
 
     if expected.feature_names is not None and x.shape[1:] != (len(expected.feature_names),):
         raise HeldOutError(
-            "X has not the model's features",
+            "X does not have the model's features",
             where=str(path),
             expected=f"{len(expected.feature_names)} columns",
             got=f"shape {x.shape}",

@@ -20,26 +20,26 @@ from model_quantization.limits import Limits
 from model_quantization.names import spellings
 
 CALIBRATION_ENDING = ".calibration"
-"""After a model's name: its file of rows on which `auto` chooses."""
+"""After a model's name: the file of rows on which `auto` chooses."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _NAN_BITS = np.float64("nan").view(np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Rows with what should be answered to them.
+    """Rows with their targets.
 
     Attributes
     ----------
     path, sha256
-        The file they come from.
+        The file of the rows.
     rows : DataFrame, ndarray (n, d) or list of str
         In the form the model takes.
     target : ndarray (n,) or (n, k), or None
         Never of object dtype; None when the file was read without a target.
     row_hashes : ndarray of uint64 (n,)
-        Hash of each row's features (the target is not part of it): equal values give equal
-        hashes in every file format, so that shared rows are found.
+        Hash of each row's features (the target is not part of it): equal values have equal hashes
+        in every file format, so that shared rows are found.
     notes : tuple of str
         What was done to the file's columns on the way.
     target_notes : tuple of str
@@ -76,7 +76,7 @@ def find_held_out(directory: Path | None, name: str) -> Path | None:
     HeldOutError
         The directory does not exist, or holds two files for the model.
     PathRefused
-        The name leads out of the directory, or to something that is not a plain file.
+        The name leaves the directory, or is not a plain file.
     """
     if directory is None:
         return None
@@ -96,7 +96,7 @@ def find_held_out(directory: Path | None, name: str) -> Path | None:
     for path in found:
         if not path.resolve().is_relative_to(directory.resolve()):
             raise PathRefused(
-                "the held-out file lies outside its directory",
+                "the held-out file is outside its directory",
                 where=str(path),
                 got=str(path.resolve()),
                 do="put the file itself into the held-out directory",
@@ -109,7 +109,7 @@ def find_held_out(directory: Path | None, name: str) -> Path | None:
             )
     if len(found) > 1:
         raise HeldOutError(
-            f"more than one file holds data for {name}",
+            f"more than one file has data for {name}",
             where=str(directory),
             expected="one",
             got=" and ".join(path.name for path in found),
@@ -169,19 +169,19 @@ def read_held_out(
             where=str(path),
             expected=f"{len(rows)} targets",
             got=str(len(targets)),
-            do="write one target a row",
+            do="write one target per row",
         )
     sha256 = hashlib.sha256(content).hexdigest()
     return HeldOut(path, sha256, rows, targets, hash_rows(rows), notes, target_notes)
 
 
 def check_disjoint(calibration: HeldOut, held_out: HeldOut) -> None:
-    """Return only when no row of `held_out` is also a row of `calibration`.
+    """Check that no row of `held_out` is also a row of `calibration`.
 
     Raises
     ------
     HeldOutError
-        How many rows are shared: a gate that has seen its questions proves nothing.
+        Some rows are shared: a gate on calibration rows proves nothing.
     """
     shared = int(np.isin(held_out.row_hashes, calibration.row_hashes).sum())
     if shared:
@@ -219,7 +219,7 @@ def _bits(column: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def _item_bits(item: Any) -> np.uint64:
-    # pandas' NA and NaT are known by name: pandas is not imported for the asking.
+    # pandas' NA and NaT are recognized by name, without importing pandas.
     if item is None or type(item).__name__ in ("NAType", "NaTType"):
         return _NAN_BITS
     if isinstance(item, bool | int | float | np.number | np.bool_):

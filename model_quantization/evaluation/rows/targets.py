@@ -1,8 +1,8 @@
-"""Targets in the form of the model's classes: a proof over targets that match none proves nothing.
+"""Targets in the form of the model's classes, so that they can be compared.
 
-A class is text, a number or a boolean. A text class is matched by the text as it is written, so
-`01` stays apart from `1`; a number by its value, however it is written; a boolean by `true`,
-`false`, 1 or 0. A label that is none of the model's classes keeps its own spelling.
+A class is text, a number or a boolean. A text class matches the same text, so `01` is not `1`. A
+number matches by its value, a boolean by `true`, `false`, 1 or 0. A label that is no class of the
+model keeps its spelling.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from model_quantization.errors import HeldOutError
 from model_quantization.evaluation.answers import plain_array
 from model_quantization.evaluation.rows.expected import ExpectedRows, Labels
 
-LEAST_KNOWN = 0.9  # share of the targets that must be classes of the model
+LEAST_KNOWN = 0.9  # least share of targets that must be classes of the model
 _SHOWN = 4
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 Label = str | bool | int | float
@@ -35,7 +35,7 @@ def read_targets(
     columns : sequence of ndarray, each of shape (n,)
         The target columns as the file has them.
     names : sequence of str
-        Theirs, for messages.
+        Their names, for messages.
     path : Path
     expected : ExpectedRows
 
@@ -54,7 +54,7 @@ def read_targets(
         read = [_numbers(column, name, path) for column, name in zip(columns, names, strict=True)]
         return _together(read), ()
     classes = expected.classes
-    if len(classes) != len(columns):  # indicators of several labels, or nothing is known
+    if len(classes) != len(columns):  # indicators of several labels, or unknown classes
         return _together([_plain(column) for column in columns]), ()
     made, notes = [], []
     for column, name, labels in zip(columns, names, classes, strict=True):
@@ -69,7 +69,7 @@ def _together(columns: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _plain(column: NDArray[Any]) -> NDArray[Any]:
-    """The column without object dtype; text that is numbers throughout is numbers."""
+    """The column without object dtype; text that consists of numbers becomes numbers."""
     array = plain_array(column)
     if array.dtype.kind in "US":
         numbers = [_number(label) for label in array.tolist()]
@@ -81,7 +81,7 @@ def _plain(column: NDArray[Any]) -> NDArray[Any]:
 def _as_classes(
     column: NDArray[Any], name: str, path: Path, classes: Labels
 ) -> tuple[NDArray[Any], str]:
-    """The column in the form of the classes, and a note on labels that are none of them."""
+    """The column in the form of the classes, and a note on labels that are no class."""
     spelled, inverse, counts = _distinct(column)
     forms = [_form(label, classes.kind) for label in spelled]
     known = set(classes.values)
@@ -112,23 +112,23 @@ def _as_classes(
 
 
 def as_label(value: Any, labels: Labels) -> bool:
-    """Whether a value is one of the labels, or would be in their form."""
+    """Whether a value is one of the labels, after conversion to their form."""
     numbers = {_number(label) for label in labels.values} - {None}
     return _form(value, labels.kind) in labels.values or _number(value) in numbers
 
 
 def _distinct(column: NDArray[Any]) -> tuple[list[Any], NDArray[np.intp], NDArray[np.intp]]:
-    """(each value once, the place of every row's value among them, how often each occurs)."""
+    """(distinct values, each row's place among them, the count of each)."""
     places: dict[tuple[type, Any], int] = {}
     inverse = np.empty(len(column), dtype=np.intp)
     for row, value in enumerate(column.tolist()):
-        # The type belongs to the key: True and 1 are equal, and spelled differently.
+        # The type is part of the key: True and 1 are equal, but differ in spelling.
         inverse[row] = places.setdefault((type(value), value), len(places))
     return [value for _, value in places], inverse, np.bincount(inverse, minlength=len(places))
 
 
 def _form(label: Any, kind: str) -> Label | None:
-    """A label in the form that classes of a kind have; None when it has none."""
+    """A label in the form of classes of a kind; None if it has no such form."""
     if kind == "text":
         return _text(label)
     number = _number(label)
@@ -149,12 +149,12 @@ def _text(label: Any) -> str:
 
 
 def _number(label: Any) -> int | float | None:
-    """The number that a label is or spells; None when it is none."""
+    """The number that a label is or spells; None if there is none."""
     if isinstance(label, bool | int | float):
         return float(label) if isinstance(label, float) else int(label)
     if isinstance(label, Decimal):
         return int(label) if label == label.to_integral_value() else float(label)
-    if not isinstance(label, str) or "_" in label:  # Python's own reading takes 1_000
+    if not isinstance(label, str) or "_" in label:  # Python's `float` would accept 1_000
         return None
     for read in (int, float):
         try:
@@ -183,12 +183,12 @@ def _numbers(column: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
 
 
 def has_decimal_comma(cell: Any) -> bool:
-    """Whether a cell would be a number with a point in place of its comma."""
+    """Whether a cell is a number with a decimal comma."""
     return isinstance(cell, str) and "," in cell and _number(cell.replace(",", ".", 1)) is not None
 
 
 def _remedy(labels: Sequence[Any], classes: Labels) -> str:
-    """How the labels have to be written."""
+    """The advice on how to write the labels."""
     known = set(classes.values)
 
     def mended(change: Any) -> bool:

@@ -132,12 +132,17 @@ def _asking(children: Sequence[Lowered], answer: Combine, integers: Integers) ->
                 raise Unanswered
             return found
 
-        try:
-            return answer(ask)
-        except Unanswered:
-            return None
+        return _answered(answer, ask)
 
     return call
+
+
+def _answered(answer: Combine, ask: Ask) -> Any:
+    """The parent's answer; None where a child has none to these rows."""
+    try:
+        return answer(ask)
+    except Unanswered:
+        return None
 
 
 def as_floats(rows: Array, integers: Integers) -> Array:
@@ -162,10 +167,7 @@ def _together(children: Sequence[LinearScores], combine: Mapping[str, Combine]) 
                     raise Unanswered
                 return found
 
-            try:
-                return answer(ask)
-            except Unanswered:
-                return None
+            return _answered(answer, ask)
 
         return Answer(of_scores)
 

@@ -14,7 +14,10 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Arrays
 from model_quantization.families.ladders import Coarser, Ladder
-from model_quantization.families.shared.kernel_functions import KernelFunction, machine_kernel
+from model_quantization.families.shared.kernel_functions import (
+    Plain,
+    machine_kernel_of_node,
+)
 from model_quantization.graph.nodes import ArrayNode, DictNode, Node, ObjectNode, attributes
 from model_quantization.graph.traversal import with_children
 from model_quantization.schemes.quantize import dequantize_array, quantize_array
@@ -35,7 +38,7 @@ def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
         return ()
     state = attributes(node)
     rows, used, counts = (_array(state, name, arrays) for name in (_ROWS, _USED, _COUNTS))
-    if rows is None or used is None or counts is None or machine_kernel(state) is None:
+    if rows is None or used is None or counts is None or machine_kernel_of_node(state) is None:
         return ()
     if rows.ndim != 2 or rows.dtype.kind != "f" or not 0 < len(rows) <= _MOST_VECTORS:
         return ()
@@ -51,12 +54,14 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     assert isinstance(node, ObjectNode) and isinstance(node.state, DictNode)
     state = attributes(node)
     rows, used, counts = (_array(state, name, arrays) for name in (_ROWS, _USED, _COUNTS))
-    kernel = machine_kernel(state)
+    kernel = machine_kernel_of_node(state)
     assert rows is not None and used is not None and counts is not None and kernel is not None
     bits = int(levels[VECTORS].split()[0])
     scheme = affine_of(bits, symmetric=False)
     rounded = dequantize_array(quantize_array(rows, scheme, _SLOT))
-    solved = _solved(kernel, rows.astype(np.float64), rounded.astype(np.float64), used, counts)
+    solved = _solved(
+        kernel.plain, rows.astype(np.float64), rounded.astype(np.float64), used, counts
+    )
     shown = _array(state, _SHOWN, arrays)
     made: dict[int, Node] = {id(state[_USED]): ArrayNode(arrays.add(solved.astype(used.dtype)))}
     if shown is not None and shown.shape == used.shape and _SHOWN in state:
@@ -105,9 +110,7 @@ def _pairs(used: Array, counts: Array, n_vectors: int) -> list[list[tuple[int, s
     ]
 
 
-def _solved(
-    kernel: KernelFunction, rows: Array, rounded: Array, used: Array, counts: Array
-) -> Array:
+def _solved(kernel: Plain, rows: Array, rounded: Array, used: Array, counts: Array) -> Array:
     """The coefficients near these that give the scores that these gave for the exact vectors."""
     pairs = _pairs(used, counts, len(rows))
     assert pairs is not None

@@ -4,53 +4,21 @@
 
 #include <math.h>
 
-#include "vectors.h"
-
-#if defined(__AVX512F__) || defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include "doubles.h"
 
 enum {
-    LANES = VECTOR_BYTES / 8,
     CHUNK = 112, /* columns at a time: memory is asked for little by little */
     AHEAD = 8,   /* rows; four are being multiplied */
     LINE = 8     /* numbers in a cache line */
 };
 
-VECTOR_OF(f64, numbers, LANES);
 VECTOR_OF(VALUE, inputs, LANES);
-
-INLINE numbers added_product(numbers a, numbers b, numbers sum) {
-#if defined(__AVX512F__)
-    return (numbers)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)sum);
-#elif defined(__AVX2__) && defined(__FMA__)
-    return (numbers)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)sum);
-#else
-    return a * b + sum;
-#endif
-}
 
 INLINE numbers load_row(const VALUE *at) {
     return __builtin_convertvector(LOAD(inputs, at), numbers);
 }
 
 #if defined(__AVX512F__) || defined(__AVX2__)
-/* The sum of both halves where a vector has eight numbers: what is left to add up has four. */
-INLINE __m256d folded(numbers vector) {
-#if defined(__AVX512F__)
-    const __m512d all = (__m512d)vector;
-    return _mm256_add_pd(_mm512_castpd512_pd256(all), _mm512_extractf64x4_pd(all, 1));
-#else
-    return (__m256d)vector;
-#endif
-}
-
-INLINE f64 sum_of(numbers vector) {
-    const __m256d four = folded(vector);
-    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
-    return two[0] + two[1];
-}
-
 /* Add the sums of four vectors to every `step`-th number of `out`: all four are taken at once. */
 INLINE void add_sums(numbers a, numbers b, numbers c, numbers d, f64 *out, i64 step) {
     const __m256d ab = _mm256_hadd_pd(folded(a), folded(b));
@@ -89,13 +57,6 @@ INLINE numbers load_some_of_row(const VALUE *at, i64 count) {
     return load_some((const void *)at, count);
 }
 #else
-INLINE f64 sum_of(numbers vector) {
-    f64 total = 0.0;
-    for (int lane = 0; lane < LANES; lane++)
-        total += vector[lane];
-    return total;
-}
-
 INLINE void add_sums(numbers a, numbers b, numbers c, numbers d, f64 *out, i64 step) {
     out[0] += sum_of(a);
     out[step] += sum_of(b);

@@ -121,24 +121,6 @@ static char read_array(const struct kernel *kernel, const struct parameter *para
     return letter;
 }
 
-static int bytes_of(char letter)
-{
-    switch (letter) {
-    case 'B':
-    case 'b':
-        return 1;
-    case 'H':
-    case 'h':
-        return 2;
-    case 'I':
-    case 'i':
-    case 'f':
-        return 4;
-    default:
-        return 8;
-    }
-}
-
 /* Read all arguments as the first variant says; the bytes of all arrays, or -1 (exception). */
 static i64 read_arguments(const struct kernel *kernel, PyObject *const *given,
                           struct argument *arguments, char *letters)

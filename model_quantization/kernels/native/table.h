@@ -17,6 +17,25 @@ struct argument {
     i64 size, rows, columns, step;
 };
 
+/* The bytes of an item of that type: see `struct parameter`. */
+static inline i64 bytes_of(char type)
+{
+    switch (type) {
+    case 'B':
+    case 'b':
+        return 1;
+    case 'H':
+    case 'h':
+        return 2;
+    case 'I':
+    case 'i':
+    case 'f':
+        return 4;
+    default:
+        return 8;
+    }
+}
+
 /* `type` as numpy's type character: of an array's items; 'w' and 'x' are a whole and a real
    number. */
 struct parameter {

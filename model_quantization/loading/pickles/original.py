@@ -34,7 +34,7 @@ def load_original(
     Parameters
     ----------
     path : Path
-        A pickle or joblib file.
+        A pickle, joblib or skops file.
     sha256 : str, optional
         What the release pins; None: any file that passes the scan.
     trust : TrustPolicy, optional

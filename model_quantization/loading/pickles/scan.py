@@ -8,7 +8,7 @@ loaded in a child process first (`worker.py`).
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from model_quantization.loading.pickles.machine import Findings
 from model_quantization.loading.pickles.nesting import check_nesting
 from model_quantization.loading.pickles.opcodes import walk_pickle
 from model_quantization.loading.pickles.snapshot import Snapshot, take_snapshot
+from model_quantization.loading.skops_files import write_as_pickle
 from model_quantization.trust import TrustPolicy
 
 
@@ -28,7 +29,8 @@ class ScannedFile:
     Attributes
     ----------
     source, snapshot : Path
-        Where it came from, and the private copy, decompressed, that was scanned and is loaded.
+        Where it came from, and the private copy, decompressed, that was scanned and is loaded;
+        of a skops file, the pickle that says the same.
     size_bytes, sha256
         Of the source as it lies on disk.
     format : "pickle" or "joblib"
@@ -67,7 +69,7 @@ def scan(source: Path, trust: TrustPolicy, limits: Limits, workspace: Path) -> S
     PathRefused
         `source` is a link, a directory, a pipe, a device, or cannot be read.
     ScanMalformed
-        It is no pickle, or a broken one.
+        It is no pickle and no skops file, or a broken one.
     ScanRefused
         It names or does something that is not on the allow-list.
     LimitError
@@ -75,10 +77,20 @@ def scan(source: Path, trust: TrustPolicy, limits: Limits, workspace: Path) -> S
     """
     snapshot = take_snapshot(source, limits, workspace)
     try:
+        if snapshot.is_archive:
+            snapshot = _translated(snapshot, limits)
         found, protocol = _walk(snapshot.path, trust, limits)
     except (InputRefused, LimitError) as error:
         raise error.at(str(source)) from error
     return _scanned(source, snapshot, found, protocol)
+
+
+def _translated(snapshot: Snapshot, limits: Limits) -> Snapshot:
+    """The skops file as a pickle; size and hash stay those of the source."""
+    path = snapshot.path.with_name("translated")
+    write_as_pickle(snapshot.path, path, limits)
+    snapshot.path.unlink()
+    return replace(snapshot, path=path)
 
 
 def _walk(path: Path, trust: TrustPolicy, limits: Limits) -> tuple[Findings, int]:

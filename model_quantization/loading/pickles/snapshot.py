@@ -32,8 +32,8 @@ COMPRESSED: Final = (
     (b"BZ", "bz2"),
     (b"\x78", "zlib"),
 )
+ARCHIVE: Final = b"PK\x03\x04"
 OTHER_FORMATS: Final = (
-    (b"PK\x03\x04", "a zip archive (or a skops, Keras or npz file)"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"\x04\x22\x4d\x18", "an lz4 stream"),
@@ -52,6 +52,7 @@ class Snapshot:
     size_bytes: int
     sha256: str
     compression: str
+    is_archive: bool  # a zip archive, such as skops writes
 
 
 class _Decompressor(Protocol):
@@ -156,7 +157,7 @@ def take_snapshot(source: Path, limits: Limits, workspace: Path) -> Snapshot:
         raise ScanMalformed("is empty", where=str(source), do="save the model again")
     if compression:
         _refuse_second_compression(path, compression, source)
-    return Snapshot(path, chunks.total, hasher.hexdigest(), compression)
+    return Snapshot(path, chunks.total, hasher.hexdigest(), compression, head.startswith(ARCHIVE))
 
 
 class _Chunks:
@@ -196,7 +197,7 @@ def _refuse_other_formats(head: bytes, source: Path) -> None:
                 f"is {name}",
                 where=str(source),
                 expected="a pickle or a joblib file, plain or compressed by zlib, gzip, bz2, "
-                "lzma or xz",
+                "lzma or xz, or a skops file",
                 do="load it with what made it and save it again with joblib.dump",
             )
 

@@ -27,7 +27,12 @@ from model_quantization.report.page.evidence import (
     ModelView,
     view_model,
 )
-from model_quantization.report.page.figures import draw_changes, draw_latencies, draw_sizes
+from model_quantization.report.page.figures import (
+    FEW_MODELS,
+    draw_changes,
+    draw_latencies,
+    draw_sizes,
+)
 from model_quantization.report.page.trend import draw_trend
 from model_quantization.report.run_facts import RunFacts
 from model_quantization.report.summary import MANY_NO_GAIN, older_line, served_bytes, total_line
@@ -106,6 +111,7 @@ def render_page(
             facts=facts.lines() if facts else (),
             changes=last_changes(history),
             max_changes=MAX_CHANGES,
+            few=len(ordered) <= FEW_MODELS,
             folded=sum(model.folded for model in models),
             many_folded=MANY_NO_GAIN,
             plural=plural,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from math import isfinite
-from typing import TYPE_CHECKING
 
 from model_quantization.outcome import Outcome, Status, verdict
 from model_quantization.report.page.drawing import (
@@ -28,6 +27,7 @@ from model_quantization.report.page.drawing import (
 from model_quantization.report.page.marks import (
     GROUPS,
     SERVED,
+    Line,
     Mark,
     label_marks,
     legend_of,
@@ -37,11 +37,10 @@ from model_quantization.report.page.marks import (
 from model_quantization.report.summary import served_bytes, total_line
 from model_quantization.report.table import human_bytes, times_smaller
 
-if TYPE_CHECKING:
-    pass
-
 TOP_MODELS = 22
 OUTLIERS = 7
+FEW_MODELS = 12  # up to here the figure of sizes is no taller than the others
+FEW_PITCH, PITCH = 22.0, 29.0  # pixels from one model's line to the next
 NAME_CHARACTERS = 19  # that fit left of the axes, in the widest fonts as well
 
 
@@ -62,7 +61,8 @@ def draw_sizes(outcomes: Sequence[Outcome], top: int = TOP_MODELS) -> Picture:
         rows.append((sum(i.source_size_bytes for i in rest), sum(map(served_bytes, rest))))
         names.append(f"{len(rest):,} more, summed")
     with drawing("sizes"):
-        figure = new_figure(22.0 * len(rows) + 34)
+        pitch = FEW_PITCH if len(outcomes) <= FEW_MODELS else PITCH
+        figure = new_figure(pitch * len(rows) + 34)
         axes = add_axes(figure, 142, 4, 46, 30)
         axes.set_xscale("log")
         sizes = [size for pair in rows for size in pair if size]
@@ -122,22 +122,21 @@ def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
     reach = max([1e-4, 1.5 * (allowed or 0.0), *(1.15 * abs(value) for value in served)])
     low, high = -reach, max([reach * 0.6, *(1.15 * value for value in served)])
     with drawing("changes"):
-        figure = new_figure(300)
-        axes = add_axes(figure, 52, 26, 14, 44, grid="both")
+        figure = new_figure(290)
+        axes = add_axes(figure, 52, 26, 14, 34, grid="both")
         axes.set_xscale("log")
         ratios = [mark.x for mark in marks]
         axes.set_xlim(min(0.8, min(ratios) / 1.3), max(10.0, max(ratios) * 1.5))
         axes.set_ylim(low * 1.08, high)
         log_ticks("x", axes, _times_tick)
         name_axes(axes, "times smaller", "change of the score")
+        left, right = axes.get_xlim()
+        lines = [Line((left, 0.0), (right, 0.0))]
         axes.axhline(0, color=MUTED, lw=1)
         if allowed:
             axes.axhline(-allowed, color=BAD, lw=1, ls=(0, (4, 3)))
-            axes.annotate(
-                f"allowed drop {allowed:g}", (0.995, -allowed), (0, -4), color=BAD, fontsize=SMALL,
-                ha="right", va="top", xycoords=axes.get_yaxis_transform(),
-                textcoords="offset points",
-            )  # fmt: skip
+            drop = f"allowed drop {allowed:g}"
+            lines.append(Line((left, -allowed), (right, -allowed), drop, BAD))
         labels = Labels()
         inside = [mark for mark in marks if low <= mark.y <= high]
         outside = [
@@ -152,7 +151,7 @@ def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
         worst = _worst(plain)
         best = sorted(plain, key=lambda m: (-m.x, m.outcome.name))[:3]
         named = [*far, *((mark, "") for mark in _distinct([*worst, *best]))]
-        label_marks(axes, named[:OUTLIERS], labels, [*outside, *inside])
+        label_marks(axes, named[:OUTLIERS], labels, [*outside, *inside], lines)
         lost = sum(mark.y < 0 for mark in marks)
         alt = f"{len(marks)} models: {lost} lost score, {len(outside)} off the scale."
         svg = to_svg(figure, "changes", alt, labels)
@@ -176,8 +175,8 @@ def draw_latencies(outcomes: Sequence[Outcome]) -> Picture:
     if not marks:
         return Picture("latencies", title, "Latency was not measured in these runs.", "", "")
     with drawing("latencies"):
-        figure = new_figure(300)
-        axes = add_axes(figure, 52, 26, 14, 44, grid="both")
+        figure = new_figure(290)
+        axes = add_axes(figure, 52, 26, 14, 34, grid="both")
         axes.set_xscale("log")
         axes.set_yscale("log")
         times = [value for mark in marks for value in (mark.x, mark.y)]
@@ -187,18 +186,19 @@ def draw_latencies(outcomes: Sequence[Outcome]) -> Picture:
         log_ticks("x", axes, _time_tick)
         log_ticks("y", axes, _time_tick)
         name_axes(axes, "original", "artifact")
-        for factor, name in ((1, "as fast"), (10, "10x"), (100, "100x")):
-            axes.plot([low, high], [low / factor, high / factor], color=MUTED, lw=1,
-                      ls="-" if factor == 1 else (0, (2, 3)))  # fmt: skip
-            if low < high * 0.75 / factor:
-                axes.text(high * 0.94, high * 0.94 / factor / 1.25, name, color=MUTED,
-                          fontsize=SMALL, ha="right", va="top")  # fmt: skip
+        lines = [
+            Line((low, low / factor), (high, high / factor), name)
+            for factor, name in ((1, "as fast"), (10, "10x"), (100, "100x"))
+        ]
+        for line in lines:
+            axes.plot(*zip(line.start, line.end, strict=True), color=MUTED, lw=1,
+                      ls="-" if line is lines[0] else (0, (2, 3)))  # fmt: skip
         labels = Labels()
         scatter(axes, marks, labels)
         ratio = sorted(marks, key=lambda mark: (mark.x / mark.y, mark.outcome.name))
         slower = [mark for mark in ratio[:3] if mark.y > mark.x * 1.2]
         named = [(mark, "") for mark in _distinct([*slower, *reversed(ratio[-3:])])]
-        label_marks(axes, named[:OUTLIERS], labels, marks)
+        label_marks(axes, named[:OUTLIERS], labels, marks, lines)
         faster = sum(mark.y < mark.x for mark in marks)
         alt = f"{faster} of {len(marks)} artifacts answer one row faster than their original."
         svg = to_svg(figure, "latencies", alt, labels)

@@ -340,7 +340,7 @@ def test_categories_in_another_spelling(tmp_path: Path, change: dict[str, Any], 
     path = write(tmp_path, Y, ".parquet", frame.assign(**change))
     with pytest.raises(HeldOutError, match=words) as raised:
         read(path, ask_model(model, "classification"))
-    assert f"column {next(iter(change))}: a column holds no category of the model" in str(
+    assert f"column {next(iter(change))}: a column has no category of the model" in str(
         raised.value
     )
 
@@ -378,7 +378,7 @@ FILES: dict[str, tuple[ExpectedRows, bytes, str]] = {
     "quoted decimal commas": (
         NUMBERS,
         as_bytes(TABLE, decimal=","),
-        "column a: a column holds text where the model takes numbers.*decimal points, not commas",
+        "column a: a column has text where the model takes numbers.*decimal points, not commas",
     ),
     "words": (
         NUMBERS,

@@ -7,6 +7,8 @@ description of the predictor.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 
 from model_quantization.arrays import Array
@@ -54,9 +56,9 @@ class BoosterTrees:
         """The trees that answer."""
         return first_trees(self.forest.decode(), self.n_used)
 
+    @abstractmethod
     def predict_value(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The answers that the sums stand for: (n,) or (n, outputs)."""
-        raise NotImplementedError
 
     def predict_proba(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """Class probabilities: shape (n, n_classes)."""

@@ -118,16 +118,9 @@ def tree_nodes(nodes: Any) -> Any:
 
 def objects_in(model: Any) -> Iterator[Any]:
     """The objects below a model that hold attributes, each once."""
-    seen: set[int] = set()
-    waiting = [model]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, _ATOMS) or id(value) in seen:
-            continue
-        seen.add(id(value))
+    for value in _values_in(model):
         if hasattr(value, "__dict__") and not isinstance(value, type):
             yield value
-        waiting.extend(_parts(value))
 
 
 def make_deferred(model: Any) -> None:
@@ -142,6 +135,15 @@ def make_deferred(model: Any) -> None:
 
 def _containers(model: Any) -> Iterator[Any]:
     """The dicts and lists below a model, attributes of objects among them, each once."""
+    for value in _values_in(model):
+        if isinstance(value, dict | list):
+            yield value
+        elif hasattr(value, "__dict__") and not isinstance(value, type):
+            yield vars(value)
+
+
+def _values_in(model: Any) -> Iterator[Any]:
+    """The model and what is below it, without plain values, each once."""
     seen: set[int] = set()
     waiting = [model]
     while waiting:
@@ -149,10 +151,7 @@ def _containers(model: Any) -> Iterator[Any]:
         if isinstance(value, _ATOMS) or id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, dict | list):
-            yield value
-        elif hasattr(value, "__dict__") and not isinstance(value, type):
-            yield vars(value)
+        yield value
         waiting.extend(_parts(value))
 
 

@@ -1,0 +1,260 @@
+"""The answers of a machine: sums over its vectors in one pass, and what libsvm makes of them.
+
+Sums are taken in another order than libsvm takes them. How far both can be from each other is
+known (`Scores.doubts`); a label that lies within that of a border is left to the restored
+estimator, so that labels are always its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from model_quantization.arrays import Array
+from model_quantization.families.family import Component
+from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.shared.kernel_functions import machine_kernel
+from model_quantization.families.shared.steps import all_finite
+from model_quantization.families.support_vectors.folding import (
+    Machine,
+    folded,
+    machine_of,
+    pair_coefficients,
+)
+from model_quantization.kernels.linear.multiclass import pairwise_votes
+from model_quantization.kernels.machines.known_rows import KnownRows, Step
+from model_quantization.kernels.machines.pair_votes import (
+    fill_pair_decisions,
+    fill_pair_probabilities,
+    fill_pair_winners,
+)
+
+_LARGE_GAP = 1e-9  # between the two best classes, whose scores are at most n_classes
+_EPSILON = float(np.finfo(np.float64).eps)
+_ONE = np.ones(1)
+
+
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """The fast predictor of a machine; at `exact` of its labels alone."""
+    function = machine_kernel(component)
+    if function is None:
+        return NotFast("its kernel is a function or a matrix of its caller's")
+    if not isinstance(component.get("support_vectors_"), np.ndarray):
+        return NotFast("it was fitted on sparse rows")
+    classes = component.get("classes_")
+    machine = machine_of(
+        component["support_vectors_"],
+        component.get("_dual_coef_"),
+        None if classes is None else component.get("_n_support"),
+    )
+    intercepts = component.get("_intercept_")
+    n_pairs = 1 if machine is None or machine.counts is None else _pairs(len(machine.counts))
+    if machine is None or getattr(intercepts, "shape", None) != (n_pairs,):
+        raise ValueError("its vectors, coefficients and intercepts do not fit each other")
+    scores = Scores(component, machine, function.steps, np.asarray(intercepts, np.float64))
+    methods = (
+        _one_score(component, scores, exact)
+        if classes is None
+        else _classifier(component, scores, exact)
+    )
+    if not methods:
+        return NotFast("its numbers have libsvm's last bits, which depend on the machine")
+    return Lowered(
+        methods,
+        by=f"{component['kernel']} sums over {len(machine.vectors)} vectors",
+        names=(component.path,),
+        n_features=machine.vectors.shape[1],
+        classes=classes,
+    )
+
+
+def _pairs(n_classes: int) -> int:
+    return n_classes * (n_classes - 1) // 2
+
+
+class Scores:
+    """The scores of a machine, one for each pair of classes.
+
+    Parameters
+    ----------
+    component : Component
+    machine : Machine
+    steps : tuple of Step
+        The kernel.
+    intercepts : float64 array of shape (n_pairs,)
+    """
+
+    def __init__(
+        self, component: Component, machine: Machine, steps: tuple[Step, ...], intercepts: Array
+    ) -> None:
+        self._machine = machine
+        self._steps = steps
+        self.intercepts = intercepts
+        self._kernel = component["kernel"]
+        numbers = (component.get(name) for name in ("_gamma", "coef0", "degree"))
+        self._gamma, self._offset, self._degree = (float(number or 0.0) for number in numbers)
+        self.n_classes = 2 if machine.counts is None else len(machine.counts)
+
+    @cached_property
+    def _operands(self) -> tuple[KnownRows, Array]:
+        machine = folded(self._machine) if self._kernel == "linear" else self._machine
+        known = KnownRows(self._steps, machine.vectors, machine.counts)
+        return known, known.laid_out(machine.coefficients)
+
+    def __call__(self, rows: Array) -> Array | None:
+        """Return the scores, (n, n_pairs), as libsvm signs them; None for rows not finite."""
+        if not all_finite(rows):
+            return None
+        known, coefficients = self._operands
+        sums = known.sums(rows, coefficients)
+        if self._machine.counts is None:
+            sums += self.intercepts
+            return sums
+        decisions = np.empty((len(rows), len(self.intercepts)))
+        fill_pair_decisions(sums, self.intercepts, self.n_classes, decisions)
+        return decisions
+
+    def winners(self, rows: Array) -> Array | None:
+        """Return the class with most votes for each row; None where a vote is in doubt."""
+        decisions = self(rows)
+        return None if decisions is None else self.winners_of(rows, decisions)
+
+    def winners_of(self, rows: Array, decisions: Array) -> Array | None:
+        """Return the class with most votes by scores that are known; None where one is in doubt."""
+        votes = np.empty(self.n_classes, np.int64)
+        winners = np.empty(len(rows), np.int64)
+        certain = fill_pair_winners(
+            decisions, self._magnitudes(rows), self._doubts, self.n_classes, votes, winners
+        )
+        return winners if certain else None
+
+    @cached_property
+    def _doubts(self) -> Array:
+        """How far a score can be from libsvm's, for a row of magnitude 1.
+
+        Each similarity is a sum of n_features terms in either, and then a few operations, of which
+        none makes its error larger than its magnitude; the score is a sum of n_vectors of them.
+        Both are off by at most `n * eps` of the sum of magnitudes (Higham, section 3.1), which is
+        taken twice for both, and twice more.
+        """
+        weights = np.abs(pair_coefficients(self._machine)).sum(axis=1)
+        size = sum(self._machine.vectors.shape) + 16
+        steps = size * (self._degree + 1 if self._kernel == "poly" else 1)
+        return np.asarray(4 * _EPSILON * steps * (weights + np.abs(self.intercepts)))
+
+    @cached_property
+    def _largest(self) -> Array:
+        return np.asarray(np.abs(self._machine.vectors).max(axis=0), dtype=np.float64)
+
+    def _magnitudes(self, rows: Array) -> Array:
+        """How large the similarities of each row can be, at least 1."""
+        if self._kernel == "rbf":
+            return _ONE  # also what errors of distances make of it: z exp(-z) < 1
+        with np.errstate(all="ignore"):
+            products = np.abs(rows) @ self._largest
+            if self._kernel != "linear":
+                products = abs(self._gamma) * products + abs(self._offset)
+            if self._kernel == "poly":
+                products **= self._degree
+            return np.asarray(products + 1.0, dtype=np.float64)
+
+
+def _one_score(component: Component, scores: Scores, exact: bool) -> dict[str, Method]:
+    """A regressor's numbers, or inliers and outliers."""
+
+    def numbers(rows: Array) -> Array | None:
+        found = scores(rows)
+        return None if found is None else _finite(found.ravel())
+
+    if not component.type.endswith(":OneClassSVM"):
+        return {} if exact else {"predict": numbers}
+
+    def labels(rows: Array) -> Array | None:
+        winners = scores.winners(rows)
+        return None if winners is None else 1 - 2 * winners
+
+    if exact:
+        return {"predict": labels}
+    offset = component["offset_"]
+
+    def samples(rows: Array) -> Array | None:
+        found = numbers(rows)
+        return None if found is None else np.asarray(found + offset)
+
+    return {"predict": labels, "decision_function": numbers, "score_samples": samples}
+
+
+def _finite(found: Array) -> Array | None:
+    """The numbers; None for some that overflowed, of which libsvm may make others."""
+    return found if all_finite(found) else None
+
+
+def _classifier(component: Component, scores: Scores, exact: bool) -> dict[str, Method]:
+    classes, n_classes = component["classes_"], scores.n_classes
+    if np.shape(classes) != (n_classes,):
+        raise ValueError(f"it has {np.shape(classes)} classes and vectors of {n_classes}")
+    shape, breaks_ties = component.get("decision_function_shape"), component.get("break_ties")
+    one_for_each = shape == "ovr" and n_classes > 2
+
+    def decision_function(rows: Array) -> Array | None:
+        decisions = scores(rows)
+        if decisions is None:
+            return None
+        if n_classes == 2:
+            return _finite(-decisions.ravel())
+        if not one_for_each:
+            return _finite(decisions)
+        if scores.winners_of(rows, decisions) is None:
+            return None  # a vote more or less is a jump
+        return _finite(pairwise_votes(decisions < 0, -decisions, n_classes))
+
+    def by_votes(rows: Array) -> Array | None:
+        winners = scores.winners(rows)
+        return None if winners is None else classes.take(winners)
+
+    def by_scores(rows: Array) -> Array | None:
+        found = decision_function(rows)
+        if found is None:
+            return None
+        best = np.partition(found, -2, axis=1)
+        if ((best[:, -1] - best[:, -2]) < _LARGE_GAP).any():
+            return None
+        return np.asarray(classes.take(found.argmax(axis=1)))
+
+    methods: dict[str, Method] = {}
+    if not (breaks_ties and shape == "ovo"):  # scikit-learn has an error for both
+        methods["predict"] = by_scores if breaks_ties and one_for_each else by_votes
+    if not exact:
+        methods["decision_function"] = decision_function
+        methods |= _probabilities(component, scores)
+    return methods
+
+
+def _probabilities(component: Component, scores: Scores) -> dict[str, Method]:
+    curves = [component.get(name) for name in ("_probA", "_probB")]
+    slopes, offsets = (
+        curve.astype(np.float64) if isinstance(curve, np.ndarray) else _ONE[:0] for curve in curves
+    )
+    if not slopes.shape == offsets.shape == scores.intercepts.shape:
+        return {}  # it was not fitted for them
+    n_classes = scores.n_classes
+
+    def predict_proba(rows: Array) -> Array | None:
+        decisions = scores(rows)
+        if decisions is None or not all_finite(decisions):
+            return None
+        found, room = np.empty((len(rows), n_classes)), np.empty(n_classes * (n_classes + 1))
+        fill_pair_probabilities(decisions, slopes, offsets, n_classes, room, found)
+        return found
+
+    return {"predict_proba": predict_proba, "predict_log_proba": _logarithm_of(predict_proba)}
+
+
+def _logarithm_of(method: Callable[[Array], Array | None]) -> Method:
+    def logarithms(rows: Array) -> Array | None:
+        found = method(rows)
+        return None if found is None else np.asarray(np.log(found))
+
+    return logarithms
