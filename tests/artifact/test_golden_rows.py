@@ -101,7 +101,9 @@ def test_a_file_without_held_out_rows_carries_its_first_probe_rows(tmp_path: Pat
     assert model.self_test() is True
 
 
-@pytest.mark.parametrize("model", [KNeighborsClassifier(), LogisticRegression()], ids=["slow", "fast"])
+@pytest.mark.parametrize(
+    "model", [KNeighborsClassifier(), LogisticRegression()], ids=["slow", "fast"]
+)
 def test_a_model_in_memory_carries_its_first_probe_rows(model: Any) -> None:
     quantized = mq.load(made(model.fit(X, Y)).artifact.data)
     answered = {name for name in ("predict", "predict_proba") if hasattr(model, name)}
