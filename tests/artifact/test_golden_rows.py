@@ -102,7 +102,9 @@ def test_a_file_without_held_out_rows_carries_its_first_probe_rows(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "model", [KNeighborsClassifier(), LogisticRegression()], ids=["slow", "fast"]
+    "model",
+    [KNeighborsClassifier(), RandomForestClassifier(20, random_state=0)],
+    ids=["restored", "fast"],
 )
 def test_a_model_in_memory_carries_its_first_probe_rows(model: Any) -> None:
     quantized = mq.load(made(model.fit(X, Y)).artifact.data)

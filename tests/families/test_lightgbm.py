@@ -22,6 +22,7 @@ from model_quantization.families.forest.lightgbm.writing import write_text
 from model_quantization.graph.nodes import PackedNode
 from model_quantization.kernels.trees.pooled import first_trees
 from model_quantization.planning.packing import prepare_graph
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (
     CODES,
@@ -203,6 +204,8 @@ def test_named_columns() -> None:
         "other names": frame.rename(columns=str.upper),
     }
     check_same_answers(held, rows)
+    if installed("lightgbm") < (4, 7):
+        return  # it warns of names that it made up itself as well, which no fast answer repeats
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         held.quantized.predict(ROWS)

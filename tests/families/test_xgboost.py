@@ -21,6 +21,7 @@ from model_quantization.evaluation.agreement import same_bits
 from model_quantization.families.forest import unpack
 from model_quantization.families.forest.xgboost.model import (
     DART_VERSION,
+    UNORDERED_QUANTILES,
     interleaved,
     read_model,
 )
@@ -114,7 +115,10 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 
 # How XGBoost multiplies by the weights of dropped trees is known of one version.
-OWN_FORMAT = () if installed("xgboost")[:2] == DART_VERSION else ("dart", "dart, classes")
+VERSION = installed("xgboost")[:2]
+OWN_FORMAT = {} if VERSION == DART_VERSION else dict.fromkeys(("dart", "dart, classes"), "drops tr")
+if VERSION > UNORDERED_QUANTILES:
+    OWN_FORMAT["quantiles"] = "has several quantiles"
 
 
 def thresholds(model: Any) -> Any:
@@ -126,7 +130,7 @@ def test_it_answers_and_comes_back_bit_for_bit(name: str) -> None:
     held = pooled(MODELS[name]())
     if name in OWN_FORMAT:
         assert held.stats["family"] == "booster"
-        assert "it drops trees, and was made by another version" in held.stats["notes"][0]
+        assert f"it {OWN_FORMAT[name]}" in held.stats["notes"][0]
     else:
         assert held.stats["family"] == "forest"
         assert not held.stats["notes"]
@@ -352,6 +356,15 @@ def test_43_a_dart_of_another_version_is_left_to_the_library() -> None:
     assert (read_model(given_).weights is not None) == beside
 
 
+def test_43_several_quantiles_of_a_newer_version_are_left_to_the_library() -> None:
+    given_ = changed(document("quantiles"), "Model/version", [3, 2, 9])
+    assert read_model(given_).outputs == 3
+    with pytest.raises(UnsupportedComponent, match="several quantiles, and was made by a newer"):
+        read_model(changed(given_, "Model/version", [3, 3, 0]))
+    one = changed(document("quantile"), "Model/version", [3, 4, 0])
+    assert read_model(one).outputs == 1
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -422,7 +435,7 @@ DATA = bytes(
 )
 
 
-@pytest.mark.skipif(bool(OWN_FORMAT), reason="this XGBoost's dropped trees are not packed")
+@pytest.mark.skipif("dart" in OWN_FORMAT, reason="this XGBoost's dropped trees are not packed")
 def test_parts_that_lie_are_refused() -> None:
     graph = prepare_graph(capture(MODELS["dart"](), TrustPolicy())).graph
     root = graph.root
