@@ -21,8 +21,8 @@ from model_quantization.families.forest.lightgbm.text import beyond_zero, parse_
 from model_quantization.families.forest.lightgbm.writing import write_text
 from model_quantization.graph.nodes import PackedNode
 from model_quantization.kernels.trees.pooled import first_trees
-from model_quantization.planning.packing import prepare_graph
 from model_quantization.loading.pickles.migrations.steps import installed
+from model_quantization.planning.packing import prepare_graph
 from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (
     CODES,
