@@ -8,27 +8,35 @@ import re
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Final
 
 NOT_INSTALLED = "0+unknown"
+# A library that comes in several distributions.
+_DISTRIBUTIONS: Final = {"xgboost": ("xgboost", "xgboost-cpu")}
 
 
 @functools.cache
 def library_version(name: str) -> str:
-    """Return the installed version of the distribution `name`; empty where it is not installed."""
-    noted = _noted_version(name)
-    if noted is not None:
-        return noted
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
+    """Return the installed version of the library `name`; empty where it is not installed."""
+    found = (_version_of(distribution) for distribution in _DISTRIBUTIONS.get(name, (name,)))
+    return next(filter(None, found), "")
 
 
 def installed_version() -> str:
     """Return the package's version, or `NOT_INSTALLED` for a checkout that was never installed."""
     return library_version("model-quantization") or NOT_INSTALLED
+
+
+def _version_of(distribution: str) -> str:
+    noted = _noted_version(distribution)
+    if noted is not None:
+        return noted
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 def _noted_version(name: str) -> str | None:

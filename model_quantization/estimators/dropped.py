@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 from collections.abc import Callable, Mapping
 from inspect import getattr_static
 from typing import Any, NoReturn
@@ -46,8 +47,13 @@ def stored_properties(cls: type, state: dict[str, Any]) -> frozenset[str]:
 
     A family stores such a value under the property's own name (`feature_importances_`).
     """
-    found = ((name, getattr_static(cls, name, None)) for name in state if isinstance(name, str))
-    return frozenset(name for name, own in found if isinstance(own, property) and own.fset is None)
+    return frozenset(name for name in state if isinstance(name, str) and _is_worked_out(cls, name))
+
+
+@functools.lru_cache(maxsize=4096)  # a forest asks the same of each of its trees
+def _is_worked_out(cls: type, name: str) -> bool:
+    own = getattr_static(cls, name, None)
+    return isinstance(own, property) and own.fset is None
 
 
 def reduced_as(cls: type) -> Any:

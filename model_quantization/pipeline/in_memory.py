@@ -26,6 +26,7 @@ from model_quantization.limits import Limits
 from model_quantization.loading.pickles.migrations.trees import counted_trees_note, make_fractions
 from model_quantization.loading.pickles.scan import scan
 from model_quantization.pipeline.ask import ask_candidate, ask_original
+from model_quantization.pipeline.child.candidate import as_served, probed_golden
 from model_quantization.pipeline.child.component_inputs import Layer, record_layers, spreads_of
 from model_quantization.pipeline.child.messages import CandidateRequest
 from model_quantization.pipeline.child.original import import_path
@@ -36,14 +37,18 @@ from model_quantization.planning.calibration import calibrated_ranges
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
-from model_quantization.predictor.opening import load
+from model_quantization.predictor.opening import load, open_model
 from model_quantization.probes.compare import ProbeReport, probe_note
 from model_quantization.schemes.recipe import Recipe
 from model_quantization.trust import TrustPolicy
 
 CANDIDATE = "candidate.qma"
-AskArtifact: TypeAlias = Callable[[bytes, bool], Mapping[str, ProbeReport]]
-"""(bytes of an artifact, whether it rounds nothing) -> what its probe rows show, by path."""
+Golden: TypeAlias = dict[str, Any] | None
+AskArtifact: TypeAlias = Callable[[bytes, bool], tuple[Mapping[str, ProbeReport], Golden]]
+"""(bytes of an artifact, whether it rounds nothing) -> what its probe rows show, and golden rows.
+
+The first by path; the rows are for the self-test after an upgrade of a library.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def quantize_live_model(
     notes = (*captured.graph.notes, *old_format)
     graph = replace(captured.graph, notes=notes)
 
-    def asked(data: bytes, exact: bool) -> Mapping[str, ProbeReport]:
+    def asked(data: bytes, exact: bool) -> tuple[Mapping[str, ProbeReport], Golden]:
         # Answers move random generators that a model may hold; the caller's model stays as it is.
         with warnings.catch_warnings():  # classes that are deprecated say so when they are copied
             warnings.simplefilter("ignore", FutureWarning)
@@ -106,7 +111,13 @@ def quantize_live_model(
         if old_format:  # the state when it was saved, which is packed
             make_fractions(own)
         questions = ask_probes(own, graph)
-        return probe_artifact(_opened(data, trust, limits), questions, exact=exact)
+        artifact = read_artifact(data, limits)
+        opened = open_model(artifact, trust)
+        probes = probe_artifact(opened, questions, exact=exact)
+        served = as_served(artifact, probes, limits or Limits())
+        if served is not artifact:
+            opened = open_model(served, trust)
+        return probes, probed_golden(opened, questions, served)
 
     return _quantized(graph, source, size_bytes, recipe, trust, layers, limits, asked)
 
@@ -160,7 +171,8 @@ def quantize_pickle(
         surfaces=original.surfaces,
     )
 
-    def asked(data: bytes, exact: bool) -> Mapping[str, ProbeReport]:  # in the child, as for a file
+    # In the child, as a file's.
+    def asked(data: bytes, exact: bool) -> tuple[Mapping[str, ProbeReport], Golden]:
         artifact = workspace / CANDIDATE
         artifact.write_bytes(data)
         reply = ask_candidate(
@@ -181,7 +193,7 @@ def quantize_pickle(
             raise PredictionError(
                 "the quantized model does not open", where=str(source), got=reply.unreadable, do=_DO
             )
-        return reply.probes
+        return reply.probes, reply.golden
 
     return _quantized(graph, found, scanned.size_bytes, recipe, trust, layers, limits, asked)
 
@@ -221,7 +233,7 @@ def _quantized(
     plan = keep_exact_where_smaller(plan)
     data, costs = artifact_of(plan, source, description)
     exact = plan.exact
-    probes = asked(data, exact)
+    probes, golden = asked(data, exact)
     for path, found in probes.items():
         if found.differs:
             raise PredictionError(
@@ -231,8 +243,8 @@ def _quantized(
                 do=_DO,
             )
     slow = {path: found.restored for path, found in probes.items() if found.restored}
-    if slow:
-        data = read_artifact(data, limits).sealed(None, None, slow)
+    if slow or golden:
+        data = read_artifact(data, limits).sealed(None, golden, slow)
     is_asked = any(found.rows for found in probes.values())
     known = set(array_paths(graph).values())
     stats = {

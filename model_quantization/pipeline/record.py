@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from model_quantization.artifact.writer import Encoder, build_artifact
 from model_quantization.codecs import encode_stream
@@ -15,7 +14,8 @@ from model_quantization.evaluation.distortion import Distortion
 from model_quantization.evaluation.rows.division import Division
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.graph.methods import PublicMethods
-from model_quantization.graph.traversal import model_type
+from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
+from model_quantization.graph.traversal import model_type, walk
 from model_quantization.outcome import Outcome
 from model_quantization.pipeline.child.messages import OriginalFile, RowsRequest
 from model_quantization.planning.allocation import Point
@@ -24,7 +24,9 @@ from model_quantization.planning.packing import PreparedGraph
 from model_quantization.planning.plan import Plan
 from model_quantization.planning.roles import family_summary
 from model_quantization.records import Record
-from model_quantization.version import installed_version
+from model_quantization.version import installed_version, library_version
+
+_BOOSTERS: Final = ("catboost", "lightgbm", "xgboost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +308,7 @@ def artifact_header(plan: Plan, source: Source, description: Description) -> dic
     """Return the manifest's fixed part: it is the same in every run on one input."""
     return {
         "producer": {"name": "model-quantization", "version": installed_version()},
-        "libraries": {"scikit-learn": source.sklearn_version, "numpy": version("numpy")},
+        "libraries": _libraries(plan.graph.root, source),
         "source": {
             "name": Path(source.path).name,
             "sha256": source.sha256,
@@ -325,6 +327,15 @@ def artifact_header(plan: Plan, source: Source, description: Description) -> dic
             *(note for note in plan.graph.notes if note not in description.notes),
         ],
     }
+
+
+def _libraries(root: Node, source: Source) -> dict[str, str]:
+    """The libraries whose versions may change an answer: of boosters, those that the model has."""
+    classes = (node.type for _, node in walk(root) if isinstance(node, ObjectNode | PackedNode))
+    packages = {name.partition(".")[0] for name in classes}
+    boosters = {name: library_version(name) for name in _BOOSTERS if name in packages}
+    found = {"scikit-learn": source.sklearn_version, "numpy": library_version("numpy")} | boosters
+    return {name: version for name, version in found.items() if version or name not in boosters}
 
 
 def artifact_of(

@@ -32,7 +32,11 @@ def probe_rows(graph: ModelGraph, estimators: Mapping[str, Any]) -> dict[str, Pr
     """
     context = Context.of(graph.root, graph.arrays)
     found: dict[str, ProbeRows] = {}
+    waiting = set(estimators)
     for path, node in walk(graph.root):
+        if not waiting:
+            break  # those that a caller can ask lie near the root, and what they hold is large
+        waiting.discard(path)
         if path in estimators and isinstance(node, ObjectNode | PackedNode):
             estimator = estimators[path]
             names = _attribute(estimator, "feature_names_in_")

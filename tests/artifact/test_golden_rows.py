@@ -101,6 +101,30 @@ def test_a_file_without_held_out_rows_carries_its_first_probe_rows(tmp_path: Pat
     assert model.self_test() is True
 
 
+@pytest.mark.parametrize(
+    "model",
+    [KNeighborsClassifier(), RandomForestClassifier(20, random_state=0)],
+    ids=["restored", "fast"],
+)
+def test_a_model_in_memory_carries_its_first_probe_rows(model: Any) -> None:
+    quantized = mq.load(made(model.fit(X, Y)).artifact.data)
+    answered = {name for name in ("predict", "predict_proba") if hasattr(model, name)}
+    assert answered <= set(quantized.artifact.manifest["golden"]["answers"])
+    assert quantized.self_test() is True
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_the_version_of_a_booster_s_library_is_noted_where_one_is_held(library: str) -> None:
+    module = pytest.importorskip(library, reason="the extra `boosters` is not installed")
+    kind = "LGBMClassifier" if library == "lightgbm" else "XGBClassifier"
+    booster = getattr(module, kind)(n_estimators=2, max_depth=2, n_jobs=1).fit(X, Y)
+    held = made(make_pipeline(StandardScaler(), booster).fit(X, Y)).artifact.manifest["libraries"]
+    assert held[library] == module.__version__
+    plain = made(StandardScaler().fit(X)).artifact.manifest["libraries"]
+    assert set(plain) == {"scikit-learn", "numpy"}
+    assert held == plain | {library: module.__version__}
+
+
 def test_after_an_upgrade_fast_methods_are_asked_when_it_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

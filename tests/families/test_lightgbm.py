@@ -21,6 +21,7 @@ from model_quantization.families.forest.lightgbm.text import beyond_zero, parse_
 from model_quantization.families.forest.lightgbm.writing import write_text
 from model_quantization.graph.nodes import PackedNode
 from model_quantization.kernels.trees.pooled import first_trees
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.trust import TrustPolicy
 from tests.families.boosters import (
@@ -203,6 +204,8 @@ def test_named_columns() -> None:
         "other names": frame.rename(columns=str.upper),
     }
     check_same_answers(held, rows)
+    if installed("lightgbm") < (4, 7):
+        return  # it warns of names that it made up itself as well, which no fast answer repeats
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         held.quantized.predict(ROWS)
@@ -211,8 +214,9 @@ def test_named_columns() -> None:
 
 def test_other_iterations_are_answered_by_the_library() -> None:
     held = pooled(stopped_early())
+    methods = ("predict_proba", "decision_function")  # LightGBM before 4.7 has but the first
     for options in ({"num_iteration": 1}, {"num_iteration": 0}, {"start_iteration": 1}):
-        for name in ("predict_proba", "decision_function"):
+        for name in (name for name in methods if hasattr(held.original, name)):
             mine = getattr(held.quantized, name)(ROWS, **options)
             own = getattr(held.original, name)(ROWS, **options)
             assert mine.tobytes() == own.tobytes()

@@ -121,6 +121,7 @@ def names_by_rule() -> set[str]:
 
 def main() -> None:
     """Print one name a line, sorted."""
+    from model_quantization.loading.pickles.migrations import current_name
     from model_quantization.trust import TrustPolicy
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -128,7 +129,8 @@ def main() -> None:
     show_all = parser.parse_args().all
     warnings.simplefilter("ignore")
     policy = TrustPolicy()
-    for name in sorted(names_in_pickles() | names_by_rule()):
+    found = {current_name(name) for name in names_in_pickles() | names_by_rule()}
+    for name in sorted(found):
         if show_all or not policy.allows_in_pickle(name):
             print(name)
 

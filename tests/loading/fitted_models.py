@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 from sklearn.datasets import make_blobs
@@ -47,7 +48,7 @@ def fit_every_estimator(per_class: int = 1) -> Iterator[tuple[str, Any]]:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for estimator, _ in zip(_construct_instances(cls), range(per_class), strict=False):
+            for estimator, _ in zip(_instances(cls), range(per_class), strict=False):
                 try:
                     with threadpool_limits(1):  # threads cost more than these fits
                         estimator.fit(*_data_of(name, estimator))
@@ -56,6 +57,13 @@ def fit_every_estimator(per_class: int = 1) -> Iterator[tuple[str, Any]]:
                         raise AssertionError(f"{name} does not fit: {error}") from error
                     continue
                 yield name, estimator
+
+
+def _instances(cls: type) -> Iterator[Any]:
+    try:
+        yield from _construct_instances(cls)
+    except SkipTest:  # scikit-learn before 1.8 does not say how to make a SparseCoder
+        return
 
 
 def fit_composites() -> list[tuple[str, Any]]:

@@ -30,7 +30,7 @@ _HEADER = """\
 """
 TOOLS = ("lightgbm", "xgboost-cpu", "pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100",
          "safetensors>=0.5", "setuptools>=77", "imbalanced-learn", "category_encoders", "gunicorn",
-         "opentelemetry-sdk", "cloudpickle", "psutil")  # fmt: skip
+         "opentelemetry-sdk", "cloudpickle", "psutil", "skops")  # fmt: skip
 
 
 @dataclass(frozen=True)

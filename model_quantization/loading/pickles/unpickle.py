@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import pickle
 import warnings
 from collections.abc import Collection
@@ -102,14 +101,10 @@ def _load(snapshot: Path, kind: str, names: Collection[str], readings: Readings)
 def _joblib_reader(snapshot: Path) -> type:
     from joblib.numpy_pickle import NumpyUnpickler
 
-    # Since joblib 1.5 it asks what to do about arrays of another byte order, and has arrays of
-    # objects read with this reader's `find_class`.
-    known = inspect.signature(NumpyUnpickler).parameters
-    options = {"ensure_native_byte_order": True} if "ensure_native_byte_order" in known else {}
-
+    # Since joblib 1.6 it has arrays of objects read with this reader's `find_class`.
     class JoblibReader(NumpyUnpickler):  # type: ignore[misc, unused-ignore]
         def __init__(self, file: IO[bytes]) -> None:
-            super().__init__(str(snapshot), file, **options)
+            super().__init__(str(snapshot), file, ensure_native_byte_order=True)
 
     return JoblibReader
 

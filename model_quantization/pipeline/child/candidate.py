@@ -7,16 +7,18 @@ data crashes the child, not the run.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from model_quantization.artifact.reader import Artifact, read_artifact
 from model_quantization.errors import QuantizationError
 from model_quantization.evaluation.answers import MODEL_ERRORS, answer
+from model_quantization.limits import Limits
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
 from model_quantization.pipeline.child.original import extend_import_path
-from model_quantization.pipeline.child.probing import probe_artifact, read_questions
+from model_quantization.pipeline.child.probing import Asked, probe_artifact, read_questions
 from model_quantization.pipeline.child.rows import rows_of
 from model_quantization.predictor.golden_rows import golden_budget, golden_rows
 from model_quantization.predictor.opening import iter_models, model_at, open_model
@@ -45,15 +47,26 @@ def answer_rows(request: CandidateRequest) -> CandidateReply:
         probes = probe_artifact(opened, asked, exact=exact)
     except _FAULTS as error:
         return CandidateReply(unreadable=f"{type(error).__name__}: {error}")
-    slow = {path: found.restored for path, found in probes.items() if found.restored}
-    if slow:  # the artifact is evaluated as it will be served
-        artifact = read_artifact(artifact.sealed(None, None, slow), request.limits)
-        opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
-    reply = _asked(request, artifact, opened, probes)
-    if reply.golden is None and "" in asked:
-        golden = _golden(opened, all_rows(asked[""][0]), artifact)
-        reply = replace(reply, golden=golden)
+    served = as_served(artifact, probes, request.limits)
+    if served is not artifact:
+        opened = open_model(served, TrustPolicy(frozenset(request.trusted)))
+    reply = _asked(request, served, opened, probes)
+    if reply.golden is None:
+        reply = replace(reply, golden=probed_golden(opened, asked, served))
     return reply
+
+
+def as_served(artifact: Artifact, probes: Mapping[str, ProbeReport], limits: Limits) -> Artifact:
+    """The artifact that leaves fast methods which differed to the restored estimator."""
+    slow = {path: found.restored for path, found in probes.items() if found.restored}
+    return read_artifact(artifact.sealed(None, None, slow), limits) if slow else artifact
+
+
+def probed_golden(
+    model: Any, asked: Mapping[str, Asked], artifact: Artifact
+) -> dict[str, Any] | None:
+    """Golden rows of the first probe rows; None for an artifact that is not one estimator."""
+    return _golden(model, all_rows(asked[""][0]), artifact) if "" in asked else None
 
 
 def _golden(model: Any, rows: Any, artifact: Artifact) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,12 @@ MANY_OBJECTS: Final = 30
 """So does a model of more objects: each one costs scikit-learn a call."""
 PROBES: Final = "probe-"
 """The names of all files of probe rows begin with this."""
+# Trees and ensembles of nothing but trees, whose calls are the dearest.
+_REPEAT: Final = (
+    "sklearn.tree._classes",
+    "sklearn.ensemble._forest",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting",
+)
 Asked: TypeAlias = tuple[ProbeRows, Reactions]
 """Probe rows, and the original's reactions to them."""
 
@@ -46,11 +53,21 @@ def ask_probes(model: Any, graph: ModelGraph) -> dict[str, Asked]:
         warnings.simplefilter("ignore")
         questions = probe_rows(graph, estimators)
         size_bytes = sum(array.nbytes for array in graph.arrays)
-        objects = sum(isinstance(node, ObjectNode) for _, node in walk(graph.root))
-        thorough = size_bytes < LARGE_BYTES and objects < MANY_OBJECTS and len(questions) == 1
+        thorough = size_bytes < LARGE_BYTES and len(questions) == 1 and not _has_many_objects(graph)
         return {
-            path: ask(estimators[path], rows, thorough=thorough) for path, rows in questions.items()
+            path: ask(estimators[path], rows, thorough=thorough, repeats=_repeats(estimators[path]))
+            for path, rows in questions.items()
         }
+
+
+def _has_many_objects(graph: ModelGraph) -> bool:
+    objects = (None for _, node in walk(graph.root) if isinstance(node, ObjectNode))
+    return sum(1 for _ in islice(objects, MANY_OBJECTS)) == MANY_OBJECTS
+
+
+def _repeats(model: Any) -> bool:
+    """Whether a model's class, and all that it can hold, draw no random numbers to answer."""
+    return type(model).__module__ in _REPEAT
 
 
 def ask_original_probes(model: Any, graph: ModelGraph, workspace: Path) -> tuple[str, ...]:

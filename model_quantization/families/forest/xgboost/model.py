@@ -20,6 +20,8 @@ from model_quantization.values import Value
 MAJOR_VERSIONS = (2, 3)
 # How dropped trees are weighed differs between versions in the last bit.
 DART_VERSION = (3, 2)
+# Later ones put the quantiles of each row in order.
+UNORDERED_QUANTILES = (3, 2)
 _FEW = 1 << 24  # of anything that a model has
 
 _FIELDS = {
@@ -101,11 +103,13 @@ def _read(document: Any) -> XGBoostModel:
     if booster["name"] == "dart":
         weights = np.array(booster["weight_drop"], dtype=np.float64)
         booster = booster["gbtree"]
-        if version[:2] != DART_VERSION and (weights != 1.0).any():
-            _refuse("it drops trees, and was made by another version than 3.2")
     if booster["name"] != "gbtree":
         _refuse(f"it is a {str(booster['name'])[:20]} booster")
     model = booster["model"]
+    # XGBoost 3.4 has the weights beside the trees, and calls the booster `gbtree`.
+    dropped = np.asarray(model.get("weight_drop", ()) if weights is None else weights)
+    if version[:2] != DART_VERSION and (dropped != 1.0).any():
+        _refuse("it drops trees, and was made by another version than 3.2")
     if any("c" in str(kind) for kind in learner["feature_types"]) or len(
         model.get("cats", {}).get("enc", [])
     ):
@@ -113,6 +117,9 @@ def _read(document: Any) -> XGBoostModel:
     numbers = learner["learner_model_param"]
     n_features = int(numbers["num_feature"])
     outputs = max(int(numbers["num_class"]), int(numbers["num_target"]), 1)
+    is_quantile = learner["objective"]["name"] == "reg:quantileerror"
+    if is_quantile and outputs > 1 and version[:2] > UNORDERED_QUANTILES:
+        _refuse("it has several quantiles, and was made by a newer version than 3.2")
     parallel = int(model["gbtree_model_param"]["num_parallel_tree"])
     trees = model["trees"]
     if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
