@@ -42,7 +42,6 @@ def examples() -> Iterable[Example]:
     from sklearn.gaussian_process.kernels import (
         RBF,
         ConstantKernel,
-        DotProduct,
         ExpSineSquared,
         Matern,
         RationalQuadratic,
