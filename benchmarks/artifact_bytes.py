@@ -4,7 +4,7 @@ Run as ``python -m benchmarks.artifact_bytes --models demo/models --held-out dem
 --write before.json`` at one commit, and with ``--compare before.json`` at another. A change of
 layout must not change a byte: the second call lists what differs and then exits with 1.
 
-The golden samples are made anew from their sources, not read from the committed files.
+The golden samples are made again from their sources, not read from the committed files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MODEL_FILES = (".pkl", ".joblib")
 
 
 def golden_digests() -> dict[str, str]:
-    """Return the sha256 of each golden sample, made anew; a missing library is said."""
+    """Return the sha256 of each golden sample, made again; names missing libraries."""
     found = {}
     for name, make in (FILES | BOOSTERS).items():
         try:

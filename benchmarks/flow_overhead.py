@@ -1,4 +1,4 @@
-"""What Prefect adds: the flow over small models against the plain loop with the same workers.
+"""Cost of Prefect: the flow over small models against a simple loop with the same workers.
 
     python benchmarks/flow_overhead.py --models 200
 

@@ -1,4 +1,4 @@
-"""The gate held to account: how often it publishes what it must not, and what it should.
+"""Error rates of the gate: how often it publishes models that it must not, and that it should.
 
     python -m benchmarks.gate [--draws 400]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 PROVENANCE = RESULTS / "provenance.json"
-# What figures depend on, and the peers; those that are not installed are left out.
+# Libraries that figures depend on, and the peers; missing ones are left out.
 LIBRARIES = (
     "numpy",
     "scipy",

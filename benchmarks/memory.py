@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py --models 300 --flow
 
-The children that load models are other processes. What counts is the slope once everything that
-is loaded once has been loaded.
+The children that load models are other processes. The relevant figure is the slope after everything
+that is loaded once has been loaded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the migrations of old files cost of loading them.
+"""Cost of the migrations when old files are loaded.
 
     python -m benchmarks.migrations
 

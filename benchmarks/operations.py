@@ -3,7 +3,7 @@
     python -m benchmarks.operations --models 1000
 
 The flow runs as people run it, as its own process with an embedded server in a fresh home, and
-the plain loop over the same models is what it is held against. Then: a second night with nothing
+it is compared with the simple loop over the same models. Then: a second night with nothing
 changed, a third with ten changed models. Memory is the largest resident set of the flow process,
 without its children and the server.
 """

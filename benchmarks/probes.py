@@ -76,7 +76,7 @@ class Stopwatch:
 
 
 def here(handler: Any, request: Any, limits: Any, access: Any = None) -> Any:
-    """Do in this process what a child is asked for."""
+    """Answer a child's request in this process."""
     return handler.read_reply(json.loads(json.dumps(handler(request.to_wire()))))
 
 

@@ -66,7 +66,7 @@ EARLIER = {
 
 
 def recorded_calls(kernels: dict[str, Any]) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
-    """What models of text call, as (occasion, kernel, copies of the arguments before the call)."""
+    """Calls by models of text, as (occasion, kernel, copies of the arguments before the call)."""
     from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.naive_bayes import BernoulliNB

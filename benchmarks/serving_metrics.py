@@ -1,4 +1,4 @@
-"""What counting and timing costs a call: `python -m benchmarks.serving_metrics [calls]`.
+"""Cost of counting and timing a call: `python -m benchmarks.serving_metrics [calls]`.
 
 Two loaders of one release answer the same row in turn, one with ``metrics=True``. Thread CPU time,
 the median of interleaved batches; the difference is the cost.

@@ -84,8 +84,8 @@ def read_split(name: str, data: Path | None) -> Split:
         raise SystemExit(f"{name} needs --data")
     if name == "intent":
         with gzip.open(data / "clinc150_data_full.json.gz") as file:
-            held = json.load(file)
-        train, test = zip(*held["train"], strict=True), zip(*held["test"], strict=True)
+            stored = json.load(file)
+        train, test = zip(*stored["train"], strict=True), zip(*stored["test"], strict=True)
         (texts, labels), (test_texts, test_labels) = train, test
         return list(texts), np.array(labels), list(test_texts), np.array(test_labels)
     if name == "sentiment":

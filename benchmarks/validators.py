@@ -1,4 +1,4 @@
-"""What validators cost of loading a forest: of the original, and of its artifact.
+"""Cost of validators when a forest is loaded: for the original, and for its artifact.
 
     python -m benchmarks.validators --model A2
 

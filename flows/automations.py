@@ -93,14 +93,14 @@ def automations(webhooks: Sequence[UUID], *, silence_seconds: int) -> list[Autom
         ),
         alert(
             WORSENED,
-            "Tells the webhooks of every model that is worse off than last released.",
+            "Tells the webhooks of every model whose verdict is worse than in the last release.",
             {VERDICT_WORSENED},
             _WORSENED_PAYLOAD,
             match=ResourceSpecification({"prefect.resource.id": "quantization.model.*"}),
         ),
         alert(
             NO_WORKER,
-            "Tells the webhooks when no worker of the pool has given a sign for long.",
+            "Tells the webhooks when no worker of the pool has sent a heartbeat for long.",
             {"prefect.work-pool.not-ready"},
             _NO_WORKER_PAYLOAD,
             match=ResourceSpecification(

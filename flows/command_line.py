@@ -1,4 +1,4 @@
-"""`python -m flows.quantize_models`: the flow without a server, and an exit code for machines.
+"""`python -m flows.quantize_models`: runs the flow without a server; returns an exit code.
 
 Options and exit codes are those of `model-quantization run`.
 """
@@ -69,8 +69,8 @@ def run_flow(
 ) -> ExitCode:
     """Run the quantization flow here and now, with Prefect's embedded server.
 
-    An option that is not given is as the configuration says. Every key can also be set in the
-    environment: MLQ_BIT_DEPTH=16, MLQ_GATE__ALLOWED_DROP=0.01; see docs/configuration.md.
+    An option that is not given keeps its value in the configuration. Every key can also be set in
+    the environment: MLQ_BIT_DEPTH=16, MLQ_GATE__ALLOWED_DROP=0.01; see docs/configuration.md.
     """
     check_only_one(dry_run=dry_run, print_config=print_config, rollback=rollback is not None)
     given = configured(options, release, model_dir=model_dir, only=only)
@@ -112,12 +112,12 @@ def main(quantize_models: Flow[..., Any], argv: Sequence[str] | None = None) -> 
     return execute(app, argv, program=PROGRAM, context=quantize_models)
 
 
-# Files are dated by a clock that ticks every few milliseconds, and may lie behind the program's.
+# Dates of files come from a clock that may be a few milliseconds behind the program's.
 FILE_CLOCK_NS: Final = 20_000_000
 
 
 def _outcomes_of(config: RunConfig, state: State[Any], started_ns: int) -> list[Outcome] | None:
-    """The models that the run was about; None for a run that made no release."""
+    """The outcomes of the run's models; None for a run that made no release."""
     if state.type != "COMPLETED" and not (state.is_failed() and state.name == FELL_SHORT):
         return None
     known = known_outcomes(config.output_path)

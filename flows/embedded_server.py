@@ -1,4 +1,4 @@
-"""One line that says what to do when Prefect's server does not come up or cannot be reached."""
+"""The error, with advice, for a Prefect server that does not start or cannot be reached."""
 
 from __future__ import annotations
 

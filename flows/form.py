@@ -48,7 +48,7 @@ def form_field(
     Parameters
     ----------
     blank : object
-        The empty value of its type that the form sends when a person fills in nothing.
+        The empty value of its type, which the form sends for a blank field.
     """
     field = owner.model_fields[name]
     shown = {"title": title or field.title or name}
@@ -67,7 +67,7 @@ def optional(
     Parameters
     ----------
     leave_out : collection of str
-        Fields that are elsewhere on the form, or cannot be on a form.
+        Fields that are in other places of the form, or cannot be on a form.
     **nested : type
         Optional models for the fields that are models themselves.
     """
@@ -184,7 +184,7 @@ def form_values(more: BaseModel | None, **flat: Any) -> dict[str, Any]:
 def as_parameters(given: dict[str, Any]) -> dict[str, Any]:
     """Return values that are nested like a configuration as parameters of the flow.
 
-    What no flat parameter takes goes to `more`, in which None is not allowed.
+    Values without a flat parameter go to `more`, which does not allow None.
     """
     nested = {name: value for name, value in given.items() if name not in _FLAT}
     allowed_drop = nested.pop("gate").get("allowed_drop")

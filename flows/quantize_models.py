@@ -55,7 +55,7 @@ CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster}
 def quantize_models(
     config_path: str = Field(
         "configs/nightly.yaml",
-        description="The YAML file to start from; it decides about the fields that stay empty.",
+        description="The YAML file; it gives the values of empty fields.",
         json_schema_extra={"title": "Configuration"},
     ),
     model_dir: Text = form_field("model_dir", blank="", help=MODELS),
@@ -70,13 +70,13 @@ def quantize_models(
     n_workers: Workers = form_field("n_workers"),
     more: MoreSettings = Field(
         None,
-        description="Gate, limits and the rest; the file decides about the fields that stay empty.",
+        description="Gate, limits and other settings; the file gives the values of empty fields.",
         json_schema_extra={"title": "All other settings", "default": {}},
     ),
 ) -> State[Any]:
     """Quantize the models of a directory, prove that nothing was lost, publish what passed.
 
-    The configuration file decides about every parameter that is not given.
+    The configuration file gives the value of every parameter that is not set.
     """
     given = form_values(
         more,
@@ -102,7 +102,7 @@ def quantize_models(
 
 
 def process(jobs: list[dict[str, Any]], config: RunConfig) -> Iterator[dict[str, Any]]:
-    """Yield the outcome of every job, done on threads or on a cluster.
+    """Yield the outcome of every job, on threads or on a cluster.
 
     Threads are enough on one machine: the heavy work is in child processes.
     """

@@ -85,7 +85,7 @@ def serving(
 ) -> Iterator[Supervision]:
     """Run server, work pool, deployments, automations and worker until the block ends.
 
-    Yields what watches over them; somebody has to call it (`Supervision.watch`).
+    Yields their supervision; call its `watch`.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def serving(
         )
         run("work-pool", "create", POOL, "--type", "process", "--overwrite")
         run("deploy", "--all")
-        # A worker that has died stays in the stack: its runs go on, and end with everything else.
+        # A worker that has died stays in the stack: its runs continue, and end with the rest.
         with get_client(sync_client=True) as client, ExitStack() as workers:
             ensure_automations(client, webhooks, silence_seconds=silence_seconds)
             for name in settle_lost_runs(client):
@@ -125,7 +125,7 @@ def serving(
                 )
 
             def start_worker(number: int) -> subprocess.Popen[bytes]:
-                # Each has a name of its own: the server takes a dead one for online a while longer.
+                # Each has its own name, because the server shows a dead one as online for a while.
                 name = f"worker-{os.getpid()}-{number}"
                 command = [*prefect, "worker", "start", "--pool", POOL, "--name", name]
                 worker = workers.enter_context(

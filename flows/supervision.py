@@ -1,4 +1,4 @@
-"""Watches the server and its worker, and starts a worker again that has died."""
+"""Watches the server and its worker, and restarts a worker that has died."""
 
 from __future__ import annotations
 

@@ -75,10 +75,10 @@ def with_changed_arrays(data: bytes, changes: bytes) -> bytes:
     for start in range(0, len(changes) - 10, 11):
         index = changes[start] % len(arrays)
         place = int.from_bytes(changes[start + 1 : start + 3], "little")
-        held = changed.setdefault(index, np.array(arrays[index]).ravel(order="K"))
-        if held.size and held.dtype.kind in "iufb":
-            raw = changes[start + 3 : start + 3 + held.dtype.itemsize]
-            held[place % held.size] = np.frombuffer(raw, dtype=held.dtype)[0]
+        altered = changed.setdefault(index, np.array(arrays[index]).ravel(order="K"))
+        if altered.size and altered.dtype.kind in "iufb":
+            raw = changes[start + 3 : start + 3 + altered.dtype.itemsize]
+            altered[place % altered.size] = np.frombuffer(raw, dtype=altered.dtype)[0]
     for index, values in changed.items():
         if values.dtype.kind == "b":
             values = values.view(np.uint8) & 1  # noqa: PLW2901
@@ -126,9 +126,9 @@ def _scanner_seeds() -> list[bytes]:
     ]
     found = [pickle.dumps(each, protocol) for each in good for protocol in (0, 2, 4, 5)]
     for each in good[:3]:
-        held = BytesIO()
-        joblib.dump(each, held)
-        found += [held.getvalue(), zlib.compress(held.getvalue())]
+        file = BytesIO()
+        joblib.dump(each, file)
+        found += [file.getvalue(), zlib.compress(file.getvalue())]
     return found + [data for data in HOSTILE_PICKLES.values() if len(data) <= LARGEST]
 
 
@@ -164,7 +164,9 @@ def _codec_seeds(codec: str) -> list[bytes]:
         if codec in names:
             encoded = encode_with(names, values)
             step = next(step for step in encoded.pipeline if step["id"] == codec)
-            changes = json.dumps({key: held for key, held in step.items() if key != "id"}).encode()
+            changes = json.dumps(
+                {key: value for key, value in step.items() if key != "id"}
+            ).encode()
             for head in (b"", changes):
                 sizes = encoded.count.to_bytes(2, "little") + len(head).to_bytes(2, "little")
                 found.append(bytes([at]) + sizes + head + encoded.data)
@@ -178,10 +180,10 @@ def _array_seeds() -> list[bytes]:
     found = []
     for scheme in SCHEMES.values():
         for values in scheme_arrays().values():
-            held = quantize_array(values, scheme, FREE, threshold=1e-9)
-            parts = {name: [part.dtype.str, int(part.size)] for name, part in held.parts.items()}
-            body = b"".join(part.tobytes() for part in held.parts.values())
-            found.append(json.dumps([held.to_meta(), parts]).encode() + b"\n" + body)
+            stored = quantize_array(values, scheme, FREE, threshold=1e-9)
+            parts = {name: [part.dtype.str, int(part.size)] for name, part in stored.parts.items()}
+            body = b"".join(part.tobytes() for part in stored.parts.values())
+            found.append(json.dumps([stored.to_meta(), parts]).encode() + b"\n" + body)
     return found
 
 
@@ -224,7 +226,7 @@ def _answer_seeds() -> list[bytes]:
 
 
 def _original_seeds() -> list[bytes]:
-    held = np.arange(6.0)
+    numbers = np.arange(6.0)
     record = {
         "graph": ["o", "sklearn.linear_model._ridge:Ridge", [],
                   ["d", ["l", "coef_"], ["l", ["a", 0]]]],
@@ -238,4 +240,4 @@ def _original_seeds() -> list[bytes]:
         "error": {"name": "HeldOutError", "fields": {"what": "w", "where": "", "expected": "",
                                                      "got": "", "do": ""}},
     }  # fmt: skip
-    return [json.dumps(record).encode() + b"\n" + held.tobytes()]
+    return [json.dumps(record).encode() + b"\n" + numbers.tobytes()]

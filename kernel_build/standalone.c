@@ -426,26 +426,26 @@ int main(int count, char **words)
     FILE *file = fopen(words[2], "rb");
     if (!file)
         fail("the recorded calls cannot be opened");
-    i64 held = 0, room = 1024;
+    i64 n_calls = 0, room = 1024;
     struct call *calls = memory(room * (i64)sizeof *calls);
-    while (read_call(file, calls + held))
-        if (++held == room) {
+    while (read_call(file, calls + n_calls))
+        if (++n_calls == room) {
             room *= 2;
             calls = realloc(calls, (size_t)room * sizeof *calls);
             if (!calls)
                 fail("no memory");
         }
     fclose(file);
-    if (!held)
+    if (!n_calls)
         fail("there are no recorded calls");
     int found = 2;
     if (!strcmp(words[1], "check"))
-        found = check(calls, held);
+        found = check(calls, n_calls);
     else if (!strcmp(words[1], "fuzz") && count == 5)
-        found = fuzz(calls, held, atoll(words[3]), (u64)atoll(words[4]));
+        found = fuzz(calls, n_calls, atoll(words[3]), (u64)atoll(words[4]));
     else
         fail("expected: check CALLS, or fuzz CALLS COUNT SEED");
-    for (i64 at = 0; at < held; at++)
+    for (i64 at = 0; at < n_calls; at++)
         for (int k = 0; k < calls[at].count; k++) {
             free(calls[at].given[k].before);
             free(calls[at].given[k].after);

@@ -294,10 +294,12 @@ def _round_linear(inner: Any, rows: Matrix | None, bits: int) -> None:
     solved = _pinned(solved, before, grid)
     if rows is not None:
         shift = rows.mean(axis=0) @ (before - solved)
-        held = np.asarray(inner.intercept_, dtype=np.float64)
+        intercept = np.asarray(inner.intercept_, dtype=np.float64)
         if getattr(inner, "fit_intercept", True):
             inner.intercept_ = (
-                held + shift.reshape(held.shape) if held.ndim else float(held + shift[0])
+                intercept + shift.reshape(intercept.shape)
+                if intercept.ndim
+                else float(intercept + shift[0])
             )
     inner.coef_ = solved.T.reshape(inner.coef_.shape).astype(inner.coef_.dtype)
 

@@ -43,7 +43,8 @@ def outcome_of(
     evaluated.wait()  # before that the state is not final
     state = evaluated.state
     ended = state.result(raise_on_failure=False) if state.is_final() else None
-    if isinstance(ended, dict):  # of a task that completed, or failed for the model's own sake
+    # the outcome of a task that completed, or failed because of the model
+    if isinstance(ended, dict):
         return ended
     quantized.wait()
     broken = evaluated if quantized.state.is_completed() else quantized

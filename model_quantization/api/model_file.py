@@ -31,6 +31,7 @@ def quantize_model_file(
     use_dynamic_quantization: bool = True,
     calibration_rows: int = 0,
     calibration: str | Path | None = None,
+    refit_rows: str | Path | None = None,
     max_bytes: int = 0,
     target_ratio: float = 0.0,
     time_budget_seconds: float = 0.0,
@@ -67,6 +68,11 @@ def quantize_model_file(
     calibration : path, optional
         Rows on which `auto` chooses, so that the gate keeps all held-out rows; targets are not
         needed. Without it held-out rows are divided, where there are enough.
+    refit_rows : path, optional
+        Rows that the model was trained on, with their targets: `auto` trains the weights of linear
+        models and networks with them for the grid that they are stored on. The gate never uses
+        them. Where held-out rows are too few to divide and there is no `calibration`, `auto` also
+        chooses on them.
     max_bytes : int
         With `auto`: judge the plan that changes the answers least within so many bytes, and no
         other. 0: no limit.
@@ -136,14 +142,16 @@ def quantize_model_file(
         target_ratio=target_ratio,
         time_budget_seconds=time_budget_seconds,
     )
-    if calibration is not None and settings.bit_depth != "auto":
-        raise ConfigError(
-            "a calibration file is for a precision that is chosen from rows",
-            where="calibration",
-            expected='bit_depth="auto" beside it',
-            got=f"bit_depth {settings.bit_depth!r}",
-            do="use calibration_rows for other bit depths",
-        )
+    chosen_from = {"calibration": calibration, "refit_rows": refit_rows}
+    for name, path in chosen_from.items():
+        if path is not None and settings.bit_depth != "auto":
+            raise ConfigError(
+                "a file of rows for a precision that is chosen from rows",
+                where=name,
+                expected='bit_depth="auto" beside it',
+                got=f"bit_depth {settings.bit_depth!r}",
+                do="leave it out; ranges of other bit depths are chosen by calibration_rows",
+            )
     default = source.with_name(f"{model_name(source.name)}.qma")
     destination = Path(output_path) if output_path is not None else default
     with tempfile.TemporaryDirectory(prefix="quantize-") as staging:
@@ -152,7 +160,7 @@ def quantize_model_file(
             Path(staging),
             settings,
             Path(held_out) if held_out is not None else None,
-            Path(calibration) if calibration is not None else None,
+            *(Path(path) if path is not None else None for path in chosen_from.values()),
         )
         _raise_failure(outcome)
         if outcome.artifact is not None:

@@ -19,8 +19,8 @@ from model_quantization.limits import Limits
 
 HEADER_CAP = 16 << 20
 LONGEST_NUMBER = 100
-# What people give in an artifact's place, by its first bytes. The length of a header may begin with
-# some of them, so they are looked at only where they cannot be one.
+# Other kinds of file, by their first bytes, for the error message. An artifact may begin with some
+# of them, so they are used only for a file that is no artifact.
 _OTHERS = (
     *((bytes([0x80, protocol]), "a pickle") for protocol in range(2, 6)),
     (b"\x1f\x8b", "a pickle or joblib file compressed by gzip"),
@@ -107,7 +107,7 @@ def read_container(
 
 
 def _refuse_others(data: bytes, where: str) -> None:
-    """Say what a file is that is no artifact, where its first bytes tell."""
+    """Raise an error that names the kind of a file that is no artifact, if it is known."""
     other = next((name for head, name in _OTHERS if data.startswith(head)), "")
     if other:
         raise FormatError(

@@ -27,7 +27,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def pack_manifest(manifest: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
-    """Return the manifest segment, and the file's metadata, which hold its hash."""
+    """Return the manifest segment, and the file's metadata with its hash."""
     packed = zstandard.ZstdCompressor(level=19).compress(canonical_json(manifest))
     digest = hashlib.sha256(packed).hexdigest()
     return packed, {"format": FORMAT, "version": VERSION, "manifest_sha256": digest}
@@ -39,7 +39,7 @@ def read_signature(metadata: Mapping[str, str], where: str) -> Signature | None:
     Raises
     ------
     FormatError
-        Half a signature, or something else.
+        An incomplete signature, or another value.
     """
     if metadata.keys().isdisjoint({"key_id", "signature"}):
         return None
@@ -57,7 +57,7 @@ def read_manifest(
 ) -> dict[str, Any]:
     """Return the manifest, its hash checked and every key but the tables and the graph read.
 
-    With `keys`, nothing of it is parsed before its signature is found good.
+    With `keys`, the signature is checked before anything is parsed.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def read_manifest(
     VersionError
         Another major version.
     SignatureError
-        `keys` do not accept its signature, or that it has none.
+        `keys` do not accept the signature, or require one that is missing.
     IntegrityError
         Another hash than the metadata say.
     LimitError
@@ -104,7 +104,7 @@ def read_manifest(
 def check_segments(
     segments: Mapping[str, memoryview], table: Mapping[str, Any], where: str
 ) -> None:
-    """Hold every segment against its length and hash in the manifest.
+    """Check every segment against its length and hash in the manifest.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""An artifact opened: everything about it checked, arrays decoded when they are asked for.
+"""Opens an artifact: checks all of it, and decodes arrays on demand.
 
 The order is fixed: plain file, size, pinned hash, container, version, signature, manifest hash,
 manifest limits, manifest keys, segment hashes, tables, graph. Streams are decoded on demand, each
@@ -36,21 +36,20 @@ if TYPE_CHECKING:
 
 
 class Artifact(Sequence[Array]):
-    """One opened artifact: a sequence of its arrays, and everything its manifest says.
+    """One opened artifact: the sequence of its arrays, and its manifest.
 
-    Several threads may read one: what two of them decode at the same time is decoded twice, and
-    both get the same array.
+    Several threads may read one. If two decode an array at the same time, both get the same one.
 
     Attributes
     ----------
     manifest : dict
-        As it lies in the file.
+        The file's manifest.
     root : Node
         The model's graph.
     data : bytes
         The whole file.
     where : str
-        What errors call it.
+        Its name in errors.
     signature : Signature or None
         The signature that it carries; whether it is good was checked if keys were given.
     """
@@ -86,7 +85,7 @@ class Artifact(Sequence[Array]):
 
     @property
     def sha256(self) -> str:
-        """Of the whole file, made when it is asked for: every segment has a checked hash."""
+        """sha256 of the whole file, computed on demand: every segment has a checked hash."""
         if not self._sha256:
             self._sha256 = hashlib.sha256(self.data).hexdigest()
         return self._sha256
@@ -160,7 +159,7 @@ class Artifact(Sequence[Array]):
         return values
 
     def stored_bytes(self, index: int) -> float:
-        """How many bytes of the file the array takes: its share of its streams."""
+        """The array's share of the file in bytes: its part of its streams."""
         return sum(
             self._streams[part.stream].length
             * part.count
@@ -169,11 +168,11 @@ class Artifact(Sequence[Array]):
         )
 
     def scheme(self, index: int) -> dict[str, Any]:
-        """What the array became, as JSON (FORMAT.md, section 5); nothing is decoded."""
+        """The stored form of the array as JSON (FORMAT.md, section 5); nothing is decoded."""
         return self._arrays[index].meta
 
     def release(self) -> int:
-        """Forget decoded streams and arrays; they are decoded again when asked for.
+        """Drop decoded streams and arrays; they are decoded again on demand.
 
         Returns
         -------
@@ -245,11 +244,11 @@ def read_artifact(
         The file, or its bytes.
     limits : Limits, optional
     where : str, optional
-        What to call the source in errors; the path by default.
+        Name of the source in errors; the path by default.
     sha256 : str, optional
-        The only file that will do.
+        The hash that the file must have.
     keys : PublicKeys, optional
-        Whose signature counts; without, signatures are not looked at.
+        Keys whose signatures count; without them, signatures are not checked.
 
     Raises
     ------

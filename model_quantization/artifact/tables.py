@@ -18,7 +18,7 @@ _DTYPE = re.compile(r"[|<>][biufcmMSU][1-9][0-9]{0,8}(\[[0-9]{0,9}[a-zA-Z]{1,2}\
 
 
 class Stream(Value, frozen=True):
-    """One row of `streams`: what its bytes decode to, and where they are."""
+    """One row of `streams`: the place of its bytes, and their decoded form."""
 
     dtype: np.dtype[Any]
     count: int
@@ -116,7 +116,7 @@ def read_arrays(
         meta, listed = row
         if not isinstance(listed, list):
             _refuse(where, f"the parts of array {number} are not a list", repr(listed)[:80])
-        # A sparse array is larger than its parts: what it decodes to counts as well.
+        # A sparse array is larger than its parts, so its decoded size counts as well.
         total += _decoded_bytes(meta, number, where)
         arrays.append(StoredArray(meta, _parts(listed, used, number, where)))
     for number, stream in enumerate(streams):
@@ -132,7 +132,7 @@ def _decoded_bytes(meta: dict[str, Any], number: int, where: str) -> int:
         not isinstance(shape, list)
         or len(shape) > MOST_DIMENSIONS
         or not all(type(size) is int and size >= 0 for size in shape)
-        # A Python product cannot overflow; numpy's does, where another size is 0, too.
+        # A Python product cannot overflow. numpy's can, even if another size is 0.
         or prod(size or 1 for size in shape) >= 1 << 62
     ):
         _refuse(where, f"the shape of array {number} is not a shape", repr(shape)[:80])

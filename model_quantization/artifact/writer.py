@@ -30,7 +30,7 @@ Encoder: TypeAlias = Callable[[Array], EncodedStream]
 
 @dataclass(frozen=True, slots=True)
 class EncodedModel:
-    """What is written: the graph's nodes, and every array under its scheme.
+    """The content of an artifact: the graph's nodes, and every array under its scheme.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class EncodedModel:
 
 @dataclass(frozen=True, slots=True)
 class StreamPart:
-    """Where one part of one array went: bytes are its share of the stream's."""
+    """The bytes of one part of one array: its share of the stream."""
 
     array: int
     part: str
@@ -60,7 +60,7 @@ class StreamPart:
 def build_artifact(
     model: EncodedModel, header: dict[str, Any], encoder: Encoder = encode_stream
 ) -> tuple[bytes, list[StreamPart]]:
-    """Return the file's bytes, and where each part of each array went.
+    """Return the file's bytes, and the bytes of each part of each array.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def assemble(manifest: dict[str, Any], segments: dict[str, bytes]) -> bytes:
 
 
 def sign_artifact(data: bytes, key: SigningKey, limits: Limits | None = None) -> bytes:
-    """Return the same file with a signature over its manifest's hash; a former one is replaced.
+    """Return the same file with a signature over its manifest's hash; an old one is replaced.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def sign_artifact(data: bytes, key: SigningKey, limits: Limits | None = None) ->
 
 
 def raw_stream(values: Array) -> EncodedStream:
-    """The array as it is, in a stream that takes no time to encode."""
+    """The unchanged array, in a stream that takes no time to encode."""
     words = to_words(values)
     return EncodedStream(
         ({"id": "raw"},), stream_dtype(values.dtype).str, int(values.size), words.tobytes()
@@ -120,7 +120,7 @@ def raw_stream(values: Array) -> EncodedStream:
 
 
 class StreamCache:
-    """Streams that were encoded before, by their content: artifacts of one model share most."""
+    """Keeps encoded streams by their content: artifacts of one model share most."""
 
     def __init__(self, effort: Effort = "best") -> None:
         self._effort: Effort = effort

@@ -1,4 +1,4 @@
 """Many models: the files of a directory, unchanged ones, jobs, retries and failures.
 
-Nothing here knows Prefect, and nothing here knows how one model is treated (`pipeline`).
+Nothing here knows Prefect, or how one model is quantized (`pipeline`).
 """

@@ -1,9 +1,9 @@
-"""Which files of a directory are models, under which names; nothing is opened.
+"""Finds the models of a directory and their names; opens no file.
 
 A model is a plain file ending in one of `SUFFIXES`, optionally compressed (`.pkl.gz`), in the
-directory or below it. Its name is its path without the ending: `intent`, `eu/intent`. Hidden
-files and directories are passed over, and so is every output directory, wherever it lies: it is
-known by its path or by the manifest in it.
+directory or below it. Its name is its path without the ending: `intent`, `eu/intent`. Hidden files
+and directories are skipped, and so is every output directory: its path or its manifest identifies
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from model_quantization.release.manifest import FORMAT, MANIFEST
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model by name, and the file it lies in."""
+    """A model's name and file."""
 
     name: str
     path: Path
@@ -39,7 +39,7 @@ class Discovery:
     ----------
     models : tuple of ModelFile
     refused : tuple of Outcome
-        Files that look like models and cannot be used as such, each with the reason.
+        Files with a model's ending that cannot be used, each with the reason.
     """
 
     models: tuple[ModelFile, ...]
@@ -71,12 +71,12 @@ def discover(model_dir: Path, output_dir: Path) -> Discovery:
 
 
 def refusal(relative: str, path: Path, error: QuantizationError) -> Outcome:
-    """The outcome of a file that was not opened; its name is made safe to show."""
+    """The outcome of a file that was not opened; its name is escaped."""
     return failed_outcome(printable(relative), printable(str(path)), error, status=Status.REFUSED)
 
 
 def _candidates(root: Path, output_dir: Path) -> Iterator[Path]:
-    """Everything named like a model, and every directory that cannot be read."""
+    """Every path with a model's ending, and every directory that cannot be read."""
     waiting = [root]
     while waiting:
         directory = waiting.pop()
@@ -122,7 +122,7 @@ def _check_plain(path: Path) -> None:
 
 
 def _alike(name: str) -> str:
-    """Equal for names that some file systems cannot hold side by side."""
+    """A key that is equal for names that some file systems do not tell apart."""
     return normalized(name).casefold()
 
 
@@ -133,7 +133,7 @@ def _ambiguous(model: ModelFile, group: list[ModelFile], root: Path) -> Outcome:
         relative,
         model.path,
         PathRefused(
-            "two files give one model name, and nothing says which is meant",
+            "two files have the same model name",
             got=f"{model.path.name} and {', '.join(others)}",
             do="rename or remove all but one",
         ),

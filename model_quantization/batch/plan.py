@@ -1,8 +1,8 @@
 """The work of a run: every model of the directory, compared with the current release.
 
-A model is done again when the fingerprint of everything its outcome depends on has changed, or
-when its artifact or statistics are missing or damaged. All of it is read from our own files: an
-orchestrator's cache cannot know that an artifact was deleted.
+A model is quantized again when the fingerprint of its inputs has changed, or when its artifact or
+statistics are missing or damaged. Only the release's own files decide: an orchestrator's cache
+cannot know that an artifact was deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from model_quantization.batch.unchanged import PreviousRuns, fingerprint
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import ConfigError, QuantizationError, ReleaseError
-from model_quantization.evaluation.rows.heldout import CALIBRATION_ENDING, find_held_out
+from model_quantization.evaluation.rows.heldout import (
+    CALIBRATION_ENDING,
+    find_held_out,
+    find_refit_rows,
+)
 from model_quantization.files.atomic import exclusive, hash_file
 from model_quantization.names import matches, model_name
 from model_quantization.outcome import Outcome, failed_outcome
@@ -34,25 +38,27 @@ from model_quantization.release.signer import check_whole_run, last_release, rea
 
 @dataclass(frozen=True, slots=True)
 class Job(Record):
-    """One model to quantize: everything that its stages need.
+    """One model to quantize, with all that its stages need.
 
     Attributes
     ----------
     name, source, source_sha256, source_size_bytes
-        The model, and the bytes it had when the run was planned.
+        The model, and its file when the run was planned.
     output_dir, staging : Path
-        The release directory, and this job's own directory below its `.work`.
+        The release directory, and this job's directory below its `.work`.
     held_out : Path or None
         Its held-out file.
     settings : ModelSettings
     fingerprint : str
-        Digest of everything the outcome depends on.
+        Digest of all inputs of the outcome.
     why : str
         Why it has to be done, for people.
     signing_key : str
         Where the private key is that its artifact is signed with; empty: it is not signed.
     calibration : Path or None
         Its file of rows on which `auto` chooses a precision.
+    refit : Path or None
+        Its file of labelled training rows.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Job(Record):
     why: str
     signing_key: str = ""
     calibration: Path | None = None
+    refit: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class BatchPlan(Record):
     settled : tuple of Outcome
         Refused files, unchanged models, and those that a killed run had finished.
     fingerprints : dict of str to str
-        Of every model that was looked at, by name.
+        Fingerprint of every model, by name.
     present : tuple of str
         Every model in the directory, asked for or not, usable or not.
     began : float
@@ -96,7 +103,7 @@ class BatchPlan(Record):
 
 @contextmanager
 def claim(config: RunConfig) -> Iterator[None]:
-    """The directories are there, and until the block ends the output belongs to this run alone.
+    """Check the directories, and lock the output until the block ends.
 
     Raises
     ------
@@ -106,13 +113,13 @@ def claim(config: RunConfig) -> Iterator[None]:
         As `exclusive`; those in object storage are mirrored, see `mirrored`.
     """
     with mirrored(config):
-        check_directories(config)  # first: making the output directory could make its parents
+        check_directories(config)  # first: making the output directory would make a missing parent
         with exclusive(config.output_path):
             yield
 
 
 def check_directories(config: RunConfig) -> None:
-    """Raises a `ConfigError` that names the directory which is configured and does not exist."""
+    """Raise a `ConfigError` if a configured directory does not exist."""
     if not config.model_path.is_dir():
         raise ConfigError(
             "the model directory does not exist",
@@ -172,7 +179,7 @@ def plan_batch(config: RunConfig) -> BatchPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """A model that needs no work now."""
+    """The outcome of a model that needs no work."""
 
     outcome: Outcome
     fingerprint: str
@@ -184,11 +191,12 @@ def _examine(model: ModelFile, config: RunConfig, previous: PreviousRuns) -> Job
         sha256, size_bytes = hash_file(model.path)
         held_out = find_held_out(config.holdout_path, model.name)
         held_out_sha256 = hash_file(held_out)[0] if held_out else ""
-        calibration = None
+        calibration = refit = None
         if settings.bit_depth == "auto":
             calibration = find_held_out(config.holdout_path, f"{model.name}{CALIBRATION_ENDING}")
-        if calibration is not None:
-            held_out_sha256 += hash_file(calibration)[0]
+            refit = find_refit_rows(settings.refit_rows, config.holdout_path, model.name)
+        for path in (calibration, refit):
+            held_out_sha256 += f"+{hash_file(path)[0]}" if path is not None else ""
     except (QuantizationError, OSError) as error:
         return _Settled(_unreadable(model, settings, error), "")
     mark = fingerprint(sha256, settings, held_out_sha256, previous.key_id)
@@ -205,6 +213,7 @@ def _examine(model: ModelFile, config: RunConfig, previous: PreviousRuns) -> Job
         staging=config.output_path / ".work" / "staging" / work,
         held_out=held_out,
         calibration=calibration,
+        refit=refit,
         settings=settings,
         fingerprint=mark,
         why=why,
@@ -228,7 +237,7 @@ def _unreadable(
 def _check_not_emptied(config: RunConfig, present: Sequence[str], release: Release | None) -> None:
     if not present and release is not None and release.models:
         raise ReleaseError(
-            "there are no models here, although some are released",
+            "there are no models, although some are released",
             where=str(config.model_path),
             expected=f"the {len(release.models)} models of release {release.number}",
             do="check that the directory is mounted; to withdraw all, remove the output directory",
@@ -236,7 +245,7 @@ def _check_not_emptied(config: RunConfig, present: Sequence[str], release: Relea
 
 
 def _present(found: Discovery, release: Release | None) -> list[str]:
-    """Every name that the directory holds, usable or not: none of these leaves the release."""
+    """Every name in the directory, usable or not: these stay in the release."""
     refused = [outcome.name for outcome in found.refused]
     released = release.models if release else {}
     below = [name for name in released if any(name.startswith(f"{top}/") for top in refused)]
@@ -244,12 +253,12 @@ def _present(found: Discovery, release: Release | None) -> list[str]:
 
 
 def _meant(refused: Sequence[Outcome]) -> list[str]:
-    """The names that the refused files would have had."""
+    """The names of the refused files."""
     return [model_name(outcome.name) for outcome in refused]
 
 
 def _wanted(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
-    """Those of `names` that some pattern asks for; all when there is no pattern."""
+    """Those of `names` that match a pattern; all without a pattern."""
     for pattern in patterns:
         if not any(matches(name, pattern) for name in names):
             close = get_close_matches(pattern, names, n=1)

@@ -1,4 +1,4 @@
-"""A preview of a run: what it would do with each model, and why, without doing any of it."""
+"""A preview of a run: the action for each model, and the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model_quantization.report.table import one_line
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that a run would do.
+    """One action of a run.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The steps of a run, and how many models would stay as they are."""
+    """The actions of a run, and the number of models that stay."""
 
     steps: tuple[Step, ...]
     unchanged: int
@@ -61,7 +61,7 @@ class Preview:
 
 
 def preview(config: RunConfig) -> Preview:
-    """Return what a run with `config` would do; nothing is written to the output directory.
+    """Return the actions of a run with `config`; nothing is written to the output directory.
 
     Raises
     ------

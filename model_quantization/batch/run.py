@@ -1,6 +1,6 @@
 """One run over a directory of models: plan, work, release.
 
-`run_batch` is the plain loop. An orchestrator calls the same steps itself: `plan_batch`, then
+`run_batch` is a simple loop. An orchestrator calls the same steps: `plan_batch`, then
 `quantize_job` and `evaluate_job` for each job, then `finish_batch`.
 """
 
@@ -62,11 +62,11 @@ class BatchResult:
     release : Release
         The release that is served now.
     outcomes : tuple of Outcome
-        Every model that was asked for, in the order of names.
+        Every requested model, in the order of names.
     seconds : float
         Wall time.
     facts : RunFacts
-        What its pages say of it.
+        The run's facts for its pages.
     """
 
     release: Release
@@ -75,12 +75,12 @@ class BatchResult:
     facts: RunFacts
 
     def shortfalls(self, *, strict: bool) -> list[Outcome]:
-        """The models that make this run a bad one; see `falls_short`."""
+        """The models that make this run fail; see `falls_short`."""
         return [outcome for outcome in self.outcomes if falls_short(outcome, strict=strict)]
 
 
 def run_batch(config: RunConfig, *, progress: Progress | None = None) -> BatchResult:
-    """Run over `config.model_dir` and return the result; one bad model never stops the rest.
+    """Run over `config.model_dir` and return the result; a failed model stops no other.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def run_batch(config: RunConfig, *, progress: Progress | None = None) -> BatchRe
     Raises
     ------
     ConfigError, ReleaseError, FormatError, VersionError
-        Nothing could be run or published; what is released is whole.
+        Nothing was run or published; the current release is unchanged.
     """
     started = time.perf_counter()
     with claim(config):
@@ -113,7 +113,7 @@ def _work_off(plan: BatchPlan, n_workers: int, progress: Progress | None) -> lis
             outcomes.append(_outcome_of(future, futures[future]))
             if progress is not None:
                 progress(outcomes[-1], done, total)
-    finally:  # on an interrupt, what has not begun is not begun
+    finally:  # on an interrupt, waiting jobs do not begin
         pool.shutdown(cancel_futures=True)
     return outcomes
 
@@ -133,7 +133,7 @@ def run_job(job: Job) -> Outcome:
                 raise
             _log.warning("%s: %s; trying again in %.0f s", job.name, error, delay)
             time.sleep(delay)
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def quantize_job(job: Job) -> Staged:
@@ -153,16 +153,18 @@ def quantize_job(job: Job) -> Staged:
         job.settings.bit_depth,
         job.held_out or "none",
     )
-    return quantize_stage(job.source, job.staging, job.settings, job.held_out, job.calibration)
+    return quantize_stage(
+        job.source, job.staging, job.settings, job.held_out, job.calibration, job.refit
+    )
 
 
 def evaluate_job(job: Job, staged: Staged) -> Outcome:
     """Return the outcome of a model: the candidate read back, evaluated, stored if served.
 
-    From here on a killed run need not do the model again.
+    From here on a run that is killed keeps this result.
     """
     outcome = replace(evaluate_stage(staged), name=job.name, source=str(job.source))
-    if not outcome.source_sha256:  # it was never read far enough
+    if not outcome.source_sha256:  # its graph was never read
         outcome = replace(outcome, source_sha256=job.source_sha256)
     if outcome.published and outcome.artifact is not None:
         if job.signing_key:
@@ -182,8 +184,8 @@ def evaluate_job(job: Job, staged: Staged) -> Outcome:
 def failed_job(job: Job, error: BaseException) -> Outcome:
     """Return the outcome of a model whose stages raised `error`; an unexpected one is logged.
 
-    A file that crashes the child which only loads it and asks it is refused, as one that the scan
-    refuses: the next run does not open it again, and no serving process loads it as the original.
+    A file that crashes the child which loads it is refused, like one that the scan refuses. The
+    next run does not open it again, and no serving process loads it as the original.
     """
     if not isinstance(error, QuantizationError | OSError):
         _log.error("%s: unexpected error", job.name, exc_info=error)
@@ -201,7 +203,7 @@ def failed_job(job: Job, error: BaseException) -> Outcome:
 
 
 def is_transient(error: BaseException | None) -> bool:
-    """Whether the same work may succeed a little later: a killed worker, a busy or full system."""
+    """Whether a retry may succeed: a killed worker, a busy or full system."""
     if isinstance(error, WorkerCrashed):
         return not error.is_native
     if isinstance(error, ReleaseError):
@@ -227,7 +229,7 @@ def finish_batch(
     """
     jobs = {job.name: job for job in plan.jobs}
     done = {outcome.name: outcome for outcome in outcomes}
-    # A file that was replaced while the run went on is another model than the one planned for.
+    # A file that was replaced during the run is another model than the planned one.
     fingerprints = {
         name: mark
         for name, mark in plan.fingerprints.items()
@@ -249,7 +251,7 @@ def finish_batch(
     from model_quantization.report.publication import write_reports
     from model_quantization.report.run_facts import RunFacts
 
-    # A clock that was set back gives no negative time.
+    # The clock may have been set back.
     facts = RunFacts.of(config.to_json(), max(0.0, time.time() - plan.began))
     write_reports(config.output_path, release, everything, facts)
     seconds = 0.0 if started is None else time.perf_counter() - started

@@ -1,7 +1,7 @@
-"""Jobs in shards, for a cluster: a task that is long enough to be sent, and cheap to do again.
+"""Divides jobs into shards for a cluster: long enough to send, and cheap to repeat.
 
-A worker process may die in the middle of a shard. What it had finished lies on the disk, so that
-whoever is given the same shard next goes on from there.
+A worker process may die in the middle of a shard. Its finished outcomes are on the disk, so that
+the next worker with this shard continues.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from model_quantization.outcome import Outcome
 from model_quantization.release.known import read_outcome, read_stats
 from model_quantization.release.objects import object_is_whole
 
-# For a model that was never done: its child process and its evaluation, then its bytes.
+# For a new model: its child process and evaluation, then its bytes.
 GUESSED_SECONDS = 0.5
 GUESSED_BYTES_PER_SECOND = 10e6
-# Small runs are cut finer, so that no worker is left without work while another still has much.
+# Small runs are divided more finely, so that no worker waits for another.
 LEAST_SHARDS_PER_WORKER = 4
 
 
@@ -37,14 +37,14 @@ def expected_seconds(job: Job) -> float:
 def cut_shards(
     jobs: Sequence[Job], *, seconds: float, size: int | None = None, n_workers: int = 1
 ) -> list[tuple[Job, ...]]:
-    """Every job in exactly one shard; the longest jobs come first, so that the ends meet.
+    """Every job in exactly one shard; the longest jobs come first, so that workers end together.
 
     Parameters
     ----------
     seconds : float
-        How long a shard should take. It takes less when there would be too few of them.
+        Wanted time of a shard; shorter if there would be too few shards.
     size : int, optional
-        Models of a shard, whatever they take; in the order of `jobs`.
+        Models per shard, in the order of `jobs`; then times do not matter.
     n_workers : int
     """
     if size is not None:
@@ -64,15 +64,15 @@ def cut_shards(
 
 
 def run_shard(jobs: Sequence[Job]) -> Iterator[Outcome]:
-    """The outcome of each job in order, one after the other; those found on the disk at once.
+    """The outcome of each job in order; outcomes on the disk come at once.
 
-    Nothing is raised for a job: what went wrong is its outcome.
+    A job raises nothing: its outcome records the error.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="shard") as pool:
         for job in jobs:
             outcome = finished_outcome(job)
             if outcome is None:
-                # A worker that was given up may still be running: not in its directory.
+                # A lost worker may still run in the job's directory, so another is used.
                 mine = replace(job, staging=Path(f"{job.staging}-{secrets.token_hex(4)}"))
                 future = pool.submit(run_job, mine)
                 error = future.exception()
@@ -89,6 +89,6 @@ def finished_outcome(job: Job) -> Outcome | None:
 
 
 def forget_finished(jobs: Sequence[Job]) -> None:
-    """No job of a run that begins counts as finished: forced ones must not be."""
+    """Remove finished outcomes when a run begins: forced jobs must run again."""
     for job in jobs:
         finished_path(job.output_dir, job.name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which models are unchanged since an earlier run, and why another has to be done again.
+"""Finds the models that are unchanged since an earlier run, and why others are not.
 
 An outcome depends on the model's bytes, its settings, the libraries, its held-out data and the key
 that signs it; the digest of all that is its fingerprint.
@@ -31,9 +31,9 @@ class PreviousRuns:
     ----------
     output_dir : Path
     release : Release or None
-        The current one, as far as this run may build on it.
+        The current release, if this run may reuse it.
     force : bool
-        Every model is done again.
+        Whether every model is quantized again.
     signer : Signer or None
         Results that this signer did not sign do not count.
     """
@@ -45,7 +45,7 @@ class PreviousRuns:
 
     @property
     def key_id(self) -> str:
-        """The key that this run signs with; empty when it does not."""
+        """The key that this run signs with; empty if it does not sign."""
         return self.signer.key.key_id if self.signer else ""
 
     def look_up(self, name: str, sha256: str, mark: str) -> tuple[Outcome | None, str]:
@@ -69,7 +69,7 @@ class PreviousRuns:
         recorded = read_stats(self.output_dir, name)
         if recorded is None or recorded[1] != mark:
             return None, "its statistics are missing"
-        if recorded[0].status is Status.FAILED:  # and what was good before stayed in the release
+        if recorded[0].status is Status.FAILED:  # and the last good artifact stayed in the release
             return None, "it failed last time"
         return replace(recorded[0], unchanged=True), ""
 
@@ -82,7 +82,7 @@ class PreviousRuns:
 def fingerprint(
     source_sha256: str, settings: ModelSettings, held_out_sha256: str, key_id: str = ""
 ) -> str:
-    """Return the digest of all that decides an outcome: content, settings, versions, data, key."""
+    """Return the digest of all inputs of an outcome: content, settings, versions, data, key."""
     parts: dict[str, Any] = {
         "source": source_sha256,
         "settings": settings.digest(),
@@ -103,7 +103,7 @@ def finished_path(output_dir: Path, name: str) -> Path:
 def discard_gone(output_dir: Path, present: Collection[str]) -> None:
     """Remove the finished outcomes of models that no longer exist.
 
-    A model that is present and was not asked for keeps its finished outcome for a later run.
+    A present model that was not requested keeps its finished outcome for a later run.
     """
     outcomes = output_dir / ".work" / "outcomes"
     for path in sorted(outcomes.rglob("*.json")):

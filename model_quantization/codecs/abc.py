@@ -1,4 +1,4 @@
-"""What a codec is: a filter rewrites an array as smaller arrays, a coder turns one into bytes.
+"""Interfaces of codecs: a filter rewrites an array as smaller arrays, a coder turns one into bytes.
 
 A stream is a pipeline of steps: any number of filters, then one coder. Each step is a JSON object
 whose `id` names the codec and whose other keys are its parameters; together with the dtype and the
@@ -34,14 +34,14 @@ class Spec(Value, frozen=True):
 
 
 class Filtered(Value, frozen=True):
-    """What a filter made of an array.
+    """The result of a filter.
 
     Attributes
     ----------
     main : ndarray
         Goes on to the next step.
     params : dict
-        What decoding needs to know, JSON values.
+        Parameters for decoding, JSON values.
     sides : dict of str to ndarray
         Arrays that are encoded on their own and stored in front of `main`.
     """
@@ -85,7 +85,7 @@ class Filter(Protocol):
         """The rewritten array, or None where the filter does not apply or cannot gain."""
 
     def specs(self, params: Params, spec: Spec) -> tuple[Spec, dict[str, Spec]]:
-        """What `main` and each side must be, for hostile `params`; FormatError if they are off."""
+        """The expected `main` and sides, for hostile `params`; FormatError if those are wrong."""
 
     def decode(self, params: Params, spec: Spec, main: Array, sides: Mapping[str, Array]) -> Array:
         """The array described by `spec`; SemanticError for values no encoder makes."""

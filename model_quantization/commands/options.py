@@ -60,6 +60,16 @@ Calibration: TypeAlias = Annotated[
         dir_okay=False,
     ),
 ]
+RefitRows: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--refit-rows",
+        metavar="PATH",
+        help="With auto: labelled rows that the model was trained on, to train its weights for "
+        "their grid; a file, or a directory of <model>.refit.parquet, .csv, .csv.gz or .npz "
+        "(default: such files beside the held-out ones).",
+    ),
+]
 WeightThreshold: TypeAlias = Annotated[
     float | None,
     typer.Option(
@@ -212,6 +222,7 @@ class ModelOptions:
     bit_depth: BitDepthOption = None
     weight_threshold: WeightThreshold = None
     allowed_drop: AllowedDrop = None
+    refit_rows: RefitRows = None
     max_bytes: MaxBytes = None
     target_ratio: TargetRatio = None
     time_budget: TimeBudget = None

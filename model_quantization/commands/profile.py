@@ -14,6 +14,7 @@ from model_quantization.commands.options import (
     AsJson,
     Calibration,
     MaxBytes,
+    RefitRows,
     Target,
     TargetRatio,
     TimeBudget,
@@ -28,6 +29,7 @@ def profile(
     model: Annotated[Path, model_file("FILE", "A pickle, joblib or skops file.")],
     held_out: Annotated[Path, held_out_rows("Rows that choose and rows that judge")],
     calibration: Calibration = None,
+    refit_rows: RefitRows = None,
     target: Target = None,
     allowed_drop: AllowedDrop = None,
     max_bytes: MaxBytes = None,
@@ -37,7 +39,9 @@ def profile(
     picture: Annotated[
         Path | None,
         typer.Option(
-            "--picture", metavar="FILE", help="Draw the curve into an .svg, .png or .pdf file."
+            "--picture",
+            metavar="FILE",
+            help="Draw the curve and the sensitivities into an .svg, .png or .pdf file.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -49,7 +53,10 @@ def profile(
     """
     from model_quantization.api import quantize_model_file
     from model_quantization.evaluation.policy import GatePolicy
-    from model_quantization.report.precision import draw_curve, profile_lines
+    from model_quantization.evaluation.rows.heldout import find_refit_rows
+    from model_quantization.names import model_name
+    from model_quantization.report.page.precision_picture import draw_curve
+    from model_quantization.report.precision import profile_lines
 
     limits = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
     with tempfile.TemporaryDirectory(prefix="profile-") as folder:
@@ -59,6 +66,7 @@ def profile(
             "auto",
             held_out=held_out,
             calibration=calibration,
+            refit_rows=find_refit_rows(refit_rows or "", None, model_name(model.name)),
             target=target or "target",
             gate=GatePolicy(**limits),  # type: ignore[arg-type]
             max_bytes=max_bytes or 0,

@@ -95,12 +95,20 @@ def _quantize_file(
 ) -> ExitCode:
     from model_quantization.api import quantize_model_file
     from model_quantization.evaluation.policy import GatePolicy
-    from model_quantization.evaluation.rows.heldout import CALIBRATION_ENDING, find_held_out
+    from model_quantization.evaluation.rows.heldout import (
+        CALIBRATION_ENDING,
+        find_held_out,
+        find_refit_rows,
+    )
     from model_quantization.names import model_name
 
     name = model_name(source.name)
     rows = Path(options.held_out) if options.held_out is not None else None
-    if rows is not None and rows.is_dir():
+    beside = rows if rows is not None and rows.is_dir() else None
+    refit: str | Path | None = options.refit_rows
+    if options.bit_depth == "auto":
+        refit = find_refit_rows(options.refit_rows or "", beside, name)
+    if rows is not None and beside is not None:
         if calibration is None and options.bit_depth == "auto":
             calibration = find_held_out(rows, f"{name}{CALIBRATION_ENDING}")
         rows = find_held_out(rows, name)
@@ -115,6 +123,7 @@ def _quantize_file(
         target=options.target or "target",
         gate=GatePolicy(**limits),
         calibration=calibration,
+        refit_rows=refit,
         max_bytes=options.max_bytes or 0,
         target_ratio=options.target_ratio or 0.0,
         time_budget_seconds=options.time_budget or 0.0,

@@ -1,4 +1,4 @@
-"""Where a configuration comes from: defaults, then the file, the environment, the caller.
+"""Reads a configuration: defaults, then the file, the environment, the caller.
 
 Relative directories and key files in a file count from the file's own directory; those of the
 environment and of the caller count from the working directory. An environment variable is `MLQ_`
@@ -38,7 +38,7 @@ def load_config(
     defaults: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> RunConfig:
-    """The configuration of a run; what comes later in the argument list's order below wins.
+    """The configuration of a run; a later source in the order below wins.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def load_config(
     environ : mapping, optional
         The environment; `os.environ` when not given.
     given : mapping, optional
-        What the caller was told; None values count as not given.
+        The caller's values; None counts as not given.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _validate(values: dict[str, Any], origins: Mapping[tuple[str, ...], str]) ->
     expected, got = "", _short(problem["input"])
     inner = problem.get("ctx", {}).get("error")
     message = str(inner) if isinstance(inner, ValueError) else problem["msg"]
-    if isinstance(inner, QuantizationError):  # the gate's own check: it names its key
+    if isinstance(inner, QuantizationError):  # the gate's own error names its key
         keys = (*keys[:-1], *inner.where.split("/"))
         expected, got, message = inner.expected, inner.got, ""
     elif message.startswith("Input should be "):
@@ -112,7 +112,7 @@ def _unknown_key(keys: tuple[str, ...], place: str) -> ConfigError:
 
 
 def _place(origins: Mapping[tuple[str, ...], str], keys: tuple[str, ...]) -> str:
-    """Where the value at `keys` was written: the file, the variable, or nowhere in particular."""
+    """The source of the value at `keys`: the file, a variable, or empty."""
     for length in range(len(keys), 0, -1):
         origin = origins.get(keys[:length])
         if origin == "environment":
@@ -130,7 +130,7 @@ def _short(value: object) -> str:
 def _leaves(
     layer: Mapping[str, Any], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every value with its keys; only the nested models are merged key by key."""
+    """Every value with its keys; only nested models are merged by key."""
     for key, value in layer.items():
         keys = (*above, str(key))
         if isinstance(value, Mapping) and keys[0] in ("gate", "limits"):
@@ -197,7 +197,7 @@ def _parse_yaml(text: str, where: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses a key that is written twice: the second would silently win."""
+        """Raises an error for a key that is written twice: the second would silently win."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             seen = [self.construct_object(key, deep=True) for key, _ in node.value]

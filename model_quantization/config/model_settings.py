@@ -1,4 +1,4 @@
-"""Everything that decides what one model becomes, as one value that crosses processes as JSON."""
+"""All settings of one model, as one value that crosses processes as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from model_quantization.trust import TrustPolicy
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings(Record):
-    """How one model is quantized, evaluated and decided on; each field says what it is for.
+    """Settings for quantizing and judging one model; each field describes itself.
 
     A field with a description is a key of the run's configuration and of its `overrides`: the key,
     its check, the form, the schema and the table of the documentation are made from it.
@@ -52,8 +52,8 @@ class ModelSettings(Record):
     overrides: tuple[tuple[str, dict[str, Any]], ...] = ()
     on_gate_failure: Literal["original", "exact"] = described(
         "exact",
-        "What to publish when the rounded model is not proven: the artifact that rounds nothing, "
-        "or the original.",
+        "Published if the rounded model is not proven: the artifact that rounds nothing, or the "
+        "original.",
         title="On gate failure",
     )
     gate: GatePolicy = field(default_factory=GatePolicy)
@@ -73,6 +73,13 @@ class ModelSettings(Record):
         "Held-out rows set aside to choose ranges on; the gate never sees them.",
         title="Calibration rows",
         ge=0,
+    )
+    refit_rows: str = described(
+        "",
+        "Labelled rows that a model was trained on, with which `auto` trains weights for their "
+        "grid: a file, or a directory with `<model>.refit.parquet` (.csv, .csv.gz, .npz). "
+        "Empty: such files in the held-out directory.",
+        title="Training rows",
     )
     max_bytes: int = described(
         0,
@@ -109,14 +116,16 @@ class ModelSettings(Record):
         for name, expected, got in unusable_fields(self):
             raise _unusable(name, expected, got)
         if self.bit_depth != "auto":
-            for name in ("max_bytes", "target_ratio", "time_budget_seconds"):
+            for name in ("refit_rows", "max_bytes", "target_ratio", "time_budget_seconds"):
                 if getattr(self, name):
-                    raise _unusable(name, "0, or `bit_depth: auto` beside it", getattr(self, name))
+                    without = repr(type(getattr(self, name))())
+                    expected = f"{without}, or `bit_depth: auto` beside it"
+                    raise _unusable(name, expected, getattr(self, name))
         self.recipe()  # its own checks
 
     @property
     def trust(self) -> TrustPolicy:
-        """The allow-list, with what this run trusts beside it."""
+        """The allow-list, with the names that this run trusts."""
         return TrustPolicy(frozenset(self.trusted))
 
     def budget_bytes(self, original_bytes: int) -> int | None:
@@ -137,7 +146,7 @@ class ModelSettings(Record):
         )
 
     def digest(self) -> str:
-        """sha256 of the settings: two runs with equal digests ask for the same thing."""
+        """sha256 of the settings: runs with equal digests have equal settings."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""A run's configuration: one checked, frozen value, and the settings it gives each model.
+"""A run's configuration: one checked, frozen value, and each model's settings from it.
 
 `load_config` (config_file.py) reads one from a YAML file and the environment. Every field has a
 title, a description and limits, so that a form or a schema can be made from it.
@@ -72,7 +72,7 @@ class Checked(BaseModel):
         return value
 
 
-# What may be written in YAML is wider than the type for these.
+# In YAML these accept more than their type.
 _KINDS: dict[str, Any] = {"bit_depth": BitDepth, "target": Targets, "trusted": TrustedTypes}
 
 
@@ -81,8 +81,8 @@ def _keys_of(
 ) -> dict[str, Any]:
     """The fields of a described dataclass as those of a pydantic model: types, words and ranges.
 
-    Fields without words are left out: they have another form in a file. Optional keys need not be
-    given, and are then None.
+    Fields without a description are left out: they have another form in a file. Optional keys need
+    not be given, and are then None.
     """
     hints = get_type_hints(owner) | (_KINDS if owner is ModelSettings else {})
     keys: dict[str, Any] = {}
@@ -122,7 +122,7 @@ else:
 
 
 class GateConfig(_GateKeys):
-    """What is demanded of a model before it is published."""
+    """The limits that a model must hold before it is published."""
 
     @model_validator(mode="after")
     def _check(self) -> GateConfig:
@@ -130,7 +130,7 @@ class GateConfig(_GateKeys):
         return self
 
     def policy(self) -> GatePolicy:
-        """The value that the evaluation uses."""
+        """The policy as the evaluation uses it."""
         return GatePolicy(**self.model_dump())
 
 
@@ -138,7 +138,7 @@ class LimitsConfig(_LimitsKeys):
     """How large, deep and long anything may be."""
 
     def limits(self) -> Limits:
-        """The value that readers and workers use."""
+        """The limits as the library uses them."""
         return Limits(**self.model_dump())
 
 
@@ -149,7 +149,7 @@ class _NamePattern(Checked):
 
 
 class ModelOverride(_OverrideKeys, _NamePattern):
-    """Settings for the models whose names match; what is not given stays as the run has it."""
+    """Settings for models whose names match; other settings are those of the run."""
 
     gate: GateConfig = Field(
         GateConfig(), title="Gate", description="Only the limits given here differ."
@@ -158,7 +158,7 @@ class ModelOverride(_OverrideKeys, _NamePattern):
 
 
 class _Directories(Checked):
-    """Where a run reads and writes; the first keys of a configuration."""
+    """Directories of a run; the first keys of a configuration."""
 
     model_dir: str = Field(
         "ml/models",
@@ -171,7 +171,7 @@ class _Directories(Checked):
         None,
         min_length=1,
         title="Output directory",
-        description="Where releases go; `quantized` inside the model directory when not given.",
+        description="Directory of releases; by default `quantized` inside the model directory.",
     )
     holdout_dir: str | None = Field(
         None,
@@ -181,9 +181,9 @@ class _Directories(Checked):
     )
 
 
-# The settings of each model are fields of `ModelSettings`; a new one is added there alone.
+# The settings of a model are fields of `ModelSettings`; add a new one only there.
 class RunConfig(_ModelKeys, _Directories):
-    """Everything that a run over a directory of models can be told."""
+    """All settings of a run over a directory of models."""
 
     gate: GateConfig = Field(GateConfig(), title="Gate")
     schemes: dict[str, SchemeRecord] = Field(
@@ -191,9 +191,9 @@ class RunConfig(_ModelKeys, _Directories):
     )
     limits: LimitsConfig = Field(LimitsConfig(), title="Limits")
     only: Names = Field(
-        (), title="Only", description="Name patterns; other models stay as they are released."
+        (), title="Only", description="Name patterns; other models stay as released."
     )
-    force: bool = Field(False, title="Force", description="Do unchanged models again.")
+    force: bool = Field(False, title="Force", description="Quantize unchanged models again.")
     strict: bool = Field(
         False,
         title="Strict",
@@ -212,28 +212,27 @@ class RunConfig(_ModelKeys, _Directories):
     task_runner: Literal["threads", "dask", "ray"] = Field(
         "threads",
         title="Task runner",
-        description="Where the flow does its models: here, or on a cluster of Dask or Ray.",
+        description="Where the flow quantizes models: on this machine, or on Dask or Ray.",
     )
     scheduler_address: str | None = Field(
         None,
         min_length=1,
         title="Scheduler address",
-        description="Of a cluster that runs already (for Ray host:port or ray://host:port); "
-        "without it one is made for the run. Its workers must see the directories under the same "
-        "paths.",
+        description="Address of a running cluster (for Ray host:port or ray://host:port); without "
+        "it the run starts one. Its workers must see the directories under the same paths.",
     )
     shard_seconds: Number = Field(
         8.0,
         gt=0,
         le=3600,
         title="Seconds of a shard",
-        description="On a cluster a task does several models; this is how long it should take.",
+        description="On a cluster a task quantizes several models; it should take this time.",
     )
     shard_size: int | None = Field(
         None,
         ge=1,
         title="Models of a shard",
-        description="Instead of choosing their number by the time they should take.",
+        description="A fixed number, instead of one by time.",
     )
     keep_releases: int = Field(
         KEEP_RELEASES, ge=1, le=10_000, title="Releases kept", description="For rolling back."
@@ -255,7 +254,7 @@ class RunConfig(_ModelKeys, _Directories):
     public_keys: Names = Field(
         (),
         title="Public keys",
-        description="PEM files, or `env:NAME`: former keys whose signed work is taken over.",
+        description="PEM files, or `env:NAME`: former keys whose signed results stay valid.",
     )
     overrides: Annotated[tuple[ModelOverride, ...], Field(strict=False)] = Field(
         (),
@@ -266,7 +265,7 @@ class RunConfig(_ModelKeys, _Directories):
     @model_validator(mode="after")
     def _check_runner(self) -> RunConfig:
         if self.scheduler_address is not None and self.task_runner == "threads":
-            raise ValueError("`scheduler_address` is for a cluster; set `task_runner` as well")
+            raise ValueError("`scheduler_address` needs a cluster; set `task_runner` as well")
         return self
 
     @model_validator(mode="after")
@@ -285,7 +284,7 @@ class RunConfig(_ModelKeys, _Directories):
 
     @property
     def output_path(self) -> Path:
-        """The output directory, absolute; the last part may be a link, which publishing refuses."""
+        """The output directory, absolute. Its last part may be a link, which publishing refuses."""
         if self.output_url is not None:
             return mirror_path(self.output_url, self.cache_dir)
         path = Path(self.output_dir or self.model_path / "quantized").absolute()
@@ -319,9 +318,9 @@ class RunConfig(_ModelKeys, _Directories):
         return Path(directory).absolute()
 
     def to_json(self) -> dict[str, Any]:
-        """What was set, as JSON values; `RunConfig.model_validate` reads it back.
+        """The keys that were set, as JSON values; `RunConfig.model_validate` reads them.
 
-        Defaults are left out: an override means only what is written in it.
+        Defaults are left out: an override changes only its own keys.
         """
         return self.model_dump(mode="json", exclude_unset=True)
 
@@ -335,7 +334,7 @@ class RunConfig(_ModelKeys, _Directories):
                 given = override.model_dump(exclude_none=True, exclude={"match", "gate", "schemes"})
                 values |= given
                 gate |= override.gate.model_dump(exclude_unset=True)
-                # The override's own patterns are looked at first.
+                # The override's own patterns come first.
                 schemes = {**(override.schemes or {}), **schemes}
         return ModelSettings(
             **values,

@@ -1,4 +1,4 @@
-"""The configuration described: a JSON schema for editors, and tables for people.
+"""Describes the configuration: a JSON schema for editors, and tables for the documentation.
 
     python -m model_quantization.config.schema docs
 
@@ -32,7 +32,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 
 
 def schema_text() -> str:
-    """The schema as it is in the file."""
+    """The text of the schema's file."""
     schema = RunConfig.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Configuration of a quantization run"
@@ -45,12 +45,12 @@ def tables_text() -> str:
 
 
 def with_tables(page: str) -> str:
-    """The page with its tables written anew.
+    """The page with new tables.
 
     Raises
     ------
     ValueError
-        It has no place for them.
+        The page has no marks for them.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -85,7 +85,7 @@ class _SummedAdaBoost(AdaBoostClassifier):  # type: ignore[misc, unused-ignore]
 
     @abstractmethod
     def _term(self, estimator: Any, weight: float, X: Any) -> Array:
-        """What one estimator adds to the score: shape (n_rows, n_classes)."""
+        """The term of one estimator: shape (n_rows, n_classes)."""
 
     def decision_function(self, X: Any) -> Array:
         """Scores, shape (n_rows,) for two classes, else (n_rows, n_classes)."""

@@ -150,14 +150,14 @@ class _Walker:
         if not isinstance(node, ObjectNode | SequenceNode | DictNode):
             return node  # an array node names its array: naming it twice is sharing it
         if node.id is None:
-            # Nodes are frozen for everybody else; the id is the last thing known about one.
+            # Nodes are frozen, but an id is known only at the second reference.
             force_setattr(node, "id", self.references)
             self.references += 1
         assert node.id is not None
         return RefNode(node.id)
 
     def _is_trusted(self, name: str, path: str) -> bool:
-        """Whether a model may hold this; if not, the walk goes on, so that all such are named."""
+        """Whether a model may have this name; if not, the walk goes on, to find all of them."""
         if not self.trust.allows(name):
             self.untrusted.setdefault(name, path)
             return False
@@ -193,7 +193,7 @@ class _Walker:
         )
 
     def _set(self, value: set[Any] | frozenset[Any], path: str) -> Node:
-        # A set has no order of its own: the same model must give the same bytes.
+        # A set has no order, but the same model must give the same bytes.
         ordered = sorted(value, key=lambda item: (type(item).__name__, repr(item)))
         items = tuple(self.node(item, join(path, str(i))) for i, item in enumerate(ordered))
         return SequenceNode("frozenset" if isinstance(value, frozenset) else "set", items)

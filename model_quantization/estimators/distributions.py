@@ -11,7 +11,7 @@ GENERATOR: Final = "scipy.stats:distribution"
 
 
 def distribution_kind(value: Any) -> str:
-    """What kind of distribution of scipy's own this is; empty for anything else."""
+    """The kind of scipy's own distribution; empty for other objects."""
     kind = type(value)
     if not kind.__module__.startswith("scipy.stats._"):
         return ""

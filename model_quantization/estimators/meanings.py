@@ -1,4 +1,4 @@
-"""What models of `as_saved` mean, and since when scikit-learn cannot say it any more."""
+"""The meanings of models of `as_saved`, and the release of scikit-learn that dropped each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MEANT: Final = {"sklearn.multiclass:OneVsRestClassifier": "LastOfTiesOneVsRest"
 
 
 def captured_type(name: str) -> str:
-    """What a live object of the class `name` is called in a graph: what it means where it lives.
+    """The class in a graph of a live object of the class `name`, by its meaning here.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The state of an object: which part of it a fitted model needs, and who gives it."""
+"""The state of an object: the part that a fitted model needs, and its source."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "numpy.ma.core:MaskedArray": _masked,
 }
 
-# What keeps the results of fitting: it opens files in a directory, and answers no row.
+# Classes that cache results of fitting: they open files in a directory, and answer no row.
 LEFT_OUT: dict[str, str] = {
     "joblib.memory:Memory": "where the results of fitting were kept; only `fit` looks there"
 }
@@ -69,7 +69,7 @@ _ROUTED = frozenset(
 
 
 def own_interface(value: Any, name: str) -> tuple[str, Callable[[Any], Any]] | None:
-    """(the name in the graph, what takes the state) of a class with an interface of its own."""
+    """(name in the graph, function for the state) of a class with a public interface for it."""
     if name in _SPECIAL:
         return name, _SPECIAL[name]
     table = pandas_name(type(value))
@@ -90,7 +90,7 @@ def kept_state(
         The class, `module:qualname`.
     state : dict
     dropped : callable
-        Told the name of each attribute that is left out, and what it was.
+        Called with the name of each attribute that is left out, and a note on it.
     """
     notes = family_of(name).dropped
     kept = {}

@@ -68,7 +68,7 @@ def check_fitted(model: Any) -> None:
 
 
 def _answers_unfitted(estimator: Any) -> bool:
-    """Whether an estimator without fitted attributes answers nevertheless: an empty question.
+    """Whether an estimator without fitted attributes answers: tried with empty input.
 
     A vectorizer with a vocabulary of its own, for one, learns nothing by being fitted.
     """

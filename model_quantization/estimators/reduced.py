@@ -14,7 +14,7 @@ from model_quantization.errors import UnsupportedComponent
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """What `__reduce_ex__` gave, for an object that `__new__` makes.
+    """The result of `__reduce_ex__`, for an object that `__new__` makes.
 
     Attributes
     ----------
@@ -22,9 +22,9 @@ class Reduced:
         Arguments of `__new__`, without the class.
     state : object
     items : iterable or None
-        What is appended, for an object that is a list as well.
+        Items to append, for an object that is also a list.
     pairs : iterable of pairs or None
-        What is set by key, for an object that is a dict as well.
+        Items to set by key, for an object that is also a dict.
     """
 
     args: tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""Fitted attributes that an artifact leaves out because the others say what they are.
+"""Fitted attributes that an artifact leaves out, because the others determine them.
 
 The Cholesky factor of a Gaussian process is as large as the square of its rows, and serves the
 standard deviation alone. It follows from the rows and the kernel, and is made when it is asked for.

@@ -1,4 +1,4 @@
-"""LightGBM's booster as it comes back from pooled trees: it answers, and names what it lacks.
+"""LightGBM's booster restored from pooled trees: it answers, and names what it lacks.
 
 Imported only to restore estimators: it needs its library.
 """

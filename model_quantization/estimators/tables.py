@@ -1,7 +1,7 @@
 """Index, Series, DataFrame and dtypes of pandas as plain state, and back.
 
 An artifact holds arrays, names and codes; the objects are made of them by pandas' public
-constructors. pandas is imported only by whoever has such an object.
+constructors. pandas is imported only for such objects.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pandas_name(kind: type) -> str:
 
 
 def _array(values: Any) -> Any:
-    """What describes an array of pandas: an array of numpy, or a dict with its kind."""
+    """The description of an array of pandas: an array of numpy, or a dict with its kind."""
     if isinstance(values, np.ndarray):
         return values
     import pandas as pd

@@ -1,4 +1,4 @@
-"""Ladders: how a component can be made coarser, step by step, where that takes more than a scheme.
+"""Ladders: steps that make a component coarser, where that takes more than a scheme.
 
 `bit_depth: auto` looks for the precision of each part of a model. For an array that is rounded, the
 steps are schemes, and follow from what the array means (`planning.ladders`). Some parts of a model
@@ -44,7 +44,7 @@ class Coarser:
     Attributes
     ----------
     node : Node
-        In the place of the component.
+        The node that replaces the component.
     schemes : mapping of str to Scheme
         Path of an array below the component -> its scheme.
     ranges : mapping of str to ndarray

@@ -22,7 +22,7 @@ NOTE = Path(__file__).with_name("owners.json")
 
 
 class Owners(NamedTuple):
-    """What the note says.
+    """The content of the note.
 
     Attributes
     ----------

@@ -25,6 +25,8 @@ class ProbeValues:
         Terms of the vocabulary that reads a column of documents.
     documents : tuple of str
         Terms of a vocabulary, for a component whose whole input is documents.
+    mappings : tuple of (str, str or None)
+        Key and text of a mapping's entry; None where the entry is a number.
     rows : tuple of 1-D float64 arrays
         Whole rows: centroids, support vectors, stored training rows.
     """
@@ -33,6 +35,7 @@ class ProbeValues:
     categories: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
     text_columns: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     documents: tuple[str, ...] = ()
+    mappings: tuple[tuple[str, str | None], ...] = ()
     rows: tuple[Array, ...] = ()
 
     def moved(self, columns: Mapping[int, int]) -> ProbeValues:
@@ -72,6 +75,7 @@ def merged(parts: Iterable[ProbeValues]) -> ProbeValues:
     categories: dict[int, tuple[Any, ...]] = {}
     texts: dict[int, tuple[str, ...]] = {}
     documents: list[str] = []
+    mappings: list[tuple[str, str | None]] = []
     rows: list[Array] = []
     for part in parts:
         for at, values in part.numbers.items():
@@ -81,5 +85,6 @@ def merged(parts: Iterable[ProbeValues]) -> ProbeValues:
         for at, terms in part.text_columns.items():
             texts[at] = texts.get(at, ()) + terms
         documents += part.documents
+        mappings += part.mappings
         rows += part.rows
-    return ProbeValues(numbers, categories, texts, tuple(documents), tuple(rows))
+    return ProbeValues(numbers, categories, texts, tuple(documents), tuple(mappings), tuple(rows))

@@ -136,10 +136,10 @@ def _discoveries(get: Get) -> Array:
     values = get("pvalues_")
     count = len(values)
     ordered = np.sort(values)
-    held = ordered[ordered <= float(get("alpha")) / count * np.arange(1, count + 1)]
-    if not held.size:
+    significant = ordered[ordered <= float(get("alpha")) / count * np.arange(1, count + 1)]
+    if not significant.size:
         return np.zeros_like(values, dtype=bool)
-    return np.asarray(values <= held.max())
+    return np.asarray(values <= significant.max())
 
 
 _RULES: dict[str, Callable[[Get], Array]] = {

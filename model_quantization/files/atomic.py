@@ -1,7 +1,7 @@
-"""Files that are whole or not there: the few file operations a release is made of.
+"""Files that are complete or absent: the few file operations of a release.
 
 Every write goes to a temporary name in the same directory, is flushed to the disk and renamed, so
-that a reader sees the old file or the new one, and so does whoever looks after a power cut.
+that a reader sees the old file or the new one, even after a power cut.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the file system refuses into a `ReleaseError` that names `path`."""
+    """Turns errors of the file system into a `ReleaseError` that names `path`."""
     try:
         yield
     except PathRefused:
@@ -41,13 +41,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, data: bytes, *, flush: bool = True) -> None:
-    """`path` holds `data`, or what it had before.
+    """Write `data` to `path`, whole or not at all.
 
     Parameters
     ----------
     flush : bool
-        False for what can be made again: readers still see the old file or the new one, but a
-        power cut may leave an empty one.
+        False for files that can be made again: after a power cut the file may be empty.
 
     Raises
     ------
@@ -72,13 +71,13 @@ def write_atomically(path: Path, data: bytes, *, flush: bool = True) -> None:
 
 
 def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
-    """`path` holds `value` as canonical JSON (sorted keys), indented for people."""
+    """Write `value` to `path` as canonical JSON (sorted keys), indented for readers."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(path, (text + "\n").encode("utf-8", "backslashreplace"), flush=flush)
 
 
 def move_durably(source: Path, target: Path) -> None:
-    """`source` is now `target`, content and name both on the disk."""
+    """Rename `source` to `target`, with content and name both on the disk."""
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with source.open("rb") as stream:
@@ -88,7 +87,7 @@ def move_durably(source: Path, target: Path) -> None:
 
 
 def link_atomically(target: Path, path: Path) -> None:
-    """`path` is another name of the file `target` (a copy where hard links do not work)."""
+    """Make `path` another name of the file `target` (a copy where hard links do not work)."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Renaming one link of a file over another does nothing and would leave the temporary name.
@@ -105,7 +104,7 @@ def link_atomically(target: Path, path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """The names in `directory` are on the disk (where the file system can do that)."""
+    """Flush the names in `directory` to the disk (where the file system can do that)."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):  # EINVAL on file systems that cannot sync a directory
@@ -164,7 +163,7 @@ def hash_file(path: Path) -> tuple[str, int]:
 
 
 def read_json_object(path: Path, limit_bytes: int) -> dict[str, Any]:
-    """The JSON object that a plain file holds, read strictly.
+    """The JSON object in a plain file, read strictly.
 
     Raises
     ------
@@ -206,9 +205,9 @@ def _no_constant(name: str) -> None:
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """`directory` exists and belongs to this run alone until the block ends.
+    """Make and lock `directory` for this run alone until the block ends.
 
-    The lock is the kernel's, on `.lock`: it ends with the process, however that ends.
+    The lock is the kernel's, on `.lock`: it always ends with the process.
 
     Raises
     ------

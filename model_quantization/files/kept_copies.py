@@ -1,4 +1,4 @@
-"""Copies of stored files that are kept on this machine: made anew when damaged, or done without.
+"""Copies of stored files on this machine: fetched again when damaged, and never required.
 
 A copy is derived. Nothing may fail because of its state while the file itself can be had: one that
 is damaged or cannot be read is fetched again, and where none can be kept, a directory of this
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_whole(path: Path, sha256: str) -> bool:
-    """Whether a plain file with this content lies there and can be read."""
+    """Whether `path` is a readable plain file with this content."""
     try:
         return hash_file(path)[0] == sha256
     except OSError:
@@ -31,7 +31,7 @@ def is_whole(path: Path, sha256: str) -> bool:
 
 
 def clear_the_way(root: Path, relative: str) -> None:
-    """Remove what lies at or above `root/relative` and keeps a file from being put there.
+    """Remove files and directories that are in the way of a file at `root/relative`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def clear_the_way(root: Path, relative: str) -> None:
 
 
 def fetch(location: Location, relative: str, root: Path, name: str | None = None) -> Path:
-    """Where the stored file lies on this machine now, whole.
+    """Return the path of a complete copy of the stored file on this machine.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def fetch(location: Location, relative: str, root: Path, name: str | None = None
 
 
 def keep(path: Path, data: bytes, root: Path) -> None:
-    """`path`, below `root`, is a copy with this content, where one can be kept."""
+    """Write a copy with this content to `path`, below `root`, if possible."""
     try:
         if path.is_file() and path.read_bytes() == data:
             return

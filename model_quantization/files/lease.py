@@ -1,7 +1,7 @@
 """A lock on an output directory in object storage: a file that names its holder and expires.
 
-It keeps honest runs apart, and says who is at work. What keeps a release whole is the condition on
-replacing its manifest, whatever became of the lock.
+It keeps runs apart, and names the active one. A release stays whole even without the lock, by the
+condition on replacing its manifest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def leased(location: Location) -> Iterator[None]:
-    """The location belongs to this run alone until the block ends, or the process does.
+    """Lock the location for this run alone until the block or the process ends.
 
     A lock whose holder does not renew it expires after `LEASE_SECONDS`; that of a dead process of
     this machine is taken over at once.
@@ -62,7 +62,7 @@ def _take(location: Location, token: str) -> None:
     if before is None or _is_over(holder):
         if location.replace(LOCK, _record(token), before):
             return
-        holder = _read(location)  # somebody was quicker
+        holder = _read(location)  # another run was faster
     process = f"process {holder.get('pid', '?')} on {holder.get('host', 'another machine')}"
     left = max(0, round(_expiry(holder) - time.time()))
     raise ReleaseLocked(
@@ -78,7 +78,7 @@ def _renew(location: Location, token: str, ended: threading.Event) -> None:
         try:
             mine: StoredFile | None = location.find(LOCK)
             if mine is None or _read(location).get("token") != token:
-                _log.warning("%s: the lock of this run was taken away", location.url)
+                _log.warning("%s: another run has taken this run's lock", location.url)
                 return
             location.replace(LOCK, _record(token), mine)
         except StorageError as error:

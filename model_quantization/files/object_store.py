@@ -1,4 +1,4 @@
-"""A directory in object storage: the few operations that runs and loaders need of it.
+"""A directory in object storage, with the few operations that runs and loaders need.
 
 Written over fsspec, whose file systems are named by the scheme of a URL (`s3://bucket/prefix`,
 `gs://`, `abfs://`). Names below a location are relative, with `/` between their parts.
@@ -46,9 +46,9 @@ def join_url(url: str, relative: str) -> str:
 
 
 def mirror_path(url: str, cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Where the content of a URL is mirrored: below the cache, under its own parts.
+    """The directory that mirrors a URL: below the cache, under the URL's parts.
 
-    So the way from one mirror to another is as it is between their URLs.
+    So relative paths between mirrors are those between their URLs.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class StoredFile:
 class Location:
     """A directory in object storage, by its URL.
 
-    Credentials and endpoints come from where the store's own tools have them, as in
+    Credentials and endpoints come from the sources of the store's own tools, such as
     ``AWS_ENDPOINT_URL``. Every method raises `StorageError` when the store fails, and
     `FileNotFoundError` for a file that is not there.
     """
@@ -116,7 +116,7 @@ class Location:
         try:
             from fsspec.core import url_to_fs
 
-            # Listings that are kept would hide what other machines write.
+            # Cached listings would hide files that other machines write.
             with self._reached(""):
                 filesystem, path = url_to_fs(self.url, use_listings_cache=False)
         except ImportError as error:
@@ -155,7 +155,7 @@ class Location:
         }
 
     def find(self, relative: str) -> StoredFile | None:
-        """What is known of a file, or None."""
+        """Size and version of a file, or None."""
         try:
             with self._reached(relative):
                 return _stored(self._opened[0].info(self._path(relative)))
@@ -178,7 +178,7 @@ class Location:
         return data
 
     def download(self, relative: str, target: Path) -> str:
-        """The sha256 of the file that is now at `target`, whole; it is hashed on the way."""
+        """Fetch a file to `target`; return its sha256, which is computed on the way."""
         digest = hashlib.sha256()
         temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
         with writing(target):
@@ -200,14 +200,14 @@ class Location:
         return digest.hexdigest()
 
     def upload(self, source: Path, relative: str) -> None:
-        """The content of a local file is there under `relative`; readers see all of it or none."""
+        """Store a local file under `relative`; readers see all of it or none."""
         with self._reached(relative):
             self._opened[0].put_file(str(source), self._path(relative))
 
     def replace(self, relative: str, data: bytes, before: StoredFile | None) -> bool:
-        """Whether `data` was written: only if there still is what was there `before` (or nothing).
+        """Write `data` if the file is still `before` (or absent); return whether it was.
 
-        S3 checks that itself, in one step. Elsewhere it is looked at just before writing.
+        S3 checks that itself, in one step. Other stores are read just before writing.
         """
         filesystem, path = self._opened[0], self._path(relative)
         protocols = filesystem.protocol
@@ -235,12 +235,12 @@ class Location:
         return True
 
     def copy(self, relative: str, target: str) -> None:
-        """`target` has the content of `relative`, without either passing through here."""
+        """Copy `relative` to `target` inside the store."""
         with self._reached(target):
             self._opened[0].cp_file(self._path(relative), self._path(target))
 
     def remove(self, names: Iterable[str]) -> None:
-        """None of the files is there."""
+        """Remove these files."""
         for relative in names:
             try:
                 with self._reached(relative):
@@ -267,7 +267,7 @@ class Location:
 
 @contextmanager
 def _written(temporary: Path, target: Path) -> Iterator[Callable[[bytes], None]]:
-    """Writes a new file; a full disk here is a `ReleaseError`, and no fault of the store."""
+    """Writes a new local file; a full disk is a `ReleaseError`, not an error of the store."""
     with writing(target):
         stream = temporary.open("xb")
 
@@ -281,7 +281,7 @@ def _written(temporary: Path, target: Path) -> Iterator[Callable[[bytes], None]]
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What stores raise; the clients that were never imported raised nothing."""
+    """Errors that stores raise, of the clients that are imported."""
     clients = (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError"))
     return (
         OSError,
@@ -291,5 +291,5 @@ def _failures() -> tuple[type[Exception], ...]:
 
 def _stored(info: dict[str, Any]) -> StoredFile:
     version = str(info.get("ETag") or info.get("etag") or info.get("generation") or "")
-    # A weak ETag may stay when the content changes.
+    # A weak ETag may stay the same when the content changes.
     return StoredFile(int(info["size"]), "" if version.startswith("W/") else version)

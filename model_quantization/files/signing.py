@@ -1,9 +1,9 @@
-"""Ed25519 signatures: who made an artifact, and who published a release.
+"""Ed25519 signatures of artifacts and of releases.
 
-A signature covers a digest, with a word in front that says what was signed: that of an artifact is
-never one of a release. Keys are PEM files (PKCS #8 private, SubjectPublicKeyInfo public), as
-`openssl genpkey -algorithm ed25519` and `model-quantization keygen` make them. A key is
-named by the first 16 hex digits of the SHA-256 of its 32 public bytes.
+A signature covers a digest behind a word for its kind, so that an artifact's signature is never
+valid for a release. Keys are PEM files (PKCS #8 private, SubjectPublicKeyInfo public), as `openssl
+genpkey -algorithm ed25519` and `model-quantization keygen` make them. A key is named by the first
+16 hex digits of the SHA-256 of its 32 public bytes.
 
 Needs the package `cryptography` (the extra `signing`), which is imported when a key is read.
 """
@@ -61,14 +61,14 @@ class PublicKeys:
     keys : mapping of str to public key
         By key id. Several, so that a new key is known before the old one retires.
     required : bool
-        Whether what is not signed is refused. What is signed must always verify.
+        Whether unsigned files are refused. Signatures must always verify.
     """
 
     keys: Mapping[str, Ed25519PublicKey]
     required: bool = True
 
     def check(self, purpose: str, digest: str, signature: Signature | None, where: str) -> None:
-        """Return when `digest` is signed by one of the keys, or need not be signed.
+        """Check that one of the keys signed `digest`, or that no signature is required.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class PublicKeys:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key; it is never shown, and never sent to another process."""
+    """A private key; it is never printed, and never sent to another process."""
 
     key_id: str
     _private: Ed25519PrivateKey = field(repr=False)
@@ -161,7 +161,7 @@ def read_public_keys(
     sources : sequence of path or str
         Files, or environment variables (`env:NAME`).
     required : bool, optional
-        Whether a signature is demanded; by default it is as soon as there is a key.
+        Whether a signature is required; by default if there is a key.
 
     Raises
     ------

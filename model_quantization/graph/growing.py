@@ -8,7 +8,7 @@ from model_quantization.arrays import Array
 
 
 class GrowingArrays:
-    """Arrays by index; what nodes are given in place of others goes to the end.
+    """Arrays by index; new arrays of nodes go to the end.
 
     `traversal.compact` leaves out those that no node names any more.
     """

@@ -110,7 +110,7 @@ def node_from_json(value: Any, *, n_arrays: int, limits: Limits) -> Node:
 
 
 class _Reader:
-    """Reads nodes; knows how many there were, and which ids."""
+    """Reads nodes; counts them, and keeps their ids."""
 
     __slots__ = ("count", "limits", "n_arrays", "seen")
 

@@ -1,4 +1,4 @@
-"""Which public methods a model has: asked once of the original, kept in the artifact."""
+"""The public methods of a model: read once from the original, kept in the artifact."""
 
 from __future__ import annotations
 
@@ -58,23 +58,23 @@ PUBLIC_METHODS: tuple[str, ...] = (
     "get_metadata_routing",
     "set_output",
 )
-# Refitting is not what an artifact is for: these are the original's business.
+# An artifact cannot be fitted: only the original has these.
 FITTING_METHODS = frozenset({"fit_transform", "fit_predict", "partial_fit", "sparsify", "densify"})
 
 
-# Tables have methods of these names, and are asked nothing.
+# Tables have methods of these names, and are no models.
 _TABLES = frozenset({"pandas", "polars"})
 
 
 class PublicMethods(Value, Record, frozen=True):
-    """How a caller can ask one estimator.
+    """The public methods and the task of one estimator.
 
     Attributes
     ----------
     methods : tuple of str
         Names, in the order of `PUBLIC_METHODS`.
     task : str
-        What the estimator does: see `task_of`.
+        The task of the estimator: see `task_of`.
     """
 
     methods: tuple[str, ...]
@@ -117,7 +117,7 @@ def task_of(model: Any) -> str:
 
 
 def is_estimator(value: Any) -> bool:
-    """Whether an object is asked something: a fitted estimator, of scikit-learn or alike."""
+    """Whether an object is a fitted estimator, of scikit-learn or with its interface."""
     if isinstance(value, type) or type(value).__module__.partition(".")[0] in _TABLES:
         return False
     return any(
@@ -126,7 +126,7 @@ def is_estimator(value: Any) -> bool:
 
 
 def method_of(model: Any, name: str) -> Any:
-    """The method of this name; None where the model, as it is fitted, has none."""
+    """The method of this name; None if the fitted model does not have it."""
     # `available_if` raises AttributeError; a meta-estimator may raise what its inner one does.
     try:
         return getattr(model, name, None)

@@ -1,7 +1,7 @@
 """A fitted model as data: nodes, arrays, and the paths that name them.
 
-A `ModelGraph` is what the loading child hands over, what plans are made for, and what an
-artifact stores. It holds no object of the model's own library: a class is a name.
+The loading child returns a `ModelGraph`, plans are made for it, and an artifact stores it. It has
+no object of the model's library: a class is a name.
 
 Node grammar (`Node`): `None`, `bool`, `int`, `float`, `str` stand for themselves; everything
 else is one of the frozen dataclasses below. Arrays live beside the tree, in `ModelGraph.arrays`,
@@ -175,9 +175,9 @@ class ModelGraph(Value, frozen=True):
     arrays : tuple of ndarray
         Contiguous arrays in native byte order; an array that was Fortran-ordered is F-contiguous.
     notes : tuple of str
-        What was changed while the model was captured (a rescued old format).
+        Changes while the model was captured (a rescued old format).
     dropped : mapping of str to str
-        Path of each attribute that was left out -> what it was.
+        Path of each attribute that was left out -> a note on it.
     """
 
     root: Node

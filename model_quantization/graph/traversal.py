@@ -119,7 +119,7 @@ _OTHER: Final = object()
 
 
 def _key_of(node: Node) -> Any:
-    """The key that a node is, where it is a plain value; else something without a name."""
+    """The key of a node that is a plain value; else a value without a name."""
     match node:
         case None | bool() | int() | float() | str():
             return node
@@ -187,7 +187,7 @@ def array_indices(node: Node) -> tuple[int, ...]:
 
 
 def model_type(graph: ModelGraph) -> str:
-    """What the model is, in a word a person knows: `Pipeline(TfidfVectorizer, LinearSVC)`."""
+    """The model's classes: `Pipeline(TfidfVectorizer, LinearSVC)`."""
     return _describe(graph.root)
 
 

@@ -1,7 +1,7 @@
 """Plain values from nodes and arrays of an artifact: scalars, numbers, records, small values.
 
-Everything here comes from a file that somebody else may have written: what does not fit is a
-`FormatError` or `SemanticError` with the path, never whatever numpy would have raised.
+All values come from a file that somebody else may have written. A wrong one is a `FormatError` or
+`SemanticError` with the path, never an error of numpy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from model_quantization.errors import (
 from model_quantization.graph.nodes import RecordArrayNode
 from model_quantization.limits import Limits
 
-# What code that trusts its data raises when the data are not what it thought.
+# Errors of code that trusts its data, when the data are wrong.
 MISFITS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 LARGEST_RECORD = 1 << 16
 _LAST_CODE_POINT = 0x10FFFF
@@ -33,14 +33,14 @@ _SCALAR = re.compile(r"[|<>][?biufcmMSUV][0-9]{1,9}(\[[0-9]{0,9}[a-zA-Z]{1,2}\])
 
 
 class ArraySource(Protocol):
-    """Where the arrays of a graph come from: decoded on demand, by index."""
+    """A source of a graph's arrays, decoded on demand, by index."""
 
     def __getitem__(self, index: int) -> Array: ...
 
 
 @contextmanager
 def fitting(what: str, path: str) -> Iterator[None]:
-    """Turns what code raises over data it cannot use into a `SemanticError`."""
+    """Turns errors of code over wrong data into a `SemanticError`."""
     try:
         yield
     except QuantizationError:
@@ -214,6 +214,6 @@ _ERRORS = (("lightgbm.basic", "LightGBMError"), ("_catboost", "CatBoostError"))
 
 
 def refusals(*known: type[Exception]) -> tuple[type[Exception], ...]:
-    """These exceptions, and what the libraries that are loaded raise for state they cannot read."""
+    """These exceptions, and those of loaded libraries for state that they cannot read."""
     found = (getattr(sys.modules.get(module), name, None) for module, name in _ERRORS)
     return (*known, *(error for error in found if error is not None))

@@ -1,5 +1,4 @@
 """Untrusted files, opened safely: `pickles` reads them, in a process that `sandbox` confines.
 
-What is loaded becomes data in `estimators`; what the child is asked for lives in
-`pipeline.child`.
+`estimators` turns loaded objects into data; `pipeline.child` has the requests to the child.
 """

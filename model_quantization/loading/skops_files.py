@@ -1,4 +1,4 @@
-"""A skops file written anew as the pickle that says the same, which is then scanned like any other.
+"""Translates a skops file into an equal pickle, which is then scanned like any other.
 
 A skops file is a zip archive: `schema.json` is a tree of nodes, arrays lie beside it as `.npy` and
 `.npz` files (skops writes it in its module `skops.io`). The translation reads data alone: no name

@@ -81,7 +81,7 @@ def _components(artifact: Artifact) -> list[dict[str, Any]]:
 def _short(scheme: Any) -> str:
     try:
         return str(scheme_from_json(scheme))
-    except (ValueError, AttributeError):  # of a newer version, or no scheme at all
+    except (ValueError, AttributeError):  # of a newer version, or invalid
         return "unknown"
 
 

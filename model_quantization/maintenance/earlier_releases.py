@@ -1,6 +1,6 @@
 """Earlier releases of an output directory: lists them, and publishes one of them again.
 
-The directory is local or in object storage; one in object storage is mirrored meanwhile.
+The directory is local, or in object storage and mirrored.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class EarlierRelease:
 def list_releases(config: RunConfig) -> list[EarlierRelease]:
     """The releases of the output directory of `config`, newest first.
 
-    A current manifest that cannot be read comes first: the releases that are kept are the way out.
+    A current manifest that cannot be read comes first: roll back to one of the kept releases.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def roll_back(config: RunConfig, number: int) -> Release:
     Raises
     ------
     ReleaseError, IntegrityError, SignatureError
-        There is no such release, or it cannot be brought back.
+        There is no such release, or it cannot be published again.
     StorageError
         The object store cannot be reached.
     """

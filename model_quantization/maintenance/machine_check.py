@@ -1,7 +1,7 @@
 """Tests which defences are active on this machine, and how fast predictors will run here.
 
-The checks try things instead of reading version numbers: a worker's child attempts forbidden
-operations, and files are written to the output directory.
+The checks try operations instead of reading version numbers: a worker's child attempts forbidden
+ones, and files are written to the output directory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ACTIVE, ABSENT, BROKEN = "active", "absent", "broken"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One defence, or one thing that speed depends on.
+    """One defence, or one condition of speed.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ class Finding:
     Attributes
     ----------
     level : {"broken", "note"}
-        Broken: loaders would not serve the published files. Note: worth knowing.
+        Broken: loaders would not serve the published files. Note: a remark.
     where, what : str
     """
 
@@ -130,7 +130,7 @@ def check_release(
     findings = tuple(verify_release(directory, keys, trusted=trusted, answers=answers))
     try:
         release = read_release(directory, keys)
-    except (QuantizationError, OSError):  # one of the findings
+    except (QuantizationError, OSError):  # reported as a finding
         release = None
     return ReleaseCheck(findings, release, keys)
 
@@ -142,7 +142,7 @@ def verify_release(
     trusted: tuple[str, ...] = (),
     answers: bool = False,
 ) -> Iterator[Finding]:
-    """Yield everything wrong with the release in `directory`, in the order of the checks.
+    """Yield every fault of the release in `directory`, in the order of the checks.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def _check_artifact(
 
 
 def _check_named(release: Release, model: ReleasedModel) -> Iterator[Finding]:
-    """The artifact under the model's name: no loader asks for it, people and scripts do."""
+    """Check the artifact under the model's name, for people and scripts; no loader uses it."""
     where = f"{model.name}.qma"
     try:
         found, _ = hash_file(release.directory / where)
@@ -202,9 +202,7 @@ def _check_named(release: Release, model: ReleasedModel) -> Iterator[Finding]:
         return
     for number, old in sorted(kept_releases(release.directory).items(), reverse=True):
         if old and model.name in old.models and old.models[model.name].artifact_sha256 == found:
-            what = (
-                f"is still that of release {number}: a run was ended here, the next makes it good"
-            )
+            what = f"is still that of release {number}: a run was stopped; the next one repairs it"
             yield Finding(NOTE, where, what)
             return
     yield Finding(BROKEN, where, "is not the released artifact")

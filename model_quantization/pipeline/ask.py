@@ -1,6 +1,6 @@
-"""The questions to the child process: what a model file holds, how an artifact answers, how fast.
+"""Requests to the child process: a model file's content, an artifact's answers, their times.
 
-The answers are believed only as data: the child may have been taken over by what it loaded.
+Replies are untrusted data: a loaded file may have taken over the child.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Candidate:
     Attributes
     ----------
     answers : Answers or None
-        To the held-out rows, where there are any.
+        Answers to the held-out rows, if there are any.
     golden : dict or None
         A few rows and answers for the artifact's self-test.
     explanations : tuple of Explanation
@@ -65,14 +65,14 @@ def ask_original(
     rows: RowsRequest | None,
     workspace: Path,
 ) -> Original:
-    """Load a scanned file in a child process and return what it holds, as data.
+    """Load a scanned file in a child process and return its content as data.
 
     Raises
     ------
     WorkerCrashed, WorkerTimeout
         The child died, or was stopped at its time limit.
     QuantizationError
-        Whatever the child found wrong with the model.
+        An error that the child found in the model.
     """
     request = OriginalRequest(
         snapshot=scanned.snapshot,
@@ -86,7 +86,7 @@ def ask_original(
         rows=rows,
         saved_by=scanned.sklearn_version,
     )
-    reads = (*request.import_path, *([str(rows.held_out)] if rows else []))
+    reads = (*request.import_path, *(rows.files if rows else ()))
     reply = ask_child(inspect, request, limits, Access(str(workspace), reads))
     return read_original(reply, workspace, limits)
 
@@ -102,7 +102,7 @@ def ask_candidate(request: CandidateRequest) -> Candidate:
         The artifact cannot be used, or fails at `predict`.
     """
     workspace = request.workspace
-    held_out = (request.rows.held_out,) if request.rows else ()
+    held_out = request.rows.files if request.rows else ()
     needed = (request.artifact, *held_out, *request.import_path)
     access = Access(str(workspace), tuple(map(str, needed)))
     reply = ask_child(answer_rows, request, request.limits, access)
@@ -113,7 +113,7 @@ def ask_candidate(request: CandidateRequest) -> Candidate:
 
 
 def ask_latency(request: LatencyRequest) -> LatencyReply:
-    """Let the original and an artifact of it answer in turns, in a child process.
+    """Let the original and its artifact answer in turns, in a child process.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def ask_latency(request: LatencyRequest) -> LatencyReply:
     needed = (
         request.original.snapshot,
         request.artifact,
-        request.rows.held_out,
+        *request.rows.files,
         *request.import_path,
     )
     return ask_child(measure, request, request.limits, Access(reads=tuple(map(str, needed))))

@@ -1,4 +1,4 @@
-"""One artifact compared with the original, and what is tried when it does not pass."""
+"""Compares artifacts with the original, and tries another when one does not pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from model_quantization.pipeline.record import (
     PlannedArtifact,
     PrecisionReport,
     StageRecord,
-    rows_request,
 )
 from model_quantization.planning.encoding import ComponentCost
 from model_quantization.probes.compare import probe_note
@@ -39,14 +38,14 @@ CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
 # Reasons that more bits would not change.
 _NOT_BY_ROUNDING = (Reason.NO_GAIN, Reason.ORIGINAL_NAN)
-# A plan that passes but saves too little does not end the trial: the next ones are smaller.
+# A plan that only saves too little does not end the search: the next ones are smaller.
 _PROVEN = (Guarantee.EXACT, Guarantee.LABEL_EXACT, Guarantee.NON_INFERIOR)
 _TASKS = ("classification", "regression", "cluster", "outlier")
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One artifact, evaluated and decided on.
+    """One artifact with its evaluation and verdict.
 
     Attributes
     ----------
@@ -55,11 +54,11 @@ class Attempt:
     row_notes, target_notes : tuple of str
         Remarks on the held-out rows and on their targets.
     before : Attempt or None
-        The rounded attempt that this exact one stands in for.
+        The rounded attempt that this exact one replaces.
     judged : tuple of Attempt
         Every attempt of `auto`, in order.
     notes : tuple of str
-        What a user of the restored estimator should know.
+        Notes for users of the restored estimator.
     """
 
     path: Path
@@ -120,7 +119,7 @@ class Evaluator:
         file : str
             `CANDIDATE` or `LOSSLESS`.
         components, bit_depth
-            Of this artifact, for the report.
+            The artifact's components and bit depth, for the report.
         """
         path = self.workspace / file
         artifact = read_artifact(path, self.settings.limits)
@@ -182,7 +181,7 @@ class Evaluator:
                 request,
                 answered=answers.answered,
                 methods=original.methods,
-                rows=rows_request(settings, answers.held_out, answers.calibration),
+                rows=answers.request(settings),
                 expected=answers.expected,
             )
         )
@@ -202,7 +201,7 @@ class Evaluator:
         return candidate, evaluation
 
     def rounding_is_to_blame(self, attempt: Attempt) -> bool:
-        """Whether a more precise artifact could pass where this one did not."""
+        """Whether a more precise artifact could pass."""
         rounded = self.settings.bit_depth != "exact"
         return rounded and attempt.verdict.reason not in _NOT_BY_ROUNDING
 
@@ -214,7 +213,7 @@ def judge_in_order(evaluator: Evaluator, precision: PrecisionReport) -> Attempt:
     ----------
     evaluator : Evaluator
     precision : PrecisionReport
-        Its plans were fixed before the gate's rows were asked anything, the safest first.
+        Its plans were fixed before the gate's rows were used, the safest first.
     """
     settings, record = evaluator.settings, evaluator.record
     budget = settings.budget_bytes(record.source.size_bytes)
@@ -222,7 +221,7 @@ def judge_in_order(evaluator: Evaluator, precision: PrecisionReport) -> Attempt:
     tried: list[Attempt] = []
     for plan in precision.plans:
         if _too_large(plan, evaluator) and plan is not precision.plans[-1]:
-            continue  # its size, which the rows do not decide, keeps it back
+            continue  # only its size, which no row decides, fails
         found = evaluator.decide(plan.file, plan.components, plan.precision)
         found = replace(found, notes=plan.notes)
         if budget is not None and found.verdict.publish and found.size_bytes > budget:
@@ -272,14 +271,14 @@ def retry_after_failure(evaluator: Evaluator, first: Attempt) -> Attempt:
 
 
 def _fault(candidate: Candidate, *, exact: bool) -> Verdict | None:
-    """The verdict on an artifact that does not open, or answers otherwise than it may."""
+    """The verdict on an artifact that does not open, or that answers probe rows wrongly."""
     if candidate.unreadable:
         note = f"the artifact does not open ({candidate.unreadable}); report it"
         return failed_artifact(Reason.UNREADABLE, note)
     for path, found in candidate.probes.items():
         if found.differs:
             where = f"{path}: " if path else ""
-            promise = "rounds nothing and answers otherwise" if exact else "answers in another form"
+            promise = "rounds nothing yet differs" if exact else "answers in another form"
             note = f"the artifact {promise} on probe rows: {where}{found.differs}; report it"
             return failed_artifact(Reason.DIFFERS, note)
     return None
@@ -345,7 +344,7 @@ def attempt_outcome(record: StageRecord, attempt: Attempt, latency: MeasuredLate
 
 
 def precision_figures(record: StageRecord, attempt: Attempt) -> dict[str, Any]:
-    """Return how `auto` chose: the curve, the judged plans, the sensitivity of each part."""
+    """Return the record of `auto`: the curve, the judged plans, the sensitivity of each part."""
     assert record.precision is not None
     figures = record.precision.to_json()
     judged = (attempt.before or attempt).judged
@@ -367,19 +366,18 @@ def precision_figures(record: StageRecord, attempt: Attempt) -> dict[str, Any]:
 
 
 def _judged_plans(precision: PrecisionReport, judged: tuple[Attempt, ...]) -> list[int]:
-    """The place of the plan of each attempt."""
+    """The index of each attempt's plan."""
     places = {plan.file.removesuffix(".qma"): at for at, plan in enumerate(precision.plans)}
     return [places[found.path.name.removesuffix(".sealed.qma")] for found in judged]
 
 
 def _gate_rows(answers: HeldOutAnswers, settings: ModelSettings) -> HeldOut:
     """The held-out rows that the original answered, read again; never one that chose anything."""
-    request = rows_request(settings, answers.held_out, answers.calibration)
-    return rows_of(request, answers.expected, settings.limits).gate
+    return rows_of(answers.request(settings), answers.expected, settings.limits).gate
 
 
 def _unused_rows(record: StageRecord) -> list[str]:
-    """Why the held-out rows were asked of no model, if so."""
+    """Why no model answered the held-out rows; empty if one did."""
     if record.held_out is None or record.answers is not None:
         return []
     count = len(record.source.surfaces)

@@ -1,7 +1,7 @@
 """Quantizes a model in memory, for interactive use: no held-out rows, no gate.
 
-Its bytes are asked probe rows all the same, as a file's are: a method whose fast answer differs is
-left to the restored estimator, and a model that answers otherwise is not returned.
+Its artifact answers probe rows, as a file's does. A method whose fast answer differs is left to the
+restored estimator, and a model that answers differently is not returned.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ AskArtifact: TypeAlias = Callable[[bytes, bool], Mapping[str, ProbeReport]]
 
 @dataclass(frozen=True, slots=True)
 class QuantizedInMemory:
-    """A quantized model that was never written, its bytes, and the figures of it."""
+    """A quantized model without a file: its bytes and figures."""
 
     model: Any
     data: bytes
@@ -103,7 +103,7 @@ def quantize_live_model(
         with warnings.catch_warnings():  # classes that are deprecated say so when they are copied
             warnings.simplefilter("ignore", FutureWarning)
             own = copy.deepcopy(model)
-        if old_format:  # as it was when it was saved, which is how it is packed
+        if old_format:  # the state when it was saved, which is packed
             make_fractions(own)
         questions = ask_probes(own, graph)
         return probe_artifact(_opened(data, trust, limits), questions, exact=exact)
@@ -112,7 +112,7 @@ def quantize_live_model(
 
 
 def _old_format_notes(model: Any) -> tuple[str, ...]:
-    """Notes on trees that the caller loaded from an old file and that were put right."""
+    """Notes on trees from an old file that were corrected."""
     if "sklearn.tree._tree" not in sys.modules:
         return ()
     return counted_trees_note(model)
@@ -135,7 +135,7 @@ def quantize_pickle(
     ----------
     source : Path
     workspace : Path
-        An empty directory for what the child hands over.
+        An empty directory for the child's files.
     recipe, trust, calibration_rows, limits
         As in `quantize_live_model`.
 
@@ -160,7 +160,7 @@ def quantize_pickle(
         surfaces=original.surfaces,
     )
 
-    def asked(data: bytes, exact: bool) -> Mapping[str, ProbeReport]:  # in the child, as a file's
+    def asked(data: bytes, exact: bool) -> Mapping[str, ProbeReport]:  # in the child, as for a file
         artifact = workspace / CANDIDATE
         artifact.write_bytes(data)
         reply = ask_candidate(
@@ -225,7 +225,7 @@ def _quantized(
     for path, found in probes.items():
         if found.differs:
             raise PredictionError(
-                "the quantized model answers otherwise than the original on probe rows",
+                "the quantized model answers probe rows differently than the original",
                 where=path or description.model_type,
                 got=found.differs,
                 do=_DO,

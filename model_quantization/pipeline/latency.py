@@ -1,4 +1,4 @@
-"""The last question to the child process: how long the original and the artifact take to answer."""
+"""The last request to the child process: the times of the original and the artifact."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from model_quantization.pipeline.record import StageRecord
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLatency:
-    """How long the original and the artifact take; neither is known where it was not measured.
+    """The times of the original and the artifact; None if they were not measured.
 
     Attributes
     ----------
     before, after : Latency or None
     note : str
-        Where the artifact is slower by more than the spread, or why nothing was measured.
+        In what the artifact is slower by more than the spread, or why nothing was measured.
     """
 
     before: Latency | None = None
@@ -44,7 +44,7 @@ class MeasuredLatency:
 def measured_latency(
     record: StageRecord, artifact: Path, answered_methods: Sequence[str]
 ) -> MeasuredLatency:
-    """Return how long an artifact takes beside the original.
+    """Measure the times of an artifact and of its original.
 
     Both answer in turns in one child process, through the method that serves.
 
@@ -82,9 +82,9 @@ def measured_latency(
         found = ask_latency(request)
     except WorkerCrashed:
         raise
-    except QuantizationError as error:  # no reason to keep an artifact back
+    except QuantizationError as error:  # no reason against the artifact
         return MeasuredLatency(note=f"latency was not measured: {error}")
-    answers.original.snapshot.unlink(missing_ok=True)  # it may be large
+    answers.original.snapshot.unlink(missing_ok=True)  # the copy of the original may be large
     slower = slower_by_more_than_spread(found.before, found.after)
     note = f"answers slower than the original: {', '.join(slower)}" if slower else ""
     return MeasuredLatency(found.before, found.after, note)

@@ -38,11 +38,11 @@ from model_quantization.pipeline.record import (
     Sensitivity,
     Source,
     artifact_of,
-    rows_request,
 )
 from model_quantization.planning.allocation import Point, nested, sweep, thinned
 from model_quantization.planning.assigned import Assigner, Refit
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
+from model_quantization.planning.labelled import LabelledRows, trained
 from model_quantization.planning.ladders import (
     EXACT_LEVEL,
     AnyLadder,
@@ -96,6 +96,8 @@ class Exploring:
         The workspace, and the artifact in it that rounds nothing.
     inputs : mapping of str to ndarray
         Path of a layer of weights -> the calibration rows that reached it.
+    labelled : LabelledRows or None
+        Training rows with their labels.
     cache : StreamCache
         Of the artifacts that the gate judges.
     """
@@ -111,6 +113,7 @@ class Exploring:
     workspace: Path
     lossless: Path
     inputs: Mapping[str, Array] = field(default_factory=dict)
+    labelled: LabelledRows | None = None
     cache: StreamCache = field(default_factory=StreamCache)
 
     @property
@@ -193,6 +196,7 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
         options=len(chosen),
         cut=tuple(cut),
         refits=refits,
+        training_rows=len(exploring.labelled) if exploring.labelled else 0,
     )
     return replace(report, plans=tuple(_written(exploring, _for_the_gate(exploring, wholes))))
 
@@ -325,22 +329,40 @@ def _wholes(
     if not exploring.refits:
         return first, ()
     best = dict(enumerate(first))
-    for solve in (_compensated, _distilled, _rescaled):
+    tiers: list[str] = []
+    for solve in (_compensated, _distilled, _trained, _rescaled):
         again = {at: solve(exploring, tried) for at, tried in best.items() if _is_open(tried)}
         wanted = {at: candidate for at, candidate in again.items() if candidate is not None}
         found, _ = _try(exploring, list(wanted.values()), quick, judged=True)
+        kept = 0
         by_candidate = {id(tried.candidate): tried for tried in found}
         for at, candidate in wanted.items():
             tried = by_candidate.get(id(candidate))
-            if tried is not None and _is_nearer(tried, best[at]):
+            better = _is_proven_sooner if solve is _trained else _is_nearer
+            if tried is not None and better(tried, best[at]):
                 best[at] = tried
-    refits = tuple(
-        f"{after.candidate.solved}: distortion {before.measured.distortion.value:.3g} -> "
-        f"{after.measured.distortion.value:.3g} at {after.size_bytes:,} bytes"
+                kept += 1
+        if wanted:
+            last = next(iter(wanted.values())).solved.rpartition(", ")[2]
+            tiers.append(f"{last}: nearer for {kept} of {len(wanted)} plans")
+    gains = (
+        _gained(before, after)
         for before, after in zip(first, best.values(), strict=True)
         if after.candidate.solved
     )
-    return list(best.values()), refits
+    return list(best.values()), (*tiers, *gains)
+
+
+def _gained(before: _Tried, after: _Tried) -> str:
+    """What was solved again for one plan, and what that changed."""
+    old, new = before.measured, after.measured
+    found = (
+        f"{after.candidate.solved}: distortion {old.distortion.value:.3g} -> "
+        f"{new.distortion.value:.3g}"
+    )
+    if old.loss_bound is not None and new.loss_bound is not None:
+        found += f", bound {old.loss_bound:.2g} -> {new.loss_bound:.2g}"
+    return f"{found} at {after.size_bytes:,} bytes"
 
 
 def _is_open(tried: _Tried) -> bool:
@@ -356,12 +378,20 @@ def _is_nearer(after: _Tried, before: _Tried) -> bool:
     return after.measured.distortion.value < before.measured.distortion.value
 
 
+def _is_proven_sooner(after: _Tried, before: _Tried) -> bool:
+    """Whether the gate's bounds are expected further from their limits: labels know the truth."""
+    new, old = after.measured, before.measured
+    if new.loss is None or old.loss is None or new.margin is None or old.margin is None:
+        return _is_nearer(after, before)
+    return not new.fault and new.margin < old.margin
+
+
 def _compensated(exploring: Exploring, tried: _Tried) -> Candidate | None:
     candidate = tried.candidate
     if not exploring.inputs or tried.measured.fault:
         return None
     refit = compensated(exploring.assigner.plan(candidate.levels), exploring.inputs)
-    return Candidate(candidate.levels, refit, "errors compensated") if refit.arrays else None
+    return Candidate(candidate.levels, refit, "rounded together") if refit.arrays else None
 
 
 def _distilled(exploring: Exploring, tried: _Tried) -> Candidate | None:
@@ -373,6 +403,17 @@ def _distilled(exploring: Exploring, tried: _Tried) -> Candidate | None:
     plan = exploring.assigner.plan(candidate.levels)
     refit = distilled(plan, candidate.refit, exploring.inputs)
     solved = ", ".join(filter(None, (candidate.solved, "distilled")))
+    return None if refit is None else Candidate(candidate.levels, refit, solved)
+
+
+def _trained(exploring: Exploring, tried: _Tried) -> Candidate | None:
+    candidate, labelled = tried.candidate, exploring.labelled
+    if labelled is None or exploring.answers is None or tried.measured.fault:
+        return None
+    plan = exploring.assigner.plan(candidate.levels)
+    refit = trained(plan, exploring.answers.answered, candidate.refit, labelled)
+    word = f"trained on {len(labelled):,} labelled rows"
+    solved = ", ".join(filter(None, (candidate.solved, word)))
     return None if refit is None else Candidate(candidate.levels, refit, solved)
 
 
@@ -437,7 +478,7 @@ def _measure(exploring: Exploring, artifacts: list[Path], *, judged: bool) -> Me
     chooses = answers is not None and answers.division is not None and answers.division.selection
     rows = None
     if answers is not None and chooses:
-        rows = rows_request(settings, answers.held_out, answers.calibration)
+        rows = answers.request(settings)
     request = MeasureRequest(
         reference=exploring.lossless,
         artifacts=tuple(artifacts),
@@ -454,10 +495,8 @@ def _measure(exploring: Exploring, artifacts: list[Path], *, judged: bool) -> Me
         limits=exploring.limits,
         workspace=exploring.workspace,
     )
-    files = [exploring.lossless, *artifacts]
-    if rows is not None:
-        files += [rows.held_out, *([rows.calibration] if rows.calibration else [])]
-    reads = (*map(str, files), *request.import_path)
+    files = map(str, (exploring.lossless, *artifacts))
+    reads = (*files, *(rows.files if rows else ()), *request.import_path)
     reply = ask_child(
         measure_plans, request, exploring.limits, Access(str(exploring.workspace), reads)
     )

@@ -1,4 +1,4 @@
-"""The record that the first stage of a model hands to the second, and the artifact made of it."""
+"""The record that the first stage of a model passes to the second."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from model_quantization.version import installed_version
 
 @dataclass(frozen=True, slots=True)
 class Source(Record):
-    """Where a model came from.
+    """The source of a model.
 
     Attributes
     ----------
@@ -53,12 +53,12 @@ class Source(Record):
 
 @dataclass(frozen=True, slots=True)
 class Description(Record):
-    """A model in a few words, as its prepared graph shows it.
+    """A short description of a model, from its prepared graph.
 
     Attributes
     ----------
     family : str
-        The one that speaks for the most bytes.
+        The family of the most bytes.
     model_type : str
         For people: `Pipeline(TfidfVectorizer, LinearSVC)`.
     packed_bytes : mapping of str to int
@@ -76,7 +76,7 @@ class Description(Record):
 
 
 def describe(prepared: PreparedGraph) -> Description:
-    """Return what a prepared graph says of its model."""
+    """Return the description of a prepared graph's model."""
     graph = prepared.graph
     return Description(
         family=family_summary(graph),
@@ -89,7 +89,7 @@ def describe(prepared: PreparedGraph) -> Description:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutAnswers(Record):
-    """How the original was asked the held-out rows; its answers lie in the workspace.
+    """How the original answered the held-out rows; the workspace has the answers.
 
     Attributes
     ----------
@@ -100,9 +100,11 @@ class HeldOutAnswers(Record):
     expected : ExpectedRows
         The task of that estimator, and what it says of its rows.
     original : OriginalFile or None
-        The original itself, kept to measure how long it takes to answer; None: not measured.
+        The original, kept for measuring its times; None: not measured.
     calibration : Path or None
         The file of the rows that spare the gate its own.
+    refit : Path or None
+        The file of labelled training rows.
     division : Division or None
         How many rows chose a precision and how many judge it.
     """
@@ -112,11 +114,19 @@ class HeldOutAnswers(Record):
     expected: ExpectedRows
     original: OriginalFile | None = None
     calibration: Path | None = None
+    refit: Path | None = None
     division: Division | None = None
+
+    def request(self, settings: ModelSettings) -> RowsRequest:
+        """How the rows are read once more."""
+        return rows_request(settings, self.held_out, self.calibration, self.refit)
 
 
 def rows_request(
-    settings: ModelSettings, held_out: Path, calibration: Path | None = None
+    settings: ModelSettings,
+    held_out: Path,
+    calibration: Path | None = None,
+    refit: Path | None = None,
 ) -> RowsRequest:
     """Return how the rows of a model are read under its settings, the same in every process."""
     return RowsRequest(
@@ -125,6 +135,7 @@ def rows_request(
         settings.calibration_rows,
         divided=settings.bit_depth == "auto",
         calibration=calibration.absolute() if calibration is not None else None,
+        refit=refit.absolute() if refit is not None else None,
     )
 
 
@@ -164,7 +175,7 @@ class PlannedArtifact(Record):
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity(Record):
-    """What each step of one part saves, and what it changes.
+    """What each step of one part saves and changes.
 
     Attributes
     ----------
@@ -179,7 +190,7 @@ class Sensitivity(Record):
 
 @dataclass(frozen=True, slots=True)
 class PrecisionReport(Record):
-    """How `auto` chose its plans.
+    """The record of how `auto` chose its plans.
 
     Attributes
     ----------
@@ -198,6 +209,8 @@ class PrecisionReport(Record):
         Steps that the time budget did not pay for.
     refits : tuple of str
         What was solved again, and what it gained.
+    training_rows : int
+        Labelled rows that weights were trained on.
     plans : tuple of PlannedArtifact
         Those that the gate judges, in this order.
     """
@@ -210,6 +223,7 @@ class PrecisionReport(Record):
     options: int = 0
     cut: tuple[str, ...] = ()
     refits: tuple[str, ...] = ()
+    training_rows: int = 0
     plans: tuple[PlannedArtifact, ...] = ()
 
 
@@ -228,7 +242,7 @@ class StageRecord(Record):
     answers : HeldOutAnswers or None
         None without rows, and when the file holds no single model that could answer them.
     components : tuple of ComponentCost
-        Where the bytes of the candidate went.
+        Bytes of the candidate by component.
     lossless_components : tuple of ComponentCost or None
         The same for the lossless artifact; None when none was written.
     precision : PrecisionReport or None
@@ -250,13 +264,13 @@ class StageRecord(Record):
 
     @property
     def bit_depth(self) -> str:
-        """The bit depth that was asked for."""
+        """The requested bit depth."""
         return self.settings.bit_depth
 
 
 @dataclass(frozen=True, slots=True)
 class FirstStage(Record):
-    """The end of the first stage: a record to go on with, or the outcome of a model that failed.
+    """The result of the first stage: a record, or the outcome of a model that failed.
 
     Attributes
     ----------
@@ -273,7 +287,7 @@ class FirstStage(Record):
 
 @dataclass(frozen=True, slots=True)
 class Staged(Record):
-    """A model between its stages: the little that crosses a task.
+    """A model between its stages; a small value that crosses a task.
 
     Attributes
     ----------
@@ -289,7 +303,7 @@ class Staged(Record):
 
 
 def artifact_header(plan: Plan, source: Source, description: Description) -> dict[str, Any]:
-    """Return the manifest's fixed part: nothing in it differs between two runs on one input."""
+    """Return the manifest's fixed part: it is the same in every run on one input."""
     return {
         "producer": {"name": "model-quantization", "version": installed_version()},
         "libraries": {"scikit-learn": source.sklearn_version, "numpy": version("numpy")},
@@ -316,7 +330,7 @@ def artifact_header(plan: Plan, source: Source, description: Description) -> dic
 def artifact_of(
     plan: Plan, source: Source, description: Description, encoder: Encoder = encode_stream
 ) -> tuple[bytes, tuple[ComponentCost, ...]]:
-    """Return the bytes of the plan's artifact, and where they went by component."""
+    """Return the bytes of the plan's artifact, and their number by component."""
     header = artifact_header(plan, source, description)
     data, parts = build_artifact(encode(plan), header, encoder)
     return data, tuple(component_costs(plan, parts, description.packed_bytes))
@@ -325,7 +339,7 @@ def artifact_of(
 def write_artifact(
     plan: Plan, source: Source, description: Description, path: Path
 ) -> tuple[ComponentCost, ...]:
-    """Write the plan's artifact to `path`; return where its bytes went, by component."""
+    """Write the plan's artifact to `path`; return its bytes by component."""
     data, costs = artifact_of(plan, source, description)
     path.write_bytes(data)
     return costs

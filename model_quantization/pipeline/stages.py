@@ -70,6 +70,7 @@ def quantize_file(
     settings: ModelSettings,
     held_out: Path | None,
     calibration: Path | None = None,
+    refit: Path | None = None,
 ) -> Outcome:
     """Return the outcome of one model file; its artifact, if any, is left in `staging`.
 
@@ -84,6 +85,8 @@ def quantize_file(
         Rows to evaluate on; None: the outcome is `unverified`.
     calibration : Path, optional
         Rows on which `auto` chooses, so that the gate keeps all of its own; targets are not needed.
+    refit : Path, optional
+        Labelled rows that the model was trained on: `auto` trains weights with them for their grid.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def quantize_file(
         Transient failures, worth retrying: the child was killed, the disk is full. Everything
         that is wrong with the model itself is an outcome, not an exception.
     """
-    return evaluate_stage(quantize_stage(source, staging, settings, held_out, calibration))
+    return evaluate_stage(quantize_stage(source, staging, settings, held_out, calibration, refit))
 
 
 def quantize_stage(
@@ -100,8 +103,9 @@ def quantize_stage(
     settings: ModelSettings,
     held_out: Path | None,
     calibration: Path | None = None,
+    refit: Path | None = None,
 ) -> Staged:
-    """Scan, load, plan and encode; return the place where `evaluate_stage` goes on.
+    """Scan, load, plan and encode; return the value that `evaluate_stage` takes.
 
     See `quantize_file` for parameters and exceptions.
     """
@@ -109,7 +113,8 @@ def quantize_stage(
     staged = Staged(model_name(source.name), source, _fresh_directory(staging, source.name))
     record, failure = None, None
     try:
-        record = _write_candidate(staged, settings, held_out, calibration)
+        rows = rows_request(settings, held_out, calibration, refit) if held_out else None
+        record = _write_candidate(staged, settings, rows)
     except WorkerCrashed:
         raise
     except QuantizationError as error:
@@ -121,12 +126,11 @@ def quantize_stage(
 
 
 def _write_candidate(
-    staged: Staged, settings: ModelSettings, held_out: Path | None, calibration: Path | None
+    staged: Staged, settings: ModelSettings, rows: RowsRequest | None
 ) -> StageRecord:
     """The first half of the line: from the model's file to a written artifact, or several."""
     workspace, recipe = staged.workspace, settings.recipe()
     scanned = scan(staged.source, settings.trust, settings.limits, workspace)
-    rows = _rows(settings, held_out, calibration)
     kept = _kept(scanned, settings) if rows else None
     original = ask_original(scanned, settings.trust, settings.limits, rows, workspace)
     prepared = prepare_graph(original.graph)
@@ -155,6 +159,7 @@ def _write_candidate(
                 workspace=workspace,
                 lossless=workspace / LOSSLESS,
                 inputs=original.inputs,
+                labelled=original.labelled,
             )
         )
     else:
@@ -215,12 +220,6 @@ def evaluate_stage(staged: Staged) -> Outcome:
     return replace(outcome, seconds=first.seconds + time.perf_counter() - started)
 
 
-def _rows(
-    settings: ModelSettings, held_out: Path | None, calibration: Path | None
-) -> RowsRequest | None:
-    return None if held_out is None else rows_request(settings, held_out, calibration)
-
-
 def _source(scanned: ScannedFile, original: Original) -> Source:
     return Source(
         path=str(scanned.source),
@@ -242,12 +241,13 @@ def _answers(
         expected=original.expected,
         original=kept,
         calibration=rows.calibration,
+        refit=rows.refit,
         division=original.division,
     )
 
 
 def _kept(scanned: ScannedFile, settings: ModelSettings) -> OriginalFile | None:
-    """The original, where it is needed once more; None where no latency is measured."""
+    """The original, if latency is measured; else None."""
     if not settings.latency_seconds:
         return None
     names = tuple(sorted(scanned.names))
@@ -255,7 +255,7 @@ def _kept(scanned: ScannedFile, settings: ModelSettings) -> OriginalFile | None:
 
 
 def _failure(staged: Staged, settings: ModelSettings, error: QuantizationError) -> Outcome:
-    """The outcome of a model that something is wrong with; the original stays."""
+    """The outcome of a model after an error; the original stays."""
     source = staged.source
     return failed_outcome(
         staged.name,

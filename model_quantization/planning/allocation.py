@@ -1,4 +1,4 @@
-"""Where to spend bytes: convex hulls of rate and distortion, and one sweep over all of them.
+"""Allocates bytes: convex hulls of rate and distortion, and one sweep over all of them.
 
 Each ladder is measured by itself. Steps on the lower convex hull of (bytes, distortion) are
 the only ones that a Lagrangian allocation ever takes. All steps of all hulls, ordered by the
@@ -25,7 +25,7 @@ class Point(Record):
     saved_bytes : int
         How much smaller the artifact is with this step alone.
     distortion : float
-        What the answers of the model with this step alone differ by (`evaluation.distortion`).
+        Distortion of the model's answers with this step alone (`evaluation.distortion`).
     """
 
     level: str

@@ -46,7 +46,7 @@ class Refit:
 
 
 class Assigner:
-    """Makes the plans of one graph; what a family made coarser once is kept for the next plan."""
+    """Makes the plans of one graph; keeps components that were made coarser."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Assigner:
         levels : mapping of str to str
             Key of a ladder -> level.
         refit : Refit, optional
-            Values that take the place of the arrays' own.
+            Values that replace the arrays' own.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class Assigner:
         overrides = (*self._recipe.overrides, *_literal(schemes))
         recipe = replace(self._recipe, overrides=overrides)
         made = make_plan(graph, recipe, ranges, self._spreads)
-        # The schemes stand beside each array: the recipe of the file says what was asked for.
+        # Each array has its scheme; the recipe of the file is the requested one.
         reasons = {**made.reasons, **done}
         return replace(made, recipe=self._recipe, reasons=reasons, levels=dict(levels))
 

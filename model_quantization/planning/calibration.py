@@ -1,6 +1,6 @@
 """Ranges that lose least on calibration rows.
 
-The second moments `X' X` of a component's inputs say how an error of its weights shows in its
+The second moments `X' X` of a component's inputs give the effect of an error of its weights on its
 output (see `schemes.range_search`). They are taken where the original runs, since only there the
 inputs of an inner step exist.
 """

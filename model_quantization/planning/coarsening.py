@@ -1,8 +1,8 @@
-"""Components at fewer bits as a whole: what rounds the meaning of a family's parts, not one array.
+"""Components at fewer bits as a whole: rounding by a family instead of by array.
 
 A forest at 8 bits has fewer distinct thresholds, moved where they lose least (`Family.coarsen`); a
-linear machine has its vectors added up to weights (`Family.fold`). That is the family's business,
-and comes before each array gets its scheme.
+linear machine has its vectors added up to weights (`Family.fold`). The family does that,
+before each array gets its scheme.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_CODED = 16
 
 
 def coarse_bits(graph: ModelGraph, recipe: Recipe) -> dict[str, int]:
-    """Return the bits that a recipe asks for, by path of each component that can be coarsened.
+    """Return the bits by the recipe, by path of each component that can be coarsened.
 
     An override that matches a component's own path, or `<path>/*`, with `exact` keeps it exact.
     """
@@ -46,14 +46,14 @@ def _takes(node: ObjectNode | PackedNode, bits: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CoarseGraph:
-    """A graph with some components coarsened, and what was done to each, by path."""
+    """A graph with some components coarsened, and a description of each change, by path."""
 
     graph: ModelGraph
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 class CoarseForms:
-    """The coarse forms of one graph's components; each is made when it is first asked for.
+    """The coarse forms of one graph's components; each is made on its first use.
 
     Plans of one model differ in which components are coarsened, to how many bits. They share the
     forms, so that no component is coarsened twice to the same bits.
@@ -65,7 +65,7 @@ class CoarseForms:
         self._forms: dict[tuple[str, int], tuple[Node, str] | None] = {}
 
     def at(self, bits: Mapping[str, int]) -> CoarseGraph:
-        """Return the graph with the components at these paths coarsened to so many bits."""
+        """Return the graph with the components at these paths coarsened to the given bits."""
         if not bits:
             return CoarseGraph(self._graph)
         reasons: dict[str, str] = {}

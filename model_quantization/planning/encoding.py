@@ -1,4 +1,4 @@
-"""A plan carried out: every array under its scheme, and the cost of each component."""
+"""Carries a plan out: every array under its scheme, and the cost of each component."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def component_costs(
     ----------
     plan : Plan
     parts : list of StreamPart
-        Where the bytes went.
+        The bytes of each part.
     packed_bytes : mapping of str to int
         Bytes of packed components before they were packed (`PreparedGraph.packed_bytes`).
     """

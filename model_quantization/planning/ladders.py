@@ -1,4 +1,4 @@
-"""Every ladder of a graph: of the families, and of the arrays that their slots let be rounded."""
+"""Every ladder of a graph: of families, and of arrays that may be rounded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from model_quantization.schemes.scheme import Float, Role, Scheme, Slot, affine_
 
 @dataclass(frozen=True, slots=True)
 class ArrayStep:
-    """A scheme, and how much wider its steps are than its bits could make them.
+    """A scheme, and the factor by which its steps are wider than its bits need.
 
     Codes are stored with as many bits as they have values, and so need not have a whole number of
     bits: 5 bits on a range that is twice as wide are 4 bits, on one 1.41 times as wide 4.5.
@@ -124,7 +124,7 @@ def find_ladders(graph: ModelGraph, recipe: Recipe) -> tuple[AnyLadder, ...]:
     graph : ModelGraph
         Prepared, exact.
     recipe : Recipe
-        What it overrides has no ladder.
+        Overridden arrays have no ladder.
     """
     offered = tuple(_of_families(graph, recipe))
     replaced = {join(each.component, path) for each in offered for path in each.ladder.replaces}

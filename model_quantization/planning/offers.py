@@ -1,4 +1,4 @@
-"""Who offers ladders for a component: its family, another one in its place, or this room itself."""
+"""Finds the ladders of a component: of its family, of another one, or of this room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_quantization.planning import shorter_vocabulary
 
 
 class Offer(NamedTuple):
-    """What a component can be made coarser by, as `Family.options` and `Family.coarser` say."""
+    """The ways to make a component coarser, as in `Family.options` and `Family.coarser`."""
 
     options: Callable[[Node, Arrays], tuple[Ladder, ...]]
     coarser: Callable[[Node, Arrays, Mapping[str, str]], Coarser]
@@ -23,14 +23,14 @@ class Offer(NamedTuple):
 _OWN: Final = {
     "sklearn.pipeline:Pipeline": Offer(shorter_vocabulary.options, shorter_vocabulary.coarser)
 }
-# Fixed bit depths treat these as unknown models, and must go on to give the bytes that they gave.
+# Fixed bit depths treat these as `generic`, and must keep their bytes.
 _OTHER_FAMILY: Final = {
     "sklearn.gaussian_process._gpr:GaussianProcessRegressor": "gaussian_process"
 }
 
 
 def offer_for(node: ObjectNode | PackedNode) -> Offer | None:
-    """Return what is offered for a component; None where nothing is but schemes of its arrays."""
+    """Return the ladders of a component; None if it has only schemes of its arrays."""
     if node.type in _OWN:
         return _OWN[node.type]
     family = _family(node)

@@ -1,6 +1,6 @@
-"""A captured graph made ready for a plan: components packed, arrays renumbered.
+"""Prepares a captured graph for a plan: packs components, renumbers arrays.
 
-Nothing is rounded here: what is packed unpacks to the same component.
+Nothing is rounded here: a packed component unpacks to the same one.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class _Packer:
         return sum(self.arrays[index].nbytes for index in indices)
 
     def _entangled(self, node: Node) -> bool:
-        """Whether something below is referred to from elsewhere, or refers to elsewhere."""
+        """Whether references cross the border of this component."""
         below = _reference_counts(node)
         inside = {
             identity

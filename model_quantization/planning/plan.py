@@ -97,7 +97,7 @@ class Plan:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing at all is rounded or pruned."""
+        """Whether nothing is rounded or pruned."""
         return (
             not self.bits
             and not (self.levels and self.reasons)
@@ -222,7 +222,7 @@ def _choose(
 
 
 def fitted_slot(slot: Slot, array: Array) -> Slot:
-    """The slot with its channel axis counted from the front; none where the array has no such."""
+    """The slot with its channel axis counted from the front; without it if the array has none."""
     axis = slot.channel_axis
     if axis is None:
         return slot

@@ -1,16 +1,16 @@
-"""Weights solved again for the grid that they are rounded to, against the model's own answers.
+"""Solves weights again for the grid that they are rounded to, by the model's own answers.
 
-Rounding moves every weight by itself. What counts is what the weights do together, on the rows that
-reach them. Three corrections need no labels, and only calibration rows:
+Rounding moves every weight by itself, but the scores depend on all weights together. Three
+corrections need no labels, and only calibration rows:
 
-- `compensated` rounds the weights of a layer one input after the other, and moves the ones that are
-  still to come so that the layer's outputs change least (Hassibi and Stork, NIPS 1992; Frantar et
-  al., arXiv 2210.17323). Layers behind the first are solved for what the rounded ones give.
+- `compensated` rounds the weights of a layer together, so that its outputs change least: input by
+  input, then one code at a time (`schemes.together`). Layers behind the first are solved for what
+  the rounded ones give.
 - `distilled` trains a network on its grid to answer as the exact one does.
 - `rescaled` maps the scores of a coarser linear model onto the original's by one factor and one
   shift per output. It costs no byte: the factor goes into the scale, the shift into the intercept.
 
-Neither is believed: each is measured on other rows, and kept where it helps.
+Each is measured on other rows, and kept only where it helps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from model_quantization.schemes.together import DAMPING, round_together
 Matrix = NDArray[np.float64]
 
 MOST_INPUTS: Final = 2048
-"""A layer of more inputs is rounded as it is: the matrix of their products would be too large."""
+"""A layer of more inputs is only rounded: the matrix of their products would be too large."""
 MOST_BITS: Final = 7
 """From this width on a weight's own rounding is precise enough."""
 
@@ -48,8 +48,7 @@ def compensated(plan: Plan, inputs: Mapping[str, Array]) -> Refit:
     Parameters
     ----------
     plan : Plan
-        Its schemes say on which grid; arrays that it does not round to `MOST_BITS` bits or fewer
-        are left alone.
+        Its schemes give the grids; arrays of more than `MOST_BITS` bits stay.
     inputs : mapping of str to ndarray
         Path of a layer's weights -> the calibration rows that reached it, shape (n, d).
     """
@@ -89,7 +88,7 @@ class _Compensation:
         if wide.shape[0] != rows.shape[1]:
             return
         solved, self.ranges[place] = _rounded(wide, rows.astype(np.float64), choice)
-        self.arrays[place] = _as(solved.T.reshape(weights.shape), weights)
+        self.arrays[place] = as_stored(solved.T.reshape(weights.shape), weights)
         shift = rows.mean(axis=0, dtype=np.float64) @ (wide - solved)
         self._shift(join(path, "intercept_"), state.get("intercept_"), shift)
 
@@ -98,13 +97,11 @@ class _Compensation:
         if isinstance(node, ArrayNode):
             bias = self.plan.graph.arrays[node.array]
             if bias.shape == shift.shape and bias.dtype.kind == "f":
-                self.arrays[path] = _as(bias + shift, bias)
+                self.arrays[path] = as_stored(bias + shift, bias)
 
     def solve_network(self, path: str, state: Mapping[str, Node], rows: Array) -> None:
         """Solve layer by layer: each for what the rounded layers before it give."""
-        weights, biases = (
-            _listed(self.plan, state.get(name)) for name in ("coefs_", "intercepts_")
-        )
+        weights, biases = (listed(self.plan, state.get(name)) for name in ("coefs_", "intercepts_"))
         activation = state.get("activation")
         if not weights or len(weights) != len(biases) or activation not in ACTIVATIONS:
             return
@@ -122,9 +119,9 @@ class _Compensation:
             if choice is not None and _can_be_solved(layer, choice, wide.shape[0]):
                 start = wide if rough is true else _nearest(rough, wanted, wide)
                 solved, self.ranges[place] = _rounded(start, rough, choice, stored=wide)
-                self.arrays[place] = _as(solved, layer)
+                self.arrays[place] = as_stored(solved, layer)
                 shift = (wanted - rough @ solved).mean(axis=0)
-                self.arrays[join(path, f"intercepts_/{number}")] = _as(bias + shift, bias)
+                self.arrays[join(path, f"intercepts_/{number}")] = as_stored(bias + shift, bias)
             if number < len(weights) - 1:
                 true, rough = activate(wanted + bias), activate(rough @ solved + (bias + shift))
 
@@ -151,7 +148,7 @@ def distilled(plan: Plan, refit: Refit, inputs: Mapping[str, Array]) -> Refit | 
     for path, node in components(plan.graph):
         state = attributes(node) if isinstance(node, ObjectNode) else {}
         rows = inputs.get(join(path, "coefs_/0"))
-        weights, biases = (_listed(plan, state.get(name)) for name in ("coefs_", "intercepts_"))
+        weights, biases = (listed(plan, state.get(name)) for name in ("coefs_", "intercepts_"))
         hidden, output = state.get("activation"), state.get("out_activation_")
         if rows is None or not weights or len(weights) != len(biases):
             continue
@@ -159,8 +156,7 @@ def distilled(plan: Plan, refit: Refit, inputs: Mapping[str, Array]) -> Refit | 
             continue
         places = [join(path, f"coefs_/{number}") for number in range(len(weights))]
         grids = [
-            _grid_of(choices.get(place), layer)
-            for place, layer in zip(places, weights, strict=True)
+            grid_of(choices.get(place), layer) for place, layer in zip(places, weights, strict=True)
         ]
         if all(grid.scale is None for grid, _ in grids):
             continue
@@ -177,14 +173,14 @@ def distilled(plan: Plan, refit: Refit, inputs: Mapping[str, Array]) -> Refit | 
         )
         for at, value, layer, (grid, reach) in zip(places, solved, weights, grids, strict=True):
             if grid.scale is not None:
-                arrays[at], ranges[at], found = _as(value, layer), reach, True
+                arrays[at], ranges[at], found = as_stored(value, layer), reach, True
         for at, value, bias in zip(shifts_at, shifts, biases, strict=True):
-            arrays[at] = _as(value, bias)
+            arrays[at] = as_stored(value, bias)
     return Refit(arrays, ranges) if found else None
 
 
-def _grid_of(choice: Choice | None, weights: Array) -> tuple[LayerGrid, Array]:
-    """The grid on which a layer (d, k) will be stored, and the ranges that give it again."""
+def grid_of(choice: Choice | None, weights: Array) -> tuple[LayerGrid, Array]:
+    """Return the grid on which a layer (d, k) will be stored, and the ranges that give it again."""
     if choice is None or weights.ndim != 2 or not _can_be_solved(weights, choice, 0):
         return LayerGrid(None), np.zeros(0)
     scheme = choice.scheme
@@ -206,7 +202,8 @@ def _reach(weights: Matrix, choice: Choice) -> Array:
     return given if given is not None and given.shape == reach.shape else reach
 
 
-def _listed(plan: Plan, node: Node) -> list[Array]:
+def listed(plan: Plan, node: Node) -> list[Array]:
+    """Return the arrays of a list of arrays; empty for anything else."""
     if not isinstance(node, SequenceNode):
         return []
     return [plan.graph.arrays[item.array] for item in node.items if isinstance(item, ArrayNode)]
@@ -255,7 +252,8 @@ def _rounded(
     return solved, reach
 
 
-def _as(values: Matrix, like: Array) -> Array:
+def as_stored(values: Matrix, like: Array) -> Array:
+    """Return values with the dtype and the memory order of the array that they replace."""
     made: Array = values.astype(like.dtype)
     turned = like.flags.f_contiguous and not like.flags.c_contiguous
     return np.asfortranarray(made) if turned else np.ascontiguousarray(made)
@@ -273,7 +271,7 @@ def rescaled(
     path : str
         The linear model, whose scores the answers are made of.
     refit : Refit
-        What was solved for the plan before.
+        The solution for the plan so far.
     corrections : sequence of (float, float)
         Factor, above zero, and shift of each output.
 
@@ -298,8 +296,8 @@ def rescaled(
     along = factor[:, None] if weights.ndim == 2 else factor
     arrays = {
         **refit.arrays,
-        weights_at: _as(weights * along, weights),
-        bias_at: _as(
+        weights_at: as_stored(weights * along, weights),
+        bias_at: as_stored(
             intercept * factor.reshape(intercept.shape) + shift.reshape(intercept.shape), intercept
         ),
     }
@@ -313,13 +311,13 @@ def rescaled(
 
 
 def readout(plan: Plan, answered: str) -> str | None:
-    """Return the path of the linear model that gives the answers; None where another does.
+    """Return the path of the linear model or network that answers; None where another does.
 
     Parameters
     ----------
     plan : Plan
     answered : str
-        Path of the model that is asked.
+        Path of the model that answers.
     """
     nodes = dict(components(plan.graph))
     path, node = answered, nodes.get(answered)
@@ -330,6 +328,6 @@ def readout(plan: Plan, answered: str) -> str | None:
             return None
         path = join(join(path, "steps"), pair.items[0])
         node = nodes.get(path)
-    if not isinstance(node, ObjectNode) or family_of(node.type).name != "linear":
+    if not isinstance(node, ObjectNode) or family_of(node.type).name not in ("linear", "neural"):
         return None
-    return path if isinstance(attributes(node).get("coef_"), ArrayNode) else None
+    return path

@@ -33,7 +33,7 @@ from model_quantization.kernels.text.frequencies import Frequencies, idf_table
 from model_quantization.kernels.text.vocabulary import terms_of
 
 VOCABULARY = "vocabulary"
-FEWEST_TERMS = 200  # a smaller vocabulary is no burden
+FEWEST_TERMS = 200  # a smaller vocabulary is not shortened
 _SHARES = (70, 50, 40, 30, 20, 10)
 _WEIGHTS = "coef_"
 _WIDTH = "n_features_in_"
@@ -45,7 +45,7 @@ class _Chain:
     """Steps that take terms: names in the pipeline, and the nodes."""
 
     vectorizer: PackedNode
-    weighting: PackedNode | None  # behind a plain counter
+    weighting: PackedNode | None  # after a plain counter
     model: ObjectNode
 
 

@@ -1,4 +1,4 @@
-"""How many options a time budget pays for, counted in work: a clock would not repeat itself."""
+"""The options within a time budget, by work: results by a clock would not repeat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from model_quantization.graph.nodes import ModelGraph
 from model_quantization.planning.ladders import AnyLadder
 
 FIXED_SECONDS: Final = 0.02
-"""Of each option, whatever the model's size: an artifact is written, opened and asked."""
+"""Seconds per option for a model of any size: an artifact is written, opened and measured."""
 BYTES_PER_SECOND: Final = 40e6
 """Of the model's arrays: rounded, encoded, decoded and multiplied with rows."""
 MOST_OPTIONS: Final = 160
@@ -25,7 +25,7 @@ def seconds_of_option(graph: ModelGraph) -> float:
 def affordable(
     options: Sequence[Option], graph: ModelGraph, budget_seconds: float
 ) -> tuple[list[Option], list[str]]:
-    """Return the options that the budget pays for, and in words those that were cut.
+    """Return the options within the budget, and descriptions of the others.
 
     Every other level of the longest ladders goes first; the coarsest level of a ladder stays to
     the last.

@@ -9,7 +9,7 @@ from model_quantization.displayed import html_table
 from model_quantization.predictor.component import ComponentView
 
 
-def model_name(kind: str, artifact: Artifact) -> str:
+def model_title(kind: str, artifact: Artifact) -> str:
     """The class without its module, and the bits: `LogisticRegression, 8 bits`."""
     depth = str(artifact.manifest["recipe"]["bit_depth"])
     return f"{kind.rpartition(':')[2]}, {depth}{' bits' if depth.isdigit() else ''}"
@@ -32,7 +32,7 @@ def notebook_table(
         ("answered fast", ", ".join(fast) or "nothing"),
         ("answered by the restored estimator", ", ".join(restored) or "nothing"),
     ]
-    name = model_name(view.type, artifact)
+    name = model_title(view.type, artifact)
     return html_table(rows, caption=f"{name}{view.path and f' at {view.path}'}")
 
 

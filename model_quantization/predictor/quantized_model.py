@@ -28,7 +28,7 @@ from model_quantization.graph.traversal import walk
 from model_quantization.locks import ForkSafeLock
 from model_quantization.predictor.answering import attributes_of_class, fast_method, restored_method
 from model_quantization.predictor.component import ComponentView
-from model_quantization.predictor.displaying import model_name, notebook_table, one_line
+from model_quantization.predictor.displaying import model_title, notebook_table, one_line
 from model_quantization.predictor.fitted_for_good import FittedForGood
 from model_quantization.predictor.input_rows import input_adapter
 from model_quantization.predictor.restored import (
@@ -138,7 +138,7 @@ class QuantizedModel(FittedForGood):
         return bool(self.artifact.manifest["model"]["exact"])
 
     def _name(self) -> str:
-        return model_name(self._view.type, self.artifact)
+        return model_title(self._view.type, self.artifact)
 
     def __repr__(self) -> str:
         return one_line(self._name(), self.artifact, self.fast_methods)

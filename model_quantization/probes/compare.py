@@ -1,4 +1,4 @@
-"""Where two models react differently to the same probe rows, and what follows for an artifact.
+"""Compares two models' reactions to the same probe rows, and judges the artifact by them.
 
 Three models are compared: the original, the estimator restored from the artifact, and the quantized
 model, which answers by its fast predictor where it has one. Fast and restored answers must agree
@@ -52,7 +52,7 @@ class ProbeReport(Record):
     differs: str = ""
 
     def note(self) -> str:
-        """Return what was seen, as a clause; empty when nothing was asked."""
+        """Return the result as a clause; empty if there were no probe rows."""
         if not self.rows:
             return ""
         if self.equal is None:
@@ -61,7 +61,7 @@ class ProbeReport(Record):
 
 
 def probe_note(probes: Mapping[str, ProbeReport]) -> str:
-    """Return what the models of a file showed: the clause of the first, and how many others."""
+    """Return the result of a file's models: the clause of the first, and the number of others."""
     notes = [found.note() for found in probes.values() if found.rows]
     more = f" (and {len(notes) - 1} other models)" if len(notes) > 1 else ""
     return f"{notes[0]}{more}" if notes else ""
@@ -122,7 +122,7 @@ def _first_difference(original: Reactions, restored: Reactions, *, exact: bool) 
 
 
 def _bit_difference(expected: Reaction, got: Reaction) -> str:
-    """How two reactions differ in anything; empty when they do not."""
+    """The first difference of two reactions; empty if there is none."""
     if (expected.kind, expected.form) != (got.kind, got.form):
         return f"expected {_words(expected)}, got {_words(got)}"
     for key, array in expected.arrays.items():
@@ -132,19 +132,19 @@ def _bit_difference(expected: Reaction, got: Reaction) -> str:
 
 
 def _form_difference(expected: Reaction, got: Reaction) -> str:
-    """How two reactions differ in type, dtype, shape or error; values may be rounded."""
+    """The difference of two reactions in type, dtype, shape or error; values may be rounded."""
     if expected.kind != got.kind or _loose(expected) != _loose(got):
         return f"expected {_words(expected)}, got {_words(got)}"
     return ""
 
 
 def fast_difference(expected: Reaction, got: Reaction, *, exact: bool) -> str:
-    """How a fast answer differs from the restored estimator's beyond what is promised.
+    """The difference of a fast answer from the restored estimator's, if it is too large.
 
     Returns
     -------
     str
-        Empty when it does not.
+        Empty if it is not.
     """
     if exact or expected.raised:
         return _bit_difference(expected, got)
@@ -199,7 +199,7 @@ def _equal_rows(original: Reaction | None, answered: Reaction | None) -> int | N
 
 
 def _loose(reaction: Reaction) -> list[str]:
-    """The form without what rounding may change: widths of text, stored entries of matrices."""
+    """The form without parts that rounding may change: widths of text, entries of matrices."""
     return [
         _TEXT_WIDTH.sub("text", part)
         for part in reaction.form.split(", ")

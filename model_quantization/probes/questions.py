@@ -1,4 +1,4 @@
-"""Probe rows of a fitted estimator: its own state gives the values, its own words the form."""
+"""Makes probe rows of a fitted estimator from its own state."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def probe_rows(graph: ModelGraph, estimators: Mapping[str, Any]) -> dict[str, Pr
     Returns
     -------
     dict
-        By path. A path is missing for an estimator whose input no rule knows how to make.
+        By path. A path is missing for an estimator whose kind of input is not known.
     """
     context = Context.of(graph.root, graph.arrays)
     found: dict[str, ProbeRows] = {}

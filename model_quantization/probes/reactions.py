@@ -34,7 +34,7 @@ PROBED_METHODS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """What one call gave.
+    """The result of one call.
 
     Attributes
     ----------
@@ -65,8 +65,8 @@ class Reactions:
     rows : int
         Rows of the form `all rows`.
     calls : mapping of (str, str) to Reaction
-        (form, method) -> reaction. Empty when no method answered the plain rows: they are not of
-        the kind that the model takes.
+        (form, method) -> reaction. Empty if no method answered the plain rows: the model takes
+        other input.
     classes : mapping of str to ndarray
         The labels behind the columns of scores, if any.
     """
@@ -102,7 +102,7 @@ class Reactions:
 
 
 def probed_methods(model: Any) -> tuple[str, ...]:
-    """Return the methods of a model that probe rows are asked of."""
+    """Return the methods of a model that answer probe rows."""
     return tuple(name for name in PROBED_METHODS if _has(model, name))
 
 
@@ -114,7 +114,7 @@ def _has(model: Any, name: str) -> bool:
 
 
 def ask(model: Any, rows: ProbeRows, *, thorough: bool) -> tuple[ProbeRows, Reactions]:
-    """Ask a model its probe rows, through every method, and in every form when `thorough`.
+    """Let a model answer its probe rows by every method, and in every form if `thorough`.
 
     Parameters
     ----------
@@ -122,8 +122,8 @@ def ask(model: Any, rows: ProbeRows, *, thorough: bool) -> tuple[ProbeRows, Reac
         The original.
     rows : ProbeRows
     thorough : bool
-        All rows in all forms; otherwise the first `FEWEST_ROWS`, and the first few forms. It
-        follows from the model's size and not from a clock, so that results repeat.
+        All rows in all forms; otherwise the first `FEWEST_ROWS`, and the first few forms. The
+        model's size decides, not a clock, so that results repeat.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def ask(model: Any, rows: ProbeRows, *, thorough: bool) -> tuple[ProbeRows, Reac
 
 
 def ask_again(model: Any, rows: ProbeRows, wanted: Iterable[tuple[str, str]]) -> Reactions:
-    """Ask another model the same rows, in the same forms, through the same methods."""
+    """Let another model answer the same rows, in the same forms, by the same methods."""
     forms: dict[str, list[str]] = {}
     for form, method in wanted:
         forms.setdefault(form, []).append(method)
@@ -170,12 +170,12 @@ def _ask_form(
     return {(form, name): react(model, name, given) for name in methods}
 
 
-# HashingVectorizer lets StopIteration out when it gets no document.
+# HashingVectorizer raises StopIteration when it gets no document.
 _RAISED: Final[tuple[type[Exception], ...]] = (StopIteration, *MODEL_ERRORS)
 
 
 def react(model: Any, method: str, given: Any) -> Reaction:
-    """Return what one call gives, error or answer; its warnings are not of interest here."""
+    """Return the result of one call, error or answer; its warnings are ignored."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")

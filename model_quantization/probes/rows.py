@@ -1,4 +1,4 @@
-"""Probe rows in every form that a model takes: arrays, frames, documents, and bad ones.
+"""Probe rows in every form that a model takes: arrays, frames, documents, mappings, and bad ones.
 
 The rows are the same in every run: the values come from the model, the choice from a fixed seed.
 Fewer rows are a prefix of more rows.
@@ -19,7 +19,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.probing import ProbeValues
 
-Kind: TypeAlias = Literal["numbers", "table", "documents"]
+Kind: TypeAlias = Literal["numbers", "table", "documents", "mappings"]
 Form: TypeAlias = Callable[["ProbeRows"], Any]
 
 MOST_ROWS: Final = 64
@@ -39,11 +39,11 @@ _UNKNOWN: Final = "unseen category"
 
 @dataclass(frozen=True, slots=True)
 class ProbeRows:
-    """Rows to ask a model, before they take a form.
+    """Rows for a model, before they have a form.
 
     Attributes
     ----------
-    kind : {"numbers", "table", "documents"}
+    kind : {"numbers", "table", "documents", "mappings"}
     numbers : float64 array of shape (n, n_features)
         Of kind `numbers`.
     columns : tuple of tuple
@@ -51,6 +51,8 @@ class ProbeRows:
     documents : tuple of str
     names : tuple of str or None
         Column names that the model was fitted with.
+    mappings : tuple of dict
+        From a key to a number, a text, or several texts.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class ProbeRows:
     columns: tuple[tuple[Any, ...], ...] = ()
     documents: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
+    mappings: tuple[dict[str, Any], ...] = ()
 
     def __len__(self) -> int:
         match self.kind:
@@ -67,6 +70,8 @@ class ProbeRows:
                 return len(self.columns[0]) if self.columns else 0
             case "documents":
                 return len(self.documents)
+            case "mappings":
+                return len(self.mappings)
 
     def milder(self) -> list[ProbeRows]:
         """Return rows of numbers for models that refuse these: none negative, small and whole."""
@@ -84,11 +89,12 @@ class ProbeRows:
             tuple(column[:count] for column in self.columns),
             self.documents[:count],
             self.names,
+            self.mappings[:count],
         )
 
     def to_files(self, directory: Path, stem: str) -> None:
         """Write `<stem>.npy` and `<stem>.json` for `from_files`."""
-        # numpy, writing to a file itself, says of a full disk only how many bytes were written.
+        # numpy's own error of a full disk only gives a number of bytes.
         data = BytesIO()
         np.save(data, self.numbers, allow_pickle=False)
         (directory / f"{stem}.npy").write_bytes(data.getvalue())
@@ -97,6 +103,7 @@ class ProbeRows:
             "columns": self.columns,
             "documents": self.documents,
             "names": self.names,
+            "mappings": self.mappings,
         }
         (directory / f"{stem}.json").write_text(json.dumps(record), encoding="utf-8")
 
@@ -111,25 +118,28 @@ class ProbeRows:
             tuple(tuple(column) for column in record["columns"]),
             tuple(record["documents"]),
             None if names is None else tuple(names),
+            tuple(record["mappings"]),
         )
 
 
 def make_rows(
     values: ProbeValues, n_features: int | None, names: tuple[str, ...] | None
 ) -> ProbeRows | None:
-    """Return probe rows for a model; None for an input of a kind that is not known here.
+    """Return probe rows for a model; None for an unknown kind of input.
 
     Parameters
     ----------
     values : ProbeValues
-        Inputs worth asking, by column.
+        Inputs to test, by column.
     n_features : int or None
-        Columns that the model takes; None where it says none: it may take documents.
+        Columns that the model takes; None if unknown: it may take documents.
     names : tuple of str or None
         The columns' names, where the model was fitted with them.
     """
+    if n_features is None and values.mappings:
+        return ProbeRows("mappings", mappings=tuple(_mappings(values)))
     if n_features is None:
-        # Documents, as far as the state can tell; a model that takes none raises at every method.
+        # Probably documents; a model of another kind raises at every method.
         return ProbeRows("documents", documents=tuple(_documents(values)))
     if n_features < 1:
         return None
@@ -162,7 +172,7 @@ def _around(values: Array | None) -> Array:
     values = _finite(values)
     if not values.size:
         return np.array([0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 10.0])
-    with np.errstate(all="ignore"):  # beyond the largest number there is only infinity
+    with np.errstate(all="ignore"):  # the next value after the largest number is infinity
         values = np.unique(values)
         if values.size > 8:
             values = values[np.linspace(0, values.size - 1, 8).round().astype(int)]
@@ -208,12 +218,12 @@ def _table(values: ProbeValues, width: int) -> tuple[tuple[Any, ...], ...]:
 
 
 def _is_cell(item: Any) -> bool:
-    """Whether a category can stand in a table: a number, text or a truth value, and no NaN."""
+    """Whether a category can be in a table: a number, text or a boolean, and no NaN."""
     return isinstance(item, str | int) or (isinstance(item, float) and not isnan(item))
 
 
 def _documents(values: ProbeValues) -> Iterator[str]:
-    """Documents of known terms, of unknown ones, and odd ones."""
+    """Documents of known terms, of unknown ones, and unusual ones."""
     random = np.random.default_rng(_SEED)
     terms = values.documents or ("word",)
     for number in range(MOST_ROWS):
@@ -227,6 +237,22 @@ def _documents(values: ProbeValues) -> Iterator[str]:
         if number % 5 == 4:
             words = [word.upper() for word in words]
         yield " ".join(words)
+
+
+def _mappings(values: ProbeValues) -> Iterator[dict[str, Any]]:
+    """Mappings of known entries, and of keys and texts that the model does not know."""
+    random = np.random.default_rng(_SEED)
+    numbers = (1, 0, -2.5, 1e-3, True, 7.0)
+    for row in range(MOST_ROWS):
+        found: dict[str, Any] = {}
+        picks = random.integers(0, len(values.mappings), row % 12)
+        for place, (key, text) in enumerate(values.mappings[pick] for pick in picks):
+            found[key] = numbers[(row + place) % len(numbers)] if text is None else text
+        if row % 3 == 2:
+            found["zzqxv"] = 1.5
+        if row % 5 == 4 and found:
+            found[next(iter(found))] = "unseen wörter"
+        yield found
 
 
 # Forms ------------------------------------------------------------------------------------
@@ -251,6 +277,8 @@ def _plain(rows: ProbeRows) -> Any:
     """The form that the model is fitted on."""
     if rows.kind == "documents":
         return list(rows.documents)
+    if rows.kind == "mappings":
+        return [dict(row) for row in rows.mappings]
     if rows.kind == "numbers" and rows.names is None:
         return rows.numbers.copy()
     if rows.kind == "table" and rows.names is None:
@@ -335,6 +363,20 @@ _TEXTS: Final[dict[str, Form]] = {
 }
 
 
+_MAPPINGS: Final[dict[str, Form]] = {
+    "one row": lambda rows: _plain(rows.first(1)),
+    "tuple": lambda rows: tuple(_plain(rows.first(4))),
+    "several texts": lambda rows: [
+        {key: [cell, _UNKNOWN] if isinstance(cell, str) else cell for key, cell in row.items()}
+        for row in rows.first(8).mappings
+    ],
+    "None among entries": lambda rows: [dict.fromkeys(row) for row in rows.first(4).mappings],
+    "None among mappings": lambda rows: [rows.mappings[0], None],
+    "one mapping alone": lambda rows: dict(rows.mappings[1]),
+    "no rows": lambda rows: [],
+}
+
+
 def all_rows(rows: ProbeRows) -> Any:
     """Return every row in the form that the model is fitted on."""
     return _plain(rows)
@@ -349,3 +391,5 @@ def other_forms(rows: ProbeRows) -> dict[str, Form]:
             return _TABLE if rows.names is not None else {"one row": _TABLE["one row"]}
         case "documents":
             return _TEXTS
+        case "mappings":
+            return _MAPPINGS

@@ -1,6 +1,6 @@
 """Inputs at which a model is likely to change its answer, collected from its own state.
 
-A family may say them itself (`Family.probe`). For any other component the generic rule holds: an
+A family may give them itself (`Family.probe`). For any other component the generic rule holds: an
 array with one number per input column gives values of the columns, an array of such rows gives
 rows, trees give their thresholds, encoders their categories, vectorizers their terms. Components
 inside it that read the same input count as well.
@@ -24,13 +24,13 @@ from model_quantization.predictor.component import ComponentView
 MOST_PER_COLUMN = 64
 MOST_ROWS = 32
 MOST_TERMS = 400
-MOST_PARTS = 12  # of many equal parts (trees, folds) an even sample is enough
+MOST_PARTS = 12  # an even sample of many equal parts (trees, folds) is enough
 _LINE = "X_thresholds_"  # of an isotonic regression, which takes one column
 _TREE_FIELDS = (("feature", "threshold"), ("feature_idx", "num_threshold"))
 
 
 def probe_values(component: Component) -> ProbeValues:
-    """Return the inputs worth asking a component about; its family may know them best."""
+    """Return the inputs to test a component with, from its family if it gives them."""
     family = family_of(component.type)
     if family.probe is not None:
         found = family.probe(component, probe_values)
@@ -68,7 +68,7 @@ def generic_values(component: Component) -> ProbeValues:
 
 
 def n_features(component: Component) -> int | None:
-    """Return the number of columns that a component takes; None where it says none."""
+    """Return the number of columns that a component takes; None if unknown."""
     for name in ("n_features_in_", "n_features_", "_n_features"):
         count = component.get(name)
         if isinstance(count, int | np.integer):
@@ -151,7 +151,7 @@ def _terms(vocabulary: Any) -> list[str]:
 
 
 def _sample(items: Any, most: int) -> Any:
-    """At most so many of the items, evenly spread; the first and the last are among them."""
+    """At most `most` items, evenly spread, with the first and the last."""
     count = len(items)
     if count <= most:
         return items

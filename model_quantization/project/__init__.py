@@ -1,5 +1,5 @@
-"""A project of one's own: the files that start one.
+"""The files that start a project.
 
-`files/` holds them, as they are written. Where a project lies is known by `places`; how its
-configuration is read, by `config`. Nothing here runs a model.
+`files/` has them as they are written. `places` finds a project, and `config` reads its
+configuration. Nothing here runs a model.
 """

@@ -22,7 +22,7 @@ def start_project(directory: Path) -> tuple[list[Path], list[Path]]:
     Parameters
     ----------
     directory : Path
-        Made where it is missing.
+        Made if it is missing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a published release says of its models, read back for the next run."""
+"""Reads a published release's outcomes back for the next run."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ BROKEN = (Status.FAILED, Status.REFUSED)
 
 
 def known_outcomes(output_dir: Path) -> list[Outcome]:
-    """What is known of every model of the current release, in the order of names."""
+    """The outcome of every model of the current release, in the order of names."""
     release = read_release(output_dir)
     return [_known(output_dir, model) for _, model in sorted(release.models.items())]
 
 
 def read_stats(output_dir: Path, name: str) -> tuple[Outcome, str] | None:
-    """(what became of the model, the fingerprint it was decided under); None if unreadable."""
+    """(outcome, fingerprint) from a model's statistics; None if unreadable."""
     return read_outcome(stats_path(output_dir, name))
 
 
 def read_outcome(path: Path) -> tuple[Outcome, str] | None:
-    """(outcome, fingerprint) of a record, or None: a record that cannot be read is done again."""
+    """(outcome, fingerprint) of a record, or None: such a model is quantized again."""
     try:
         record = read_json_object(path, Limits().manifest_bytes)
         return Outcome.from_json(record), str(record.get("fingerprint", ""))
@@ -42,11 +42,11 @@ def read_outcome(path: Path) -> tuple[Outcome, str] | None:
 
 
 def _known(output_dir: Path, model: ReleasedModel) -> Outcome:
-    """What is known of a released model."""
+    """The outcome of a released model."""
     recorded = read_stats(output_dir, model.name)
     if recorded and (recorded[1] == model.fingerprint or recorded[0].status in BROKEN):
         return replace(recorded[0], unchanged=True)
-    # Its statistics are of another release (after a rollback): the manifest's facts, no figures.
+    # Its statistics belong to another release (after a rollback): use the manifest alone.
     return Outcome(
         name=model.name,
         source=str(output_dir / model.source),

@@ -1,7 +1,7 @@
-"""A release as a value: what `manifest.json` says, checked before anybody relies on it.
+"""A release as a value: the checked content of `manifest.json`.
 
-The manifest is the one file that decides what is served. Publishing replaces it in one rename
-(`publish.py`), so whoever reads it sees one whole release; loaders go through `read_release`.
+The manifest alone decides what is served. Publishing replaces it in one rename (`publish.py`), so
+every reader sees one whole release. Loaders call `read_release`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _RELEASE_FILE = re.compile(r"([1-9][0-9]*)\.json")
 
 @dataclass(frozen=True, slots=True)
 class ReleasedModel:
-    """What a release says of one model.
+    """A release's entry of one model.
 
     Attributes
     ----------
     name : str
-        The name loaders know it by; `sub/stem` for a model in a subdirectory.
+        The name for loaders; `sub/stem` for a model in a subdirectory.
     status, guarantee, reason, note
         The decision. After a failure, the entry of the last good release is kept as it was.
     artifact, artifact_sha256, artifact_size_bytes
@@ -91,9 +91,9 @@ class Release:
         UTC, ISO 8601, to the second.
     models : mapping of str to ReleasedModel
     rollback_of : int or None
-        The release whose content this one brought back.
+        The release whose content this one restored.
     key_id : str
-        The key that its manifest says it is signed by; empty when it is not signed.
+        The key that the manifest names; empty if it is not signed.
     """
 
     directory: Path
@@ -104,12 +104,12 @@ class Release:
     key_id: str = ""
 
     def artifact_path(self, name: str) -> Path | None:
-        """Where the model's artifact lies; None when the original is served."""
+        """The path of the model's artifact; None if the original is served."""
         artifact = self.models[name].artifact
         return None if artifact is None else self.directory / artifact
 
     def source_path(self, name: str) -> Path:
-        """Where the model's original lies."""
+        """The path of the model's original."""
         return Path(os.path.normpath(self.directory / self.models[name].source))
 
     def to_json(self, key: SigningKey | None = None) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def read_release(output_dir: Path | str, keys: PublicKeys | None = None) -> Rele
     Parameters
     ----------
     keys : PublicKeys, optional
-        Whose signature counts; without, signatures are not looked at.
+        Keys whose signatures count; without them, signatures are not checked.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _signature(path: Path, record: dict[str, Any]) -> Signature | None:
 
 
 def _digest(record: dict[str, Any]) -> str:
-    """sha256 of all that a manifest says but its signature, however it is laid out."""
+    """sha256 of a manifest's content without its signature, independent of its layout."""
     said = {key: value for key, value in record.items() if key != "signature"}
     return hashlib.sha256(canonical_json(said)).hexdigest()
 
@@ -277,7 +277,7 @@ def _parse_model(path: Path, name: str, entry: Any) -> ReleasedModel:
 
 def _typed(path: Path, record: dict[str, Any], key: str, kind: type, where: str = "") -> Any:
     value = record.get(key)
-    if type(value) is not kind:  # not isinstance: True is no number here
+    if type(value) is not kind:  # not isinstance: True is no number
         named = {int: "a whole number", str: "text", dict: "an object"}[kind]
         raise _broken(path, f"{where}/{key}".lstrip("/"), named, value)
     return value

@@ -1,4 +1,4 @@
-"""The artifacts of an output directory, by content: stored once, checked, removed when unused."""
+"""The artifacts of an output directory by content: stored once, checked, removed when unused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def store_artifact(output_dir: Path, staged: Path, sha256: str) -> str:
-    """Where the staged file now lies, relative to `output_dir`: `objects/<sha256>.qma`.
+    """Move the staged file to `objects/<sha256>.qma`; return that path.
 
     Nothing refers to it until a release does.
 
@@ -43,10 +43,10 @@ def store_artifact(output_dir: Path, staged: Path, sha256: str) -> str:
             where=str(staged),
             expected=sha256,
             got=found,
-            do="find out what else writes here, and run again",
+            do="find out which other program writes here, and run again",
         )
     relative = f"objects/{sha256}.qma"
-    # Replacing an object by the same bytes changes nothing, and mends one that was damaged.
+    # Replacing an object by the same bytes is harmless, and repairs a damaged one.
     move_durably(staged, output_dir / relative)
     return relative
 
@@ -65,7 +65,7 @@ def object_is_whole(output_dir: Path, model: ReleasedModel | Outcome) -> bool:
 def kept_releases(output_dir: Path) -> dict[int, Release | None]:
     """Every release that is kept, by its number; None for a manifest that cannot be read.
 
-    A damaged one is no reason to publish nothing: it is said in the log, and leaves in its turn.
+    A damaged one does not stop publishing: it is logged, and removed when its turn comes.
     """
     found: dict[int, Release | None] = {}
     for number, path in release_files(output_dir).items():
@@ -80,8 +80,8 @@ def kept_releases(output_dir: Path) -> dict[int, Release | None]:
 def remove_unreferenced(output_dir: Path, *, keep: int = KEEP_RELEASES) -> list[str]:
     """The objects removed: those that no kept release and no finished outcome refers to.
 
-    The last `keep` manifests are kept, the current one always. As long as one of them cannot be
-    read, nobody knows what it refers to, and no object is removed.
+    The last `keep` manifests are kept, the current one always. While one of them cannot be read, no
+    object is removed, as it may refer to any.
     """
     files = release_files(output_dir)
     current = read_release(output_dir)
@@ -97,7 +97,7 @@ def remove_unreferenced(output_dir: Path, *, keep: int = KEEP_RELEASES) -> list[
         if _OBJECT_NAME.fullmatch(path.name) and relative not in used:
             path.unlink(missing_ok=True)
             removed.append(relative)
-    for path in output_dir.rglob(".*.tmp"):  # what a killed run was writing
+    for path in output_dir.rglob(".*.tmp"):  # a file of a killed run
         path.unlink(missing_ok=True)
     return removed
 
@@ -111,5 +111,5 @@ def _waiting(output_dir: Path) -> Iterator[str | None]:
     for path in sorted((output_dir / ".work" / "outcomes").rglob("*.json")):
         try:
             yield read_json_object(path, Limits().manifest_bytes).get("artifact")
-        except (FormatError, OSError):  # a power cut left it empty: that model is done again
+        except (FormatError, OSError):  # a power cut left it empty: the model is quantized again
             continue

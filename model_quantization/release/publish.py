@@ -75,7 +75,7 @@ def publish(
     fingerprints : mapping of str to str
         By model name; a model without one is done again next time.
     present : collection of str
-        Every model there is. One that is present without an outcome (it was not asked for) stays
+        Every model in the directory. One without an outcome (it was not asked for) stays
         as released; one that is not present leaves the release.
     keep : int
         Releases to keep for rollback.
@@ -94,7 +94,7 @@ def publish(
     models = {name: entry for name, entry in before.items() if name in present}
     for outcome in outcomes:
         if outcome.unchanged and outcome.name in before:
-            continue  # the release itself, and no file beside it, says what was released
+            continue  # only the release itself counts, and no file beside it
         entry = _entry(output_dir, outcome, fingerprints.get(outcome.name, ""))
         models[outcome.name] = _keep_good(before.get(outcome.name), entry)
     release = last
@@ -116,8 +116,8 @@ def rollback(output_dir: Path, number: int, signer: Signer | None = None) -> Rel
 
     Call it inside `exclusive(output_dir)`, and write the reports afterwards.
 
-    The next run decides anew: a model whose file, configuration, versions or held-out data differ
-    from then is done again.
+    The next run quantizes again each model whose file, configuration, versions or held-out data
+    have changed since.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def rollback(output_dir: Path, number: int, signer: Signer | None = None) -> Rel
     old = read_manifest(kept[number], output_dir, _all_required(signer))
     if old.key_id and signer is None:
         raise SignatureError(
-            "this release is signed, and what takes its place has to be",
+            "this release is signed, and the next one must be as well",
             where=str(kept[number]),
             got="no signing key",
             do="give the signing key as well",
@@ -152,7 +152,7 @@ def rollback(output_dir: Path, number: int, signer: Signer | None = None) -> Rel
             )
     try:
         last = find_release(output_dir)
-    except FormatError:  # rolling back is how one gets out of a broken manifest
+    except FormatError:  # rolling back must work with a broken manifest
         last = None
     release = replace(
         old, number=_next_number(output_dir, last), created=_now(), rollback_of=number
@@ -174,7 +174,7 @@ def _entry(output_dir: Path, outcome: Outcome, fingerprint: str) -> ReleasedMode
         artifact_sha256=outcome.artifact_sha256 if artifact else "",
         artifact_size_bytes=outcome.artifact_size_bytes if artifact else 0,
         source=Path(os.path.relpath(outcome.source, output_dir)).as_posix(),
-        # Nothing that was refused is pinned: no loader may take it for a known original.
+        # A refused file is not pinned: no loader may serve it as the original.
         source_sha256="" if outcome.status is Status.REFUSED else outcome.source_sha256,
         source_size_bytes=outcome.source_size_bytes,
         fingerprint=fingerprint,
@@ -184,7 +184,7 @@ def _entry(output_dir: Path, outcome: Outcome, fingerprint: str) -> ReleasedMode
 
 
 def _keep_good(before: ReleasedModel | None, now: ReleasedModel) -> ReleasedModel:
-    """The entry to release: after a failure or a refusal, what was good stays."""
+    """The entry to release: after a failure or a refusal, the last good one."""
     broke = now.status in BROKEN
     return before if broke and before is not None and before.artifact is not None else now
 
@@ -194,14 +194,14 @@ def _all_required(signer: Signer | None) -> PublicKeys | None:
 
 
 def _switch(release: Release, signer: Signer | None) -> None:
-    """The one moment of publishing."""
+    """Publish: replace the manifest."""
     record = release.to_json(signer.key if signer else None)
     write_json(release.directory / "releases" / f"{release.number}.json", record)
     write_json(release.directory / MANIFEST, record)
 
 
 def _follow(release: Release) -> None:
-    """Give every file that goes by a model's name the content of the release."""
+    """Make every `<name>.qma` the release's artifact of that model."""
     directory = release.directory
     served = {name for name, model in release.models.items() if model.artifact}
     for name in served:
@@ -217,7 +217,7 @@ def _follow(release: Release) -> None:
 
 
 def _names_files(name: str) -> bool:
-    """Whether statistics can be kept under this name (a file refused for its name has none)."""
+    """Whether statistics can have this name (a file refused for its name has none)."""
     try:
         return bool(check_name(name))
     except PathRefused:
@@ -225,7 +225,7 @@ def _names_files(name: str) -> bool:
 
 
 def _next_number(output_dir: Path, last: Release | None) -> int:
-    if last is not None:  # a file of a higher number is a release that never came to be
+    if last is not None:  # a file with a higher number is from a release that was never published
         return last.number + 1
     return max(release_files(output_dir), default=0) + 1
 

@@ -1,7 +1,7 @@
-"""What a run that signs may carry over from earlier runs: only what its own keys signed.
+"""A run that signs reuses only earlier results that its own keys signed.
 
-Whoever can write to an output directory could otherwise put a model there and have the next run
-sign it as unchanged.
+Otherwise a person who can write to the output directory could put a model there, and the next run
+would sign it as unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from model_quantization.release.manifest import Release, find_release
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The key of this run, and the keys whose earlier signatures it takes over.
+    """The key of this run, and the keys whose earlier signatures count.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ def read_signer(signing_key: str | None, former: tuple[str, ...] = ()) -> Signer
 
 
 def last_release(output_dir: Path, signer: Signer | None) -> Release | None:
-    """The current release, as far as this run may build on it.
+    """The current release, if this run may reuse it.
 
     For a run that signs, a release that is not signed counts as none: every model is done again.
 
@@ -84,17 +84,17 @@ def last_release(output_dir: Path, signer: Signer | None) -> Release | None:
 
 
 def check_whole_run(only: Sequence[str], release: Release | None, signer: Signer | None) -> None:
-    """Raises a `ConfigError` when a first signed run would leave out models by `only`."""
+    """Raise a `ConfigError` if a first signed run would leave out models by `only`."""
     if signer is not None and only and release is not None and not release.key_id:
         raise ConfigError(
-            "the current release is not signed, and only some models are asked for",
+            "the current release is not signed, and only some models are requested",
             where="only",
-            do="run once over all models: nothing that is not signed is taken over",
+            do="run once over all models: results without a signature are not reused",
         )
 
 
 def sign_outcome(outcome: Outcome, key: SigningKey, limits: Limits) -> Outcome:
-    """The outcome of the same artifact, signed where it lies."""
+    """Sign the outcome's artifact in its place; return the outcome."""
     if outcome.artifact is None:
         return outcome
     path = Path(outcome.artifact)

@@ -1,4 +1,4 @@
-"""What people read about a run: table, summary, history, JUnit and the report page.
+"""Reports of a run: table, summary, history, JUnit and the report page.
 
 Nothing here decides: it shows outcomes as they are.
 """

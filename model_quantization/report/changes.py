@@ -1,4 +1,4 @@
-"""Two releases compared: what a release changed for each model, against the one before it."""
+"""Compares two releases: the changes of each model since the release before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from model_quantization.outcome import Status
 from model_quantization.report.history import HistoryRow
 from model_quantization.report.table import human_bytes
 
-_LEAST_SHARE = 0.01  # a size that changed by less is no news
+_LEAST_SHARE = 0.01  # a smaller change of size is not reported
 _LEAST_SCORE = 5e-5
 
 
@@ -57,7 +57,7 @@ def last_changes(history: Sequence[HistoryRow]) -> ReleaseChanges | None:
     old = {row.name: row for row in history if row.release == before}
     new = {row.name: row for row in history if row.release == after}
     found = []
-    # What changed is news; what is new was put there by somebody who knows.
+    # Changed models come first: new ones are expected.
     for name in sorted(old.keys() | new.keys(), key=lambda name: (name not in old, name)):
         what = ", ".join(_differences(old.get(name), new.get(name)))
         if what:

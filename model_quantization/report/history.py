@@ -1,7 +1,7 @@
-"""`history.parquet`: what became of every model in each release, for trends and for bad news.
+"""`history.parquet`: every model's result in each release, for trends and alerts.
 
-The file is a by-product. One that is missing or damaged is started anew, the damaged one is kept
-aside under another name, and no run fails for it.
+The file is not essential. If it is missing or damaged, a new one is started, and a damaged one is
+kept under another name. No run fails because of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_ROWS = 300_000
 MAX_FILE_BYTES = 1 << 28
 _log = logging.getLogger(__name__)
 
-# Worst first. What is served decides: an unverified artifact that is served is more than none.
+# Worst first. The served file decides: a served unverified artifact is better than none.
 _KEPT = (
     Status.FAILED,
     Status.REFUSED,
@@ -85,7 +85,7 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Worsened:
-    """A model whose verdict is worse than it was.
+    """A model whose verdict got worse.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Worsened:
     before, after : str
         The verdicts, as the table words them.
     note : str
-        Why, for a person.
+        The reason, in a sentence.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Worsened:
 
 
 def read_history(output_dir: Path) -> list[HistoryRow]:
-    """Every row that is kept, oldest release first; none when the file is missing or damaged."""
+    """Every kept row, oldest release first; none if the file is missing or damaged."""
     try:
         return _read(output_dir / HISTORY)
     except FileNotFoundError:
@@ -123,8 +123,8 @@ def record_history(
 ) -> list[HistoryRow]:
     """The history with `outcomes` as the rows of `release`, as it is now in the file.
 
-    Rows of the same release that were there already are replaced: a run that publishes nothing new
-    corrects them, and doing it twice changes nothing. The oldest releases are dropped first.
+    Existing rows of the same release are replaced: a run that publishes nothing new corrects them.
+    The oldest releases are dropped first.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def record_history(
             path.replace(aside)
         rows = []
     new = [_row(release, outcome) for outcome in sorted(outcomes, key=lambda item: item.name)]
-    # A higher number belongs to a release that is gone (the manifest was removed or restored).
+    # A higher number belongs to a removed release (the manifest was removed or restored).
     rows = [row for row in rows if row.release < release.number] + new
     rows = _bounded(rows, max_releases, max_rows)
     write_atomically(path, _encode(rows))
@@ -151,21 +151,21 @@ def record_history(
 
 
 def latest_rows(rows: Iterable[HistoryRow]) -> dict[str, HistoryRow]:
-    """The last that is known of every model of the last release, by name."""
+    """The last row of every model of the last release, by name."""
     rows = list(rows)
     last = max((row.release for row in rows), default=0)
     return {row.name: row for row in rows if row.release == last}
 
 
 def worsened(before: Mapping[str, HistoryRow], after: Iterable[Outcome]) -> list[Worsened]:
-    """The models whose verdict is worse than in `before`, by name; new models are none of them.
+    """The models whose verdict is worse than in `before`, by name, without new models.
 
     Parameters
     ----------
     before : mapping of str to HistoryRow
         `latest_rows(read_history(output_dir))`, taken before the run publishes.
     after : iterable of Outcome
-        What the run came to.
+        The outcomes of the run.
     """
     found = []
     for outcome in sorted(after, key=lambda item: item.name):
@@ -181,7 +181,7 @@ def worsened(before: Mapping[str, HistoryRow], after: Iterable[Outcome]) -> list
 
 
 def _rank(status: Status, guarantee: Guarantee, published: bool) -> int:
-    """How good a verdict is: what stays an original is below all that is served."""
+    """The rank of a verdict: originals that stay rank below served artifacts."""
     if published and guarantee in _SERVED:
         return len(_KEPT) + _SERVED.index(guarantee)
     return _KEPT.index(status) if status in _KEPT else 0

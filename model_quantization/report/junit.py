@@ -1,7 +1,7 @@
 """JUnit XML of a run: one test case per model, which continuous integration systems can show.
 
-A failed or refused model is an error; one that falls short where the run is strict is a failure;
-one that is not proven, not gained by or not passed elsewhere is skipped, with the reason.
+A failed or refused model is an error. In a strict run, one that falls short is a failure; otherwise
+one that is not published is skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SUITE = "quantize-models"
 
 
 def write_junit(path: Path, outcomes: Iterable[Outcome], *, strict: bool, error: str = "") -> None:
-    """`path` holds the JUnit XML of a run; see `junit_xml`.
+    """Write the JUnit XML of a run to `path`; see `junit_xml`.
 
     Raises
     ------
@@ -84,13 +84,13 @@ def _kind(outcome: Outcome, *, strict: bool) -> str:
 
 def _add(case: Tree.Element, kind: str, reason: str, note: str) -> None:
     found = Tree.SubElement(case, kind, message=_legal(note))
-    if kind != "skipped":  # the schema gives it no type
+    if kind != "skipped":  # the schema has no type for it
         found.set("type", _legal(reason))
         found.text = _legal(note)
 
 
 def _legal(text: str) -> str:
-    """`text` with what XML cannot hold written as escapes."""
+    """`text` with escapes for characters that XML does not allow."""
     return "".join(char if _is_legal(char) else ascii(char)[1:-1] for char in text)
 
 

@@ -1,13 +1,13 @@
-"""How `bit_depth: auto` chose: the curve of bytes against loss, and what each part is sensitive to.
+"""The choice of `bit_depth: auto`: the curve of bytes against loss, and sensitivities of parts.
 
 The figures are those of an outcome's evaluation under `precision`
-(`pipeline.record.PrecisionReport`): they are read from a record, and may be of a former version.
+(`pipeline.record.PrecisionReport`): they are read from a record, which may be of an earlier
+version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from model_quantization.report.table import human_bytes
@@ -61,10 +61,10 @@ def chosen_plan(figures: Figures) -> int | None:
 
 
 def sensitivity_rows(figures: Figures) -> list[tuple[str, ...]]:
-    """Return one line per step of each part, as it was measured alone."""
+    """Return one line per step of each part, measured alone."""
     rows: list[tuple[str, ...]] = []
     for part in figures.get("sensitivities", ()):
-        name = "/".join(filter(None, (str(part.get("component", "")), str(part.get("part", "")))))
+        name = part_name(part)
         for point in part.get("points", ()):
             saved = int(point.get("saved_bytes", 0))
             shown = human_bytes(saved) if saved >= 0 else f"-{human_bytes(-saved)}"
@@ -73,7 +73,7 @@ def sensitivity_rows(figures: Figures) -> list[tuple[str, ...]]:
 
 
 def precision_word(precision: str) -> str:
-    """Return the precision as people say it.
+    """Return the precision in words.
 
     Examples
     --------
@@ -133,57 +133,11 @@ def _bars(figures: Figures) -> Iterator[str]:
         yield f"{precision_word(str(plan.get('precision', ''))):>12} {bar} {human_bytes(size)}"
 
 
-def draw_curve(figures: Figures, path: Path) -> None:
-    """Write a picture of the curve; the ending of the path says in which format.
-
-    Predicted plans are hollow, judged ones full, the published one has a ring. Lines show the
-    allowed drop, and the budget where there is one.
-
-    Parameters
-    ----------
-    figures : mapping
-    path : Path
-        `.svg`, `.png` or `.pdf`.
-    """
-    from model_quantization.report.page.drawing import drawing
-
-    with drawing("precision"):
-        from matplotlib.figure import Figure
-
-        figure = Figure((6.0, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        for plans, full, word in (
-            (figures.get("curve", ()), False, "expected"),
-            (_judged(figures), True, "judged"),
-        ):
-            points = [
-                (plan["size_bytes"] / 1e3, plan["loss_bound"])
-                for plan in plans
-                if plan.get("loss_bound") is not None
-            ]
-            if points:
-                axes.plot(
-                    *zip(*points, strict=True),
-                    label=word,
-                    color="#33658a",
-                    marker="o",
-                    markersize=5,
-                    markerfacecolor=None if full else "none",
-                    linestyle="-" if full else ":",
-                )
-        chosen = chosen_plan(figures)
-        if chosen is not None:
-            judged = _plans(figures)[chosen]["judged"]
-            if judged.get("loss_bound") is not None:
-                at = (judged["size_bytes"] / 1e3, judged["loss_bound"])
-                axes.plot(*at, "o", ms=13, mfc="none", color="#d1495b", label="published")
-        axes.axhline(figures.get("allowed_drop", 0), color="#d1495b", lw=1, label="allowed drop")
-        if figures.get("budget_bytes") is not None:
-            axes.axvline(figures["budget_bytes"] / 1e3, color="#888888", lw=1, label="budget")
-        axes.set(xscale="log", xlabel="size (KB)", ylabel="bound on the loss")
-        axes.legend(frameon=False, fontsize=8)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-
-
-def _judged(figures: Figures) -> list[Mapping[str, Any]]:
+def judged_plans(figures: Figures) -> list[Mapping[str, Any]]:
+    """Return what the gate found of each plan that it judged."""
     return [plan["judged"] for plan in _plans(figures) if isinstance(plan.get("judged"), dict)]
+
+
+def part_name(part: Mapping[str, Any]) -> str:
+    """Return the name of a part: its component, and what of it."""
+    return "/".join(filter(None, (str(part.get("component", "")), str(part.get("part", "")))))

@@ -10,7 +10,7 @@ from model_quantization.report.table import change_text, human_bytes, score_text
 
 
 class FileResult(dict[str, Any]):
-    """What `quantize_model_file` returns: one model's record."""
+    """The result of `quantize_model_file`: one model's record."""
 
     def _repr_html_(self) -> str:
         rows = [("model", self.get("input_path", "-")), *_record_lines(self)]
@@ -18,7 +18,7 @@ class FileResult(dict[str, Any]):
 
 
 class DirectoryResult(dict[str, Any]):
-    """What `batch_quantize_models` returns: `models` by name, and a `summary`."""
+    """The result of `batch_quantize_models`: `models` by name, and a `summary`."""
 
     def _repr_html_(self) -> str:
         models: Mapping[str, Mapping[str, Any]] = self.get("models", {})
@@ -32,7 +32,7 @@ class DirectoryResult(dict[str, Any]):
 
 
 class Comparison(dict[str, Any]):
-    """What `compare_model_performance` returns: figures of both models."""
+    """The result of `compare_model_performance`: figures of both models."""
 
     def _repr_html_(self) -> str:
         head = ("", "original", "quantized", "change")
@@ -42,12 +42,12 @@ class Comparison(dict[str, Any]):
 
 
 def figure_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Give each figure of a comparison: its name, original, quantized, and how they differ.
+    """Yield each figure of a comparison: its name, original, quantized, and the change.
 
     Parameters
     ----------
     figures : mapping
-        What `compare_model_performance` returns. What is unknown is shown as `-`.
+        The result of `compare_model_performance`. Unknown figures are shown as `-`.
     """
     first, second = figures["original"], figures["quantized"]
 
@@ -80,7 +80,7 @@ def figure_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, st
 
 
 def comparison_notes(figures: Mapping[str, Any]) -> Iterator[str]:
-    """Give one line per fact about both models' answers: agreement, differences, failures."""
+    """Yield one line per fact about both models' answers: agreement, differences, failures."""
     if figures["agreement"] is not None:
         yield f"same answers: {100 * figures['agreement']:.2f} % of {figures['rows']} rows"
     else:

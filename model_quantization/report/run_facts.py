@@ -1,4 +1,4 @@
-"""A run in a few facts for its pages: what was set, with which versions, where, and how long."""
+"""Facts of a run for its pages: settings, versions, host and time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas")
 
 @dataclass(frozen=True, slots=True)
 class RunFacts(Record):
-    """What the pages of a run say of the run itself.
+    """The facts of a run on its pages.
 
     Attributes
     ----------
     settings : tuple of (str, str)
         Every key that was set, dotted, and its value.
     versions : tuple of (str, str)
-        Of this package, Python and the libraries that decide about answers.
+        Versions of this package, Python and the libraries that affect answers.
     host : str
         Name, system and processors of the machine that ran it.
     seconds : float

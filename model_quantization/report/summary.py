@@ -56,9 +56,9 @@ CSV_COLUMNS = (
     "unchanged",
     "note",
 )
-MANY_NO_GAIN, NO_GAIN_NAMES = 10, 3  # more than so many are one line, which names a few
+MANY_NO_GAIN, NO_GAIN_NAMES = 10, 3  # more of them become one line, which names a few
 _DO = {
-    Status.FAILED: "something broke; the log of this run says what, and the next run tries again.",
+    Status.FAILED: "an error stopped it; see the log of this run. The next run tries again.",
     Status.REFUSED: "the file was not opened; the original is not served from this release either.",
     Status.FALLBACK: "the gate was not passed and the original stays; try 16 bits or exact.",
     Status.UNVERIFIED: "no held-out data, so not published; add a file of its name to the "
@@ -144,7 +144,7 @@ def total_line(outcomes: Sequence[Outcome]) -> str:
         return "No models."
     before = sum(outcome.source_size_bytes for outcome in outcomes)
     after = sum(served_bytes(outcome) for outcome in outcomes)
-    # Published is what is served, proven or not; the rest is counted by status.
+    # Published are all served artifacts, proven or not; others are counted by status.
     counted = Counter(str(item.status) for item in outcomes if not item.published)
     published = sum(item.published for item in outcomes)
     unproven = sum(item.published and item.status is not Status.PUBLISHED for item in outcomes)
@@ -253,7 +253,7 @@ def print_table(outcomes: Iterable[Outcome], console: Console | None = None) -> 
 
     ordered = order_outcomes(outcomes)
     if console is None:
-        # NO_COLOR alone would leave bold and dim text.
+        # NO_COLOR alone would keep bold and dim text.
         console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     idle, shown = fold_no_gain(ordered)
     rows = table_rows(shown)

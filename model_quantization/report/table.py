@@ -1,4 +1,4 @@
-"""The table as text for people: its columns, its rows and their order, and the width it needs.
+"""The table as text: its columns, its rows and their order, and its width.
 
 Sizes are decimal: 1 KB is 1,000 bytes.
 """
@@ -28,9 +28,9 @@ NUMERIC = frozenset({"bits", "before", "after", "smaller", "score", "change", "1
 DROPPED_FIRST = ("note", "family", "bits", "before", "1 row (us)", "after", "score")
 GAP = 2  # spaces between two columns
 EDGES = 2  # one space on either side of the table
-FEW_ROWS = 50  # of which hardly anything can be told
+FEW_ROWS = 50  # too few rows for almost any proof
 _ABOUT_ROWS = "held-out"
-_NOTE_WIDTH = 16  # characters; a shorter piece of a note says nothing
+_NOTE_WIDTH = 16  # characters; a shorter piece of a note is useless
 _NAME_WIDTH = 8
 _STATUS_ORDER = (
     Status.FAILED,
@@ -44,7 +44,7 @@ _GUARANTEE_ORDER = tuple(reversed(Guarantee))  # weakest first
 
 
 def order_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return the worst news first: failures, refusals, fallbacks, weaker guarantees, losses."""
+    """Return outcomes in order, the worst first: failures, refusals, fallbacks, losses."""
     return sorted(
         outcomes,
         key=lambda outcome: (
@@ -58,7 +58,7 @@ def order_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 def table_rows(outcomes: Iterable[Outcome]) -> list[dict[str, str]]:
-    """Return one dict of `COLUMNS` per model, as text for people, worst news first."""
+    """Return one dict of `COLUMNS` per model, as text, the worst first."""
     return [dict(zip(COLUMNS, _cells(item), strict=True)) for item in order_outcomes(outcomes)]
 
 
@@ -123,9 +123,9 @@ def _note(outcome: Outcome) -> str:
 
 
 def odd_rows(outcome: Outcome) -> list[str]:
-    """Return what is odd about the rows that a model was judged on, one clause each.
+    """Return remarks on the rows that a model was judged on, one clause each.
 
-    It stays in the table for as long as the rows do: a verdict is worth what its rows are.
+    They stay in the table as long as the rows do, since a verdict depends on its rows.
     """
     figures = outcome.evaluation
     found = [one_line(str(note)) for note in figures.get("notes", ()) if _ABOUT_ROWS in str(note)]

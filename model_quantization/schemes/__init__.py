@@ -1,4 +1,4 @@
-"""Precision as values: what becomes of the numbers of an array, and how it is undone.
+"""Precision as values: the stored form of an array's numbers, and the way back.
 
 Lossless compression of bytes lives in `codecs`.
 """

@@ -117,7 +117,7 @@ def to_codes(array: Array, grid: Grid, channel_axis: int | None) -> Array:
 
 
 def to_values(codes: Array, grid: Grid, channel_axis: int | None, dtype: np.dtype[Any]) -> Array:
-    """What the codes stand for, rounded to `dtype` and never beyond its finite range."""
+    """The values of the codes, rounded to `dtype` and never beyond its finite range."""
     scale = _along(grid.scale.astype(np.float64), codes.ndim, channel_axis)
     steps = codes.astype(np.float64)
     if grid.zero is not None:

@@ -90,9 +90,9 @@ def prune(
 def prunable(
     array: Array, threshold: float, slot: Slot, spread: Spread | None = None
 ) -> NDArray[np.bool_]:
-    """Which weights are pruned: small ones that together hardly move any score.
+    """Chooses the weights to prune: small ones that together hardly move any score.
 
-    What a weight moves is its magnitude times the spread of its feature. The smallest are pruned,
+    A weight moves scores by its magnitude times the spread of its feature. The smallest are pruned,
     as long as the root of the sum of their squares is at most `SMALL_SHARE` of the score's spread.
 
     Returns

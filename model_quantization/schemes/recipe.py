@@ -1,4 +1,4 @@
-"""What precision a run asks for: rules from roles to schemes, and overrides by path."""
+"""The requested precision: rules from roles to schemes, and overrides by path."""
 
 from __future__ import annotations
 

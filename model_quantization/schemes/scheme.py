@@ -133,7 +133,7 @@ def _check_fields(scheme: Scheme) -> None:
 
 
 class Role(StrEnum):
-    """What an array means to the model that holds it."""
+    """The meaning of an array in its model."""
 
     WEIGHT = "weight"  # multiplied with inputs; the only role that pruning touches
     BIAS = "bias"
@@ -169,7 +169,7 @@ EXACT_ROLES = frozenset(
 
 
 class Slot(Value, frozen=True):
-    """What one array of a component is for.
+    """The purpose of one array of a component.
 
     Parameters
     ----------

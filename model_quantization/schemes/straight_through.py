@@ -36,7 +36,7 @@ class LayerGrid:
     Attributes
     ----------
     scale : ndarray, shape (k,), or None
-        What a code of 1 is, for each output; None: the layer is not rounded, nor trained.
+        The value of code 1 per output; None: the layer is neither rounded nor trained.
     top : int
         The largest code.
     """
@@ -63,6 +63,7 @@ def train_on_grid(
     epochs: int = 20,
     batch: int = 64,
     seed: int = 0,
+    rates: tuple[Matrix | float, Matrix | float] | None = None,
 ) -> tuple[list[Matrix], list[Matrix]]:
     """Return weights on their grids, and biases, with which the outputs come nearer to the targets.
 
@@ -77,6 +78,8 @@ def train_on_grid(
     hidden, output : str
         Activations. The loss is the cross-entropy, or half the squared error.
     epochs, batch, seed : int
+    rates : (float or ndarray, float or ndarray), optional
+        How far an update moves a weight and a bias.
 
     Returns
     -------
@@ -85,7 +88,8 @@ def train_on_grid(
     """
     latent = [np.array(each, dtype=np.float64) for each in weights]
     shifts = [np.array(each, dtype=np.float64) for each in biases]
-    steps = [_Adam() for _ in range(2 * len(latent))]
+    for_weights, for_biases = rates or (_RATE, _RATE)
+    steps = [_Adam(rate) for _ in latent for rate in (for_weights, for_biases)]
     order = np.random.default_rng(seed)
 
     def rounded() -> list[Matrix]:
@@ -143,6 +147,7 @@ def _loss(given: Matrix, targets: Matrix, output: str) -> float:
 class _Adam:
     """The moments of one array (Kingma and Ba, arXiv 1412.6980)."""
 
+    rate: Matrix | float = _RATE
     first: Matrix | float = 0.0
     second: Matrix | float = 0.0
     count: int = 0
@@ -153,4 +158,4 @@ class _Adam:
         self.second = _DECAYS[1] * self.second + (1 - _DECAYS[1]) * slope**2
         first = self.first / (1 - _DECAYS[0] ** self.count)
         second = self.second / (1 - _DECAYS[1] ** self.count)
-        return np.asarray(_RATE * first / (np.sqrt(second) + 1e-8))
+        return np.asarray(self.rate * first / (np.sqrt(second) + 1e-8))

@@ -1,4 +1,4 @@
-"""Weights of one layer rounded together: the error of each is spread over those still to come."""
+"""Weights of one layer rounded together: what one rounding loses, the others make good."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 
 DAMPING: Final = 0.01
+_MOST_SWEEPS: Final = 20
+_TIE = 1e-9
 
 
-def round_together(weights: Matrix, rows: Matrix, scale: Matrix, top: int) -> NDArray[np.float64]:
+def round_together(weights: Matrix, rows: Matrix, scale: Matrix, top: int) -> Matrix:
     """Return the code of each weight, whole numbers from -top to top.
 
-    Inputs are taken one after the other. What the rounding of one changes in the outputs, the
-    weights of the later ones make good as far as the rows allow: the update of the optimal brain
-    surgeon with the inverse of the rows' second moments (Hassibi and Stork, NIPS 1992; Frantar et
-    al., arXiv 2210.17323).
+    The error of each weight is spread over those still to come. Where that is no better than
+    rounding each by itself (rows are few), it is not done. Then codes are moved one at a time, as
+    long as that helps: see `spread_errors` and `descend`.
 
     Parameters
     ----------
@@ -31,14 +32,71 @@ def round_together(weights: Matrix, rows: Matrix, scale: Matrix, top: int) -> ND
     top : int
         The largest code.
     """
+    gram = second_moments(rows)
+    start = np.array(weights, dtype=np.float64)
+    nearest = np.clip(np.rint(start / scale), -top, top)
+    spread = spread_errors(start, gram, scale, top)
+    better = errors(spread, start, gram, scale) < errors(nearest, start, gram, scale)
+    return descend(np.where(better, spread, nearest), start, gram, scale, top)
+
+
+def second_moments(rows: Matrix) -> Matrix:
+    """Return `X' X` of the rows, what lies beside its diagonal shrunk as far as rows are few.
+
+    Of `n` rows with `d` inputs the part `d / (n + d)` is taken away: correlations of so few rows
+    are partly chance, and weights that rely on them answer other rows worse than if each had been
+    rounded by itself. It also has an inverse.
+    """
+    count, inputs = rows.shape
     gram = rows.T @ rows
-    mean = float(np.trace(gram)) / len(gram)
-    gram[np.diag_indices_from(gram)] += DAMPING * mean + 1e-12
+    diagonal = np.diagonal(gram).copy()
+    gram *= count / (count + inputs)
+    gram[np.diag_indices_from(gram)] = diagonal + DAMPING * diagonal.mean() + 1e-12
+    return gram
+
+
+def errors(codes: Matrix, weights: Matrix, gram: Matrix, scale: Matrix) -> Matrix:
+    """Return the squared error of each output with these codes: what rounding together lessens."""
+    lost = weights - codes * scale
+    return np.asarray((lost * (gram @ lost)).sum(axis=0))
+
+
+def spread_errors(weights: Matrix, gram: Matrix, scale: Matrix, top: int) -> Matrix:
+    """Return codes that are chosen input by input.
+
+    What the rounding of one changes in the outputs, the weights of the later ones make good as far
+    as the rows allow: the update of the optimal brain surgeon with the inverse of the rows' second
+    moments (Hassibi and Stork, NIPS 1992; Frantar et al., arXiv 2210.17323).
+    """
     upper = np.linalg.cholesky(np.linalg.inv(gram)).T
-    left = np.array(weights, dtype=np.float64)
+    left = np.array(weights)
     codes = np.empty_like(left)
     for at in range(len(left)):
         codes[at] = np.clip(np.rint(left[at] / scale), -top, top)
         error = (left[at] - codes[at] * scale) / upper[at, at]
         left[at + 1 :] -= np.outer(upper[at, at + 1 :], error)
     return codes
+
+
+def descend(codes: Matrix, weights: Matrix, gram: Matrix, scale: Matrix, top: int) -> Matrix:
+    """Return codes whose errors are no larger: each in turn is the best one beside the others.
+
+    Coordinate descent over whole numbers. A code moves only where the squared error of its output
+    falls, so that the error never rises; it ends where no single code helps any more.
+    """
+    found = np.array(codes)
+    slope = gram @ (weights - found * scale)
+    for _ in range(_MOST_SWEEPS):
+        moved = False
+        for at in range(len(found)):
+            ideal = slope[at] / (gram[at, at] * scale)
+            step = np.clip(np.rint(found[at] + ideal), -top, top) - found[at]
+            step[np.abs(ideal - step) > np.abs(ideal) - _TIE] = 0.0  # no nearer to the ideal
+            outputs = np.flatnonzero(step)
+            if len(outputs):
+                moved = True
+                found[at, outputs] += step[outputs]
+                slope[:, outputs] -= np.outer(gram[:, at], step[outputs] * scale[outputs])
+        if not moved:
+            break
+    return found

@@ -1,4 +1,4 @@
-"""An artifact on the Hugging Face hub: the files, the model card of its evidence, and the push.
+"""Pushes an artifact to the Hugging Face hub, with a model card of its evidence.
 
 ::
 
@@ -41,7 +41,7 @@ class HubApi(Protocol):
 def write_hub_folder(
     artifact: Path | str, folder: Path | str, *, name: str = "", trusted: tuple[str, ...] = ()
 ) -> list[Path]:
-    """Write what a hub would get, and return the files.
+    """Write the files for a hub, and return their paths.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def push_to_hub(
     repo_id : str
         `owner/name`.
     private : bool
-        Whether a repository that is made by this is private.
+        Whether a new repository is private.
     trusted : tuple of str
         Classes of your own that the model holds.
     api : HubApi, optional
@@ -194,7 +194,7 @@ def _evidence(evaluation: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _task(record: Mapping[str, Any]) -> str:
-    """The hub's word for what the model does; empty where no word fits."""
+    """The hub's name for the model's task; empty if there is none."""
     methods = {method for names in record["methods"].values() for method in names}
     task = (record["evaluation"] or {}).get("task", "")
     if "Vectorizer" in record["model"]["type"]:

@@ -160,7 +160,7 @@ CASES = [
     Case(24, "socket", PathRefused, _device, "got a device or a socket"),
     Case(25, "two\nlines", PathRefused, _good, "a control character"),
     Case(25, "back\\slash", PathRefused, _good, "a backslash"),
-    Case(25, "case", PathRefused, _twice, "two files give one model name"),
+    Case(25, "case", PathRefused, _twice, "two files have the same model name"),
     Case(50, "empty", HeldOutError, partial(_rows, b""), "is empty"),
     Case(50, "no rows", HeldOutError, partial(_rows, _WITH_TARGET[:0]), "no rows"),
     Case(50, "no target", HeldOutError, partial(_rows, ROWS), "no target column"),

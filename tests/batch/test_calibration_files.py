@@ -1,9 +1,10 @@
-"""A file of rows to choose on beside a model's held-out file."""
+"""Files of rows to choose on, and of rows to train on, beside a model's held-out file."""
 
 from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,12 +26,13 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def job(folders: Path, bit_depth: str) -> Job:
+def job(folders: Path, bit_depth: str, **more: Any) -> Job:
     config = RunConfig(
         model_dir=str(folders / "models"),
         output_dir=str(folders / "out"),
         holdout_dir=str(folders / "rows"),
         bit_depth=bit_depth,
+        **more,
     )
     (only,) = plan_batch(config).jobs
     return only
@@ -51,3 +53,35 @@ def test_other_calibration_rows_are_another_job(folders: Path) -> None:
     assert job(folders, "8").fingerprint == eight
     (folders / "rows" / "churn.calibration.npz").unlink()
     assert job(folders, "auto").calibration is None
+
+
+def test_labelled_training_rows_are_found_by_name_or_where_the_configuration_says(
+    folders: Path,
+) -> None:
+    without = job(folders, "auto")
+    assert without.refit is None
+    content = {"X": np.ones((9, 3)), "target": np.zeros(9)}
+    beside, elsewhere = folders / "rows" / "churn.refit.npz", folders / "train"
+    elsewhere.mkdir()
+    np.savez(beside, **content)
+    np.savez(elsewhere / "churn.refit.npz", **content | {"target": np.ones(9)})
+    first = job(folders, "auto")
+    assert first.refit == beside and job(folders, "8").refit is None
+    second = job(folders, "auto", refit_rows=str(elsewhere))
+    assert second.refit == elsewhere / "churn.refit.npz"
+    third = job(folders, "auto", refit_rows=str(beside))
+    assert third.refit == beside
+    assert len({each.fingerprint for each in (without, first, second)}) == 3
+    assert Job.from_json(first.to_json()) == first
+
+
+def test_training_rows_that_are_not_there_are_a_failure_of_the_model(folders: Path) -> None:
+    config = RunConfig(
+        model_dir=str(folders / "models"),
+        output_dir=str(folders / "out"),
+        holdout_dir=str(folders / "rows"),
+        bit_depth="auto",
+        refit_rows=str(folders / "nowhere"),
+    )
+    plan = plan_batch(config)
+    assert not plan.jobs and "the training rows do not exist" in plan.settled[0].note

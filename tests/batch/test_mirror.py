@@ -241,7 +241,7 @@ def test_a_run_that_was_overtaken_changes_nothing(
         return real(record)
 
     monkeypatch.setattr("model_quantization.batch.run.evaluate_stage", evaluate)
-    with pytest.raises(ReleaseError, match="another run has published here since this one began"):
+    with pytest.raises(ReleaseError, match="another run has published since this one began"):
         bucket.run()
     assert bucket.get("quantized/manifest.json") == other
     monkeypatch.setattr("model_quantization.batch.run.evaluate_stage", real)
@@ -325,7 +325,7 @@ def test_names_that_no_file_can_have_are_passed_over(
         bucket.store.call_s3("put_object", Bucket=bucket.name, Key=f"models/{name}", Body=b"x")
     with caplog.at_level(logging.WARNING):
         assert bucket.run() == ["a", "b", "c"]
-    assert sum("no local file can be named so" in message for message in caplog.messages) == 4
+    assert sum("no local file can have this name" in message for message in caplog.messages) == 4
 
 
 def test_nothing_at_a_url_is_an_error(bucket: Bucket) -> None:

@@ -324,7 +324,7 @@ def test_an_empty_model_directory_withdraws_nothing(fake: Fake) -> None:
     fake.add("a")
     fake.run()
     (fake.models / "a.pkl").unlink()
-    with pytest.raises(ReleaseError, match=r"no models here, although some are released.*mounted"):
+    with pytest.raises(ReleaseError, match=r"no models, although some are released.*mounted"):
         fake.run()
     assert set(read_release(fake.output).models) == {"a"}
 

@@ -181,7 +181,7 @@ def test_a_name_that_lags_behind_the_release_is_worth_a_note(
     (output / "a.qma").write_bytes(before)
     code, out, _ = run(capsys, "verify", output)
     assert code == 0
-    assert "note    a.qma: is still that of release 1: a run was ended here" in out
+    assert "note    a.qma: is still that of release 1: a run was stopped" in out
 
 
 def test_nothing_to_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,7 +266,7 @@ def test_an_earlier_release_comes_back(models: Path, capsys: pytest.CaptureFixtu
     assert code == 0 and [line.split()[0] for line in out.splitlines()] == ["2", "1"]
     assert "3 artifacts  current" in out and "2 artifacts\n" in out
     code, _, err = run(capsys, "rollback", output, 1)
-    assert code == 1 and "what takes its place has to be" in err
+    assert code == 1 and "the next one must be as well" in err
     code, out, _ = run(capsys, "rollback", output, 1, *key)
     assert (code, out) == (0, "release 3 is served now; it has the content of release 1\n")
     assert set(read_release(output).models) == {"a", "b"}

@@ -228,7 +228,7 @@ def test_a_registry_without_mlflow_names_the_command(
 
 
 def test_a_scheduler_needs_its_task_runner() -> None:
-    with pytest.raises(ConfigError, match="`scheduler_address` is for a cluster; set"):
+    with pytest.raises(ConfigError, match="`scheduler_address` needs a cluster; set"):
         load_config(given={"scheduler_address": "tcp://127.0.0.1:8786"}, environ={})
     with pytest.raises(
         ConfigError, match="`task_runner` cannot be used; expected 'threads', 'dask' or"

@@ -321,7 +321,7 @@ def test_an_unsigned_release_is_not_carried_over(models: Path, keys: tuple[Pair,
     del record["signature"]
     record["models"]["gone"] = record["models"]["up"]
     write_manifest(models, record)
-    with pytest.raises(ConfigError, match=r"not signed, and only some models are asked for"):
+    with pytest.raises(ConfigError, match=r"not signed, and only some models are requested"):
         run(models, keys[0], only=["up"])
     outcomes = run(models, keys[0])
     assert not any(outcome.unchanged for outcome in outcomes.values())
@@ -369,7 +369,7 @@ def test_keys_are_changed_without_a_gap(models: Path, keys: tuple[Pair, Pair]) -
 
 def test_a_rollback_of_a_signed_release_is_signed(models: Path, keys: tuple[Pair, Pair]) -> None:
     output = models / "quantized"
-    with pytest.raises(SignatureError, match=r"what takes its place has to be; got no signing key"):
+    with pytest.raises(SignatureError, match=r"the next one must be as well; got no signing key"):
         rollback(output, 1)
     with pytest.raises(SignatureError, match=r"not known here"):
         rollback(output, 1, read_signer(str(keys[1].private)))

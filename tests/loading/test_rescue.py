@@ -53,7 +53,7 @@ OTHERS = {
     "isolation": IsolationForest(n_estimators=5, random_state=0),
 }
 SAVED = "saved by scikit-learn {}: it answers as it did there"
-COUNTED = "held class counts"
+COUNTED = "had class counts"
 
 
 def as_then(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
@@ -209,4 +209,4 @@ def test_what_shares_and_refers_to_itself_is_walked_once() -> None:
     held: dict[str, Any] = {"a": shared, "b": [shared], "c": np.array([shared, None])}
     held["self"] = held
     (note,) = counted_trees_note(held)
-    assert note.startswith("leaves of 1 trees held class counts")
+    assert note.startswith("leaves of 1 trees had class counts")

@@ -195,16 +195,24 @@ def test_a_time_budget_cuts_options_in_units_of_work(
 
 
 @pytest.mark.parametrize(
-    "setting", [{"max_bytes": 5000}, {"target_ratio": 4.0}, {"time_budget_seconds": 1.0}]
+    "setting",
+    [
+        {"max_bytes": 5000},
+        {"target_ratio": 4.0},
+        {"time_budget_seconds": 1.0},
+        {"refit_rows": "rows.npz"},
+    ],
 )
 def test_knobs_of_auto_are_refused_elsewhere(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="or `bit_depth: auto` beside it"):
         ModelSettings(bit_depth="8", **setting)
 
 
-def test_a_calibration_file_needs_auto(source: Path, held_out: Path) -> None:
-    with pytest.raises(ConfigError, match="a calibration file is for a precision that is chosen"):
-        quantize_model_file(source, held_out=held_out, calibration=held_out)
+@pytest.mark.parametrize("name", ["calibration", "refit_rows"])
+def test_files_that_choose_need_auto(source: Path, held_out: Path, name: str) -> None:
+    more: dict[str, Any] = {name: held_out}
+    with pytest.raises(ConfigError, match=f"{name}: a file of rows for a precision"):
+        quantize_model_file(source, held_out=held_out, **more)
 
 
 def test_an_override_keeps_its_part_as_it_says(

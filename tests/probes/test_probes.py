@@ -159,6 +159,22 @@ def test_documents_hold_terms_unseen_words_and_odd_texts() -> None:
     assert any(not text.isascii() for text in documents)
 
 
+def test_mappings_hold_known_entries_unknown_keys_and_unseen_texts(tmp_path: Path) -> None:
+    known = [{"city": "Rome", "rooms": 2}, {"city": "Oslo", "port": True}, {"rooms": 3.5}]
+    model = make_pipeline(DictVectorizer(), LogisticRegression()).fit(known, [0, 1, 1])
+    rows = rows_of(model)
+    assert rows.kind == "mappings"
+    cells = [(key, cell) for row in rows.mappings for key, cell in row.items()]
+    for entry in (("city", "Rome"), ("city", "Oslo"), ("zzqxv", 1.5)):
+        assert entry in cells
+    assert any(key == "rooms" and type(cell) is float for key, cell in cells)
+    assert any(isinstance(cell, str) and not cell.isascii() for _, cell in cells)
+    assert {} in rows.mappings
+    assert any(model.predict(all_rows(rows)) != model.predict([{}]))
+    rows.to_files(tmp_path, "rows")
+    assert ProbeRows.from_files(tmp_path, "rows").mappings == rows.mappings
+
+
 def test_fewer_rows_are_a_prefix_and_the_same_model_gives_the_same_rows(tmp_path: Path) -> None:
     model = RandomForestClassifier(5, random_state=0).fit(ROWS, LABELS)
     one, other = rows_of(model), rows_of(model)
@@ -171,15 +187,16 @@ def test_fewer_rows_are_a_prefix_and_the_same_model_gives_the_same_rows(tmp_path
 
 
 @pytest.mark.parametrize("named", [False, True])
-@pytest.mark.parametrize("kind", ["numbers", "table", "documents"])
+@pytest.mark.parametrize("kind", ["numbers", "table", "documents", "mappings"])
 def test_every_form_can_be_made(kind: str, named: bool) -> None:
     names = ("a", "b") if named else None
     values = {
         "numbers": ProbeValues({0: np.array([1.0, 2.0])}),
         "table": ProbeValues(categories={0: ("x", "y"), 1: (1, 2)}),
         "documents": ProbeValues(documents=("x", "y")),
+        "mappings": ProbeValues(mappings=(("city", "Rome"), ("rooms", None))),
     }[kind]
-    rows = make_rows(values, None if kind == "documents" else 2, names)
+    rows = make_rows(values, None if kind in ("documents", "mappings") else 2, names)
     assert rows is not None
     assert rows.kind == kind
     assert len(rows) == len(all_rows(rows)) == MOST_ROWS

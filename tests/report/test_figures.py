@@ -95,7 +95,7 @@ def test_figures_can_be_drawn_in_several_threads() -> None:
         (draw_sizes([]), "No file has a size yet."),
         (draw_changes([]), "No model was scored on held-out rows."),
         (draw_latencies([]), "Latency was not measured in these runs."),
-        (draw_bytes([]), "No model was taken apart in these runs."),
+        (draw_bytes([]), "These runs have no figures of components."),
         (draw_trend(make_history(FORTY, 1)), "The trend is drawn from the second release on."),
     ],
     ids=lambda value: value.key if isinstance(value, Picture) else "",

@@ -195,4 +195,4 @@ def test_a_hostile_file_is_told_of_in_full() -> None:
     assert '<li class="full">' in page
     assert '<tbody id="m0" class="full">' in page
     assert "trusted:" not in text
-    assert "Do not open this file, by no means." in text
+    assert "Do not open this file. Find out who put it there" in text

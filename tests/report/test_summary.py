@@ -158,7 +158,7 @@ def test_each_model_that_was_not_published_gets_a_sentence() -> None:
     sentences = advice(ALL)
     assert len(sentences) == 5
     assert "risk_gp (fallback): alpha_ does not tolerate 8 bits; try 16 or exact." in sentences
-    assert sentences[0].startswith("broken (failed): something broke")
+    assert sentences[0].startswith("broken (failed): an error stopped it")
     assert any("gate.publish_unverified" in sentence for sentence in sentences)
 
 

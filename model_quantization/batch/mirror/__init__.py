@@ -32,7 +32,7 @@ from model_quantization.names import looks_like_model
 
 @contextmanager
 def mirrored(config: RunConfig, *, all_objects: bool = False, push: bool = True) -> Iterator[None]:
-    """The directories of `config` are here; what becomes of the release is there afterwards.
+    """Mirror the directories of `config`; afterwards push the release.
 
     Does nothing for local directories. When the block raises, nothing is pushed or registered.
 
@@ -41,7 +41,7 @@ def mirrored(config: RunConfig, *, all_objects: bool = False, push: bool = True)
     all_objects : bool
         Also mirror the artifacts of earlier releases, for rolling back.
     push : bool
-        False: only to look; the output directory is locked all the same.
+        False: push nothing. The output directory is locked in any case.
 
     Raises
     ------

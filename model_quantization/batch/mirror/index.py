@@ -1,4 +1,4 @@
-"""The index of a mirror: which files of object storage it has, and what they were then."""
+"""The index of a mirror: its files of object storage, and their state when they were fetched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a mirrored file was when it was last the same here and there."""
+    """The state of a mirrored file when the mirror and the store last agreed."""
 
     size_bytes: int
     version: str
@@ -32,7 +32,7 @@ Index = dict[str, Seen]
 
 
 def is_same(file: StoredFile | None, seen: Seen | None) -> bool:
-    """Whether the file there is still the one that was seen; never without a reliable version."""
+    """Whether the store's file is unchanged; never without a reliable version."""
     return (
         file is not None
         and seen is not None
@@ -42,7 +42,7 @@ def is_same(file: StoredFile | None, seen: Seen | None) -> bool:
 
 
 def matched_index(mirror: Path, found: Mapping[str, StoredFile], names: set[str]) -> Index:
-    """The index of those of `names` that have the same size here and there."""
+    """The index of those of `names` that have the same size in mirror and store."""
     index = {}
     for name in names & found.keys():
         sha256, size_bytes = hash_file(mirror / name)
@@ -57,7 +57,7 @@ def is_record(name: str) -> bool:
 
 
 def referenced_objects(mirror: Path, *, current_only: bool) -> set[str]:
-    """The objects that the release here refers to, or any kept one."""
+    """The objects that the mirrored release, or a kept one, refers to."""
     releases = [] if current_only else list(kept_releases(mirror).values())
     if (mirror / MANIFEST).is_file():
         releases.append(read_manifest(mirror / MANIFEST, mirror))
@@ -66,7 +66,7 @@ def referenced_objects(mirror: Path, *, current_only: bool) -> set[str]:
 
 
 def read_index(mirror: Path) -> Index:
-    """What is known of the mirror; nothing when it cannot be read, which only costs time."""
+    """The stored index; an empty one if it cannot be read, which only costs time."""
     try:
         record = read_json_object(mirror / INDEX, Limits().manifest_bytes)
         return {name: Seen(**seen) for name, seen in record.items()}

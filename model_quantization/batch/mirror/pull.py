@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def pull_inputs(url: str, mirror: Path, wanted: Callable[[str], bool], outputs: str | None) -> None:
-    """The wanted files of `url` are in `mirror` as they are there, and no others."""
+    """Bring the wanted files of `url` into `mirror`, and remove others."""
     location = Location(url)
     try:
         found = location.list()
@@ -58,22 +58,22 @@ def pull_inputs(url: str, mirror: Path, wanted: Callable[[str], bool], outputs: 
 
 
 def _mappable(location: Location, files: Mapping[str, StoredFile]) -> dict[str, StoredFile]:
-    """Those of `files` that can lie in a local directory; the others are named in the log."""
+    """Those of `files` that can be local files; the log names the others."""
     kept = {}
     for name, file in files.items():
         parts = name.split("/")
         below = any("/".join(parts[:end]) in files for end in range(1, len(parts)))
         if below or not all(is_plain_part(part) for part in parts):
-            _log.warning("%s: %r is passed over: no local file can be named so", location.url, name)
+            _log.warning("%s: %r is skipped: no local file can have this name", location.url, name)
         else:
             kept[name] = file
     return kept
 
 
 def pull_release(location: Location, mirror: Path, *, all_objects: bool) -> Index:
-    """What is known of the mirror once the release there is the one here.
+    """Fetch the store's release into the mirror; return the mirror's index.
 
-    With it comes what later runs need of the release.
+    The files that later runs need of the release come with it.
     """
     found = _mappable(location, location.list())
     for name in found:
@@ -81,7 +81,7 @@ def pull_release(location: Location, mirror: Path, *, all_objects: bool) -> Inde
     index = {name: seen for name, seen in read_index(mirror).items() if name in found}
     last = index.get(MANIFEST)
     if last is not None and is_same(found.get(MANIFEST), last) and _is_ahead(mirror, last):
-        _log.info("%s: a release that a killed run made here is still to be pushed", location.url)
+        _log.info("%s: a killed run has made a release here that is not pushed yet", location.url)
         return index
     small = {name: file for name, file in found.items() if is_record(name)}
     for path in [mirror / MANIFEST, *release_files(mirror).values(), *_local(mirror, "stats")]:
@@ -90,7 +90,7 @@ def pull_release(location: Location, mirror: Path, *, all_objects: bool) -> Inde
     _fetch(location, mirror, small, index)
     try:
         needed = referenced_objects(mirror, current_only=not all_objects)
-    except FormatError:  # planning says what is wrong with it
+    except FormatError:  # planning reports the fault
         needed = set()
     _fetch(
         location, mirror, {name: found[name] for name in needed & found.keys()}, index, _is_object
@@ -99,7 +99,7 @@ def pull_release(location: Location, mirror: Path, *, all_objects: bool) -> Inde
 
 
 def _is_ahead(mirror: Path, last: Seen) -> bool:
-    """Whether the manifest here is one that was never pushed."""
+    """Whether the mirror's manifest was never pushed."""
     try:
         return hash_file(mirror / MANIFEST)[0] != last.sha256 and find_release(mirror) is not None
     except (OSError, FormatError):
@@ -117,7 +117,7 @@ def _fetch(
     index: Index,
     check: Callable[[str, str], bool] | None = None,
 ) -> None:
-    """Each of `files` is in `mirror`, unless its content does not pass `check(name, sha256)`.
+    """Fetch `files` into `mirror`, without those whose content does not pass `check(name, sha256)`.
 
     `index` is brought up to date, in memory and on the disk.
     """
@@ -130,8 +130,8 @@ def _fetch(
         file, staged = files[name], incoming / name
         sha256 = location.download(name, staged)
         if check is not None and not check(name, sha256):
-            index.pop(name, None)  # so it is pushed again, if it is whole here
-            _log.warning("%s: %s is damaged there", location.url, name)
+            index.pop(name, None)  # so it is pushed again, if the mirror's copy is good
+            _log.warning("%s: %s is damaged in object storage", location.url, name)
             return
         (mirror / name).parent.mkdir(parents=True, exist_ok=True)
         staged.replace(mirror / name)

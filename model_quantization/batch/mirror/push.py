@@ -26,7 +26,7 @@ TRANSFERS = 8
 
 
 def push_release(location: Location, mirror: Path, index: Index) -> None:
-    """The release here is the one there, switched in one request."""
+    """Push the mirror's release; one request switches to it."""
     release = find_release(mirror)
     if release is None:
         return
@@ -39,7 +39,7 @@ def push_release(location: Location, mirror: Path, index: Index) -> None:
     objects = {name for name in referenced if (mirror / name).is_file()}
     records = [path.relative_to(mirror).as_posix() for path in release_files(mirror).values()]
     with ThreadPoolExecutor(TRANSFERS, thread_name_prefix="push") as pool:
-        # Index and listing agree only about what nobody has touched since it was checked.
+        # Index and listing agree only on files that did not change since they were checked.
         for group in (objects, records):
             stale = [name for name in group if not is_same(found.get(name), index.get(name))]
             list(pool.map(upload, sorted(stale)))
@@ -55,14 +55,14 @@ def push_release(location: Location, mirror: Path, index: Index) -> None:
         now = location.list()
         list(pool.map(lambda item: _name(location, now, *item), named.items()))
     kept = {*records, *rest, *named, *referenced_objects(mirror, current_only=False)}
-    if not all(kept_releases(mirror).values()):  # nobody knows what a damaged one refers to
+    if not all(kept_releases(mirror).values()):  # the objects of a damaged manifest are unknown
         kept |= {name for name in now if name.startswith("objects/")}
     location.remove(name for name in now if name not in kept and _is_ours(name))
     write_index(mirror, matched_index(mirror, location.list(), {*objects, *rest}))
 
 
 def _switch(location: Location, mirror: Path, there: StoredFile | None, last: Seen | None) -> None:
-    """The one moment of publishing."""
+    """Publish: replace the manifest."""
     data = (mirror / MANIFEST).read_bytes()
     if there is not None and last is not None and is_same(there, last):
         if hash_file(mirror / MANIFEST)[0] == last.sha256:
@@ -75,14 +75,14 @@ def _switch(location: Location, mirror: Path, there: StoredFile | None, last: Se
 
 def _overtaken(location: Location) -> ReleaseError:
     return ReleaseError(
-        "another run has published here since this one began",
+        "another run has published since this one began",
         where=location.url,
-        do="run again; what this run did is kept",
+        do="run again; the results of this run are kept",
     )
 
 
 def _name(location: Location, now: Mapping[str, StoredFile], name: str, target: str) -> None:
-    """`name` has the content of the object; an ETag says so, but for encrypted stores."""
+    """Whether the store's object equals `name`, by its ETag; encrypted stores have none."""
     if name not in now or not now[name].version or now[name] != now.get(target):
         location.copy(target, name)
 
@@ -99,6 +99,6 @@ def _differs(
 
 
 def _is_ours(name: str) -> bool:
-    """Whether releases own every file of this name, so that one they do not know is left over."""
+    """Whether only releases write files of this name, so that an unknown one is a leftover."""
     inside = name.startswith(("objects/", "releases/", "stats/"))
     return name != LOCK and (inside or name.endswith(".qma"))

@@ -25,6 +25,7 @@ SELECTION_SHARE: Final = 0.2
 CALIBRATION_SHARE: Final = 0.1
 MOST_SELECTED: Final = 2000
 MOST_CALIBRATED: Final = 1000
+MOST_TRAINED: Final = 20_000
 _SALT: Final = np.uint64(0xD1B54A32D192ED03)
 
 
@@ -36,7 +37,8 @@ class Division(Record):
     ----------
     calibration, selection, gate : int
     source : str
-        `held-out rows`, `calibration file`, or `none`: the choice is made without rows.
+        `held-out rows`, `calibration file`, `training rows`, or `none`: the choice is made without
+        rows.
     """
 
     calibration: int
@@ -101,7 +103,9 @@ def divide(rows: HeldOut) -> DividedRows:
     )
 
 
-def divide_calibration(calibration: HeldOut, gate: HeldOut) -> DividedRows:
+def divide_calibration(
+    calibration: HeldOut, gate: HeldOut, source: str = "calibration file"
+) -> DividedRows:
     """Return the rows of a calibration file in two parts, and all held-out rows for the gate.
 
     Rows beyond the number that calibration and selection use are left out, by their hash. A row
@@ -128,13 +132,32 @@ def divide_calibration(calibration: HeldOut, gate: HeldOut) -> DividedRows:
     selects = ~calibrates & (place < share + min(1 - share, MOST_SELECTED / distinct))
     if not calibrates.any() or not selects.any():
         everything = calibration.take(range(len(calibration)))
-        return DividedRows(everything, everything, gate, "calibration file")
+        return DividedRows(everything, everything, gate, source)
     return DividedRows(
         calibration.take(np.flatnonzero(calibrates)),
         calibration.take(np.flatnonzero(selects)),
         gate,
-        "calibration file",
+        source,
     )
+
+
+def training_rows(labelled: HeldOut, divided: DividedRows) -> HeldOut | None:
+    """Return labelled rows that neither the choice nor the gate has; None where none are left.
+
+    A row that judges anything stays where it is. At most `MOST_TRAINED` are taken, by their hash.
+
+    Parameters
+    ----------
+    labelled : HeldOut
+        Rows that the model was trained on.
+    divided : DividedRows
+    """
+    judging = [part.row_hashes for part in (divided.selection, divided.gate) if part is not None]
+    fresh = np.flatnonzero(~np.isin(labelled.row_hashes, np.concatenate(judging)))
+    if not len(fresh):
+        return None
+    first = np.argsort(places(labelled.row_hashes[fresh]), kind="stable")[:MOST_TRAINED]
+    return labelled.take(np.sort(fresh[first]))
 
 
 def places(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:

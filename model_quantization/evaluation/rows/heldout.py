@@ -21,6 +21,8 @@ from model_quantization.names import spellings
 
 CALIBRATION_ENDING = ".calibration"
 """After a model's name: the file of rows on which `auto` chooses."""
+REFIT_ENDING = ".refit"
+"""After a model's name: the file of labelled training rows."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _NAN_BITS = np.float64("nan").view(np.uint64)
 
@@ -116,6 +118,36 @@ def find_held_out(directory: Path | None, name: str) -> Path | None:
             do="remove all but one",
         )
     return found[0] if found else None
+
+
+def find_refit_rows(given: str, directory: Path | None, name: str) -> Path | None:
+    """Return the file of labelled training rows of model `name`; None when there is none.
+
+    Parameters
+    ----------
+    given : str
+        A file, or a directory to look in; empty: `directory` is.
+    directory : Path or None
+        The held-out directory.
+    name : str
+
+    Raises
+    ------
+    HeldOutError
+        What is given does not exist; two files of the model.
+    PathRefused
+        As `find_held_out`.
+    """
+    place = Path(given).absolute() if given else directory
+    if place is not None and place.is_file():
+        return place
+    if given and place is not None and not place.is_dir():
+        raise HeldOutError(
+            "the training rows do not exist",
+            where=given,
+            do="name a file, or a directory with `<model>.refit.parquet`",
+        )
+    return find_held_out(place, f"{name}{REFIT_ENDING}")
 
 
 def read_held_out(

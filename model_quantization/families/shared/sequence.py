@@ -9,7 +9,7 @@ from model_quantization.families.forms import matrix_of, text_step
 from model_quantization.families.lowered import Lowered, Method, NotFast, WithOptions, options_of
 from model_quantization.families.shared.children import as_floats
 
-# What a pipeline hands to its last step; `apply` of trees, say, it has not.
+# Methods that a pipeline passes to its last step; `apply` of trees is not among them.
 _PASSED_ON = frozenset(
     {
         "predict",
@@ -23,7 +23,7 @@ _PASSED_ON = frozenset(
 
 
 def one_after_the_other(first: Lowered, then: Lowered) -> Lowered | NotFast:
-    """Both as one: the second takes the first in, where it can; else each as it is."""
+    """Both as one: the second includes the first if it can; else one after the other."""
     return (then.absorb(first) if then.absorb else None) or _in_turn(first, then)
 
 
@@ -80,7 +80,7 @@ def check_width(rows: Array, then: Lowered) -> None:
 
 
 def _inverse(first: Lowered, then: Lowered) -> Method | None:
-    """What undoes both, the second first."""
+    """The inverse of both, the second first."""
     back, further = then.inverse, first.inverse
     if back is None or further is None:
         return None

@@ -17,6 +17,7 @@ from model_quantization.families.text.names import (
     VOCABULARY,
 )
 from model_quantization.families.text.packing import pack, unpack
+from model_quantization.families.text.probing import probe
 from model_quantization.families.text.terms import CHILDREN, ENDS, STREAMS
 from model_quantization.schemes.scheme import Role, Slot
 
@@ -73,6 +74,7 @@ FAMILY = Family(
     pack=pack,
     unpack=unpack,
     lower=lower,
+    probe=probe,
     argument=dict.fromkeys((COUNT, TFIDF), "raw_documents"),
     examples=examples,
 )

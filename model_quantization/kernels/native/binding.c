@@ -213,14 +213,14 @@ static PyMethodDef kernel_method = {
 /* Add the function that calls the kernel at a place of a group, and its variants. */
 static int add_kernel(PyObject *found, const struct kernel *const *group, size_t place)
 {
-    PyObject *held = PyCapsule_New((void *)(uintptr_t)group, CAPSULE, NULL);
+    PyObject *capsule = PyCapsule_New((void *)(uintptr_t)group, CAPSULE, NULL);
     PyObject *function = NULL;
-    if (held && PyCapsule_SetContext(held, (void *)place) == 0)
-        function = PyCFunction_NewEx(&kernel_method, held, NULL);
+    if (capsule && PyCapsule_SetContext(capsule, (void *)place) == 0)
+        function = PyCFunction_NewEx(&kernel_method, capsule, NULL);
     const int failed =
         function == NULL || PyDict_SetItemString(found, (*group)[place].name, function) < 0;
     Py_XDECREF(function);
-    Py_XDECREF(held);
+    Py_XDECREF(capsule);
     return failed ? -1 : 0;
 }
 

@@ -121,7 +121,7 @@ def lookup_of(categories: Array) -> Lookup | None:
 
 
 class Encoder(Protocol):
-    """What makes columns of numbers out of columns of values."""
+    """A step from columns of values to columns of numbers."""
 
     @property
     def n_columns(self) -> int:
@@ -164,18 +164,18 @@ class Indicators(Value, frozen=True):
 
     def _entries_of_one(self, columns: Columns) -> Entries | None:
         """The entries of a single row, without an array for each step."""
-        held: list[int] = []
+        places: list[int] = []
         for lookup, target, column in zip(self.lookups, self.targets, columns, strict=True):
             place = lookup.place(column)
             found = REFUSED if place is None else int(target[place])
             if found == REFUSED:
                 return None
             if found != NOTHING:
-                held.append(found)
+                places.append(found)
         return (
-            np.array(held, dtype=np.int32),
-            np.ones(len(held)),
-            np.array((0, len(held)), dtype=np.int64),
+            np.array(places, dtype=np.int32),
+            np.ones(len(places)),
+            np.array((0, len(places)), dtype=np.int64),
         )
 
     def block(self, columns: Columns) -> Array | None:
@@ -202,10 +202,10 @@ class Indicators(Value, frozen=True):
         ones = self._ones(columns)
         if ones is None:
             return None
-        held = ones != NOTHING
+        present = ones != NOTHING
         rows = np.zeros(len(ones) + 1, dtype=np.int64)
-        np.cumsum(held.sum(axis=1), out=rows[1:])
-        indices = ones[held].astype(np.int32)
+        np.cumsum(present.sum(axis=1), out=rows[1:])
+        indices = ones[present].astype(np.int32)
         return indices, np.ones(len(indices)), rows
 
 

@@ -30,12 +30,12 @@ Counts: TypeAlias = tuple[Array, Array, Array]  # indices, counts, rows (CSR)
 Scorer: TypeAlias = Callable[..., Array | None]
 Adder: TypeAlias = Callable[[Documents, Array], bool]
 
-BATCH = 4096  # documents whose symbols are held at once
+BATCH = 4096  # documents whose symbols are in memory at once
 DOCUMENTS_PER_THREAD = 250
 
 
 class Counter(Protocol):
-    """What counts terms: by a vocabulary, or by hashing."""
+    """A counter of terms: by a vocabulary, or by hashing."""
 
     @property
     def n_columns(self) -> int:
@@ -50,7 +50,7 @@ class Counter(Protocol):
 
 
 class Step(Protocol):
-    """What a model behind text asks of the step before it."""
+    """The interface of a step for the model after it."""
 
     @property
     def n_columns(self) -> int:
@@ -84,7 +84,7 @@ class Step(Protocol):
 
 
 class TextStep(Value, frozen=True):
-    """A vectorizer: what counts, and what becomes of the counts."""
+    """A vectorizer: a counter, and the weighting of the counts."""
 
     counter: Counter
     weighting: Weighting
@@ -131,7 +131,7 @@ class TextStep(Value, frozen=True):
         tf = weighting.tf_table(256)
         codes, norm = narrowed_in_two(weighting.codes), term_values.NORMS[weighting.norm]
         behind = (codes, weighting.idf, norm)
-        held = weights if np.isfinite(weighting.idf).all() else weights.with_zeros()
+        finite = weights if np.isfinite(weighting.idf).all() else weights.with_zeros()
 
         def add(documents: Documents, out: Array) -> bool:
             found = count(documents)
@@ -147,7 +147,7 @@ class TextStep(Value, frozen=True):
             )
             if threshold is not None:
                 term_values.keep_above(indices, values, rows, threshold)
-            held.add(indices, values, rows, out)
+            finite.add(indices, values, rows, out)
             return True
 
         return add, kind

@@ -21,16 +21,16 @@ KERNEL truth join_symbols(u32_in prefix, u8_in data, i32_in offsets, u8_out blob
 
 KERNEL none rank_symbols(u32_in popularity, u32_out order, i64_out places) {
     REQUIRE(order.size == popularity.size);
-    i64 most = 0;
-    for (i64 symbol = 0; symbol < popularity.size; symbol++)
-        most = MAX(most, (i64)popularity.at[symbol]);
-    REQUIRE(places.size >= most + 2);
+    REQUIRE(places.size >= 2);
+    const i64 most = places.size - 2;
     memset(places.at, 0, (size_t)places.size * sizeof(i64));
-    for (i64 symbol = 0; symbol < popularity.size; symbol++)
+    UNROLLED for (i64 symbol = 0; symbol < popularity.size; symbol++) {
+        REQUIRE(popularity.at[symbol] <= most);
         places.at[most - popularity.at[symbol] + 1]++;
-    for (i64 step = 0; step <= most; step++)
+    }
+    UNROLLED for (i64 step = 0; step <= most; step++)
         places.at[step + 1] += places.at[step];
-    for (i64 symbol = 0; symbol < popularity.size; symbol++)
+    UNROLLED for (i64 symbol = 0; symbol < popularity.size; symbol++)
         order.at[places.at[most - popularity.at[symbol]]++] = (u32)symbol;
     return DONE;
 }

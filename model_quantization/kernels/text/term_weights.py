@@ -100,9 +100,9 @@ class ListedWeights(Value, frozen=True):
         """These weights, none left out."""
         starts = self.starts.astype(np.int64)
         rows = np.zeros((len(starts) - 1, self.n_channels), dtype=self.dtype)
-        held = self.entries[starts[0] : starts[-1]]
+        listed = self.entries[starts[0] : starts[-1]]
         terms = np.repeat(np.arange(len(rows)), np.diff(starts))
-        rows[terms, held["channel"]] = held["weight"]
+        rows[terms, listed["channel"]] = listed["weight"]
         return RowWeights(read_only(rows), self.scale)
 
     def add(self, indices: Array, values: Array, rows: Array, out: Array) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of term counts: tf, times idf, divided by the norm of the row."""
+"""Weights of term counts: tf, times idf, divided by the norm of the row."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class Weighting(Value, frozen=True):
 def score_type(weighting: Weighting, weights: TermWeights) -> str | None:
     """The type that scipy's product has; None for types whose rounding is not reproduced here."""
     coded = weights.dtype.kind == "i" and weights.scale.size == weights.n_channels
-    held = weights.scale.dtype if coded else weights.dtype
-    if held.char not in "df":
+    stored = weights.scale.dtype if coded else weights.dtype
+    if stored.char not in "df":
         return None
-    result = np.result_type(weighting.float_dtype, held)
+    result = np.result_type(weighting.float_dtype, stored)
     # float32 codes that meet float64 values would be rounded once less than the real weights.
-    return None if coded and held != result else result.char
+    return None if coded and stored != result else result.char

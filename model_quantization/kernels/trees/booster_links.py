@@ -1,4 +1,4 @@
-"""What boosters of other libraries make of their sums: their formulas, with the C library's `exp`.
+"""Formulas of other libraries' boosters for their sums, with the C library's `exp`.
 
 numpy's own exponentials differ from the C library's in the last bit. LightGBM and XGBoost call the
 C library, and so do Python's `math` and the compiled kernels. In float32 the references work out

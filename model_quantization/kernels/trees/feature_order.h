@@ -12,7 +12,7 @@ INLINE int first_places(u32_in feature, i64 n_features, i64 *at)
         return 0;
     for (i64 key = 0; key <= n_features; key++)
         at[key] = 0;
-    for (i64 position = 0; position < feature.size; position++) {
+    UNROLLED for (i64 position = 0; position < feature.size; position++) {
         if (feature.at[position] >= n_features)
             return 0;
         at[feature.at[position] + (i64)1] += 1;

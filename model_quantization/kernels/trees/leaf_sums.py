@@ -1,4 +1,4 @@
-"""What leaves add up to: tree by tree in order, in the type of their rows: float64 or float32."""
+"""Sums of leaves: tree by tree in order, in the type of their rows, float64 or float32."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Sums = npt.NDArray[Any]
 
 
 class LeafTable(Value, frozen=True):
-    """What a leaf adds: for payload p, `values[e]` at `places[e]`, e from `ends[p]` on.
+    """The addends of a leaf: for payload p, `values[e]` at `places[e]`, e from `ends[p]` on.
 
     Zeros are left out where adding them changes nothing.
     """

@@ -31,7 +31,7 @@ class Levels(Value, frozen=True):
     ----------
     depths : int64, shape (n_trees,)
     features : int64, shape (n_levels,)
-        What each level looks at, tree by tree, the level next to the leaves first.
+        The feature of each level, tree by tree, the level next to the leaves first.
     thresholds : float32, shape (n_levels,)
         Above it is 1.
     """
@@ -89,7 +89,7 @@ def levels_of(trees: PooledTrees) -> Levels | None:
 
 
 def missing_sides(trees: PooledTrees, n_features: int) -> Floats | None:
-    """What stands for NaN in each feature: an infinity; None where its splits differ."""
+    """The infinity that stands for NaN in each feature; None where its splits differ."""
     left = trees.missing_left()
     sides = np.full(n_features, -np.inf, dtype=np.float32)
     sides[trees.feature[~left]] = np.inf

@@ -1,7 +1,7 @@
 """The exponential by a table that CatBoost uses: 2^11 powers of two, and a cubic between them.
 
 After MITSUNARI Shigeo's fmath (`expd`). It differs from the C library's in the last bit, so that
-answers which are to be CatBoost's own need it.
+equal answers to CatBoost's need it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def find_fault(
     split = (left != NO_CHILD) | (right != NO_CHILD)
     pairs = np.stack([left, right], axis=1)
     children = np.where(split[:, None], pairs, NO_CHILD).ravel()
-    # The first to name a node is its parent; whoever names it again is at fault.
+    # The first node that names a node is its parent; a second one is an error.
     again = children != NO_CHILD
     again[np.unique(children, return_index=True)[1]] = False
     faults = {

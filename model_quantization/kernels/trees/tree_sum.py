@@ -33,7 +33,7 @@ PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of masks
 
 
 class Leaves(Value, frozen=True):
-    """A decoded forest with what its leaves add.
+    """A decoded forest with the addends of its leaves.
 
     Attributes
     ----------

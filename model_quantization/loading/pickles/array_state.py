@@ -1,4 +1,4 @@
-"""Checks of what a pickle says about numpy dtypes and arrays, against the bytes that are there.
+"""Checks the states of numpy dtypes and arrays in a pickle against the bytes that it has.
 
 numpy believes these states: a dtype may declare its own flags, item size and field offsets, and an
 object array reads as many items from its list as its shape says. Each of them can be a lie that
@@ -29,7 +29,7 @@ _CODE: Final = re.compile(
     r"[?bhilqpBHILQPefdgFDG]|b1|[iu][1248]|f(2|4|8|12|16)|c(8|16|24|32)|O8?|[SUV]\d{1,8}|[Mm]8"
 )
 _OBJECT_FLAGS: Final = 63
-_OBJECT_BITS: Final = 0b111  # holds references, pickles as a list, is a pointer
+_OBJECT_BITS: Final = 0b111  # has references, pickles as a list, is a pointer
 _WRAPPER_KEYS: Final = {"subclass", "shape", "order", "dtype", "allow_mmap"}
 _MAX_DIMENSIONS: Final = 64
 _MAX_LENGTH: Final = 1 << 63

@@ -1,7 +1,7 @@
 """The stack, the memo and the objects of one pickle, all of them inert placeholders.
 
-Every method is what one opcode does in an unpickler, less the doing: names are looked up on the
-allow-list instead of imported, calls are checked instead of made.
+Every method stands for one opcode of an unpickler, without its effect. Names are looked up on the
+allow-list instead of imported, and calls are checked instead of made.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DICTS: Final = {
 
 @dataclass(slots=True)
 class Findings:
-    """What the walks of one file have seen so far, and the rules they go by.
+    """The findings of the walks over one file so far, and their rules.
 
     `unlisted` has the names that are not on the allow-list, and the byte at which each is first
     named: the walk goes on, so that one refusal names all of them.
@@ -69,7 +69,7 @@ class Machine:
         self.stack: list[object] = []
         self.below: list[list[object]] = []
         self.memo: dict[int, object] = {}
-        self.checked: dict[int, object] = {}  # containers that a rule has looked into
+        self.checked: dict[int, object] = {}  # containers that a rule has checked
 
     # Stack and memo.
 
@@ -150,7 +150,7 @@ class Machine:
         )
 
     def _changeable(self) -> object:
-        """The top of the stack, unless a rule has checked it: what was checked stays as it was."""
+        """The top of the stack, unless a rule has checked it: checked objects must not change."""
         target = self.stack[-1]
         if id(target) in self.checked:
             raise ScanRefused(
@@ -227,7 +227,7 @@ class Machine:
         return make_empty(cls, args, self.found.trust)
 
     def _push(self, maker: object, make: Callable[[], object]) -> None:
-        """Push what a rule makes; in a file that is refused anyway, a placeholder of no class."""
+        """Push the result of a rule; in a refused file, a placeholder without a class."""
         try:
             self.stack.append(make())
         except ScanRefused:

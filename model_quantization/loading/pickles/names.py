@@ -23,7 +23,7 @@ def todays_name(module: str, qualname: str) -> tuple[str, str]:
     >>> todays_name("builtins", "list")
     ('builtins', 'list')
     """
-    if module in _UFUNCS:  # private homes, which releases of scipy divide differently
+    if module in _UFUNCS:  # private modules, which differ between releases of scipy
         return "scipy.special", qualname
     module, qualname = NAME_MAPPING.get((module, qualname), (module, qualname))
     return IMPORT_MAPPING.get(module, module), qualname

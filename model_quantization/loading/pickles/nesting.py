@@ -1,4 +1,4 @@
-"""How deep a scanned model nests, and how large it is when everything shared is written out."""
+"""Measures the nesting of a scanned model, and its size with all shared parts written out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _inner(value: object) -> Iterator[object]:
 
 
 def check_nesting(root: object, limits: Limits, trust: TrustPolicy) -> None:
-    """Pass only for a model that code may walk: not too deep, no "billion laughs".
+    """Check that code can walk a model: it is not too deep, and no "billion laughs".
 
     On the way every name in the model is checked against the list once more: a function that
     only a pickle may call (`getattr`, numpy's reconstructors) is never something to keep.

@@ -1,4 +1,4 @@
-"""Walk the opcodes of a pickle and make nothing.
+"""Walks the opcodes of a pickle without making any object.
 
 Long payloads stay where they are, so that the time depends on the number of opcodes, not of bytes.
 What Python 3 and joblib write is accepted and the rest of the language refused: an opcode that no
@@ -49,7 +49,7 @@ def walk_pickle(
     data, start
         The mapped file, and where the pickle begins in it.
     found
-        Extended by what the walk sees.
+        The walk's findings are added to it.
     nested
         Whether this is the pickle that joblib writes for an array of objects.
 
@@ -62,7 +62,8 @@ def walk_pickle(
     try:
         root = _run(machine)
     except (InputRefused, LimitError) as error:
-        if found.unlisted:  # whatever came after them: they are why the file is refused
+        # the unlisted names are the reason of the refusal, whatever comes after them
+        if found.unlisted:
             raise _names_refused(machine) from error
         raise error.at(_place(machine)) from error
     except IndexError as error:
@@ -124,7 +125,7 @@ def _names_refused(machine: Machine) -> ScanRefused:
         also = f" and {more:,} more" if more > 0 else ""
         what = f"{len(names):,} names are not on the allow-list: {shown}{also}"
     place = _place(machine, next(iter(found.values())))
-    if warned := warning(names):  # of all of them, not only of those that are shown
+    if warned := warning(names):  # advice on all of them, not only on the shown ones
         return HostileFile(what, where=place, do=warned)
     return ScanRefused(what, where=place, do=how_to_trust(*names[:_NAMES_SHOWN]))
 

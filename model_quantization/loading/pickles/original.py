@@ -1,4 +1,4 @@
-"""An original, unpickled in this process: what a loader falls back to.
+"""Unpickles an original in this process, for a loader's fallback.
 
 Everywhere else only a child process unpickles. A loader cannot send every batch to a child, so
 here the bytes that passed the scan, and no others, are loaded in place. docs/decisions/

@@ -1,6 +1,6 @@
-"""What the scanner puts on its stack in place of the objects that a pickle would make.
+"""Placeholders on the scanner's stack for the objects that a pickle would make.
 
-Numbers, short texts, tuples and lists stand for themselves; nothing here can run anything.
+Numbers, short texts, tuples and lists stand for themselves; no placeholder runs code.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Unlisted(Global):
 
 @dataclass(slots=True, eq=False)
 class Blob:
-    """A long run of bytes or text that stays in the file: where it lies, and how it is written.
+    """A long run of bytes or text that stays in the file: its place and its encoding.
 
-    `encoding` is empty for bytes. `size` counts bytes as they lie in the file.
+    `encoding` is empty for bytes. `size` counts bytes in the file.
     """
 
     start: int
@@ -51,7 +51,7 @@ class Members(list[object]):
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """An object of a named class: what it was made from and what was put into it.
+    """An object of a named class: its arguments and its state.
 
     `built` says that it was given its state. A second state is refused everywhere: no pickle that
     Python writes gives one, and it would change an object under those who already hold it.
@@ -91,7 +91,7 @@ _CONTAINERS: Final[dict[type, str]] = {
 
 
 def describe(value: object) -> str:
-    """A few words for what stands on the stack, for error messages.
+    """A short description of a value on the stack, for error messages.
 
     Never the whole of it: written out, a value that shares its parts may have no end.
     """

@@ -1,4 +1,4 @@
-"""What a pickle may call, and with which arguments: one rule for each function.
+"""The functions that a pickle may call, with one rule for the arguments of each.
 
 A function that is kept as a value never gets here: only names under `[reconstructors]` and
 `[called classes]` of the allow-list do, and names that the run's configuration trusts.
@@ -31,7 +31,7 @@ _GENERATORS: Final = {
     "numpy.random._philox:Philox",
     "numpy.random._sfc64:SFC64",
 }
-# Tuples with named parts: what `__new__` is given is what they hold.
+# Tuples with named parts: the arguments of `__new__` are their values.
 _TUPLES: Final = {"sklearn.impute._iterative:_ImputerTriplet"}
 _UNPICKLED_LOSS: Final = "sklearn._loss._loss:__pyx_unpickle_"
 _GENERATOR_CTOR: Final = "numpy.random._pickle:__bit_generator_ctor"
@@ -39,7 +39,7 @@ _GENERATOR_CTOR: Final = "numpy.random._pickle:__bit_generator_ctor"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function, its arguments, and what to ask about the names among them."""
+    """A function, its arguments, and the check of the names among them."""
 
     name: str
     args: tuple[object, ...]
@@ -85,7 +85,7 @@ def make_empty(cls: object, args: tuple[object, ...], trust: TrustPolicy) -> Ins
 
 
 def check_partial_state(target: Instance, state: object, trust: TrustPolicy) -> None:
-    """Pass only for the state that makes a partial of `target` what its call said it is.
+    """Check that the state of a partial has the function and arguments of its call.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def _attribute(call: Call) -> object:
 
 
 def _partial(call: Call) -> Instance:
-    # Whoever holds a partial calls it: only what may be called as a value, and nothing nested.
+    # A partial will be called: its function must be allowed as a value, and not be a partial.
     match call.args:
         case (Global(name=name),) if call.trust.is_value(name):
             return Instance(call.name, call.args)

@@ -1,8 +1,8 @@
 """Scan a model file: copy it, walk its opcodes against the allow-list, run nothing.
 
-What comes out is safe to load in the sense that no name outside the list is imported and nothing
-but listed reconstructors is called. It says nothing about whether the values make sense: they are
-loaded in a child process first (`worker.py`).
+A file that passes is safe to load in this sense: no name outside the list is imported, and only
+listed reconstructors are called. Its values may still be wrong: they are loaded in a child process
+first (`worker.py`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ScannedFile:
         Where it came from, and the private copy, decompressed, that was scanned and is loaded;
         of a skops file, the pickle that says the same.
     size_bytes, sha256
-        Of the source as it lies on disk.
+        Size and hash of the source on the disk.
     format : "pickle" or "joblib"
         What loads it: joblib keeps the bytes of arrays between the opcodes.
     compression : str

@@ -1,7 +1,6 @@
 """Search trees and their metrics: state that C code follows, checked before the code has it.
 
-A model file and an artifact are held to the same rules: `migrations.deferred` asks here for what an
-unpickler read, `estimators.checks` for what is restored.
+The same rules hold for model files (`migrations.deferred`) and for artifacts (`estimators.checks`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A private, decompressed copy of a model file: what is hashed, scanned and loaded is one thing.
+"""A private, decompressed copy of a model file: hash, scan and load use the same bytes.
 
 The source is opened once, without following a link, and everything is read from that descriptor,
-so that nobody can swap the file between the scan and the load.
+so that the file cannot be exchanged between the scan and the load.
 """
 
 from __future__ import annotations

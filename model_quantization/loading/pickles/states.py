@@ -1,6 +1,6 @@
-"""What a pickle may give an object as its state (BUILD): one rule for each kind of object.
+"""The states that a pickle may give objects (BUILD): one rule per kind of object.
 
-A rule looks at a state once, when it is given. What it looked into must stay as it was: numpy keeps
+A rule checks a state once, when it is given. The checked containers must not change: numpy keeps
 the dict of a dtype's fields, for one, and would follow whatever is put there later. The machine
 refuses changes of every container that `containers_of` finds in such a state.
 """
@@ -91,7 +91,7 @@ def containers_of(state: object) -> Iterator[object]:
 
 
 def _check_attributes(target: Instance, state: object, trust: TrustPolicy) -> None:
-    """Refuse what an unpickler would take for more than a dict of attributes.
+    """Refuse a state that is more than a dict of attributes.
 
     It sets the second part of a pair attribute by attribute, which runs properties and can replace
     the object's class: plain names in a plain dict only. An instance may be a kind of tuple.
@@ -124,7 +124,7 @@ def _is_random(part: object) -> bool:
 
 
 def _is_cache(state: object) -> bool:
-    """Whether this is what pandas' types remember of themselves, and nothing else."""
+    """Whether this is only the state of pandas' types."""
     return type(state) is Pairs and state[::2] == ["_cache"]
 
 

@@ -1,4 +1,4 @@
-"""Reading a mapped pickle: numbers, lines and payloads, checked against the bytes there are."""
+"""Reads a mapped pickle: numbers, lines and payloads, within the bytes of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user that a worker's child runs as; when started as root, an unprivileged one.
+"""The user of a worker's child; when started as root, an unprivileged one.
 
 All rights of root but reading and writing files are given up in any case. Reading what is closed to
 others (a virtual environment below /root, a directory of mode 0700) is kept only when the child
@@ -63,7 +63,7 @@ def is_open_to_others(path: str, known: dict[str, bool]) -> bool:
     try:
         mode = place.stat().st_mode
     except OSError:
-        return True  # what is not there is closed to nobody
+        return True  # a missing path is closed to nobody
     wanted = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
     if mode & wanted != wanted:
         return False

@@ -1,7 +1,7 @@
 """Run in the child process: open a written artifact, ask it held-out rows and probe rows.
 
-It answers where the original answered, in a child with the same threads and limits. Native code
-that is given wrong data takes down the child, not the run.
+It answers in a child with the same threads and limits as the original. Native code that gets wrong
+data crashes the child, not the run.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from model_quantization.probes.compare import ProbeReport
 from model_quantization.probes.rows import all_rows
 from model_quantization.trust import TrustPolicy
 
-STEM = "candidate-answers"  # of the files that hold the answers
-# Not what the machine does to a process (a full disk): that is tried again.
+STEM = "candidate-answers"  # name of the files with the answers
+# Without errors of the machine (a full disk): those are retried.
 _FAULTS: tuple[type[Exception], ...] = (
     QuantizationError,
     *(kind for kind in MODEL_ERRORS if kind is not OSError),
@@ -46,7 +46,7 @@ def answer_rows(request: CandidateRequest) -> CandidateReply:
     except _FAULTS as error:
         return CandidateReply(unreadable=f"{type(error).__name__}: {error}")
     slow = {path: found.restored for path, found in probes.items() if found.restored}
-    if slow:  # what is evaluated is the artifact as it will be served
+    if slow:  # the artifact is evaluated as it will be served
         artifact = read_artifact(artifact.sealed(None, None, slow), request.limits)
         opened = open_model(artifact, TrustPolicy(frozenset(request.trusted)))
     reply = _asked(request, artifact, opened, probes)

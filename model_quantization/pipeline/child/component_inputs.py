@@ -1,4 +1,4 @@
-"""What reaches each linear layer of a model while it answers, and how far that varies."""
+"""The inputs of each linear layer of a model while it answers, and their spread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_quantization.evaluation.answers import MODEL_ERRORS
 from model_quantization.graph.traversal import join
 from model_quantization.schemes.pruning import Spread
 
-SPREAD_ROWS = 1000  # more would say the same of a standard deviation
+SPREAD_ROWS = 1000  # enough for a standard deviation
 _ENTRY = ("predict", "predict_proba", "decision_function", "transform")
 
 
@@ -27,7 +27,7 @@ class Located(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The weights that rows are multiplied with, and those rows.
+    """The weights of a layer, and the rows that they multiply.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ def record_layers(captured: Located, rows: Any, answered: str) -> dict[str, Laye
     Parameters
     ----------
     captured : Capture
-        The live objects of the model by path; they are used, and left as they were.
+        The live objects of the model by path; they are called, and restored afterwards.
     rows : DataFrame, ndarray or list of str
     answered : str
         Path of the estimator that takes them.

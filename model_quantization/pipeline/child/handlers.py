@@ -1,4 +1,4 @@
-"""The functions that a child process may run, and the modules that it has beforehand."""
+"""The functions that a child process may run, and the modules that it imports beforehand."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The files that the child process hands over: written there, read here.
+"""The files of the child process: written there, read here.
 
-The reader believes nothing: the child ran somebody else's bytes, and may have been taken over.
+The reader checks everything: a file may have taken over the child that loaded it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ from model_quantization.graph.nodes import ModelGraph
 from model_quantization.limits import Limits
 from model_quantization.pipeline.child.component_inputs import Layer
 from model_quantization.pipeline.child.messages import OriginalReply, RowsReply, StoredArray
+from model_quantization.planning.labelled import LabelledRows
+from model_quantization.planning.refit import MOST_INPUTS
 from model_quantization.schemes.pruning import Spread
 
 ARRAYS = "arrays.bin"
 GRAMS = "grams.npz"
 SPREADS = "spreads.npz"
 INPUTS = "inputs.npz"
-SELECTION = "selection-answers"  # of the files that hold the original's answers to those rows
+LABELLED = "labelled.npz"
+SELECTION = "selection-answers"  # name of the files with the original's answers
 CALIBRATION = "calibration-answers"
-# Raised when a file is read that is not the expected one.
+# Errors of reading a file that is not the expected one.
 _UNREADABLE = (
     EOFError,
     FileNotFoundError,
@@ -75,6 +78,8 @@ class Original:
         How the rows were divided; None where nothing is chosen from rows.
     inputs : dict of str to ndarray
         Path of a layer of weights -> the calibration rows that reached it.
+    labelled : LabelledRows or None
+        Training rows with their labels, if such were given.
     """
 
     graph: ModelGraph
@@ -89,10 +94,11 @@ class Original:
     probed: tuple[str, ...] = ()
     division: Division | None = None
     inputs: dict[str, Array] = field(default_factory=dict)
+    labelled: LabelledRows | None = None
 
 
 def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]:
-    """Write arrays one after the other; return where each lies."""
+    """Write arrays one after the other; return the place of each."""
     stored: list[StoredArray] = []
     offset = 0
     with path.open("wb") as file:
@@ -105,7 +111,7 @@ def write_arrays(arrays: Iterable[Array], path: Path) -> tuple[StoredArray, ...]
 
 
 def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Original:
-    """Return what a child's reply and the files that it left say of a model.
+    """Return the model that a child's reply and files describe.
 
     Raises
     ------
@@ -142,11 +148,12 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
         probed=reply.probed,
         division=rows.division if rows else None,
         inputs=read_inputs(rows.inputs, workspace) if rows else {},
+        labelled=read_labelled(rows.labelled, workspace) if rows else None,
     )
 
 
 def write_spreads(spreads: Mapping[str, Spread], workspace: Path) -> None:
-    """Run in the child: leave the spread of each array of weights in the workspace."""
+    """Run in the child: write the spread of each array of weights into the workspace."""
     parts = [part for spread in spreads.values() for part in (spread.features, spread.scores)]
     paths = np.array(list(spreads), dtype=np.str_)
     save_arrays(workspace / SPREADS, paths, *parts)
@@ -182,17 +189,44 @@ def read_spreads(workspace: Path) -> dict[str, Spread]:
 
 
 def write_inputs(layers: Mapping[str, Layer], workspace: Path) -> tuple[str, ...]:
-    """Run in the child: leave the calibration rows that reached each layer; return their paths.
+    """Run in the child: write the calibration rows that reached each layer; return their paths.
 
     Only dense rows of finite numbers, as float32: what is solved again from them is rounded.
     """
+    kept = _dense(layers)
+    np.savez(workspace / INPUTS, *kept.values(), allow_pickle=False)
+    return tuple(kept)
+
+
+def write_labelled(layers: Mapping[str, Layer], target: Array, workspace: Path) -> tuple[str, ...]:
+    """Run in the child: leave the training rows that reached each layer, and their labels.
+
+    Parameters
+    ----------
+    layers : mapping of str to Layer
+    target : ndarray
+        As `LabelledRows` says.
+    workspace : Path
+
+    Returns
+    -------
+    tuple of str
+        The paths of the layers.
+    """
+    kept = {path: rows for path, rows in _dense(layers).items() if len(rows) == len(target)}
+    np.savez(workspace / LABELLED, *kept.values(), target=target, allow_pickle=False)
+    return tuple(kept)
+
+
+def _dense(layers: Mapping[str, Layer]) -> dict[str, Array]:
     kept = {}
     for path, layer in layers.items():
         rows = layer.inputs
+        if hasattr(rows, "toarray") and rows.shape[1] <= MOST_INPUTS:
+            rows = rows.toarray()
         if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind in "fiub":
             kept[path] = rows.astype(np.float32)
-    np.savez(workspace / INPUTS, *kept.values(), allow_pickle=False)
-    return tuple(kept)
+    return kept
 
 
 def read_inputs(paths: Iterable[str], workspace: Path) -> dict[str, Array]:
@@ -206,26 +240,61 @@ def read_inputs(paths: Iterable[str], workspace: Path) -> dict[str, Array]:
     names = tuple(paths)
     if not names:
         return {}
-    path = workspace / INPUTS
+    found, _ = _read_rows(names, workspace / INPUTS, "calibration")
+    return found
+
+
+def read_labelled(paths: Iterable[str], workspace: Path) -> LabelledRows | None:
+    """Return the training rows that reached each layer, with their labels; None without such.
+
+    Raises
+    ------
+    WorkerError
+        The child left something else.
+    """
+    names = tuple(paths)
+    if not names:
+        return None
+    found, target = _read_rows(names, workspace / LABELLED, "training")
+    assert target is not None
+    return LabelledRows(found, target)
+
+
+def _read_rows(
+    names: tuple[str, ...], path: Path, what: str
+) -> tuple[dict[str, Array], Array | None]:
+    """The rows of each layer, and the labels in the same file, if any."""
     try:
-        check_plain_files(workspace)
+        check_plain_files(path.parent)
         with np.load(path, allow_pickle=False) as stored:
             found = {name: stored[f"arr_{at}"] for at, name in enumerate(names)}
+            target = stored["target"] if path.name == LABELLED else None
         for name, rows in found.items():
             if rows.ndim != 2 or rows.dtype != np.float32 or not np.isfinite(rows).all():
                 raise ValueError(f"the rows of {name} are no finite numbers")
+            if target is not None and len(target) != len(rows):
+                raise ValueError(f"{len(target)} labels of {len(rows)} rows")
+        if target is not None:
+            _check_target(target)
     except _UNREADABLE as error:
         raise WorkerError(
-            "the calibration rows of a layer cannot be read",
+            f"the {what} rows of a layer cannot be read",
             where=str(path),
             got=f"{type(error).__name__}: {error}"[:200],
             do="quantize the original again",
         ) from error
-    return found
+    return found, target
+
+
+def _check_target(target: Array) -> None:
+    is_classes = target.dtype == np.int64 and target.ndim == 1 and (target >= 0).all()
+    is_numbers = target.dtype == np.float64 and target.ndim == 2 and np.isfinite(target).all()
+    if not is_classes and not is_numbers:
+        raise ValueError("labels are neither places of classes nor finite numbers")
 
 
 def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:
-    """Return the answers that a child left in its workspace.
+    """Return the answers that a child wrote into its workspace.
 
     Raises
     ------
@@ -237,7 +306,7 @@ def read_answers(workspace: Path, stem: str, limits: Limits) -> Answers:
 
 
 def check_plain_files(workspace: Path) -> None:
-    """Raise a `WorkerError` when a child left a link, pipe or device where files are read."""
+    """Raise a `WorkerError` if a child made a link, pipe or device in its workspace."""
     with os.scandir(workspace) as entries:
         for entry in entries:
             if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):

@@ -1,7 +1,7 @@
-"""Run in the child process: how long the original and its artifact take, side by side.
+"""Run in the child process: measure the times of the original and its artifact.
 
-The only child that holds both. Nothing of what it says decides anything: it gives two figures for
-the report. The original is loaded from the copy that was scanned, and only from that.
+Only this child has both models. Its two figures go into the report and decide nothing. It loads the
+original only from the copy that was scanned.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _resident_bytes() -> int:
-    # Not the peak where there is a choice: on Linux that of the parent is handed on to the child.
+    # Not the peak, if there is another figure: on Linux a child inherits the parent's peak.
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize()

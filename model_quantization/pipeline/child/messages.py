@@ -1,4 +1,4 @@
-"""The requests that the child process answers, and its replies: the one spelling of both."""
+"""The requests to the child process, and its replies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from model_quantization.records import ErrorRecord, Record
 
 @dataclass(frozen=True, slots=True)
 class RowsRequest(Record):
-    """Which held-out rows a model is asked, and how they are read.
+    """The held-out rows for a model, and how they are read.
 
     Attributes
     ----------
@@ -30,12 +30,14 @@ class RowsRequest(Record):
     target : tuple of str
         Its target columns.
     calibration_rows : int
-        The first so many rows calibrate, and are not asked for answers.
+        Number of rows at the beginning that calibrate and are not answered.
     divided : bool
         A precision is chosen from rows: they are divided by their hashes, and the gate sees no row
         of the other parts (`evaluation.rows.division`). `calibration_rows` then says nothing.
     calibration : Path or None
         A file whose rows spare the gate its own; only where they are divided.
+    refit : Path or None
+        A file of labelled rows that the model was trained on; only where rows are divided.
     """
 
     held_out: Path
@@ -43,6 +45,13 @@ class RowsRequest(Record):
     calibration_rows: int = 0
     divided: bool = False
     calibration: Path | None = None
+    refit: Path | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that is read for these rows."""
+        found = (self.held_out, self.calibration, self.refit)
+        return tuple(str(path) for path in found if path is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class OriginalRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class StoredArray(Record):
-    """Where one array lies in the file of arrays.
+    """The place of one array in the file of arrays.
 
     Attributes
     ----------
@@ -106,7 +115,7 @@ class StoredArray(Record):
 
 @dataclass(frozen=True, slots=True)
 class RowsReply(Record):
-    """How the original answered the rows; the answers themselves lie in the workspace.
+    """How the original answered the rows; the workspace has the answers.
 
     Attributes
     ----------
@@ -120,6 +129,8 @@ class RowsReply(Record):
         How the rows were divided; None where nothing is chosen from rows.
     inputs : tuple of str
         Path of each layer of weights whose calibration rows lie in `inputs.npz`, in this order.
+    labelled : tuple of str
+        The same for labelled training rows, in `labelled.npz`, with the labels behind them.
     """
 
     answered: str
@@ -127,6 +138,7 @@ class RowsReply(Record):
     grams: tuple[str, ...]
     division: Division | None = None
     inputs: tuple[str, ...] = ()
+    labelled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +218,7 @@ class CandidateRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class CandidateReply(Record):
-    """How an artifact answered; the answers to held-out rows lie in the workspace.
+    """How an artifact answered; the workspace has the answers to held-out rows.
 
     Attributes
     ----------
@@ -275,7 +287,7 @@ class MeasureRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class Measured(Record):
-    """What one coarser artifact answers otherwise.
+    """The changes by one coarser artifact.
 
     Attributes
     ----------
@@ -380,7 +392,7 @@ class LatencyRequest(Record):
 
 @dataclass(frozen=True, slots=True)
 class LatencyReply(Record):
-    """How long the two models took."""
+    """The times of the two models."""
 
     before: Latency
     after: Latency

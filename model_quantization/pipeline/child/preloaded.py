@@ -1,7 +1,7 @@
 """Imports that every child needs, made once in the server that forks it.
 
-Importing this module loads every family and kernel, which each of the two calls per model would
-pay for again.
+Importing this module loads every family and kernel. Otherwise each of the two calls per model would
+load them again.
 """
 
 from __future__ import annotations

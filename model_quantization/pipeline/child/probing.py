@@ -1,4 +1,4 @@
-"""Run in the child process: ask the original its probe rows, and later an artifact the same."""
+"""Run in the child process: the original answers probe rows, and later an artifact does."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from model_quantization.probes.reactions import Reactions, ask, ask_again
 from model_quantization.probes.rows import ProbeRows
 
 LARGE_BYTES: Final = 4_000_000
-"""Arrays of a model from which on it is asked fewer rows in fewer forms."""
+"""A model of more arrays gets fewer probe rows in fewer forms."""
 MANY_OBJECTS: Final = 30
-"""Objects in a model from which on it is asked so as well: each one costs scikit-learn a call."""
+"""So does a model of more objects: each one costs scikit-learn a call."""
 PROBES: Final = "probe-"
 """The names of all files of probe rows begin with this."""
 Asked: TypeAlias = tuple[ProbeRows, Reactions]
@@ -106,7 +106,7 @@ def probe_artifact(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             restored = ask_again(model.restored_estimator(), rows, original.calls)
-            # All other methods are answered by the restored estimator anyway.
+            # The restored estimator answers all other methods anyway.
             fast = [call for call in original.calls if call[1] in model.fast_methods]
             quantized = ask_again(model, rows, fast)
             quantized = replace(quantized, calls={**restored.calls, **quantized.calls})

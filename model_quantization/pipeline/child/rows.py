@@ -1,10 +1,16 @@
-"""The rows of a request, read and divided alike by the parent and by each child process."""
+"""Reads and divides the rows of a request, in the same way in every process."""
 
 from __future__ import annotations
 
-from model_quantization.evaluation.rows.division import DividedRows, divide, divide_calibration
+from model_quantization.errors import HeldOutError
+from model_quantization.evaluation.rows.division import (
+    DividedRows,
+    divide,
+    divide_calibration,
+    training_rows,
+)
 from model_quantization.evaluation.rows.expected import ExpectedRows
-from model_quantization.evaluation.rows.heldout import read_held_out, read_rows
+from model_quantization.evaluation.rows.heldout import HeldOut, read_held_out, read_rows
 from model_quantization.limits import Limits
 from model_quantization.pipeline.child.messages import RowsRequest
 
@@ -38,7 +44,10 @@ def rows_of(request: RowsRequest, expected: ExpectedRows, limits: Limits) -> Div
         limits=limits,
     )
     if request.calibration is None:
-        return divide(held_out)
+        divided = divide(held_out)
+        if divided.selection is not None or request.refit is None:
+            return divided
+        return divide_calibration(_labelled(request, expected, limits), held_out, "training rows")
     calibration = read_held_out(
         request.calibration,
         target=request.target,
@@ -47,3 +56,45 @@ def rows_of(request: RowsRequest, expected: ExpectedRows, limits: Limits) -> Div
         limits=limits,
     )
     return divide_calibration(calibration, held_out)
+
+
+def training_rows_of(
+    request: RowsRequest, expected: ExpectedRows, divided: DividedRows, limits: Limits
+) -> HeldOut | None:
+    """Return the labelled training rows of a request; None without such a file.
+
+    Parameters
+    ----------
+    request, expected, limits
+        As `rows_of` takes them.
+    divided : DividedRows
+        Its gate and its selection keep their rows.
+
+    Raises
+    ------
+    HeldOutError, LimitError, PathRefused
+        The file cannot be read, has no labels, or has no row but such.
+    """
+    if request.refit is None:
+        return None
+    labelled = _labelled(request, expected, limits)
+    found = training_rows(labelled, divided)
+    if found is None:
+        raise HeldOutError(
+            "every training row is also a row that judges",
+            where=str(request.refit),
+            expected=f"rows that are not in {request.held_out}",
+            do="give the rows that the model was trained on",
+        )
+    return found
+
+
+def _labelled(request: RowsRequest, expected: ExpectedRows, limits: Limits) -> HeldOut:
+    assert request.refit is not None
+    return read_held_out(
+        request.refit,
+        target=request.target,
+        expected=expected,
+        require_target=True,
+        limits=limits,
+    )

@@ -11,7 +11,7 @@ from model_quantization.arrays import Array
 from model_quantization.pipeline.child.component_inputs import Layer
 from model_quantization.planning.calibration import WEIGHTS
 
-FULL_GRAM_FEATURES = 2048  # more columns than this are taken as uncorrelated
+FULL_GRAM_FEATURES = 2048  # more columns than this count as uncorrelated
 
 
 def component_grams(layers: Mapping[str, Layer]) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Where the bytes went: the components of all models, by family and type."""
+"""The bytes of all models' components, by family and type."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _Types = Mapping[str, tuple[int, int]]
 
 
 def draw_bytes(outcomes: Sequence[Outcome], top: int = TOP_FAMILIES) -> Picture:
-    """Bytes of all components before and after, a bar a family, stacked by type."""
+    """Bytes of all components before and after, one bar per family, stacked by type."""
     title = "Where the bytes are, by family"
     families = _by_family(outcomes)
     if not families:
-        return Picture("bytes", title, "No model was taken apart in these runs.", "", "")
+        return Picture("bytes", title, "These runs have no figures of components.", "", "")
     order = sorted(families, key=lambda name: (-_total(families[name], 0), name))
     shown = [(name, families[name]) for name in order[:top]]
     if rest := order[top:]:
@@ -84,8 +84,8 @@ def draw_bytes(outcomes: Sequence[Outcome], top: int = TOP_FAMILIES) -> Picture:
         )
         svg = to_svg(figure, "bytes", alt, labels)
     caption = (
-        "What the models hold in memory, and what it takes in their artifacts. Each side has its "
-        "own scale, each shade is a type of component; the type with most bytes now is named."
+        "Bytes in memory before, and in artifacts after. Each side has its own scale. Each shade "
+        "is a type of component; the largest type now is named."
     )
     return Picture("bytes", title, caption, alt, svg)
 

@@ -51,11 +51,12 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 MAX_ATTENTION = 8
 MAX_CHANGES = 24
+MAX_DRAWN = 60  # models with a picture of their own: each has about 10 KB
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A figure of the whole release: what it counts, the figure, and what it is made of."""
+    """A figure of the whole release: its name, value and detail."""
 
     name: str
     figure: str
@@ -70,7 +71,7 @@ def render_page(
     created: str = "",
     facts: RunFacts | None = None,
 ) -> str:
-    """`report.html`: one file that needs no other, and the same for the same arguments.
+    """Return `report.html`: one file without others, the same for the same arguments.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def render_page(
     rows = table_rows(ordered)
     most = MAX_COMPONENTS if len(ordered) <= MANY else MAX_COMPONENTS_OF_MANY
     models = [
-        view_model(row, outcome, cells, most)
+        view_model(row, outcome, cells, most, draws=row < MAX_DRAWN)
         for row, (outcome, cells) in enumerate(zip(ordered, rows, strict=True))
     ]
     script = (FOLDER / "script.html").read_text(encoding="utf-8")
@@ -184,7 +185,7 @@ def _loss(loss: float) -> str:
 
 
 def _stays(outcomes: Sequence[Outcome], served: Sequence[Outcome]) -> str:
-    """What becomes of the models that are not published."""
+    """The sentence on models that are not published."""
     rest = len(outcomes) - len(served)
     if not rest:
         return "no original had to stay" if outcomes else "there are no models"
@@ -200,7 +201,7 @@ def _attention(models: Sequence[ModelView]) -> list[ModelView]:
 
 
 def _script_hash(script: str) -> str:
-    """What the page's policy allows to run: this script, and nothing that a name smuggles in."""
+    """The hash of the script, the only one that the page's policy allows."""
     match = re.search(r"<script>(.*)</script>", script, re.DOTALL)
     body = match[1] if match else ""
     return base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()

@@ -1,7 +1,7 @@
-"""What every figure is drawn with: roles of colour, axes in CSS pixels, and clean inline SVG.
+"""Tools of every figure: roles of colour, axes in CSS pixels, and clean inline SVG.
 
-matplotlib never sees a name from outside. It lays out a short token, which becomes the escaped name
-in the finished SVG: so no name is read as a formula, lacks a glyph, or becomes markup. Colours are
+matplotlib never gets a name from outside. It draws a short token, which becomes the escaped name in
+the finished SVG. So no name is read as a formula, lacks a glyph, or becomes markup. Colours are
 tokens as well and become CSS variables, so that one SVG serves light and dark.
 """
 
@@ -66,9 +66,9 @@ class Picture:
     key : str
         Its name on the page.
     title, caption : str
-        What it shows, and how to read it.
+        Title, and how to read the figure.
     alt : str
-        What it says, in words.
+        The same in words.
     svg : str
         Inline SVG, or empty when there is nothing to draw; then `caption` says why.
     legend : tuple of Key
@@ -114,7 +114,7 @@ def shorten(text: str, limit: int) -> str:
 
 @contextmanager
 def drawing(key: str) -> Iterator[None]:
-    """Figures drawn inside are the same bytes everywhere, whatever the user's settings are."""
+    """Figures drawn inside have the same bytes everywhere, with any settings of the user."""
     import matplotlib
 
     with _one_at_a_time, matplotlib.rc_context():
@@ -149,7 +149,7 @@ def add_axes(
     *,
     grid: Literal["x", "y", "both", ""] = "x",
 ) -> Axes:
-    """Bare axes whose edges lie so many pixels from those of the figure; rules along `grid`."""
+    """Bare axes with margins in pixels; rules along `grid`."""
     height = figure.get_figheight() * 72
     axes = figure.add_axes(
         (
@@ -172,7 +172,7 @@ def add_axes(
 
 
 def name_axes(axes: Axes, x: str = "", y: str = "") -> None:
-    """The axes say what they measure: `x` below, `y` above the upper left corner."""
+    """Name the axes: `x` below, `y` above the upper left corner."""
     if x:
         axes.set_xlabel(x, color=MUTED, fontsize=SMALL, labelpad=3)
     if y:
@@ -203,7 +203,7 @@ def to_svg(figure: Figure, key: str, alt: str, labels: Labels) -> str:
     body = _trimmed(text[start:end])
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
-    # One pass: what is put in is not looked at again.
+    # One pass: inserted names are not searched for tokens.
     body = _TOKEN.sub(lambda match: _in_place_of(match, labels), body)
     box = view[1] if view else f"0 0 {WIDTH:g} {WIDTH:g}"
     opening = f'<svg class="{key}" viewBox="{box}" role="img" aria-label="{_escape(alt)}">'
@@ -234,7 +234,7 @@ _NUMBERS = re.compile(r' (?:d|x|y|transform|points)="[^"]*"')
 
 
 def _trimmed(svg: str) -> str:
-    """The same picture in half the bytes, without ids that other figures of the page have too."""
+    """The same picture in half the bytes, without ids that other figures also have."""
     svg = _GROUP_ID.sub("", svg)
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     svg = svg.replace("xlink:href", "href").replace(' target="_blank"', "")

@@ -1,4 +1,4 @@
-"""What the page shows of one model: its row with sort keys, and the evidence below it.
+"""One model on the page: its row with sort keys, and the evidence below it.
 
 Everything here is text; the template escapes all of it. Lists and texts are cut to a length at
 which a thousand models still make a page: `stats/<name>.json` has them in full.
@@ -15,8 +15,9 @@ from typing import Any
 from model_quantization.names import printable
 from model_quantization.numerals import plural
 from model_quantization.outcome import Outcome, Status, verdict
-from model_quantization.report.page.drawing import shorten
+from model_quantization.report.page.drawing import Picture, shorten
 from model_quantization.report.page.next_step import NextStep, is_hostile, next_step
+from model_quantization.report.page.precision_picture import draw_precision
 from model_quantization.report.precision import (
     CURVE_HEAD,
     PARTS_HEAD,
@@ -30,7 +31,7 @@ MAX_COMPONENTS, MAX_COMPONENTS_OF_MANY, MANY = 12, 4, 300  # of one model; on a 
 MAX_NOTES = 6
 MAX_STEPS = 60
 MAX_TEXT = 600
-MAX_HOSTILE_TEXT = 20_000  # which names, and not to open the file, is told in full
+MAX_HOSTILE_TEXT = 20_000  # the names, and the warning, are shown in full
 _BITS = {"exact": 64.0, "auto": 65.0}
 _CHECKS = {
     "loss": ("loss of the score", "at most"),
@@ -97,6 +98,8 @@ class ModelView:
     facts : tuple of (str, str)
     grids : tuple of Grid
     notes : tuple of str
+    pictures : tuple of Picture
+        How its precision was chosen.
     in_full : bool
         Whether the note is never cut short.
     folded : bool
@@ -113,6 +116,7 @@ class ModelView:
     facts: tuple[tuple[str, str], ...]
     grids: tuple[Grid, ...]
     notes: tuple[str, ...]
+    pictures: tuple[Picture, ...] = ()
     in_full: bool = False
     folded: bool = False
 
@@ -122,6 +126,8 @@ def view_model(
     outcome: Outcome,
     cells: Mapping[str, str],
     max_components: int = MAX_COMPONENTS,
+    *,
+    draws: bool = True,
 ) -> ModelView:
     """The view of the model at `row`, whose texts in the table are `cells` (`table_rows`)."""
     figures = outcome.evaluation
@@ -133,6 +139,10 @@ def view_model(
         _components(outcome, max_components),
     )
     step, hostile = next_step(outcome), is_hostile(outcome)
+    precision = figures.get("precision")
+    picture = None
+    if draws and isinstance(precision, dict):
+        picture = draw_precision(precision, f"precision-{row}")
     note = cells["note"] or "evidence"
     return ModelView(
         row=row,
@@ -147,6 +157,7 @@ def view_model(
         facts=tuple((name, _cut(text)) for name, text in _facts(outcome)),
         grids=tuple(grid for grid in grids if grid is not None),
         notes=tuple(_notes(outcome)),
+        pictures=(picture,) if picture else (),
     )
 
 
@@ -243,7 +254,7 @@ def _check(check: Mapping[str, Any]) -> tuple[str, str, str, str]:
     # Records of former versions have no finding.
     finding = check.get("finding") or ("held" if check["passed"] else "lost")
     mark = _MARKS.get(str(finding), "✗")
-    if not _is_known(check["limit"]):  # a limit that nobody set cannot be kept
+    if not _is_known(check["limit"]):  # a limit that was not set
         return f"- {word}", seen, value, "no limit"
     where = f" ({_cut(str(check['where']), 80)})" if check.get("where") else ""
     return f"{mark} {word}{where}", seen, value, f"{side} {limit}"
@@ -354,7 +365,7 @@ def _number(value: object) -> str:
         return "-" if value is None else "unknown"
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value + 0.0:.4g}"  # and no minus before a zero
+    return f"{value + 0.0:.4g}"  # no minus before a zero
 
 
 def _cut(text: str, limit: int = MAX_TEXT) -> str:

@@ -45,7 +45,7 @@ NAME_CHARACTERS = 19  # that fit left of the axes, in the widest fonts as well
 
 
 def draw_sizes(outcomes: Sequence[Outcome], top: int = TOP_MODELS) -> Picture:
-    """Each model's file before and what is served now; beyond the `top` largest, their sum."""
+    """Each model's file before and after; beyond the `top` largest, their sum."""
     known = sorted(
         (item for item in outcomes if item.source_size_bytes > 0),
         key=lambda item: (-item.source_size_bytes, item.name),
@@ -104,7 +104,7 @@ def draw_sizes(outcomes: Sequence[Outcome], top: int = TOP_MODELS) -> Picture:
 
 
 def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
-    """How many times smaller each artifact is, against what the score lost or gained."""
+    """The size ratio of each artifact against the change of its score."""
     marks = [
         Mark(row, item.source_size_bytes / item.artifact_size_bytes, change, item, says_of(item))
         for row, item in enumerate(outcomes)
@@ -118,7 +118,7 @@ def draw_changes(outcomes: Sequence[Outcome]) -> Picture:
         return Picture("changes", title, "No model was scored on held-out rows.", "", "")
     allowed = _allowed_drop(outcomes)
     served = [mark.y for mark in marks if mark.outcome.published]
-    # What was published sets the scale; what fell far below it is drawn at the lower edge.
+    # Published models set the scale; those far below it are drawn at the lower edge.
     reach = max([1e-4, 1.5 * (allowed or 0.0), *(1.15 * abs(value) for value in served)])
     low, high = -reach, max([reach * 0.6, *(1.15 * value for value in served)])
     with drawing("changes"):

@@ -1,4 +1,4 @@
-"""Models as marks: what each kind of verdict looks like, and what a mark says and leads to."""
+"""Models as marks: the look of each kind of verdict, the hover text and the link."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One model as a mark: its row on the page, its place, what it is called and says."""
+    """One model as a mark: its row on the page, its place, and its hover text."""
 
     row: int
     x: float
@@ -187,7 +187,7 @@ def legend_of(marks: Sequence[Mark]) -> tuple[Key, ...]:
 
 
 def says_of(outcome: Outcome) -> str:
-    """What a mark says under the pointer."""
+    """The hover text of a mark."""
     before, after = outcome.latency_us_before, outcome.latency_us_after
     parts = [
         f"{outcome.name}: {verdict(outcome)}",

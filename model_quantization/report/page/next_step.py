@@ -1,4 +1,4 @@
-"""What a person can do about a verdict, as precisely as the record allows."""
+"""The advice on a verdict, as precisely as the record allows."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class NextStep:
 
 
 def is_hostile(outcome: Outcome) -> bool:
-    """Whether the file names what only a hostile one needs; nothing may teach to trust it."""
+    """Whether the file has names that only a hostile one uses; no advice may trust it."""
     if outcome.status is not Status.REFUSED:
         return False
-    named = warning(_NAME.findall(outcome.note))  # records of former versions say no more
+    named = warning(_NAME.findall(outcome.note))  # records of earlier versions have no more
     return outcome.reason == "hostile_file" or DO_NOT_OPEN in outcome.note or bool(named)
 
 
 def next_step(outcome: Outcome) -> NextStep:
-    """What to do about one model's verdict; for most models nothing."""
+    """The advice on one model's verdict; for most models there is nothing to do."""
     if outcome.status is Status.PUBLISHED:
         return _published(outcome)
     if outcome.status is Status.UNVERIFIED:
@@ -60,7 +60,7 @@ def next_step(outcome: Outcome) -> NextStep:
 def _published(outcome: Outcome) -> NextStep:
     if outcome.guarantee is Guarantee.INCONCLUSIVE:
         return NextStep(
-            f"It is served, though too few rows were there to prove it. {_add_rows(outcome)}"
+            f"It is served, although the rows are too few to prove it. {_add_rows(outcome)}"
         )
     return NextStep("Nothing: the artifact is served.")
 
@@ -92,7 +92,7 @@ def _fallback(outcome: Outcome) -> NextStep:
     if reason in _ROUNDED and outcome.bit_depth != "exact":
         more = _MORE_BITS.get(outcome.bit_depth, "exact")
         return NextStep(
-            f"The original is served. To get a smaller file all the same, take {_words(more)}:",
+            f"The original is served. To get a smaller file, use {_words(more)}:",
             _override(outcome.name, more),
         )
     return NextStep("The original is served. Report this: an exact artifact should lose nothing.")
@@ -107,15 +107,15 @@ def _broken(outcome: Outcome) -> NextStep:
         )
     if is_hostile(outcome):
         return NextStep(
-            "Do not open this file, by no means. Find out who put it there, and remove it; what "
-            "opened it before may have been changed."
+            "Do not open this file. Find out who put it there, and remove it. Programs that "
+            "opened it before may be compromised."
         )
     if reason == "untrusted_type" or UNLISTED in outcome.note:
         return _unlisted(outcome)
     if reason in ("scan_refused", "scan_malformed"):
         return NextStep(
             "Find out where this file comes from. Do not open it by other means: it is damaged, "
-            "or it does what a model has no need to do."
+            "or it does something that no model needs."
         )
     if reason == "path_refused":
         return NextStep("Put the file itself there: links, pipes and devices are not read.")
@@ -124,17 +124,17 @@ def _broken(outcome: Outcome) -> NextStep:
     if reason in ("worker_crashed", "worker_timeout", "system"):
         return NextStep("The next run tries again. If it fails then too, give it more memory.")
     if outcome.status is Status.REFUSED:
-        return NextStep("The file was not opened; find out what it is before anything else.")
+        return NextStep("The file was not opened; first find out what it is.")
     if reason in ("unsupported_component", "scheme", "unfitted_model", "held_out"):
         return NextStep("Repair what the message names; until then the original is served.")
     return NextStep("The log of the run says more; the next run tries again.")
 
 
 def _unlisted(outcome: Outcome) -> NextStep:
-    """What to do about names that are not on the allow-list; the note says which."""
+    """The advice on names that are not on the allow-list; the note names them."""
     if "cloudpickle" in outcome.note or "__main__:" in outcome.note:
         return NextStep(
-            "Nobody can trust these by name. Put the classes and functions into a module that is "
+            "These cannot be trusted by name. Put the classes and functions into a module that is "
             "installed where models are quantized and served, import them from there, and save "
             "the model again with pickle or joblib."
         )

@@ -26,7 +26,7 @@ from model_quantization.report.page.drawing import (
 from model_quantization.report.table import human_bytes
 
 LAST_RELEASES = 30
-DAYS_NAMED = 4  # more would run into each other
+DAYS_NAMED = 4  # more labels would overlap
 _KINDS = (
     ("published", GOOD, {Status.PUBLISHED}),
     ("no gain", QUIET, {Status.NO_GAIN}),
@@ -47,7 +47,7 @@ class _Night:
 
 
 def draw_trend(history: Sequence[HistoryRow], last: int = LAST_RELEASES) -> Picture:
-    """What was served, and the verdicts, over the `last` releases."""
+    """Served bytes and verdicts over the `last` releases."""
     nights = _nights(history)[-last:]
     title = "The last releases"
     if len(nights) < 2:
@@ -100,7 +100,9 @@ def draw_trend(history: Sequence[HistoryRow], last: int = LAST_RELEASES) -> Pict
         for index, (word, colour, _) in enumerate(_KINDS)
         if any(night.counts[index] for night in nights)
     )
-    return Picture("trend", title, "One place a release, the last at the right.", alt, svg, legend)
+    return Picture(
+        "trend", title, "One place per release, the last at the right. ", alt, svg, legend
+    )
 
 
 def _nights(history: Sequence[HistoryRow]) -> list[_Night]:

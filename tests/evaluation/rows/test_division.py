@@ -13,11 +13,13 @@ from model_quantization.evaluation.rows.division import (
     FEWEST_TO_DIVIDE,
     MOST_CALIBRATED,
     MOST_SELECTED,
+    MOST_TRAINED,
     SELECTION_SHARE,
     DividedRows,
     divide,
     divide_calibration,
     places,
+    training_rows,
 )
 from model_quantization.evaluation.rows.heldout import HeldOut, hash_rows, read_held_out
 
@@ -110,3 +112,24 @@ def test_parts_are_the_same_in_every_format(tmp_path: Path) -> None:
     first, second = (divide(read_held_out(tmp_path / name)) for name in ("a.npz", "a.csv"))
     assert first.division == second.division
     np.testing.assert_array_equal(first.gate.row_hashes, second.gate.row_hashes)
+
+
+def test_no_row_that_chooses_or_judges_is_trained_on() -> None:
+    rows = held_out(6000)
+    divided = divide(rows.take(range(4000)))
+    found = training_rows(rows, divided)
+    assert found is not None and divided.selection is not None and divided.calibration is not None
+    for part in (divided.gate, divided.selection):
+        assert not np.isin(found.row_hashes, part.row_hashes).any()
+    assert len(found) == 2000 + len(divided.calibration)
+    assert training_rows(divided.gate, divided) is None
+    other = divide_calibration(rows, divided.gate, "training rows")
+    assert other.source == "training rows"
+
+
+def test_training_rows_are_bounded_and_the_same_in_any_order() -> None:
+    rows, gate = held_out(MOST_TRAINED + 500, seed=3), held_out(50, seed=4)
+    found = training_rows(rows, DividedRows(None, None, gate))
+    turned = training_rows(rows.take(range(len(rows))[::-1]), DividedRows(None, None, gate))
+    assert found is not None and turned is not None and len(found) == MOST_TRAINED
+    np.testing.assert_array_equal(np.sort(found.row_hashes), np.sort(turned.row_hashes))

@@ -1,8 +1,8 @@
-"""What the predictors of LightGBM, XGBoost and CatBoost share.
+"""The common part of the predictors of LightGBM, XGBoost and CatBoost.
 
-Each library adds its trees up in its own order and precision: those are in its own file. Here is
-what does not differ: which trees count, the two columns of a classifier of two classes, and the
-description of the predictor.
+Each library sums its trees in its own order and precision: see its file. Here is the rest: the
+trees that count, the two columns of a classifier of two classes, and the description of the
+predictor.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ def _readable(state: State) -> None:
     None reads what a newer one wrote: 2.1 takes the start `[5E-1]` of 3.1 for another number, and
     says nothing.
     """
-    held = state.get("handle")
-    data = b"" if held is None else bytes(held)
+    handle = state.get("handle")
+    data = b"" if handle is None else bytes(handle)
     if data[:1] == b"{" and not data[1:2].isalpha():
         state["handle"] = _from_json(data)
         return

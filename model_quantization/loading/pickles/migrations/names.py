@@ -1,4 +1,4 @@
-"""What classes and functions were called in other versions, and what they are called today.
+"""Old names of classes and functions, with today's.
 
 A file names what it holds. An old name is replaced by today's before it is checked against the
 allow-list, so that the list has one name per thing, and nothing of the old name is imported:

@@ -31,18 +31,18 @@ def _private_platt(state: State) -> None:
 def _weighted_powers(state: State) -> None:
     """The distance `wminkowski`, gone with scipy 1.8, multiplied before taking the power."""
     for name, parameters in _DISTANCES:
-        held = state.get(parameters)
-        if state.get(name) == "wminkowski" and held:
-            power = held.get("p", state.get("p", 2))
-            weights = np.asarray(held["w"]) ** power
-            state[name], state[parameters] = "minkowski", {**held, "w": weights}
+        given = state.get(parameters)
+        if state.get(name) == "wminkowski" and given:
+            power = given.get("p", state.get("p", 2))
+            weights = np.asarray(given["w"]) ** power
+            state[name], state[parameters] = "minkowski", {**given, "w": weights}
 
 
 def _known_covariance(state: State) -> None:
     """Before 0.24 brute force worked with the covariance of the rows asked and fitted together."""
     if state.get("effective_metric_") == "mahalanobis" and state.get("_fit_method") == "brute":
-        held = state.get("effective_metric_params_") or {}
-        if "VI" not in held:
+        given = state.get("effective_metric_params_") or {}
+        if "VI" not in given:
             raise ValueError(
                 "its mahalanobis distances hang on which rows are asked together, as they did "
                 "before scikit-learn 0.24; fit it again with metric_params={'VI': ...}"

@@ -293,7 +293,7 @@ STEPS: Final = (
     Step(
         ("sklearn.decomposition._fastica:FastICA",),
         "1.3",
-        "1.3: whiten is a name, and held under no other",
+        "1.3: whiten is a name, without a second attribute",
         _whitening,
     ),
     Step(

@@ -1,4 +1,4 @@
-"""What an unpickler is given in the place of scikit-learn's classes, for a file of another version.
+"""Stand-ins for scikit-learn's classes, for unpickling a file of another version.
 
 A stand-in is a subclass that takes the state as saved, brings it into today's form, and then is
 the class itself: nothing of it is left in the model. There is one stand-in per class, for all
@@ -48,7 +48,7 @@ class Gone:
 
 
 class Readings:
-    """What the objects of one file said of themselves while they were read.
+    """Facts about the objects of one file, found while they were read.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Readings:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """What this thread reads inside the block is of this file."""
+        """Within the block, this thread reads this file."""
         before, _file.readings = _file.readings, self
         try:
             yield
@@ -75,7 +75,7 @@ class Readings:
             _file.readings = before
 
     def find(self, name: str) -> Any:
-        """What the file gets for `name`, as it is called today; None: what the name says."""
+        """The stand-in for `name`, as it is called today; None if there is none."""
         return functools.partial(self.defer, name) if is_deferred(name) else _found(name)
 
     def defer(self, name: str, *args: Any) -> Deferred:
@@ -91,7 +91,7 @@ class Readings:
         return real(model)
 
     def notes(self) -> list[str]:
-        """What a person should know of how the file was read, one line each."""
+        """Remarks on how the file was read, one line each."""
         today = installed_version()
         others = sorted(version for version in self.versions if version != today)
         if not others:
@@ -163,7 +163,7 @@ def _changes(cls: Any) -> bool:
 
 
 def _no_requests(*args: Any) -> NoReturn:
-    """What scikit-learn asks each new subclass first; a failure ends its setting up.
+    """A hook that scikit-learn calls first for each new subclass; an error ends the setup.
 
     It would read the signature of every method: most of what a stand-in costs. An object is of
     that class only until it has its state.

@@ -136,7 +136,7 @@ def in_todays_form(cls: type, state: Any, saved_by: str) -> Upgrade:
 
 @functools.lru_cache(maxsize=1024)
 def _changes_since(cls: type, saved_by: str) -> tuple[tuple[_Change | None, _Becomes | None], ...]:
-    """What is done to the state of a class that this version saved, in order."""
+    """The steps for a state that this version saved, in order."""
     then, now = parse_release(saved_by), installed("sklearn")
     found: list[tuple[_Change | None, _Becomes | None]] = []
     for step in steps_of(cls):

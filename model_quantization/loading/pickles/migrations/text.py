@@ -16,7 +16,7 @@ def _weights(state: State) -> None:
 
 
 def _is_fitted(state: State) -> None:
-    """Something that says it is fitted: before 1.0 one without weights held nothing at all."""
+    """A mark of a fitted object: before 1.0 one without weights had no attributes."""
     if state.get("use_idf") is False:
         state.setdefault("fitted_", True)
 

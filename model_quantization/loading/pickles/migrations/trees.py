@@ -13,7 +13,7 @@ from model_quantization.loading.pickles.migrations.steps import State, Step, ren
 
 FRACTION_TOLERANCE: Final = 1e-6
 _COUNTED: Final = (
-    "leaves of {} trees held class counts, as scikit-learn before 1.4 saved them: made fractions"
+    "leaves of {} trees had class counts, as scikit-learn before 1.4 saved them: made fractions"
 )
 
 

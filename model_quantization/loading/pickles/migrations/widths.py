@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from model_quantization.loading.pickles.migrations.steps import State, Step
 
-# Attribute that tells it -> how.
+# Attribute -> how to read the number from it.
 _TOLD_BY: Final[dict[str, Callable[[Any], int]]] = {
     "n_features_": int,
     "shape_fit_": lambda shape: int(shape[1]),

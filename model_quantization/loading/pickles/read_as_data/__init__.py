@@ -1,4 +1,4 @@
-"""Objects of pandas, scipy.stats and joblib, read as data: nothing a file says of them is run.
+"""Objects of pandas, scipy.stats and joblib, read as data, without running their code.
 
 Their own unpickling trusts the file: scipy's runs source text from the state of a distribution, and
 pandas' and pyarrow's follow positions and buffers without looking. So an unpickler gets stand-ins
@@ -25,7 +25,7 @@ def keeps_state_as_data(name: str) -> bool:
 
 
 def reader_of(name: str) -> Any:
-    """What an unpickler gets for this name; None for names that mean what they say.
+    """The stand-in for this name; None for a name without one.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def reader_of(name: str) -> Any:
 
 @functools.cache
 def _memory_reader() -> type:
-    """A class that becomes a memory which keeps nothing: the file's own names a directory.
+    """A stand-in for a memory; it stores nothing, as the file's memory names a directory.
 
     A later `fit` would unpickle whatever lies there.
     """

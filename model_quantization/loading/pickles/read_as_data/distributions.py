@@ -18,7 +18,7 @@ def distribution_reader(name: str) -> type | None:
     """A class that takes a distribution's state by its name; None for another name."""
     module, _, qualname = name.partition(":")
     if name.startswith(_FROZEN) and not name.endswith("_frozen"):
-        return None  # of values of one's own: scipy has no name for it
+        return None  # made from a user's values: scipy has no name for it
     cls = getattr(importlib.import_module(module), qualname, None)
     if cls is None:  # of another version: nothing is made of it
         return None

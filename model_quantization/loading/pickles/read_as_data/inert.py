@@ -1,4 +1,4 @@
-"""An object that keeps what a file says of it, and does nothing."""
+"""An object that keeps its description in a file, and does nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class InertObject:
-    """What a file said of an object: the class it named, the arguments, the state.
+    """An object's description in a file: the class, the arguments, the state.
 
     Attributes
     ----------
@@ -36,5 +36,5 @@ class InertObject:
 
 @functools.cache
 def inert_class(name: str) -> type[InertObject]:
-    """The class whose objects hold what a file says of objects of this name."""
+    """The class of inert objects of this name."""
     return type(name.rpartition(":")[2], (InertObject,), {"name": name})

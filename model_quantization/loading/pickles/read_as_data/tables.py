@@ -22,7 +22,7 @@ _DTYPES: Final = {f"{kind}Dtype" for kind in ("Boolean", "Float32", "Float64")} 
 
 
 def table_reader(name: str) -> Any:
-    """What makes the object that a file names; None for a part that is only looked into."""
+    """The function that makes the named object; None for a part that is only read."""
     if not name.startswith("pandas"):
         return None
     kind = name.rpartition(":")[2]
