@@ -33,7 +33,7 @@ def _fitted(component: Component) -> tuple[KernelFunction, Array] | None:
     if function is None or not usable or not known.size:
         return None
     for step in function.steps:
-        if np.shape(step.scale) not in ((), (known.shape[1],)):
+        if step.scale is not None and step.scale.shape not in ((), (known.shape[1],)):
             raise ValueError("its lengths do not fit its rows")
     return function, known
 
