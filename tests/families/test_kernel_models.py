@@ -48,22 +48,24 @@ def quantized(model: Any, bit_depth: int | str) -> QuantizedModel:
     return made
 
 
+def _parts(answer: Any) -> tuple[Any, ...]:
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
 @pytest.mark.parametrize("kernel", PROCESSES, ids=str)
 def test_every_kernel_of_a_process(kernel: Any) -> None:
-    model = GaussianProcessRegressor(kernel, alpha=0.3, optimizer=None).fit(KNOWN, TARGETS)
+    model = GaussianProcessRegressor(kernel, alpha=500.0, optimizer=None).fit(KNOWN, TARGETS)
     for bit_depth in (32, "exact"):
         made = quantized(model, bit_depth)
         restored = made.restore()
         assert made.fast_methods == ("predict",)
         for options in ({}, {"return_std": True}, {"return_cov": True}):
             mine, theirs = (one.predict(ASKED, **options) for one in (made, restored))
-            for one, other in zip(np.atleast_1d(mine), np.atleast_1d(theirs), strict=True):
+            for one, other in zip(_parts(mine), _parts(theirs), strict=True):
                 if options or bit_depth == "exact":
                     np.testing.assert_array_equal(one, other)
                 else:
-                    np.testing.assert_allclose(
-                        one, other, rtol=0, atol=1e-10 * np.abs(theirs).max()
-                    )
+                    np.testing.assert_allclose(one, other, rtol=0, atol=1e-10 * np.abs(other).max())
         assert made._restored is None
 
 
@@ -78,15 +80,15 @@ def test_options_reach_a_process_behind_a_scaler() -> None:
     assert made._restored is None
     assert made.predict(X=ASKED, return_std=True)[1].shape == (len(ASKED),)
     assert made._restored is None
-    with pytest.raises(RuntimeError, match="at most one"):
+    with pytest.raises(RuntimeError, match="At most one"):
         made.predict(ASKED, return_std=True, return_cov=True)
     with pytest.raises(TypeError, match="nonsense"):
         made.predict(ASKED, nonsense=True)
 
 
 def test_a_deviation_that_scikit_learn_warns_of_is_its_own() -> None:
-    model = GaussianProcessRegressor(RBF(30.0), alpha=1e-12, optimizer=None)
-    made = quantized(model.fit(KNOWN[:20], TARGETS[:20, 0]), "exact")
+    model = GaussianProcessRegressor(RBF(300.0), alpha=1e-15, optimizer=None)
+    made = quantized(model.fit(KNOWN, KNOWN[:, 0]), "exact")
     with pytest.warns(UserWarning, match="variances smaller than 0"):
         mine = made.predict(KNOWN, return_std=True)
     with pytest.warns(UserWarning, match="variances smaller than 0"):

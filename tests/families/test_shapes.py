@@ -72,6 +72,7 @@ STRICT = (
     "dummy",
     "encoders",
     "imputer",
+    "kernel_model",
     "linear",
     "neural",
     "pipeline",
@@ -79,6 +80,7 @@ STRICT = (
     "propagation",
     "scaler",
     "selection",
+    "svm",
     "union",
     "wrapped",
 )

@@ -30,7 +30,12 @@ def _fitted(component: Component) -> tuple[KernelFunction, Array] | None:
     """The kernel and the training rows of a fitted process."""
     function, known = kernel_of_component(component.get("kernel_")), component.get("X_train_")
     usable = isinstance(known, np.ndarray) and known.ndim == 2 and known.dtype.kind == "f"
-    return (function, known) if function is not None and usable and known.size else None
+    if function is None or not usable or not known.size:
+        return None
+    for step in function.steps:
+        if step.scale is not None and step.scale.shape not in ((), (known.shape[1],)):
+            raise ValueError("its lengths do not fit its rows")
+    return function, known
 
 
 # Regression ---------------------------------------------------------------------------------
@@ -46,6 +51,8 @@ def regressor(component: Component, exact: bool) -> Lowered | NotFast:
     scale, mean = component.get("_y_train_std"), component.get("_y_train_mean")
     if scale is None or mean is None or len(coefficients) != len(known):
         raise ValueError("its coefficients do not fit its rows")
+    if any(np.shape(one) not in ((), (1,), coefficients.shape[1:]) for one in (scale, mean)):
+        raise ValueError("the units of its targets do not fit its coefficients")
     one_pass = KernelSums(function, known, coefficients.reshape(len(known), -1))
 
     def in_units(found: Array) -> Array:
@@ -73,7 +80,10 @@ def regressor(component: Component, exact: bool) -> Lowered | NotFast:
             return None  # it is made again by the restored estimator
         similar = function.plain(rows, known)
         answer = in_units(similar @ coefficients)
-        solved = solve_triangular(factor, similar.T, lower=True, check_finite=False)
+        try:
+            solved = solve_triangular(factor, similar.T, lower=True, check_finite=False)
+        except ValueError:  # its factor has no inverse: scikit-learn has the words
+            return None
         if together:
             covered = function.plain(rows, None) - solved.T @ solved
             return answer, _spread(covered, scale)
@@ -146,7 +156,10 @@ def binary_classifier(component: Component, exact: bool) -> Lowered | NotFast:
     def predict_proba(rows: Array) -> Array | None:
         if not all_finite(rows):
             return None
-        mean, variance = latent(rows)
+        try:
+            mean, variance = latent(rows)
+        except ValueError:  # its factor has no inverse: scikit-learn has the words
+            return None
         return _probabilities(mean, variance) if (variance > 0).all() else None
 
     return Lowered(
