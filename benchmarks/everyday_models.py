@@ -309,11 +309,23 @@ MODELS: Mapping[str, Maker] = {
         lambda: neighbors.KNeighborsClassifier(algorithm="ball_tree", weights="distance")
     ),
     "KNeighborsRegressor": _on(neighbors.KNeighborsRegressor, target="number"),
+    "KNN cosine": _on(lambda: neighbors.KNeighborsClassifier(metric="cosine")),
+    "KNN manhattan": _on(lambda: neighbors.KNeighborsClassifier(metric="manhattan")),
+    "RadiusNeighborsClassifier": _on(lambda: neighbors.RadiusNeighborsClassifier(16.0)),
+    "RadiusNeighborsRegressor": _on(
+        lambda: neighbors.RadiusNeighborsRegressor(16.0), target="number"
+    ),
+    "KernelDensity": _on(neighbors.KernelDensity),
     "LocalOutlierFactor": _on(lambda: neighbors.LocalOutlierFactor(novelty=True)),
     "NearestCentroid": _on(neighbors.NearestCentroid),
     "KMeans": _on(lambda: cluster.KMeans(8, random_state=0)),
     "MiniBatchKMeans": _on(lambda: cluster.MiniBatchKMeans(8, random_state=0)),
+    "BisectingKMeans": _on(lambda: cluster.BisectingKMeans(8, random_state=0)),
+    "Birch": _on(lambda: cluster.Birch(n_clusters=8)),
     "GaussianMixture": _on(lambda: mixture.GaussianMixture(4, random_state=0)),
+    "GaussianMixture, diagonal": _on(
+        lambda: mixture.GaussianMixture(4, covariance_type="diag", random_state=0)
+    ),
     "BayesianGaussianMixture": _on(
         lambda: mixture.BayesianGaussianMixture(n_components=4, random_state=0)
     ),

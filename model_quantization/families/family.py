@@ -76,6 +76,10 @@ class Component(ABC):
         """The shape of an array, without its values; None for what is no array."""
 
     @abstractmethod
+    def items(self) -> tuple[Any, ...]:
+        """The values of a state that is a tuple, as native objects have it; () for another."""
+
+    @abstractmethod
     def codes(self, name: str) -> StoredCodes | None:
         """The stored integer codes of an array and the scale of each channel.
 

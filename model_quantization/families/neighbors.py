@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from model_quantization.families.family import Arrays, Example, Family, slots_for
+from model_quantization.families.family import Arrays, Component, Example, Family, slots_for
 from model_quantization.families.ladders import Coarser, Ladder
+from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.schemes.scheme import Role, Slot
 
@@ -19,21 +20,52 @@ _MODULES = {
     "_unsupervised": ("NearestNeighbors",),
     "_graph": ("KNeighborsTransformer", "RadiusNeighborsTransformer"),
     "_lof": ("LocalOutlierFactor",),
-    "_nearest_centroid": ("NearestCentroid",),
     "_kde": ("KernelDensity",),
 }
 
 
-def examples() -> Iterable[Example]:
-    """Searched by brute force, by a tree, and for outliers."""
-    import numpy as np
-    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor
+def lower(component: Component, exact: bool) -> Lowered | NotFast:
+    """Answers of the nearest known rows, where rounding cannot have chosen them."""
+    from model_quantization.families.shared import neighbour_answers, radius_answers
 
-    rows = np.random.default_rng(0).normal(size=(150, 6))
-    labels = (rows[:, 0] > 0).astype(int) + (rows[:, 1] > 0)
-    yield Example("brute", KNeighborsClassifier(algorithm="brute").fit(rows, labels), rows)
-    yield Example("tree", KNeighborsRegressor(algorithm="kd_tree").fit(rows, rows[:, 0]), rows)
-    yield Example("outliers", LocalOutlierFactor(novelty=True).fit(rows), rows + 0.01)
+    own = radius_answers.ANSWERS.get(component.type, neighbour_answers.lower)
+    return own(component, exact)
+
+
+def examples() -> Iterable[Example]:
+    """Searched by brute force, by trees, in several measures, and for outliers."""
+    import numpy as np
+    from sklearn.neighbors import (
+        KNeighborsClassifier,
+        KNeighborsRegressor,
+        LocalOutlierFactor,
+        NearestNeighbors,
+        RadiusNeighborsClassifier,
+        RadiusNeighborsRegressor,
+    )
+
+    rng = np.random.default_rng(0)
+    known = rng.normal(size=(150, 6))
+    rows = rng.normal(size=(90, 6))
+    labels = (known[:, 0] > 0).astype(int) + (known[:, 1] > 0)
+    yield Example("brute", KNeighborsClassifier(algorithm="brute").fit(known, labels), rows)
+    weighed = KNeighborsClassifier(weights="distance", algorithm="ball_tree")
+    names = np.array(["low", "middle", "high"])[labels]
+    yield Example("weighed", weighed.fit(known, names), rows)
+    angles = KNeighborsClassifier(metric="cosine", n_neighbors=4)
+    yield Example("angles", angles.fit(known, labels), rows)
+    yield Example("tree", KNeighborsRegressor(algorithm="kd_tree").fit(known, known[:, 0]), known)
+    blocks = KNeighborsRegressor(metric="manhattan", weights="distance", algorithm="brute")
+    yield Example("blocks", blocks.fit(known, known[:, :2]), rows)
+    whole = rng.integers(0, 4, (200, 3)).astype(np.float64)
+    ties = KNeighborsClassifier().fit(whole, whole[:, 0] > 1)
+    yield Example("ties", ties, whole[:40])
+    wide = RadiusNeighborsClassifier(3.0, algorithm="brute")
+    yield Example("wide", wide.fit(known, labels), rows)
+    near = RadiusNeighborsRegressor(3.5, weights="distance")
+    yield Example("near", near.fit(known, known[:, 0]), rows)
+    yield Example("alone", NearestNeighbors().fit(known), rows)
+    yield Example("outliers", LocalOutlierFactor(novelty=True).fit(known), known + 0.01)
 
 
 def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
@@ -65,7 +97,6 @@ FAMILY = Family(
     slots={
         "_fit_X": Slot(Role.SUPPORT, channel_axis=1),
         "_fit_X/data": Slot(Role.SUPPORT),
-        "centroids_": Slot(Role.CENTER, channel_axis=1),
         "_tree/*": Slot(Role.STATE, note=_TREE),
         "tree_/*": Slot(Role.STATE, note=_TREE),
     }
@@ -77,5 +108,6 @@ FAMILY = Family(
     unpack=unpack,
     options=options,
     coarser=coarser,
+    lower=lower,
     examples=examples,
 )

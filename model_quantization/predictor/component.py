@@ -150,6 +150,14 @@ class ComponentView(Component):
         stored = getattr(self.context.arrays, "quantized", self.context.arrays.__getitem__)
         return tuple(stored(node.array).shape)
 
+    def items(self) -> tuple[Any, ...]:
+        """The values of a state that is a tuple; () for another."""
+        state = getattr(self.node, "state", None)
+        if not isinstance(state, SequenceNode) or state.kind != "tuple":
+            return ()
+        found: tuple[Any, ...] = view_value(state, self.context, self.path)
+        return found
+
     def codes(self, name: str) -> StoredCodes | None:
         """The stored codes of an array and their scales, when it is `scale * code`."""
         node = self._attributes.get(name)

@@ -65,6 +65,8 @@ def mutations(graph: ModelGraph) -> Iterator[tuple[str, Callable[[], ModelGraph]
 STRICT = (
     "bayes",
     "calibrated",
+    "centroids",
+    "cluster",
     "covariance",
     "cross_decomposition",
     "decomposition",
@@ -74,6 +76,8 @@ STRICT = (
     "imputer",
     "kernel_model",
     "linear",
+    "mixture",
+    "neighbors",
     "neural",
     "pipeline",
     "preprocessing",

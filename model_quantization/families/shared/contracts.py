@@ -150,6 +150,21 @@ _CONTRACTS: Final[dict[str, Mapping[str, str]]] = {
     **_named(
         {"location_": "F", "precision_": "FF"}, "covariance._elliptic_envelope", "EllipticEnvelope"
     ),
+    **_named({"cluster_centers_": "KF"}, "cluster._kmeans", "KMeans", "MiniBatchKMeans"),
+    **_named({"cluster_centers_": "KF"}, "cluster._bisect_k_means", "BisectingKMeans"),
+    **_named({"cluster_centers_": "KF"}, "cluster._mean_shift", "MeanShift"),
+    **_named({"cluster_centers_": "KF"}, "cluster._affinity_propagation", "AffinityPropagation"),
+    **_named({"subcluster_centers_": "KF", "subcluster_labels_": "K"}, "cluster._birch", "Birch"),
+    **_named({"means_": "KF", "weights_": "K"}, "mixture._gaussian_mixture", "GaussianMixture"),
+    **_named(
+        {"means_": "KF", "weights_": "K"}, "mixture._bayesian_mixture", "BayesianGaussianMixture"
+    ),
+    **_named(
+        {"centroids_": "CF", "classes_": "C", "class_prior_": "C", "within_class_std_dev_": "F"},
+        "neighbors._nearest_centroid",
+        "NearestCentroid",
+    ),
+    **_named({"_fit_X": "NF", "_lrd": "N"}, "neighbors._lof", "LocalOutlierFactor"),
     **_named({"X_fit_": "NF"}, "kernel_ridge", "KernelRidge"),
     **_named(
         {"X_fit_": "NF", "eigenvectors_": "NK", "eigenvalues_": "K"},

@@ -19,9 +19,9 @@ All other parts are attributes of the model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite, log2
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -123,8 +123,32 @@ def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
         Parts that are missing, or do not fit each other.
     """
     parts = dict(packed.parts)
-    basis, mean = (_array(parts, name, arrays) for name in ("basis", "mean"))
-    step, dtype, order = (parts.get(f"{_PREFIX}{name}") for name in ("step", "dtype", "order"))
+
+    def get(name: str) -> Any:
+        node = parts.get(name)
+        return arrays[node.array] if isinstance(node, ArrayNode) else node
+
+    own: dict[str, Node] = {n: node for n, node in parts.items() if not n.startswith(_PREFIX)}
+    own[ATTRIBUTE] = ArrayNode(arrays.add(turned_back(get)))
+    state = DictNode(SequenceNode("list", tuple(own)), SequenceNode("list", tuple(own.values())))
+    return ObjectNode(packed.type, (), state, id=packed.id)
+
+
+def turned_back(get: Callable[[str], Any]) -> Array:
+    """Return the training rows of a packed model.
+
+    Parameters
+    ----------
+    get : callable
+        Gives the value of a part, or None.
+
+    Raises
+    ------
+    SemanticError
+        Parts that are missing, or do not fit each other.
+    """
+    basis, mean = (_array(get, name) for name in ("basis", "mean"))
+    step, dtype, order = (get(f"{_PREFIX}{name}") for name in ("step", "dtype", "order"))
     if (
         basis.ndim != 2
         or mean.shape != basis.shape[1:]
@@ -139,7 +163,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
         _refuse("dtype", "<f4 or <f8, C or F", (dtype, order))
     blocks: list[Array] = []
     for number in range(-(-len(basis) // _BLOCK)):
-        block = _array(parts, f"block{number}", arrays)
+        block = _array(get, f"block{number}")
         if (
             block.ndim != 2
             or block.dtype.kind != "i"
@@ -151,11 +175,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
     if len(codes) != len(basis):
         _refuse("block0", f"{len(basis)} axes in all blocks", len(codes))
     rows = (codes.T * step) @ basis.astype(np.float64) + mean.astype(np.float64)
-    made = np.asarray(rows, dtype=str(dtype), order=order)  # type: ignore[call-overload]
-    own: dict[str, Node] = {n: node for n, node in parts.items() if not n.startswith(_PREFIX)}
-    own[ATTRIBUTE] = ArrayNode(arrays.add(made))
-    state = DictNode(SequenceNode("list", tuple(own)), SequenceNode("list", tuple(own.values())))
-    return ObjectNode(packed.type, (), state, id=packed.id)
+    return np.asarray(rows, dtype=str(dtype), order=order)
 
 
 def _axes(centred: Array) -> Array:
@@ -190,11 +210,11 @@ def _is_euclidean(node: Node) -> bool:
     return metric in ("euclidean", "sqeuclidean")
 
 
-def _array(parts: Mapping[str, Node], name: str, arrays: Arrays) -> Array:
-    node = parts.get(f"{_PREFIX}{name}")
-    if not isinstance(node, ArrayNode):
-        _refuse(name, "an array", type(node).__name__)
-    return arrays[node.array]
+def _array(get: Callable[[str], Any], name: str) -> Array:
+    found = get(f"{_PREFIX}{name}")
+    if not isinstance(found, np.ndarray):
+        _refuse(name, "an array", type(found).__name__)
+    return found
 
 
 def _refuse(name: str, expected: str, got: object) -> NoReturn:
