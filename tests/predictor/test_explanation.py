@@ -80,7 +80,7 @@ def test_the_component_that_is_the_reason_is_named() -> None:
         (BaggingClassifier(n_estimators=2, n_jobs=2), "with `n_jobs` bagging adds up"),
         (LogisticRegression().fit(X, Y).sparsify(), "its weights are a sparse matrix"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_reasons(model: Any, reason: str) -> None:
     fitted = model if hasattr(model, "classes_") else model.fit(X, Y)
