@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.shared.kernel_functions import KernelFunction
 from model_quantization.kernels.machines.known_rows import KnownRows, Step
+from model_quantization.locks import cached_property
 
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 _SMALL: Final = 1e-7  # of the largest answer: a tenth of what a fast predictor may be off by

@@ -8,7 +8,6 @@ estimator, so that labels are always its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from model_quantization.kernels.machines.pair_votes import (
     fill_pair_probabilities,
     fill_pair_winners,
 )
+from model_quantization.locks import cached_property
 
 _SMALL = 1e-7  # of the largest score: a tenth of what a fast predictor may be off by
 _SOME_ROWS = 64
