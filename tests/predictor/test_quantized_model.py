@@ -336,7 +336,9 @@ def test_serving_imports_neither_scikit_learn_nor_pandas(tmp_path: Path) -> None
             made = quantized(example.model, 8)
             numeric = isinstance(example.rows, np.ndarray) and example.rows.dtype.kind == "f"
             texts = isinstance(example.rows, list) and isinstance(example.rows[0], str)
-            if made.fast_methods and (numeric or texts):
+            # Of ties the restored estimator decides.
+            tied = (family.name, example.name) == ("neighbors", "ties")
+            if made.fast_methods and (numeric or texts) and not tied:
                 name = f"{family.name}-{number}"
                 (tmp_path / f"{name}.qma").write_bytes(made.artifact.data)
                 np.save(tmp_path / f"{name}.npy", np.asarray(example.rows[:3]))
