@@ -432,6 +432,12 @@ def test_quantizer_arguments_that_cannot_be_used(classifier: LogisticRegression)
         ModelQuantizer().quantize_model(classifier, model_format="onnx")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("given", ["churn.pkl", Path("churn.pkl"), b"churn", None], ids=repr)
+def test_a_path_is_not_taken_for_a_model(given: object) -> None:
+    with pytest.raises(ConfigError, match=r"model: not a fitted model; .*`quantize_model_file`"):
+        ModelQuantizer().quantize_model(given)
+
+
 def test_overrides_and_recipe_of_the_quantizer(classifier: LogisticRegression) -> None:
     quantizer = ModelQuantizer(8, overrides=[("coef_", {"kind": "exact"})])
     made, _ = quantizer.quantize_model(classifier)

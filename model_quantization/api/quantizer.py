@@ -122,6 +122,14 @@ class ModelQuantizer:
                 expected="sklearn, pickle or custom",
                 got=repr(model_format),
             )
+        elif isinstance(model, str | bytes | Path | None):
+            raise ConfigError(
+                "not a fitted model",
+                where="model",
+                expected="an estimator, or a dict, list or tuple that holds some",
+                got=f"{type(model).__name__} {str(model)[:60]!r}",
+                do='quantize a file with `quantize_model_file`, or pass model_format="pickle"',
+            )
         made = quantize_live_model(
             model, settings.recipe(), trust, calibration_rows=calibration_data
         )

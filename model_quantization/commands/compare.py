@@ -51,7 +51,7 @@ def compare(
         rows or held_out,
         target=tuple(target or ("target",)),
         expected=ask_model(model, task_of(model)),
-        require_target=False,
+        require_target=target is not None,  # a column that was named has to be there
     )
     figures = compare_model_performance(
         original, quantized, data.rows, data.target, trusted=names, metric=metric

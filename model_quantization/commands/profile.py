@@ -24,6 +24,8 @@ from model_quantization.commands.options import (
 )
 from model_quantization.commands.output import print_json
 
+_PICTURES = (".svg", ".png", ".pdf")
+
 
 def profile(
     model: Annotated[Path, model_file("FILE", "A pickle, joblib or skops file.")],
@@ -58,6 +60,8 @@ def profile(
     from model_quantization.report.page.precision_picture import draw_curve
     from model_quantization.report.precision import profile_lines
 
+    if picture is not None:
+        _check_picture(picture)
     limits = {} if allowed_drop is None else {"allowed_drop": allowed_drop}
     with tempfile.TemporaryDirectory(prefix="profile-") as folder:
         result = quantize_model_file(
@@ -83,3 +87,22 @@ def profile(
         print(f"{model}: {result['model_type']}, verdict {result['verdict']}")
         print("\n".join(profile_lines(figures)))
     return ExitCode.ALL_WELL
+
+
+def _check_picture(path: Path) -> None:
+    """Raise before anything is measured, when the picture could not be written afterwards."""
+    from model_quantization.errors import ConfigError
+
+    if path.suffix not in _PICTURES:
+        raise ConfigError(
+            "a picture of this kind is not drawn",
+            where=str(path),
+            expected=f"a name ending in {', '.join(_PICTURES)}",
+            do="name another file with --picture",
+        )
+    if not path.parent.is_dir():
+        raise ConfigError(
+            "the picture's directory does not exist",
+            where=str(path.parent),
+            do="make it, or name another file with --picture",
+        )

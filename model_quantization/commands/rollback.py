@@ -64,6 +64,8 @@ def _list(config: RunConfig, *, as_json: bool) -> None:
     if as_json:
         print_json({"releases": [asdict(release) for release in releases]})
         return
+    if not releases:
+        print("nothing was published here")
     for item in releases:
         number = str(item.number or "now")
         mark = "  current" if item.current and item.number else ""

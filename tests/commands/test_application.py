@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from sklearn.linear_model import LogisticRegression
@@ -342,6 +343,13 @@ def test_comparing_two_files(
     assert code == 0 and record["rows"] == 700 and record["agreement"] > 0.99
     for side in ("original", "quantized"):
         assert set(record[side]) >= {"score", "metrics", "latency", "load_seconds", "size_bytes"}
+    with np.load(shop / "rows" / "churn.npz") as rows:
+        pd.DataFrame(rows["X"]).assign(target=rows["target"]).to_csv(
+            tmp_path / "rows.csv", index=False
+        )
+    named = (*arguments[:-1], tmp_path / "rows.csv", "--target", "labl")
+    code, _, err = run(capsys, *named)
+    assert code == 1 and "no target column labl" in err
     code, _, err = run(capsys, "compare", original, quantized)
     assert code == 2 and "missing option '--held-out'" in err
 
@@ -361,6 +369,7 @@ def test_releases_as_json(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     releases = json.loads(out)["releases"]
     assert code == 0 and [item["number"] for item in releases] == [2, 1]
     assert [item["current"] for item in releases] == [True, False]
+    assert run(capsys, "rollback", shop)[1] == "nothing was published here\n"
     _, text, _ = run(capsys, "rollback", out_dir)
     for item in releases:
         assert item["created"] in text and f"{item['artifacts']} artifacts" in text

@@ -59,6 +59,19 @@ def test_profile_prints_and_draws_and_keeps_no_artifact(
     assert sorted(path.name for path in shop.iterdir()) == before
 
 
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_measured(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["profile", str(shop / "churn.pkl"), "--held-out", str(shop / "churn.npz")]
+    for picture, words in (
+        (tmp_path / "curve.xyz", "a picture of this kind is not drawn"),
+        (tmp_path / "nowhere" / "curve.svg", "the picture's directory does not exist"),
+    ):
+        assert main([*arguments, "--picture", str(picture)]) == 2
+        told = capsys.readouterr()
+        assert words in told.err and not told.out
+
+
 def test_profile_as_json_and_within_a_budget(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
