@@ -140,7 +140,7 @@ def usual_metric(component: Component) -> str | None:
     options = component.get("effective_metric_params_")
     if not isinstance(options, dict):
         options = {}
-    if options.keys() - {"p"} and {value for key, value in options.items() if key != "p"} != {None}:
+    if any(value is not None for key, value in options.items() if key != "p"):
         return None
     if name == "minkowski":
         return name if options.get("p") in _POWERS else None
