@@ -179,7 +179,8 @@ def test_ladders_name_the_parts_that_families_round() -> None:
         found = {each.key for each in coarsened(name).ladders if isinstance(each, FamilyLadder)}
         assert found == keys, name
     network = coarsened("network").ladders
-    assert [each.name for each in network if isinstance(each, ArrayLadder)][-3:] == ["0", "1", "2"]
+    layers = [each.name for each in network if isinstance(each, ArrayLadder)][-3:]
+    assert layers == ["coefs_/0", "coefs_/1", "coefs_/2"]
 
 
 # Steps of arrays ----------------------------------------------------------------------------
