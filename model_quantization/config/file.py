@@ -90,6 +90,8 @@ def _validate(values: dict[str, Any], origins: Mapping[tuple[str, ...], str]) ->
         expected, got, message = inner.expected, inner.got, ""
     elif message.startswith("Input should be "):
         expected, message = message.removeprefix("Input should be "), ""
+    if not keys:  # several keys that do not go together: the message names them
+        raise ConfigError(message, where=_place(origins, keys))
     raise ConfigError(
         f"`{'/'.join(keys)}` cannot be used" + (f" ({message})" if message else ""),
         where=_place(origins, keys),

@@ -206,7 +206,7 @@ def test_models_of_a_registry_need_an_output_directory_and_names_of_their_own() 
     with pytest.raises(ConfigError, match="models of a registry need an `output_dir`"):
         load_config(given={"model_dir": "mlflow://latest"}, environ={})
     for pattern in ("{name}", "churn"):
-        with pytest.raises(ConfigError, match=r"`register_as` is \{name\} and something"):
+        with pytest.raises(ConfigError, match=r"`register_as` is `\{name\}` and something"):
             load_config(given={"register_as": pattern}, environ={})
     given = {"model_dir": "mlflow://latest", "output_dir": "out", "register_as": "{name}-small"}
     config = load_config(given=given, environ={})

@@ -64,7 +64,7 @@ def test_targets_that_do_not_fit():
     with pytest.raises(HeldOutError, match=r"do not fit.*expected shape \(400,\), got \(400, 2\)"):
         evaluate(classifier(TRUTH), classifier(TRUTH), np.zeros((N, 2)), POLICY)
     numbers = Answers({"predict": np.zeros(N)})
-    with pytest.raises(HeldOutError, match="regressor has values numbers alone"):
+    with pytest.raises(HeldOutError, match="regressor has values that are not numbers"):
         evaluate(numbers, numbers, np.full(N, "a"), POLICY)
     with pytest.raises(HeldOutError, match="do not fit"):
         evaluate(numbers, numbers, np.zeros((N, 2)), POLICY)
