@@ -122,7 +122,7 @@ def _tree_labels(component: Component, centres: Array) -> Callable[[Array], Arra
     root = component.get("_bisecting_tree")
     start = walk(root, 0) if isinstance(root, Component) else None
     if start is None:
-        return NotFast("its tree of clusters is none")
+        return NotFast("it has no tree of clusters that can be read")
     return nearest_leaf(splits, start)
 
 

@@ -121,7 +121,7 @@ def find_held_out(directory: Path | None, name: str) -> Path | None:
 
 
 def find_refit_rows(given: str, directory: Path | None, name: str) -> Path | None:
-    """Return the file of labelled training rows of model `name`; None when there is none.
+    """Return the file of labelled training rows of model `name`; None when no file has this name.
 
     Parameters
     ----------

@@ -149,7 +149,7 @@ def _text(label: Any) -> str:
 
 
 def _number(label: Any) -> int | float | None:
-    """The number that a label is or spells; None if there is none."""
+    """The number that a label is or spells; None for a label that is no number."""
     if isinstance(label, bool | int | float):
         return float(label) if isinstance(label, float) else int(label)
     if isinstance(label, Decimal):

@@ -23,7 +23,7 @@ _LAMBDAS: Final = np.array([0.41, 0.4, 0.37, 0.44, 0.39])[:, np.newaxis]
 _WEIGHTS: Final = np.array(
     [-1854.8214151, 3516.89893646, 221.29346712, 128.12323805, -2010.49422654]
 )[:, np.newaxis]
-_UNKNOWN: Final = NotFast("its kernel is none of those that are known, or it was not fitted")
+_UNKNOWN: Final = NotFast("its kernel has no fast form, or it was not fitted")
 
 
 def _fitted(component: Component) -> tuple[KernelFunction, Array] | None:
