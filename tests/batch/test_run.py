@@ -100,6 +100,7 @@ class Fake:
         settings: Any,
         held_out: Path | None,
         calibration: Path | None = None,
+        refit_rows: Path | None = None,
     ) -> dict[str, Any]:
         with self.lock:
             self.done.append(source.stem)
