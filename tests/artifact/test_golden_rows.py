@@ -52,7 +52,7 @@ def upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
     ("model", "rows"),
     [
         (RandomForestClassifier(3, random_state=0).fit(X, Y), X),
-        (KNeighborsClassifier().fit(X, Y), X),
+        (KNeighborsClassifier(metric="canberra").fit(X, Y), X),
         (LogisticRegression().fit(X, np.array(["no", "yes"], dtype=object)[Y]), X),
         (StandardScaler().fit(X), X),
         (OneHotEncoder().fit(FRAME[["town", "kind"]]), FRAME[["town", "kind"]]),
@@ -93,7 +93,7 @@ def test_small_artifacts_may_carry_some_hundred_bytes() -> None:
 
 def test_a_file_without_held_out_rows_carries_its_first_probe_rows(tmp_path: Path) -> None:
     source = tmp_path / "m.joblib"
-    joblib.dump(KNeighborsClassifier().fit(X, Y), source)
+    joblib.dump(KNeighborsClassifier(metric="canberra").fit(X, Y), source)
     outcome = mq.quantize_model_file(source, tmp_path / "m.qma", bit_depth="exact")
     assert outcome["output_path"]
     model = mq.load(tmp_path / "m.qma")
@@ -103,7 +103,7 @@ def test_a_file_without_held_out_rows_carries_its_first_probe_rows(tmp_path: Pat
 
 @pytest.mark.parametrize(
     "model",
-    [KNeighborsClassifier(), RandomForestClassifier(20, random_state=0)],
+    [KNeighborsClassifier(metric="canberra"), RandomForestClassifier(20, random_state=0)],
     ids=["restored", "fast"],
 )
 def test_a_model_in_memory_carries_its_first_probe_rows(model: Any) -> None:
@@ -140,10 +140,10 @@ def test_after_an_upgrade_fast_methods_are_asked_when_it_is_loaded(
 def test_after_an_upgrade_restored_methods_are_asked_before_they_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    quantized = made(KNeighborsClassifier().fit(X, Y))
+    quantized = made(KNeighborsClassifier(metric="canberra").fit(X, Y))
     assert "predict" not in quantized.fast_methods
     right = sealed(quantized, golden_rows(quantized, X, BUDGET))
-    other = golden_rows(made(KNeighborsClassifier().fit(X, 1 - Y)), X, BUDGET)
+    other = golden_rows(made(KNeighborsClassifier(metric="canberra").fit(X, 1 - Y)), X, BUDGET)
     wrong = sealed(quantized, other)
     upgraded(monkeypatch)
     assert mq.load(right).predict(X[:2]).shape == (2,)
