@@ -141,7 +141,7 @@ def test_an_interrupt_says_how_to_go_on(
 
     monkeypatch.setattr("model_quantization.batch.run.run_batch", interrupted)
     assert main(["--model-dir", str(directories[0])]) == 130
-    assert "run again to continue where this stopped" in capsys.readouterr().err
+    assert "run again to continue where this run stopped" in capsys.readouterr().err
 
 
 def test_help_explains_exit_codes_and_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
