@@ -125,12 +125,12 @@ def test_every_example_says_why(tmp_path: Path) -> None:
             assert all(one.fast != bool(one.why) for one in found.methods)
             assert all(one.by for one in (*found.methods, *found.components))
             assert all(one.fast != bool(one.why) for one in found.components)
-            reasons |= {one.why for one in found.components if one.why}
+            reasons |= {one.why for one in (*found.components, *found.methods) if one.why}
     assert len(reasons) > 5
 
 
 def test_each_model_of_a_container_is_explained(tmp_path: Path) -> None:
-    models = {"a": LogisticRegression().fit(X, Y), "b": [SVC().fit(X, Y)]}
+    models = {"a": LogisticRegression().fit(X, Y), "b": [SVR().fit(X, Y)]}
     made, _ = ModelQuantizer(bit_depth="exact").quantize_model(models)
     path = next(iter_models(made)).save(tmp_path / "two.qma")
     found = explain(read_artifact(path))
