@@ -35,7 +35,7 @@ def _version_of(distribution: str) -> str:
 
     try:
         return version(distribution)
-    except PackageNotFoundError:
+    except (PackageNotFoundError, KeyError):  # KeyError: its metadata says no version
         return ""
 
 
