@@ -181,9 +181,11 @@ def _digest_of_headers() -> bytes:
 
 def _compile(unit: _Unit, work: Path, headers: bytes) -> Path:
     made, note = work / f"{unit.name}.o", work / f"{unit.name}.digest"
-    digest = hashlib.sha256(headers + "\0".join(unit.command).encode())
+    # Without the checkout's own place: what a copy of the checkout brings along is still its own.
+    place = str(ROOT).encode()
+    digest = hashlib.sha256(headers + "\0".join(unit.command).encode().replace(place, b""))
     for path in _texts(unit.source):
-        digest.update(path.read_bytes())
+        digest.update(path.read_bytes().replace(place, b""))
     if made.exists() and note.exists() and note.read_text() == digest.hexdigest():
         return made
     note.unlink(missing_ok=True)
