@@ -183,3 +183,42 @@ class Lowered:
     def deciding_method(self) -> Deciding | None:
         """The method whose scores decide for a classifier; None where it is not answered."""
         return self.decides_by if self.decides_by in self.methods else None
+
+
+def behind_text(
+    previous: Lowered,
+    methods: Mapping[str, Method],
+    *,
+    by: str,
+    names: tuple[str, ...],
+    n_columns: int | None = None,
+    classes: Array | None = None,
+    decides_by: Deciding = "decision_function",
+) -> Lowered:
+    """Return the predictor of a text step and the component after it, from documents to answers.
+
+    Parameters
+    ----------
+    previous : Lowered
+        The text step; the predictor takes the same input.
+    methods : mapping of str to callable
+        Public method name -> function of the documents.
+    by : str
+        How the component answers, in a few words.
+    names : tuple of str
+        Paths of the components after the text step.
+    n_columns, classes, decides_by
+        As in `Lowered`.
+    """
+    return Lowered(
+        methods,
+        by=f"{previous.by}, straight to {by}",
+        names=previous.names + names,
+        input=previous.input,
+        n_features=previous.n_features,
+        n_columns=n_columns,
+        integers=previous.integers,
+        takes=previous.takes,
+        classes=classes,
+        decides_by=decides_by,
+    )

@@ -16,7 +16,6 @@ from model_quantization.errors import SemanticError
 from model_quantization.families.family import Arrays
 from model_quantization.graph.nodes import (
     ArrayNode,
-    DictNode,
     Node,
     ObjectArrayNode,
     ObjectNode,
@@ -24,6 +23,7 @@ from model_quantization.graph.nodes import (
     SequenceNode,
     StringsNode,
     attributes,
+    unpacked,
 )
 from model_quantization.kernels.text.term_packing import front_code, front_decode
 
@@ -94,10 +94,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> Node:
         for names, left in zip(decode_names(array, len(rest.items)), rest.items, strict=True)
     ]
     own[CATEGORIES] = SequenceNode("list", tuple(columns))
-    keys = SequenceNode("list", tuple(own))
-    return ObjectNode(
-        packed.type, (), DictNode(keys, SequenceNode("list", tuple(own.values()))), id=packed.id
-    )
+    return unpacked(packed, own)
 
 
 def _joined(names: list[str], left: Node) -> Node:
