@@ -41,12 +41,8 @@ from model_quantization.pipeline.child.handover import (
     write_labelled,
     write_spreads,
 )
-from model_quantization.pipeline.child.messages import (
-    OriginalReply,
-    OriginalRequest,
-    RowsReply,
-    RowsRequest,
-)
+from model_quantization.pipeline.child.messages.original import OriginalReply, OriginalRequest
+from model_quantization.pipeline.child.messages.rows import RowsReply, RowsRequest
 from model_quantization.pipeline.child.probing import ask_original_probes
 from model_quantization.pipeline.child.rows import rows_of, training_rows_of
 from model_quantization.pipeline.child.second_moments import component_grams
