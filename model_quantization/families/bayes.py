@@ -77,7 +77,7 @@ def _lowered(component: Component, joint: Joint, width: int) -> Lowered:
 
 
 def _methods(classes: Array, joint: Joint) -> dict[str, Method]:
-    """Every public method in terms of the joint log-likelihood; NaN is scikit-learn's business."""
+    """Every public method in terms of the joint log-likelihood; scikit-learn treats NaN."""
 
     def method(answer: Callable[[Array], Array]) -> Method:
         def call(rows: Any, n_jobs: int | None = None) -> Array | None:

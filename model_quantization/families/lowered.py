@@ -106,14 +106,14 @@ class Lowered:
     sparse_as_dense : bool
         Whether a sparse matrix gets the answers, to the last bit, of the same rows as an array.
     inverse : callable or None
-        What undoes `transform`, for columns that are as many; for the transformer of a target.
+        The inverse of `transform`, for as many columns; for the transformer of a target.
     left : mapping of str to str
         Methods that are left to the restored estimator, with a reason of their own.
 
     Notes
     -----
     Not a dataclass, and never changed: `dataclasses.replace` would keep fields that are true of a
-    child and false of its parent. A parent makes a new one and says everything itself.
+    child and false of its parent. A parent makes a new one and sets every field.
     """
 
     __slots__ = (

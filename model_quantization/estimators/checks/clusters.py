@@ -1,4 +1,4 @@
-"""Clusters: centres that native code multiplies rows by, on as many threads as it is told."""
+"""Clusters: native code multiplies rows by centres, on as many threads as the state says."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def _check(component: Component, contract: Mapping[str, str]) -> None:
         }
         proven |= "F" in letters
     asks = any("F" in letters for letters in contract.values())
-    # Where only a number says how many there are, nothing may be as long as it says.
+    # Where only a number gives the width, it is bounded: arrays of that length are allocated.
     if "F" in known and asks and not proven and not 0 <= known["F"] <= _UNPROVEN:
         _refuse(component, "n_features_in_", f"at most {_UNPROVEN:,}", f"{known['F']:,}")
 

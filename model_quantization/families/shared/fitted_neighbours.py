@@ -66,7 +66,7 @@ def is_weighed(component: Component) -> bool | None:
 
 
 def labels_of(component: Component, n_known: int) -> Array | NotFast:
-    """Return the class of each known row as a number, (n_known,); or why there is none."""
+    """Return the class of each known row as a number, (n_known,); or why not."""
     classes, labels = component.get("classes_"), component.get("_y")
     if not isinstance(classes, np.ndarray) or not isinstance(labels, np.ndarray):
         return NotFast("it has several targets")

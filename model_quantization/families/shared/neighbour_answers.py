@@ -34,7 +34,7 @@ _ALONE: Final = f"{_MODULE}_unsupervised:NearestNeighbors"
 _OUTLIERS: Final = f"{_MODULE}_lof:LocalOutlierFactor"
 _SCANNED: Final = 6000  # rows; twice as many for every two features (measured)
 _ONE_ROW: Final = 8  # times as many for one row, of which most is what surrounds the search
-_CLEARLY: Final = 1e-9  # of two weights' sum: more than rounding makes of it
+_CLEARLY: Final = 1e-9  # of the larger vote: more than rounding changes it by
 PRECISE: Final = 1e8
 """A distance of so many times its slack is good for eight digits."""
 
@@ -53,7 +53,7 @@ class _Model(Value, frozen=True):
     is_cosine, is_squared : bool
         How distances are shown.
     from_products : bool
-        Whether a distance of zero comes out as whatever rounding leaves.
+        Whether rounding gives distances of zero another value.
     most : int or None
         Rows up to which a scan is quicker than the model's tree; None: it has no tree.
     """
@@ -166,7 +166,7 @@ def _classifier(model: _Model, exact: bool) -> dict[str, Method] | NotFast:
 
 
 def _counted(labels: Array, n_classes: int, weights: Array | None = None) -> Array:
-    """Votes for each class, (n, n_classes); added up neighbour by neighbour."""
+    """Votes for each class, (n, n_classes), added neighbour by neighbour."""
     offsets = np.arange(0, len(labels) * n_classes, n_classes)[:, np.newaxis]
     flat = (labels + offsets).ravel()
     votes = np.bincount(
@@ -207,7 +207,7 @@ def _weighed_votes(model: _Model, classes: Array, labels: Array, exact: bool) ->
 
 
 def _closeness(distances: Array) -> Array:
-    """One by the distance; where a row has neighbours at no distance, they alone count."""
+    """1 / distance; if a row has neighbours at distance 0, only they count."""
     with np.errstate(divide="ignore"):
         weights: Array = 1.0 / distances
     endless = np.isinf(weights)

@@ -87,7 +87,7 @@ def _regressor(
         answer = in_units(similar @ coefficients)
         try:
             solved = solve_triangular(factor, similar.T, lower=True, check_finite=False)
-        except ValueError:  # its factor has no inverse: scikit-learn has the words
+        except ValueError:  # its factor has no inverse: scikit-learn raises its own error
             return None
         if together:
             covered = function.plain(rows, None) - solved.T @ solved
@@ -134,7 +134,7 @@ def classifier(component: Component, exact: bool) -> Lowered | NotFast:
 
 
 def binary_classifier(component: Component, exact: bool) -> Lowered | NotFast:
-    """The sign of the mean, and how much of the process lies on either side."""
+    """The sign of the mean, and the probability that the process lies on either side."""
     return _lowered(component, exact, _binary_classifier)
 
 
@@ -165,7 +165,7 @@ def _binary_classifier(
             return None
         try:
             mean, variance = latent(rows)
-        except ValueError:  # its factor has no inverse: scikit-learn has the words
+        except ValueError:  # its factor has no inverse: scikit-learn raises its own error
             return None
         return _probabilities(mean, variance) if (variance > 0).all() else None
 

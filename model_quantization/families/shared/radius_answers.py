@@ -127,7 +127,7 @@ def _regressor(component: Component, within: _Within) -> dict[str, Method] | Not
 
 
 def lower_density(component: Component, exact: bool) -> NotFast:
-    """Nothing: a density keeps its tree as it is, and so every bit of its sums is promised."""
+    """NotFast: a density keeps its tree unrounded, so that every bit of its sums is promised."""
     return NotFast("the last bits of its sums are those of the walk through its tree")
 
 

@@ -2,7 +2,7 @@
 
 A machine of kernels answers by its vectors and coefficients together. For rounded vectors there are
 coefficients that give nearly the same scores; they are found by ridge regression, on the machine's
-own vectors as rows. They may lie outside of [-C, C], which only fitting minds.
+own vectors as rows. They may lie outside of [-C, C], which matters to fitting alone.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _pairs(used: Array, counts: Array, n_vectors: int) -> list[list[tuple[int, s
 
 
 def _solved(kernel: Plain, rows: Array, rounded: Array, used: Array, counts: Array) -> Array:
-    """The coefficients near these that give the scores that these gave for the exact vectors."""
+    """The coefficients nearest to these with which rounded vectors give the exact scores."""
     pairs = _pairs(used, counts, len(rows))
     assert pairs is not None
     before, after = kernel(rows, rows), kernel(rows, rounded)

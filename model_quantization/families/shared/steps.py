@@ -197,6 +197,6 @@ def gives_frames(component: Component) -> bool:
 
 
 def width_of(component: Component) -> int | None:
-    """Columns that a component was fitted on, as it says itself."""
+    """The number of columns that a component was fitted on; None if it does not say."""
     width = component.get("n_features_in_")
     return width if type(width) is int else None

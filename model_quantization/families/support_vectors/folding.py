@@ -1,7 +1,7 @@
 """A linear machine with its vectors added up: one vector for each pair of classes.
 
 The score of a pair of classes is a sum of products with vectors, which is the product with their
-sum. A machine of those sums is a machine like any other; scikit-learn answers by it as well.
+sum. A machine of those sums has the same form, so that scikit-learn answers with it as well.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def fold(node: ObjectNode, arrays: Arrays) -> tuple[ObjectNode, str] | None:
 
 
 def _counts(machine: Machine, counts: Array) -> Sequence[int]:
-    """What `_n_support` holds: of machines of one score two numbers, of which the second is 0."""
+    """The content of `_n_support`: machines of one score have two numbers, the second is 0."""
     return [1, *[0] * (len(counts) - 1)] if machine.counts is None else machine.counts
 
 

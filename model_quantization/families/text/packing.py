@@ -76,7 +76,7 @@ def _pack_vocabulary(state: dict[str, Node], arrays: Arrays) -> dict[str, Node] 
         return None
     parts: dict[str, Node] = {name: n for name, n in state.items() if name != "vocabulary_"}
     parts |= packed
-    for name in ("vocabulary", "feature_names_"):  # what says the same once more
+    for name in ("vocabulary", "feature_names_"):  # attributes that repeat the vocabulary
         kind = _given(state.get(name), terms, columns, item, arrays)
         if kind:
             parts |= {name: None, f"terms.{name}": kind}

@@ -14,7 +14,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 class AllDistances:
-    """Known rows, ready to be asked how far they all are.
+    """Known rows, prepared for distances to all of them.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class AllDistances:
         self._reach = float(np.sqrt(max(raw, self._squares.max())))
 
     def blocks(self, rows: Array) -> Iterator[tuple[slice, Array, Array]]:
-        """Some rows at a time: which, what their distances are (squared for 2), and the slack.
+        """Yield the slice of each block of rows, its distances (squared for 2) and its slack.
 
-        The slack of a row, of shape (n, 1), is what rounding may make of any of its distances.
+        The slack, of shape (n, 1), bounds the rounding of any distance of a row.
         """
         size = max(1, _NUMBERS // len(self.known))
         unit = _SHARE * (rows.shape[1] + 4) * _EPS

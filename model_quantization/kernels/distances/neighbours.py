@@ -37,9 +37,9 @@ class Found(Value, frozen=True):
     places : int64 array of shape (n, count)
         The nearest first.
     distances : float64 array of shape (n, count)
-        Of squares (or of other powers) the sum: no root is taken.
+        Sums of squares (or of other powers), without the root.
     next_place, next_distance : ndarray of shape (n, more)
-        Those that follow; an infinite distance where there is none.
+        Those that follow; places beyond the last known row have an infinite distance.
     slack : float64 array of shape (n,)
         How far rounding can have moved two distances of a row apart.
     """
@@ -60,7 +60,7 @@ class Found(Value, frozen=True):
         return bool((steps > self.slack[:, np.newaxis]).all())
 
     def could_be_last(self, rows: Array) -> tuple[Array, Array]:
-        """Places, and which of them may be neighbours of these rows or not, as rounding has it.
+        """Places, and which of them rounding may or may not make neighbours of these rows.
 
         Returns
         -------
@@ -74,7 +74,7 @@ class Found(Value, frozen=True):
 
 
 class KnownRows:
-    """Known rows, ready to be asked for the nearest.
+    """Known rows, prepared for a search of the nearest.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ class KnownRows:
     power : int
         Of `minkowski`: 3 or 4.
     by_products : bool
-        Whether scikit-learn works the distances out by products of matrices, of which rounding
-        takes more the farther the rows are from zero.
+        Whether scikit-learn computes distances by products of matrices, whose rounding grows
+        with the distance of the rows from zero.
     """
 
     __slots__ = (
@@ -141,7 +141,7 @@ class KnownRows:
             rows = np.ascontiguousarray(rows)
         known = len(self.rows)
         room = min(count + _ROOM, known)
-        # A place more than there can be: so that there is always one that follows.
+        # One place more than there are neighbours, so that one always follows the last.
         places = np.empty((len(rows), room + 1), dtype=np.int64)
         distances = np.empty((len(rows), room + 1))
         found = np.empty(len(rows), dtype=np.int64)
@@ -187,7 +187,7 @@ class KnownRows:
 
 
 def directions(rows: Array) -> Array:
-    """The rows, each of length one; what is zero stays zero."""
+    """The rows, each divided by its length; rows of zeros stay zeros."""
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, np.newaxis]
     divided: Array = np.divide(rows, lengths, out=np.zeros(rows.shape), where=lengths > 0)
     return divided

@@ -4,7 +4,7 @@ Of two centres the one is nearer whose `2 row . centre - centre . centre` is lar
 the squared distance without the row's own square, and so a linear map. scikit-learn works distances
 out in other orders; an order moves a squared distance by at most
 `(n_features + 4) * eps * (|row| + |centre|) ** 2` (Higham, Accuracy and Stability of Numerical
-Algorithms, section 3.1). A nearest centre that is nearer than any other by more is everybody's.
+Algorithms, section 3.1). A centre that is nearer by more than that is the nearest in any order.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def similarity(
         One of `SIMILARITIES`.
     known : float64 array of shape (n_known, n_features)
     gamma : float, optional
-        By default one by the number of features.
+        Default: 1 / n_features.
     coef0, degree : float
         Of `poly` and `sigmoid`.
     """

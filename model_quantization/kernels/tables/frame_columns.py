@@ -181,7 +181,7 @@ class FrameStep(Value, frozen=True):
         return sum(part.n_columns for part in self.parts)
 
     def matrix(self, documents: Any) -> None:
-        """Nothing: tables become matrices in scikit-learn."""
+        """None: scikit-learn makes matrices of tables."""
 
     def rows(self, frame: Any) -> Array | None:
         """All columns as one matrix of floats, stacked as scikit-learn stacks them."""
@@ -225,4 +225,4 @@ class FrameStep(Value, frozen=True):
         return columns if fits else None
 
     def weighed(self, weighting: Any) -> None:
-        """None: the norm would go over the rows of all columns."""
+        """None: the norm would be taken over the columns of all parts."""

@@ -1,4 +1,4 @@
-"""Small subtrees to single leaves: what a tree learned from a handful of rows is mostly noise."""
+"""Replaces small subtrees by single leaves: what a tree learned from few rows is mostly noise."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def _collapsed(
     leaves : int32, shape (n_nodes,)
         Below each node.
     small : bool, shape (n_nodes,)
-        True for every node of the subtrees that give way, and for all other leaves.
+        True for every node of the subtrees that are replaced, and for all other leaves.
     """
     owner = np.repeat(np.arange(len(trees.sizes)), trees.sizes)
     base = tree_starts(trees.sizes)[:-1]
     inner = np.flatnonzero(trees.split)
     inside = np.zeros(trees.split.size, dtype=np.bool_)  # below a small subtree's root
     children = np.concatenate([inner + 1, base[owner[inner]] + trees.right[inner]])
-    # A child of a small subtree is small, too, and its parent says so.
+    # Every node below a small root is small: it is inside where its parent is small.
     inside[children] = small[np.concatenate([inner, inner])]
     roots = small & ~inside
     kept = ~inside

@@ -35,7 +35,7 @@ class Ensemble:
 
 
 def find_trees(kind: Kind, state: dict[str, Node], arrays: Arrays) -> Ensemble | None:
-    """The trees of an ensemble; None where it holds anything else."""
+    """The trees of an ensemble; None if it holds anything else."""
     value = state[kind.attribute]
     if kind.container == "single":
         return Ensemble([value], None)

@@ -100,7 +100,7 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
 
 
 def _used(attributes_: dict[str, Any], iterations: int) -> int:
-    """Iterations that answer where no others are asked for."""
+    """The iterations that answer by default."""
     best = str(attributes_.get("best_iteration", ""))
     if not best:
         return iterations
