@@ -14,7 +14,13 @@ _MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str], frozenset[s
 
 
 def raise_dropped(name: str, where: str, got: str = "") -> NoReturn:
-    """Raise the error that says a value was needed for training only."""
+    """Raise the error that says a value was needed for training only.
+
+    Raises
+    ------
+    DroppedAttribute
+        Always.
+    """
     raise DroppedAttribute(
         f"{name} was needed for training only and is not stored",
         where=where,

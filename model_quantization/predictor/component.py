@@ -114,7 +114,13 @@ class ComponentView(Component):
         return ComponentView(self.node, context, self.path)
 
     def with_items(self, name: str, chosen: slice) -> ComponentView:
-        """The same component, alone, with a slice of the list in this attribute."""
+        """The same component, alone, with a slice of the list in this attribute.
+
+        Raises
+        ------
+        TypeError
+            The attribute is no list.
+        """
         listed, node = self._attributes.get(name), self.node
         if not isinstance(listed, SequenceNode) or not isinstance(node, ObjectNode):
             raise TypeError(f"{name} of {self.type} is no list")
@@ -209,6 +215,11 @@ def view_value(node: Node, context: Context, path: str) -> Any:
     """The value of a node, without classes of any library: components are views, names are strings.
 
     Arrays are read-only. Values that no predictor uses, such as slices, stay nodes.
+
+    Raises
+    ------
+    FormatError
+        A reference to a node that does not exist.
     """
     match node:
         case None | bool() | int() | float() | str():

@@ -76,7 +76,13 @@ def _split(node: Node, arrays: Arrays) -> tuple[list[bytes], Node]:
 
 
 def unpack(packed: PackedNode, arrays: Arrays) -> Node:
-    """The encoder with its categories as arrays again."""
+    """The encoder with its categories as arrays again.
+
+    Raises
+    ------
+    SemanticError
+        A part is missing, or the parts do not fit each other.
+    """
     parts = dict(packed.parts)
     own = {name: value for name, value in parts.items() if "." not in name}
     rest = parts.get(REST)

@@ -45,7 +45,13 @@ def _lowered(
 
 
 def regressor(component: Component, exact: bool) -> Lowered | NotFast:
-    """The mean of a process in one pass; its deviation by the calls that scikit-learn makes."""
+    """The mean of a process in one pass; its deviation by the calls that scikit-learn makes.
+
+    Raises
+    ------
+    ValueError
+        The kernel, the coefficients and the rows do not fit each other.
+    """
     return _lowered(component, exact, _regressor)
 
 
@@ -134,7 +140,13 @@ def classifier(component: Component, exact: bool) -> Lowered | NotFast:
 
 
 def binary_classifier(component: Component, exact: bool) -> Lowered | NotFast:
-    """The sign of the mean, and the probability that the process lies on either side."""
+    """The sign of the mean, and the probability that the process lies on either side.
+
+    Raises
+    ------
+    ValueError
+        The kernel, the targets and the rows do not fit each other.
+    """
     return _lowered(component, exact, _binary_classifier)
 
 

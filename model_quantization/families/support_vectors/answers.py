@@ -41,7 +41,13 @@ _NUMBERS = ("predict_proba", "predict_log_proba", "decision_function", "score_sa
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor of a machine; at `exact` of its labels alone."""
+    """The fast predictor of a machine; at `exact` of its labels alone.
+
+    Raises
+    ------
+    ValueError
+        The vectors, coefficients and intercepts do not fit each other.
+    """
     function = machine_kernel(component)
     if function is None:
         return NotFast("its kernel is a function or a matrix of its caller's")

@@ -96,7 +96,13 @@ class NumberColumns(Value, frozen=True):
         return None if block is None else entries_of(block)
 
     def block(self, frame: Source) -> Array | None:
-        """All values, (n, n_columns), in the memory order that scikit-learn's have."""
+        """All values, (n, n_columns), in the memory order that scikit-learn's have.
+
+        Raises
+        ------
+        ValueError
+            The step gives another number of columns than it says.
+        """
         rows = frame.numbers(self.names, self.takes)
         if rows is None:
             return None

@@ -52,7 +52,13 @@ from model_quantization.trust import TrustPolicy
 
 @Handler
 def inspect(request: OriginalRequest) -> OriginalReply:
-    """Run in the child: describe a scanned file, and let its model answer the rows."""
+    """Run in the child: describe a scanned file, and let its model answer the rows.
+
+    Raises
+    ------
+    ScanRefused
+        The model holds state that would make native code misbehave.
+    """
     extend_import_path(request.import_path)
     started = time.perf_counter()
     model, warned = unpickle_scanned(

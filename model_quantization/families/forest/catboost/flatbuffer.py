@@ -76,7 +76,13 @@ class FlatTable(Value, frozen=True):
         return np.frombuffer(self.data, span.dtype, span.count, span.start)
 
     def text(self, number: int) -> str:
-        """A string; empty for a field that is not set."""
+        """A string; empty for a field that is not set.
+
+        Raises
+        ------
+        UnsupportedComponent
+            The bytes of the field are not UTF-8.
+        """
         span = self.span(number, "u1")
         try:
             return self.data[span.start : span.stop].decode()

@@ -236,7 +236,13 @@ def repack(splits: Array, borders: list[Array]) -> Array:
 
 
 def parse_info(info: dict[str, str], key: str) -> dict[str, Any]:
-    """A note of CatBoost as a dict; empty for a model without it."""
+    """A note of CatBoost as a dict; empty for a model without it.
+
+    Raises
+    ------
+    UnsupportedComponent
+        The note is not JSON.
+    """
     try:
         found = json.loads(info.get(key, "{}"))
     except (ValueError, RecursionError):

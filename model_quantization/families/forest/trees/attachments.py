@@ -82,7 +82,13 @@ def member_columns(node: Node, count: int, arrays: Arrays) -> Array | None:
 
 
 def features_node(node: Node, trees: PooledTrees, make: Any, arrays: Arrays) -> Node:
-    """The columns that each tree sees, as the list of arrays that bagging keeps."""
+    """The columns that each tree sees, as the list of arrays that bagging keeps.
+
+    Raises
+    ------
+    SemanticError
+        The columns of the node are not those of every tree.
+    """
     count = len(trees.sizes)
     if node is None:
         columns = np.tile(np.arange(make.n_features), (count, 1))
