@@ -156,7 +156,7 @@ def reporting_class(
             raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
 
         def reduce(self: Any, protocol: Any) -> Any:
-            for name in makers:  # whoever reads the pickle cannot make it
+            for name in makers:  # a reader of the pickle cannot make it
                 getattr(self, name)
             build, args, *rest = inherited_reduce(self, protocol)
             if build is copyreg.__newobj__ and len(args) == 1:  # type: ignore[attr-defined]

@@ -235,7 +235,7 @@ def _one_hot(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | Non
                 got=str(widths[feature]),
             )
         if known.size == 0 and widths[feature]:
-            raise SemanticError("columns for categories that there are not", where=component.path)
+            raise SemanticError("columns for categories that do not exist", where=component.path)
     return Indicators(lookups, targets, int(starts[-1]), dtype)
 
 

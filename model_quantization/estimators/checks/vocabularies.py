@@ -23,7 +23,7 @@ def check_hashing(args: list[Any], state: Any, path: str) -> None:
     check_content(state, path)
     columns = state["n_features"]
     if type(columns) is bool or not 0 < columns < 1 << 31:
-        refuse(path, "a number of columns that cannot be", repr(columns)[:80])
+        refuse(path, "a number of columns out of range", repr(columns)[:80])
 
 
 def check_content(state: Any, path: str) -> None:

@@ -1,7 +1,7 @@
 """Which shapes the arrays of a component have to each other: checked before it is lowered.
 
 A fast predictor takes the shapes of fitted arrays for granted, and an artifact may have been
-written by anybody. Each contract says in letters which lengths must agree: `C` classes, `F`
+written by an attacker. Each contract says in letters which lengths must agree: `C` classes, `F`
 features, `_` any length. The first array that has a letter says what it is.
 """
 

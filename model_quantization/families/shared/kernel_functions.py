@@ -17,6 +17,7 @@ from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.families.shared.kernel_parameters import NodeState, State, is_number, number
 from model_quantization.graph.nodes import Node
+from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.kernels.linear.similarities import SIMILARITIES, similarity
 from model_quantization.kernels.machines.known_rows import Step, is_possible
 from model_quantization.values import Value
@@ -67,7 +68,7 @@ def named_kernel(
 ) -> KernelFunction | None:
     """Return a kernel that depends on products or distances; None where a number is missing."""
     if name in ("linear", "cosine"):
-        alone = ones if name == "cosine" else squares
+        alone = ones if name == "cosine" else squared_lengths
         return made((Step("products"),), _between(lambda x, y: x @ y.T), alone)
     if gamma is None:
         return None
@@ -86,25 +87,20 @@ def named_kernel(
         return made(
             (*first, Step("tangent")),
             _between(lambda x, y: np.tanh(shifted(x @ y.T))),
-            lambda x: np.asarray(np.tanh(shifted(squares(x)))),
+            lambda x: np.asarray(np.tanh(shifted(squared_lengths(x)))),
         )
     if degree is None or degree != int(degree):
         return None
     return made(
         (*first, Step("power", power=int(degree))),
         _between(lambda x, y: shifted(x @ y.T) ** degree),
-        lambda x: np.asarray(shifted(squares(x)) ** degree),
+        lambda x: np.asarray(shifted(squared_lengths(x)) ** degree),
     )
 
 
 def ones(x: Array) -> Array:
     """Return the similarity of each row with itself where that is always 1, (n,)."""
     return np.ones(len(x))
-
-
-def squares(x: Array) -> Array:
-    """Return the product of each row with itself, (n,)."""
-    return np.asarray(np.einsum("ij,ij->i", x, x))
 
 
 def pairwise_kernel(

@@ -15,10 +15,10 @@ from model_quantization.families.shared.kernel_functions import (
     made,
     measured,
     ones,
-    squares,
 )
 from model_quantization.families.shared.kernel_parameters import NodeState, State, is_number
 from model_quantization.graph.nodes import Node, ObjectNode, attributes
+from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.kernels.machines.known_rows import Step
 
 _MODULE: Final = "sklearn.gaussian_process.kernels:"
@@ -191,7 +191,7 @@ def _dot_product(state: State) -> KernelFunction | None:
     return made(
         (Step("products"), Step("scale", 1.0, float(sigma**2))),
         lambda x, y: np.asarray(np.inner(x, x if y is None else y) + sigma**2),
-        lambda x: np.asarray(squares(x) + sigma**2),
+        lambda x: np.asarray(squared_lengths(x) + sigma**2),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.kernels.distances.candidates import fill_candidates
 from model_quantization.kernels.distances.measured import fill_nearness, fill_sorted_distances
 from model_quantization.kernels.distances.queries import fill_queries
@@ -107,9 +108,9 @@ class KnownRows:
         self.rows = np.ascontiguousarray(directions(rows) if self._turned else rows)
         self._middle = self.rows.mean(axis=0)
         centred = self.rows - self._middle
-        lengths = np.einsum("ij,ij->i", centred, centred)
+        lengths = squared_lengths(centred)
         self._reach = (
-            float(np.sqrt(np.einsum("ij,ij->i", self.rows, self.rows).max(initial=0.0))),
+            float(np.sqrt(squared_lengths(self.rows).max(initial=0.0))),
             float(np.sqrt(lengths.max(initial=0.0))),
             float(np.abs(centred).max(initial=0.0)),
         )
@@ -133,7 +134,7 @@ class KnownRows:
             At most `MOST_NEIGHBOURS`, and the known rows.
         """
         if self._turned:
-            lengths = np.einsum("ij,ij->i", rows, rows)
+            lengths = squared_lengths(rows)
             if not (lengths > 0).all():
                 return None
             rows = directions(rows)
@@ -188,7 +189,7 @@ class KnownRows:
 
 def directions(rows: Array) -> Array:
     """The rows, each divided by its length; rows of zeros stay zeros."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, np.newaxis]
+    lengths = np.sqrt(squared_lengths(rows))[:, np.newaxis]
     divided: Array = np.divide(rows, lengths, out=np.zeros(rows.shape), where=lengths > 0)
     return divided
 

@@ -81,7 +81,7 @@ def _collapsed(
     kept = ~inside
     split = np.where(roots, 0, trees.split)[kept].astype(np.uint8)
     formed = shape(split, len(trees.sizes))
-    assert formed is not None, "a subtree gives way to one leaf"
+    assert formed is not None, "trees stay whole: a leaf replaces each subtree"
     # Leaves of a subtree stand next to each other, in preorder.
     first = np.cumsum(trees.split == 0) - (trees.split == 0)
     starts = first[roots]
