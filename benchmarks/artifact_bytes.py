@@ -37,7 +37,7 @@ def golden_digests() -> dict[str, str]:
 
 
 def model_digests(models: Path, held_out: Path) -> dict[str, str]:
-    """Return the sha256 of the artifact of each model at each bit depth, or why there is none."""
+    """Return the sha256 of each model's artifact at each bit depth, or why it failed."""
     found: dict[str, str] = {}
     for source in sorted(path for path in models.iterdir() if path.suffix in MODEL_FILES):
         rows = next(iter(sorted(held_out.glob(f"{source.stem}.*"))), None)

@@ -35,7 +35,7 @@ COMPILER = "ziglang>=0.13"
 
 
 def get_requires_for_build_wheel(settings: Mapping[str, Any] | None = None) -> list[str]:
-    """What a wheel needs to be built: a compiler, unless the machine has one."""
+    """The requirements of building a wheel: a compiler, unless the machine has one."""
     return [*build_meta.get_requires_for_build_wheel(settings), *_missing_compiler()]
 
 

@@ -155,7 +155,7 @@ def _own_headers() -> tuple[Path, ...]:
 
 
 def _foreign_headers(work: Path) -> Path:
-    """Where an empty `endian.h` is: numpy's headers, made for Linux, ask for it in vain elsewhere.
+    """The directory of an empty `endian.h`, which numpy's headers ask for on every system.
 
     They take the byte order from the compiler where that header does not say it.
     """

@@ -1,4 +1,4 @@
-"""Which compiler there is, and how it is told what to compile for."""
+"""Finds a compiler, and makes its commands for a target and an instruction set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # No reassociation, no contraction: a kernel's additions are done in the order in which they
-# stand. Neither traps nor errno are looked at, so that comparisons become vector code.
+# stand. Neither traps nor errno are used, so that comparisons become vector code.
 COMMON = (
     "-std=c11",
     "-O3",
@@ -112,7 +112,7 @@ class Compiler:
     def _for(self, target: Target) -> list[str]:
         if not self.is_zig:
             return []
-        # A zig that is told no system would compile for this one's own C library only.
+        # Without a named system zig would compile for this machine's own C library only.
         return ["-target", target.zig or f"{target.machine}-{_zig_system(target.system)}"]
 
 
@@ -124,7 +124,7 @@ def _zig_system(system: str) -> str:
 
 
 def system_compiler() -> Compiler | None:
-    """The compiler that `CC` names, or else gcc or clang; None where there is none."""
+    """The compiler that `CC` names, or else gcc or clang; None if none of them is installed."""
     named = shlex.split(os.environ.get("CC", ""))
     if named:
         return Compiler(tuple(named), is_zig="zig" in Path(named[0]).name)
@@ -150,7 +150,7 @@ def find_compiler(target: Target) -> Compiler:
     Raises
     ------
     FileNotFoundError
-        There is none.
+        No compiler is installed.
     """
     found = None if target.zig else system_compiler()
     found = found or zig_compiler()

@@ -1,4 +1,4 @@
-"""Reads what a C source says of its kernels: names, parameters, and the types it is compiled for.
+"""Reads the kernels of a C source: names, parameters, and the types it is compiled for.
 
 A kernel is `KERNEL <result> name(<parameters>)`. A source that says `Compiled for each VALUE of
 f32, f64.` is compiled once per type, and `VALUE` stands for it.

@@ -75,7 +75,7 @@ class Outcome(Record):
     family, model_type, bit_depth, weight_threshold
         The kind of model, and the requested precision.
     artifact, artifact_sha256, artifact_size_bytes
-        The written file, relative to the output directory (None when there is none).
+        The written file, relative to the output directory (None for a model without an artifact).
     metric, score_before, score_after, score_change
         The held-out score; `score_change` is signed, positive is better.
     latency_us_before, latency_us_after : float or None

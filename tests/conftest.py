@@ -1,4 +1,4 @@
-"""Counts the bad inputs that a session proves."""
+"""Counts the bad inputs that a session proves, and lets hypothesis take its time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 BAD_INPUTS = 69
+
+# Tests assert no timings: a busy machine may pause between two examples.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""Which tests are skipped on this machine for want of what, and the command that brings it.
+"""Which tests are skipped on this machine, what they need, and the command that installs it.
 
 python -m tests.missing
 """

@@ -85,7 +85,7 @@ def refused(content: bytes, tmp_path: Path) -> ScanRefused:
 
 
 class Cleaner:
-    """A class of this file, and of nobody else."""
+    """A class that only this file has."""
 
 
 def hostile_beside(count: int) -> bytes:

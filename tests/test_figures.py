@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import kept, page, quoted
+from benchmarks import kept, page, page_tables, quoted
 
 LISTED = json.loads(quoted.QUOTED.read_text("utf-8"))
 ENTRIES = [(name, entry) for name, entries in LISTED.items() for entry in entries]
@@ -37,7 +37,7 @@ def test_each_source_holds_its_figures(name: str, entry: dict[str, object]) -> N
     if not source.endswith(".json"):
         assert source == quoted.NOT_MEASURED or quoted.BY_HAND.fullmatch(source), source
         return
-    values = page.result(source)
+    values = page_tables.result(source)
     figures = entry["figures"]
     assert isinstance(figures, list)
     assert not [figure for figure in figures if not quoted.holds(values, figure)]

@@ -1,6 +1,6 @@
 """Arrays to bytes and back, without loss: one codec per file, chains of them, strings.
 
-Rounding lives in `schemes`: whatever is here gives back the bits it was given.
+Rounding lives in `schemes`: everything here gives back the bits it was given.
 """
 
 from model_quantization.codecs.registry import REGISTRY, Registry

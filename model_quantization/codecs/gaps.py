@@ -18,7 +18,7 @@ def smallest_unsigned(largest: int) -> np.dtype[np.unsignedinteger]:
 
 
 def gaps_from_positions(positions: Array) -> Array:
-    """How many items lie between each position and the one before, as small as they fit.
+    """The number of items between each position and the one before, in the narrowest dtype.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def check_gaps(gaps: Array, size: int) -> None:
 
 
 def positions_from_gaps(gaps: Array, size: int) -> Array:
-    """The positions (int64) that the gaps mean, all below `size`.
+    """The positions (int64) that the gaps stand for, all below `size`.
 
     Raises
     ------

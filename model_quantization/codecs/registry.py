@@ -52,7 +52,7 @@ class Registry:
         Raises
         ------
         CodecError
-            None has it; the message lists those there are.
+            No codec has it; the message lists the known ones.
         """
         if isinstance(name, str) and name in self._codecs:
             return self._codecs[name]

@@ -44,7 +44,7 @@ class Encoded(Value, frozen=True):
 
     @property
     def cost(self) -> int:
-        """Bytes of data, and `STEP_BYTES` a step."""
+        """Bytes of data, and `STEP_BYTES` per step."""
         return len(self.data) + STEP_BYTES * _count_steps(self.steps)
 
 

@@ -6,8 +6,8 @@
 | int8..uint64, float16/32/64 | themselves |
 | complex64/128 | float32/64, real and imaginary part in turn |
 | datetime64, timedelta64 | int64 |
-| `S` of width w | w uint8 an item |
-| `U` of width w | w uint32 an item (code points) |
+| `S` of width w | w uint8 per item |
+| `U` of width w | w uint32 per item (code points) |
 
 Words are little-endian. Big-endian arrays are encoded as their little-endian equal: values and NaN
 payloads are kept, byte order is not. `longdouble` has padding bytes and platform-specific layout,

@@ -56,7 +56,7 @@ def _generator(state: Any, path: str) -> Any:
 
 
 def _check_positions(state: Any, path: str) -> None:
-    """Refuse a position that numpy would read at without looking whether a word is there."""
+    """Refuse a position beyond the generator's words, which numpy would read unchecked."""
     for part, key, words in (
         (state["state"], "pos", MERSENNE_WORDS),
         (state, "buffer_pos", PHILOX_WORDS),
@@ -114,7 +114,7 @@ def make_partial(node: ObjectNode, state: Any, trust: TrustPolicy, path: str) ->
 
 
 def _spline(state: Any, path: str) -> Any:
-    """A spline by its constructor, which checks its parts; each scipy holds them otherwise."""
+    """A spline by its constructor, which checks its parts: each scipy stores them differently."""
     from scipy.interpolate import BSpline
 
     knots = state["t"] if "t" in state else state["_t"]

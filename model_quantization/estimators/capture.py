@@ -1,8 +1,7 @@
 """A live model to a `ModelGraph`: the state that pickling would write, as data.
 
-The walk follows the pickle protocol (`__reduce_ex__`), so that whatever scikit-learn considers
-the state of an object is what is kept. It runs in the loading child, or on an object that the
-caller already holds.
+The walk follows the pickle protocol (`__reduce_ex__`), so that it keeps what scikit-learn considers
+the state of an object. It runs in the loading child, or on an object that the caller already holds.
 """
 
 from __future__ import annotations

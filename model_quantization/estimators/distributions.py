@@ -25,7 +25,7 @@ def distribution_kind(value: Any) -> str:
 
 
 def distribution_state(value: Any) -> dict[str, Any]:
-    """The name of a distribution; a frozen one's numbers, too."""
+    """The name of a distribution, and the parameters of a frozen one."""
     if distribution_kind(value) == FROZEN:
         return {"name": value.dist.name, "args": value.args, "kwds": dict(value.kwds)}
     return {"name": value.name}

@@ -14,7 +14,13 @@ _MADE: dict[tuple[type, tuple[tuple[str, str], ...], frozenset[str], frozenset[s
 
 
 def raise_dropped(name: str, where: str, got: str = "") -> NoReturn:
-    """Raise the error that says a value was needed for training only."""
+    """Raise the error that says a value was needed for training only.
+
+    Raises
+    ------
+    DroppedAttribute
+        Always.
+    """
     raise DroppedAttribute(
         f"{name} was needed for training only and is not stored",
         where=where,
@@ -150,7 +156,7 @@ def reporting_class(
             raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r}")
 
         def reduce(self: Any, protocol: Any) -> Any:
-            for name in makers:  # whoever reads the pickle cannot make it
+            for name in makers:  # a reader of the pickle cannot make it
                 getattr(self, name)
             build, args, *rest = inherited_reduce(self, protocol)
             if build is copyreg.__newobj__ and len(args) == 1:  # type: ignore[attr-defined]

@@ -44,7 +44,7 @@ _CONSTRUCTED |= frozenset(
         "SquaredLoss",
     )
 )
-# Of several that fit, the first: an ordered dict filled as a plain one would seem empty.
+# The first that fits is used: an ordered dict filled as a plain one would seem empty.
 _FILLS: tuple[tuple[type, type, Callable[[Any, Any], object]], ...] = (
     (OrderedDict, dict, OrderedDict.update),
     (dict, dict, dict.update),
@@ -54,7 +54,7 @@ _FILLS: tuple[tuple[type, type, Callable[[Any, Any], object]], ...] = (
 
 
 def fill(made: Any, content: Any, path: str) -> None:
-    """Put the entries of a container (a deque, a subclass of dict) into it.
+    """Add its entries to a container (a deque, a subclass of dict).
 
     Raises
     ------
@@ -74,7 +74,7 @@ def is_made_otherwise(cls: type) -> bool:
 
 
 def own_requests(made: Any, state: Any) -> None:
-    """Tell the metadata requests of an estimator whose they are: a graph has no way back up."""
+    """Set the owner of an estimator's metadata requests, which the graph does not hold."""
     requests = state.get("_metadata_request") if isinstance(state, dict) else None
     if type(requests).__module__ != "sklearn.utils._metadata_requests":
         return

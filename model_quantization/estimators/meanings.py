@@ -1,4 +1,4 @@
-"""The meanings of models of `as_saved`, and the release of scikit-learn that dropped each."""
+"""The meanings of the models in `as_saved`, and the scikit-learn release that dropped each."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def kept_state(
 
 
 def _is_stale(name: str, key: Any) -> bool:
-    """Whether the installed version reads this attribute no more, though an older one left it."""
+    """Whether an older version left this attribute and the installed one no longer reads it."""
     if key == "_sklearn_version":  # the artifact names the version once
         return True
     return key == "multi_class" and name in _LOGISTIC and installed("sklearn") >= (1, 8)

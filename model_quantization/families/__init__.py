@@ -58,7 +58,7 @@ def all_families() -> tuple[Family, ...]:
 
 
 def family_of(type_name: str) -> Family:
-    """The family that speaks for a class, `generic` when none does."""
+    """The family that speaks for a class; `generic` if no other does."""
     known = known_owners()
     if known is not None:
         return family_named(known.by_type.get(type_name, "generic"))
@@ -75,7 +75,7 @@ def family_named(name: str) -> Family:
     Raises
     ------
     KeyError
-        No such family; the message lists those there are.
+        No such family; the message lists the known ones.
     """
     known = known_owners()
     if known is not None and name in known.modules:
@@ -90,7 +90,7 @@ def family_named(name: str) -> Family:
 
 
 def known_family(name: str, path: str) -> Family:
-    """The family of this name; FormatError when this library has none."""
+    """The family of this name; FormatError if this library does not know it."""
     try:
         return family_named(name)
     except KeyError as error:

@@ -15,7 +15,7 @@ from model_quantization.families.family import (
     slots_for,
 )
 from model_quantization.families.forms import text_step
-from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.lowered import Lowered, Method, NotFast, behind_text
 from model_quantization.kernels.linear.bayes import (
     bernoulli_terms,
     gaussian_likelihood,
@@ -77,7 +77,7 @@ def _lowered(component: Component, joint: Joint, width: int) -> Lowered:
 
 
 def _methods(classes: Array, joint: Joint) -> dict[str, Method]:
-    """Every public method in terms of the joint log-likelihood; NaN is scikit-learn's business."""
+    """Every public method in terms of the joint log-likelihood; scikit-learn treats NaN."""
 
     def method(answer: Callable[[Array], Array]) -> Method:
         def call(rows: Any, n_jobs: int | None = None) -> Array | None:
@@ -133,14 +133,11 @@ def _discrete(component: Component) -> Lowered | NotFast:
             likelihood = score(documents, n_jobs)
             return likelihood if bias is None or likelihood is None else likelihood + bias
 
-        return Lowered(
+        return behind_text(
+            previous,
             _methods(component["classes_"], from_text),
-            by=f"{previous.by}, straight to {_BY}",
-            names=(*previous.names, component.path),
-            input=previous.input,
-            n_features=previous.n_features,
-            integers=previous.integers,
-            takes=previous.takes,
+            by=_BY,
+            names=(component.path,),
             classes=component["classes_"],
             decides_by="predict_proba",
         )

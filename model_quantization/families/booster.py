@@ -1,6 +1,6 @@
 """Boosters of LightGBM and XGBoost as they are: their libraries' bytes, compressed, never rounded.
 
-The estimators around them are forests wherever the trees say all there is.
+A model that consists of trees alone is a forest instead.
 """
 
 from __future__ import annotations

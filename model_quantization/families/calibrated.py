@@ -1,6 +1,6 @@
 """Calibrated classifiers: scores to probabilities by a curve, averaged over the folds.
 
-Calibrators are a handful of numbers that decide probabilities: never rounded.
+Calibrators are a few numbers that decide probabilities, and are never rounded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Calibrate = Callable[[Array], Array]
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The mean of the folds' calibrated probabilities; the calibrators alone have no fast way."""
+    """The mean of the folds' calibrated probabilities; a calibrator alone has no fast predictor."""
     if component.type == _ISOTONIC:
         return _isotonic(component)
     folds = component.get("calibrated_classifiers_")
@@ -174,7 +174,7 @@ def _at_most_one(probability: Array) -> Array:
 
 
 def _curve(calibrator: object) -> Calibrate | None:
-    """The calibrator as a function of scores; None for one that is not known."""
+    """The calibrator as a function of scores; None for an unknown kind."""
     if not isinstance(calibrator, Component):
         return None
     get = calibrator.get

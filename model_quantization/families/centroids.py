@@ -21,7 +21,7 @@ _SHARE = 8.0  # roundings of two ways to add up two distances
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The label of the nearest centre, and scores with the bits of scikit-learn's."""
+    """The label of the nearest centre, and scores bit for bit as scikit-learn's."""
     arrays = tuple(
         component.get(name)
         for name in ("centroids_", "classes_", "class_prior_", "within_class_std_dev_")
@@ -55,7 +55,7 @@ def _are_equal(prior: Array) -> bool:
 
 
 def _of_doubles(answer: Method, sees_the_finite: bool) -> Method:
-    """The answer for rows of float64 that are finite, which a label's margin says by itself."""
+    """The answer for finite rows of float64; labels show by their margin what is not finite."""
 
     def call(rows: Array) -> Array | None:
         if rows.dtype.char != "d" or not (sees_the_finite or all_finite(rows)):

@@ -23,7 +23,7 @@ _DEEPEST = 400
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """Labels of the nearest centre, and distances with the bits of scikit-learn's."""
+    """Labels of the nearest centre, and distances bit for bit as scikit-learn's."""
     name = "subcluster_centers_" if component.type == _BIRCH else "cluster_centers_"
     centres = component.get(name)
     if not isinstance(centres, np.ndarray) or centres.ndim != 2 or not centres.size:
@@ -79,7 +79,7 @@ def _labels(component: Component, centres: Array) -> Callable[[Array], Array | N
         for each in (labels, squares):
             if not isinstance(each, np.ndarray) or each.shape != (len(centres),):
                 return NotFast("the labels of its centres, or their squares, are no array")
-        # It takes the squares that it has kept, also where the centres were rounded since.
+        # scikit-learn uses the squares that it has stored, even if the centres were rounded since.
         nearest = NearestCentre.of(centres, -nearest.bias - squares)
     elif component.type in _AVERAGED:
         labels = np.arange(len(centres), dtype=np.int32)

@@ -24,7 +24,7 @@ _FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """One step out of all columns, or the part that has no fast form."""
+    """All columns as one step, or the reason why a part has no fast form."""
     from model_quantization.kernels.tables.frame_columns import FrameStep
 
     names = component.get("feature_names_in_")
@@ -34,7 +34,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         return NotFast("it was fitted by a version that does not say which columns are whose")
     if component.get("transformer_weights") is not None or gives_frames(component):
         return NotFast("its parts have weights, or it gives frames")
-    # A file can say any width: nothing here may be as long.
+    # A file can claim any width: nothing of that length may be allocated.
     known: Sequence[Any] = range(width) if names is None else [str(name) for name in names]
     parts: list[Any] = []
     paths = [component.path]
@@ -225,7 +225,7 @@ def _before_other_models(rng: np.random.Generator) -> Iterable[Example]:
 
 
 def _mixed(rng: np.random.Generator) -> tuple[Any, Any]:
-    """The classic pipeline of tables, and a table with something missing in every column."""
+    """The usual pipeline of tables, and a table with a missing value in every column."""
     import pandas as pd
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer

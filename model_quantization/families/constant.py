@@ -18,7 +18,7 @@ _CONSTANT = "sklearn.multiclass:_ConstantPredictor"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The one answer, as a linear map without scores: it joins those of its neighbours."""
+    """The one answer, as a linear map without scores, so that it joins maps beside it."""
     answer, width = component.get("y_"), component.get("n_features_in_")
     if not isinstance(answer, np.ndarray) or answer.shape != (1,) or not isinstance(width, int):
         return NotFast("it has not one answer for rows of a known width")

@@ -1,4 +1,4 @@
-"""Covariances: how far a row is from the middle of the data, measured in its own directions."""
+"""Covariances: the Mahalanobis distance of a row from the middle of the data."""
 
 from __future__ import annotations
 

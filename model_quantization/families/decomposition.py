@@ -9,8 +9,9 @@ import numpy as np
 
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family, slots_for
-from model_quantization.families.lowered import Lowered, NotFast
-from model_quantization.families.shared.steps import number_step, projection
+from model_quantization.families.forms import Projection
+from model_quantization.families.lowered import Integers, Lowered, NotFast
+from model_quantization.families.shared.steps import Transform, number_step, projection
 from model_quantization.kernels.linear.similarities import SIMILARITIES, similarity
 from model_quantization.schemes.scheme import Role, Slot
 
@@ -41,6 +42,26 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     return make(component, exact)
 
 
+def _projecting(
+    component: Component,
+    transform: Transform,
+    form: Projection,
+    integers: Integers = "float64",
+    of_sparse: Array | None = None,
+) -> Lowered:
+    n_features, n_columns = form.weights.shape
+    return number_step(
+        component,
+        transform,
+        by="a projection",
+        n_features=n_features,
+        n_columns=n_columns,
+        integers=integers,
+        form=form,
+        of_sparse=of_sparse,
+    )
+
+
 def _centred(component: Component, exact: bool) -> Lowered | NotFast:
     """PCA: the projected mean is taken from the projected rows."""
     directions, mean = component["components_"], component.get("mean_")
@@ -58,14 +79,7 @@ def _centred(component: Component, exact: bool) -> Lowered | NotFast:
 
     scale = 1.0 if spread is None else 1.0 / spread
     weights = directions.T * scale
-    return number_step(
-        component,
-        transform,
-        by="a projection",
-        n_features=directions.shape[1],
-        n_columns=len(directions),
-        form=projection(weights, -(mean @ weights), exact),
-    )
+    return _projecting(component, transform, projection(weights, -(mean @ weights), exact))
 
 
 def _spread(variances: Array) -> Array:
@@ -78,14 +92,11 @@ def _spread(variances: Array) -> Array:
 def _plain(component: Component, exact: bool) -> Lowered | NotFast:
     """Rows times directions, and nothing else."""
     directions = component["components_"]
-    return number_step(
+    return _projecting(
         component,
         lambda rows: rows @ directions.T,
-        by="a projection",
-        n_features=directions.shape[1],
-        n_columns=len(directions),
+        projection(directions.T, 0.0, exact),
         integers="kept" if exact and component.type == _SVD else "float64",
-        form=projection(directions.T, 0.0, exact),
         of_sparse=directions.T,
     )
 
@@ -105,14 +116,7 @@ def _unmixed(component: Component, exact: bool) -> Lowered | NotFast:
         return np.asarray(np.dot(centred, directions.T))
 
     bias = -(directions @ mean) if whitened else 0.0
-    return number_step(
-        component,
-        transform,
-        by="a projection",
-        n_features=directions.shape[1],
-        n_columns=len(directions),
-        form=projection(directions.T, bias, exact),
-    )
+    return _projecting(component, transform, projection(directions.T, bias, exact))
 
 
 def _factors(component: Component, exact: bool) -> Lowered | NotFast:
@@ -130,7 +134,7 @@ def _factors(component: Component, exact: bool) -> Lowered | NotFast:
     def transform(rows: Array) -> Array | None:
         try:
             return np.asarray(np.dot(np.dot(rows - mean, precise.T), inverse()))
-        except ValueError:  # there is no inverse: scikit-learn has the words
+        except ValueError:  # there is no inverse: scikit-learn raises its own error
             return None
 
     form = None

@@ -1,4 +1,4 @@
-"""Dummies: the same answer for every row."""
+"""Dummy estimators: the same answer for every row."""
 
 from __future__ import annotations
 

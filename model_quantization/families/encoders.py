@@ -91,7 +91,7 @@ _BY = "an encoder of categories"
 
 
 def _bins(component: Component) -> Lowered | NotFast:
-    """Numbers to the numbers of their bins, or to a column of ones for each bin."""
+    """Values to the numbers of their bins, or to one indicator column per bin."""
     edges, how, width = (component.get(name) for name in ("bin_edges_", "encode", "n_features_in_"))
     if not isinstance(edges, np.ndarray) or edges.dtype != object or edges.shape != (width,):
         return NotFast("its edges are not known")
@@ -154,7 +154,7 @@ def _bins(component: Component) -> Lowered | NotFast:
 
 
 def _is_plain(encoder: object, counts: list[int]) -> bool:
-    """Whether an encoder gives a column to each bin and leaves none out."""
+    """Whether an encoder makes one column per bin and leaves none out."""
     if not isinstance(encoder, Component) or encoder.get("drop") is not None:
         return False
     if encoder.get("_infrequent_enabled") or CATEGORIES not in encoder:
@@ -186,7 +186,7 @@ def _lowered(
 
 
 def _form(component: Component, encoder: Encoder, filler: Filler | None, names: Any) -> Columns:
-    """The encoder and its filler, for columns of a table and for all there are."""
+    """The encoder and its filler, for columns of a table and for a whole table."""
     from model_quantization.kernels.tables.frame_columns import CategoryColumns, FrameStep
     from model_quantization.kernels.tables.sparse_rows import SparseRows
 
@@ -235,12 +235,12 @@ def _one_hot(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | Non
                 got=str(widths[feature]),
             )
         if known.size == 0 and widths[feature]:
-            raise SemanticError("columns for categories that there are not", where=component.path)
+            raise SemanticError("columns for categories that do not exist", where=component.path)
     return Indicators(lookups, targets, int(starts[-1]), dtype)
 
 
 def _columns_of_ones(component: Component, feature: int, size: int, start: int) -> Array:
-    """The column that each category of a feature makes one; last: what is unknown.
+    """The column that each category of a feature sets to 1; the last entry is for unknown ones.
 
     The steps are those of scikit-learn's `transform`, taken by one row per category.
     """
@@ -259,7 +259,7 @@ def _columns_of_ones(component: Component, feature: int, size: int, start: int) 
         known &= places != dropped[feature]
         places = places - (places > dropped[feature])
     columns = np.where(known, places + start, NOTHING)
-    # An unknown value is an error, or has a warning: both are the real encoder's to give.
+    # An unknown value is an error or a warning: the real encoder gives both.
     if handling in ("error", "warn") or drop is not None:
         columns[-1] = REFUSED
     return columns
@@ -285,7 +285,7 @@ def _ordinal(component: Component, lookups: tuple[Lookup, ...]) -> Encoder | Non
         numbers = np.arange(lookup.size + 1)
         rare = _rare(component, feature)
         gap = missing.get(feature)
-        if rare is not None:  # what is missing stays, whatever is grouped
+        if rare is not None:  # missing values are never grouped
             grouped = np.flatnonzero(numbers[:-1] != gap) if gap is not None else numbers[:-1]
             numbers[grouped] = rare[1][grouped]
         values = numbers.astype(dtype)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class Component(ABC):
     """A component as a family's `lower` sees it: decoded values, by attribute name.
 
-    A base class and no protocol: families ask often whether a value is one, and for a protocol
-    that takes a hundred times as long.
+    A base class rather than a protocol: families often ask whether a value is one, and
+    `isinstance` takes a hundred times as long for a protocol.
     """
 
     __slots__ = ()
@@ -73,11 +73,11 @@ class Component(ABC):
 
     @abstractmethod
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """The shape of an array, without its values; None for what is no array."""
+        """The shape of an array, without its values; None for other attributes."""
 
     @abstractmethod
     def items(self) -> tuple[Any, ...]:
-        """The values of a state that is a tuple, as native objects have it; () for another."""
+        """The values of a state that is a tuple, as native objects have; () for another state."""
 
     @abstractmethod
     def codes(self, name: str) -> StoredCodes | None:
@@ -130,7 +130,7 @@ def _no_examples() -> Iterable[Example]:
 
 
 class Parts(Value, frozen=True):
-    """How Python's `[]` and `len` reach the parts of an object, as its class has them.
+    """How Python's `[]` and `len` reach the parts of an object.
 
     Attributes
     ----------

@@ -148,7 +148,7 @@ class Answer(Value, frozen=True):
     of_scores : callable
         The answer from the scores of every map, in their order.
     kernel, finish
-        The short way of a single map: what this kernel of `linear_rows` gives is finished.
+        The shortcut for a single map: `finish` takes the result of this kernel of `linear_rows`.
     """
 
     of_scores: Callable[[Scores], Any]

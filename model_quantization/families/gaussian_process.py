@@ -19,15 +19,14 @@ from model_quantization.arrays import Array
 from model_quantization.families.family import Arrays, Component, Family
 from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.families.lowered import Lowered, NotFast
-from model_quantization.families.shared.kernel_functions import kernel_of_node
+from model_quantization.families.shared.process_kernels import kernel_of_node
 from model_quantization.graph.nodes import (
     ArrayNode,
-    DictNode,
     Node,
     ObjectNode,
     PackedNode,
-    SequenceNode,
     attributes,
+    unpacked,
 )
 from model_quantization.schemes.quantize import dequantize_array, quantize_array
 from model_quantization.schemes.scheme import Affine, Float, Role, Scheme, Slot, affine_of
@@ -96,9 +95,7 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
 
 def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
     """Return the process without its factor, which is made when it is asked for."""
-    names, values = zip(*packed.parts, strict=True) if packed.parts else ((), ())
-    state = DictNode(SequenceNode("list", tuple(names)), SequenceNode("list", tuple(values)))
-    return ObjectNode(packed.type, (), state, id=packed.id)
+    return unpacked(packed, attributes(packed))
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:

@@ -97,7 +97,7 @@ def _lower_marks(component: Component) -> Lowered | NotFast:
         return NotFast("it takes another value than NaN for missing, or gives a sparse matrix")
     if not isinstance(places, np.ndarray) or places.dtype.kind != "i" or type(width) is not int:
         return NotFast("which columns it marks is not known")
-    # Nothing is made as wide as the file says it is: only rows of that width show that it is true.
+    # Nothing of the width that the file claims is allocated: only rows of that width prove it.
     if places.ndim != 1 or (places.size and not 0 <= places.min() <= places.max() < width):
         return NotFast("it marks columns beyond those it was fitted on")
     strict = component.get("error_on_new") and component.get("features") == "missing-only"

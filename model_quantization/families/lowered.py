@@ -106,14 +106,14 @@ class Lowered:
     sparse_as_dense : bool
         Whether a sparse matrix gets the answers, to the last bit, of the same rows as an array.
     inverse : callable or None
-        What undoes `transform`, for columns that are as many; for the transformer of a target.
+        The inverse of `transform`, for as many columns; for the transformer of a target.
     left : mapping of str to str
         Methods that are left to the restored estimator, with a reason of their own.
 
     Notes
     -----
     Not a dataclass, and never changed: `dataclasses.replace` would keep fields that are true of a
-    child and false of its parent. A parent makes a new one and says everything itself.
+    child and false of its parent. A parent makes a new one and sets every field.
     """
 
     __slots__ = (
@@ -183,3 +183,42 @@ class Lowered:
     def deciding_method(self) -> Deciding | None:
         """The method whose scores decide for a classifier; None where it is not answered."""
         return self.decides_by if self.decides_by in self.methods else None
+
+
+def behind_text(
+    previous: Lowered,
+    methods: Mapping[str, Method],
+    *,
+    by: str,
+    names: tuple[str, ...],
+    n_columns: int | None = None,
+    classes: Array | None = None,
+    decides_by: Deciding = "decision_function",
+) -> Lowered:
+    """Return the predictor of a text step and the component after it, from documents to answers.
+
+    Parameters
+    ----------
+    previous : Lowered
+        The text step; the predictor takes the same input.
+    methods : mapping of str to callable
+        Public method name -> function of the documents.
+    by : str
+        How the component answers, in a few words.
+    names : tuple of str
+        Paths of the components after the text step.
+    n_columns, classes, decides_by
+        As in `Lowered`.
+    """
+    return Lowered(
+        methods,
+        by=f"{previous.by}, straight to {by}",
+        names=previous.names + names,
+        input=previous.input,
+        n_features=previous.n_features,
+        n_columns=n_columns,
+        integers=previous.integers,
+        takes=previous.takes,
+        classes=classes,
+        decides_by=decides_by,
+    )

@@ -26,12 +26,12 @@ _PLAIN = "sklearn.mixture._gaussian_mixture:GaussianMixture"
 _BAYESIAN = "sklearn.mixture._bayesian_mixture:BayesianGaussianMixture"
 _FACTORS = "precisions_cholesky_"
 
-# What is added to the logarithms of densities, with the digamma function that is to be used.
+# A function of the digamma function to use: the terms that log densities get added.
 Added = Callable[[Array, Digamma], Array]
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """Densities from one product; with the bits of scikit-learn's where they are promised."""
+    """Densities from one product; bit for bit as scikit-learn's where `exact` promises it."""
     mixture = _mixture(component)
     if isinstance(mixture, NotFast):
         return mixture
@@ -120,7 +120,7 @@ def _weights(component: Component) -> Added | NotFast:
 
 
 def _bayesian(component: Component, mixture: Mixture) -> Added | NotFast:
-    """What a component's posterior adds, operation for operation."""
+    """The terms of a component's posterior, with scikit-learn's operations."""
     count, width = mixture.means.shape
     freedom, certainty = component.get("degrees_of_freedom_"), component.get("mean_precision_")
     process = component.get("weight_concentration_prior_type") == "dirichlet_process"

@@ -10,7 +10,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family
 from model_quantization.families.forms import LinearScores, text_step
-from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.lowered import Lowered, Method, NotFast, behind_text
 from model_quantization.families.shared.chained_scores import AskChained, chained_behind
 from model_quantization.families.shared.children import (
     Combine,
@@ -110,15 +110,8 @@ def _chain(component: Component, children: list[Lowered]) -> Lowered | NotFast:
 
             return call
 
-        return Lowered(
-            _chain_methods(of_documents, feeding, children, binary),
-            by=f"{previous.by}, straight to {by}",
-            names=(*previous.names, *names),
-            input=previous.input,
-            n_features=previous.n_features,
-            integers=previous.integers,
-            takes=previous.takes,
-        )
+        answered_fast = _chain_methods(of_documents, feeding, children, binary)
+        return behind_text(previous, answered_fast, by=by, names=names)
 
     methods = _chain_methods(of_rows, feeding, children, binary)
     if not methods:

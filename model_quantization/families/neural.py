@@ -11,7 +11,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family
 from model_quantization.families.forms import Affine, Projection, Selection, text_step
-from model_quantization.families.lowered import Lowered, Method, NotFast
+from model_quantization.families.lowered import Lowered, Method, NotFast, behind_text
 from model_quantization.kernels.linear.layers import ACTIVATIONS, forward, forward_from
 from model_quantization.kernels.linear.linear import fold_affine
 from model_quantization.schemes.scheme import Role, Slot
@@ -53,7 +53,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
 
             return call
 
-        def behind_text(previous: Lowered, step: Step) -> Lowered | None:
+        def from_documents(previous: Lowered, step: Step) -> Lowered | None:
             """The network from documents on: the first product has the sparse one's bits."""
             from model_quantization.kernels.text.term_weights import hold_weights
 
@@ -72,21 +72,18 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
 
                 return call
 
-            return Lowered(
+            return behind_text(
+                previous,
                 {name: of_documents(answer) for name, answer in answers.items()},
-                by=f"{previous.by}, straight to {by}",
-                names=previous.names + names,
-                input=previous.input,
-                n_features=previous.n_features,
-                integers=previous.integers,
-                takes=previous.takes,
+                by=by,
+                names=names,
                 classes=component.get("classes_"),
                 decides_by="predict_proba",
             )
 
         def absorb(previous: Lowered) -> Lowered | None:
             if (step := text_step(previous.form)) is not None:
-                return behind_text(previous, step)
+                return from_documents(previous, step)
             if not exact and isinstance(previous.form, Projection) and not previous.form.exact:
                 weights = previous.form.weights @ first
                 shift = previous.form.bias @ first + bias

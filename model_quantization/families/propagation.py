@@ -9,6 +9,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component, Example, Family
 from model_quantization.families.lowered import Lowered, NotFast
+from model_quantization.families.shared.known_rows import of_known_rows
 from model_quantization.families.shared.steps import all_finite
 from model_quantization.kernels.linear.similarities import likenesses
 from model_quantization.schemes.scheme import Role, Slot
@@ -39,14 +40,9 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
         shares = predict_proba(rows)
         return None if shares is None else np.asarray(classes[np.argmax(shares, axis=1)].ravel())
 
-    return Lowered(
-        {"predict": predict, "predict_proba": predict_proba},
-        by=f"labels of {len(known)} rows by likeness",
-        names=(component.path,),
-        n_features=known.shape[1],
-        classes=classes,
-        decides_by="predict_proba",
-    )
+    methods = {"predict": predict, "predict_proba": predict_proba}
+    by = f"labels of {len(known)} rows by likeness"
+    return of_known_rows(component, methods, by=by, known=known)
 
 
 def examples() -> Iterable[Example]:

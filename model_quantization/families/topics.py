@@ -1,4 +1,4 @@
-"""Latent Dirichlet allocation: the topics of a document, found by turns."""
+"""Latent Dirichlet allocation: the topics of a document, found by iteration."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
 def _of_documents(
     step: Step, transform: Callable[[Array], Array | None]
 ) -> Callable[[Any], Array | None]:
-    """The shares of documents, of which some at a time are laid out as an array."""
+    """The shares of documents, of which blocks are laid out as arrays in turn."""
 
     def from_documents(documents: Any) -> Array | None:
         counts = step.matrix(documents)

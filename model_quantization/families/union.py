@@ -23,7 +23,7 @@ _UNION = "sklearn.pipeline:FeatureUnion"
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """One step out of several: of text, or of numbers."""
+    """Several steps as one, of text or of numbers."""
     listed = [part for _, part in component["transformer_list"] if part != "drop"]
     parts = lower_all([part for part in listed if part != "passthrough"], exact)
     if isinstance(parts, NotFast):

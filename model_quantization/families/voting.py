@@ -129,7 +129,7 @@ _COMBINE = {_VOTING_CLASSIFIER: _labels, _VOTING_REGRESSOR: _numbers}
 
 
 def _stacking(component: Component, children: list[Lowered], exact: bool) -> Lowered | NotFast:
-    """The last model over the others' answers; it must not want to see the rows, too."""
+    """The last model over the others' answers, and over plain rows with passthrough."""
     last, methods = component.get("final_estimator_"), component.get("stack_method_")
     if not isinstance(last, Component):
         return NotFast("the last model is no estimator")

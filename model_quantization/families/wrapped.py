@@ -150,7 +150,7 @@ def _has_no_probabilities(model: object) -> bool:
 
 
 def _label_of_interest(scorer: object) -> Any:
-    """The label that the metric is about; None for metrics that are about all."""
+    """The label that the metric measures; None for metrics of all labels."""
     if not isinstance(scorer, Component):
         return NotFast("it does not say which metric it was tuned to")
     options = scorer.get("_kwargs")

@@ -190,6 +190,12 @@ class ModelGraph(Value, frozen=True):
         return sum(array.nbytes for array in self.arrays)
 
 
+def unpacked(packed: PackedNode, state: Mapping[str, Node]) -> ObjectNode:
+    """The object that a packed node stands for, with these attributes."""
+    names, values = SequenceNode("list", tuple(state)), SequenceNode("list", tuple(state.values()))
+    return ObjectNode(packed.type, (), DictNode(names, values), id=packed.id)
+
+
 def entries(node: DictNode) -> Iterator[tuple[Node, Node]]:
     """The (key, value) pairs of a dict whose keys and values are plain sequences."""
     if isinstance(node.keys, SequenceNode) and isinstance(node.values, SequenceNode):

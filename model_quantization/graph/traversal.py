@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, overload
 
 import numpy as np
 
@@ -232,6 +232,31 @@ def with_children(node: Node, change: Callable[[Node], Node]) -> Node:
             return replace(node, parts=tuple((name, change(part)) for name, part in parts))
         case _:
             return node
+
+
+@overload
+def with_attributes(node: ObjectNode, changed: Mapping[str, Node]) -> ObjectNode: ...
+@overload
+def with_attributes(node: PackedNode, changed: Mapping[str, Node]) -> PackedNode: ...
+def with_attributes(
+    node: ObjectNode | PackedNode, changed: Mapping[str, Node]
+) -> ObjectNode | PackedNode:
+    """The component with other values of some of its attributes; no attribute is added.
+
+    Raises
+    ------
+    TypeError
+        A state that is no dict of names, which has no attributes.
+    """
+    if isinstance(node, PackedNode):
+        return replace(node, parts=tuple((n, changed.get(n, part)) for n, part in node.parts))
+    state = node.state
+    if not isinstance(state, DictNode) or not isinstance(state.values, SequenceNode):
+        raise TypeError(f"the state of {node.type} has no attributes")
+    values = tuple(
+        changed.get(key, value) if isinstance(key, str) else value for key, value in entries(state)
+    )
+    return replace(node, state=replace(state, values=replace(state.values, items=values)))
 
 
 def renumber(root: Node, number: Mapping[int, int]) -> Node:

@@ -30,3 +30,9 @@ def narrowed_in_two(values: Array) -> Array:
     top = int(values.max()) if values.size else 0
     kind = np.uint16 if top < 1 << 16 else max(np.min_scalar_type(top), np.dtype(np.uint32))
     return read_only(values.astype(kind, copy=False))
+
+
+def squared_lengths(rows: Array) -> Array:
+    """Return the square of each row's length, (n,), with the bits of scikit-learn's row norms."""
+    found: Array = np.einsum("ij,ij->i", rows, rows)
+    return found

@@ -18,13 +18,10 @@ from model_quantization.pipeline.child.candidate import STEM, answer_rows
 from model_quantization.pipeline.child.handlers import ask_child
 from model_quantization.pipeline.child.handover import Original, read_answers, read_original
 from model_quantization.pipeline.child.latency import measure
-from model_quantization.pipeline.child.messages import (
-    CandidateRequest,
-    LatencyReply,
-    LatencyRequest,
-    OriginalRequest,
-    RowsRequest,
-)
+from model_quantization.pipeline.child.messages.candidate import CandidateRequest
+from model_quantization.pipeline.child.messages.latency import LatencyReply, LatencyRequest
+from model_quantization.pipeline.child.messages.original import OriginalRequest
+from model_quantization.pipeline.child.messages.rows import RowsRequest
 from model_quantization.pipeline.child.original import import_path, inspect
 from model_quantization.predictor.explanation import Explanation
 from model_quantization.probes.compare import ProbeReport

@@ -20,7 +20,7 @@ from model_quantization.evaluation.answers import Answers
 from model_quantization.evaluation.rows.heldout import HeldOut
 from model_quantization.outcome import Guarantee, Outcome, Reason, Status
 from model_quantization.pipeline.ask import Candidate, ask_candidate
-from model_quantization.pipeline.child.messages import CandidateRequest
+from model_quantization.pipeline.child.messages.candidate import CandidateRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.child.rows import rows_of
 from model_quantization.pipeline.latency import MeasuredLatency

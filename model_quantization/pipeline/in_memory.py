@@ -28,7 +28,7 @@ from model_quantization.loading.pickles.scan import scan
 from model_quantization.pipeline.ask import ask_candidate, ask_original
 from model_quantization.pipeline.child.candidate import as_served, probed_golden
 from model_quantization.pipeline.child.component_inputs import Layer, record_layers, spreads_of
-from model_quantization.pipeline.child.messages import CandidateRequest
+from model_quantization.pipeline.child.messages.candidate import CandidateRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.child.probing import ask_probes, probe_artifact
 from model_quantization.pipeline.child.second_moments import component_grams

@@ -11,7 +11,8 @@ from model_quantization.errors import QuantizationError, WorkerCrashed
 from model_quantization.estimators.reachable import serving_method
 from model_quantization.evaluation.latency import Latency, slower_by_more_than_spread
 from model_quantization.pipeline.ask import ask_latency
-from model_quantization.pipeline.child.messages import LatencyRequest, RowsRequest
+from model_quantization.pipeline.child.messages.latency import LatencyRequest
+from model_quantization.pipeline.child.messages.rows import RowsRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.record import StageRecord
 

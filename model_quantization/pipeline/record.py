@@ -17,7 +17,8 @@ from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.nodes import Node, ObjectNode, PackedNode
 from model_quantization.graph.traversal import model_type, walk
 from model_quantization.outcome import Outcome
-from model_quantization.pipeline.child.messages import OriginalFile, RowsRequest
+from model_quantization.pipeline.child.messages.latency import OriginalFile
+from model_quantization.pipeline.child.messages.rows import RowsRequest
 from model_quantization.planning.allocation import Point
 from model_quantization.planning.encoding import ComponentCost, component_costs, encode
 from model_quantization.planning.packing import PreparedGraph

@@ -28,7 +28,8 @@ from model_quantization.outcome import Outcome, Status, failed_outcome
 from model_quantization.pipeline.ask import ask_original
 from model_quantization.pipeline.child.handover import Original, read_spreads
 from model_quantization.pipeline.child.latency import sha256_of
-from model_quantization.pipeline.child.messages import OriginalFile, RowsRequest
+from model_quantization.pipeline.child.messages.latency import OriginalFile
+from model_quantization.pipeline.child.messages.rows import RowsRequest
 from model_quantization.pipeline.child.probing import PROBES
 from model_quantization.pipeline.evaluator import (
     CANDIDATE,
@@ -39,7 +40,8 @@ from model_quantization.pipeline.evaluator import (
     retry_after_failure,
 )
 from model_quantization.pipeline.latency import measured_latency
-from model_quantization.pipeline.precision import PLAN, Exploring, choose_plans
+from model_quantization.pipeline.precision.choosing import PLAN, choose_plans
+from model_quantization.pipeline.precision.exploring import Exploring
 from model_quantization.pipeline.record import (
     FirstStage,
     HeldOutAnswers,

@@ -21,20 +21,20 @@ from model_quantization.families.text.packing import frequencies_of, vocabulary_
 from model_quantization.families.text.terms import CHILDREN, ENDS, STREAMS, read_terms
 from model_quantization.graph.nodes import (
     ArrayNode,
-    DictNode,
     Node,
     ObjectNode,
     PackedNode,
     SequenceNode,
     attributes,
 )
-from model_quantization.graph.traversal import with_children
+from model_quantization.graph.traversal import with_attributes
 from model_quantization.kernels.text.frequencies import Frequencies, idf_table
 from model_quantization.kernels.text.vocabulary import terms_of
 
 VOCABULARY = "vocabulary"
 FEWEST_TERMS = 200  # a smaller vocabulary is not shortened
 _SHARES = (70, 50, 40, 30, 20, 10)
+_STEPS = "steps"
 _WEIGHTS = "coef_"
 _WIDTH = "n_features_in_"
 _NORM_EXPONENT = 0.12
@@ -61,7 +61,7 @@ def options(node: Node, arrays: Arrays) -> tuple[Ladder, ...]:
 def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
     """Return the pipeline with the share of terms that the level names."""
     steps = _steps(node)
-    assert steps is not None and isinstance(node, ObjectNode) and isinstance(node.state, DictNode)
+    assert steps is not None and isinstance(node, ObjectNode)
     chain = _chain(steps, arrays)
     assert chain is not None, "`options` offers nothing for other steps"
     share = int(levels[VOCABULARY].partition("%")[0]) / 100
@@ -89,14 +89,12 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
         "`get_feature_names_out` and `coef_` are as long"
     )
     fewer = replace(steps, items=tuple(pairs))
-    values = with_children(node.state.values, lambda item: fewer if item is steps else item)
-    shorter = replace(node, state=replace(node.state, values=values))
-    return Coarser(shorter, done=done, notes=(note,))
+    return Coarser(with_attributes(node, {_STEPS: fewer}), done=done, notes=(note,))
 
 
 def _steps(node: Node) -> SequenceNode | None:
     """The (name, step) pairs of a pipeline."""
-    found = attributes(node).get("steps") if isinstance(node, ObjectNode) else None
+    found = attributes(node).get(_STEPS) if isinstance(node, ObjectNode) else None
     return found if isinstance(found, SequenceNode) else None
 
 
@@ -245,7 +243,7 @@ def _fewer_idf(
         changed["idf_"] = ArrayNode(arrays.add(arrays[idf.array][keep]))
     if isinstance(state.get(_WIDTH), int):
         changed[_WIDTH] = int(keep.sum())
-    return _with(weighting, changed)
+    return with_attributes(weighting, changed)
 
 
 def _fewer_weights(model: ObjectNode, keep: Array, factor: float, arrays: Arrays) -> ObjectNode:
@@ -257,22 +255,4 @@ def _fewer_weights(model: ObjectNode, keep: Array, factor: float, arrays: Arrays
     changed: dict[str, Node] = {_WEIGHTS: ArrayNode(arrays.add(fewer))}
     if isinstance(state.get(_WIDTH), int):
         changed[_WIDTH] = int(keep.sum())
-    found = _with(model, changed)
-    assert isinstance(found, ObjectNode)
-    return found
-
-
-def _with(node: PackedNode | ObjectNode, changed: Mapping[str, Node]) -> PackedNode | ObjectNode:
-    """The node with these attributes in the place of its own."""
-    if isinstance(node, PackedNode):
-        return replace(
-            node, parts=tuple((name, changed.get(name, part)) for name, part in node.parts)
-        )
-    state = node.state
-    assert isinstance(state, DictNode) and isinstance(state.keys, SequenceNode)
-    assert isinstance(state.values, SequenceNode)
-    values = tuple(
-        changed.get(key, value) if isinstance(key, str) else value
-        for key, value in zip(state.keys.items, state.values.items, strict=True)
-    )
-    return replace(node, state=replace(state, values=replace(state.values, items=values)))
+    return with_attributes(model, changed)

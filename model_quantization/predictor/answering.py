@@ -186,7 +186,7 @@ def _original_method(type_name: str, name: str) -> Any:
 
 
 def _signature_of(method: Any, *, with_jobs: bool) -> inspect.Signature | None:
-    """The signature without `self`; None where there is none to read."""
+    """The signature without `self`; None for a callable whose signature cannot be read."""
     # scikit-learn wraps a method that depends on parameters in a descriptor.
     method = getattr(method, "fn", method)
     try:

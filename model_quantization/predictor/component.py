@@ -28,7 +28,7 @@ from model_quantization.graph.nodes import (
     StringsNode,
     attributes,
 )
-from model_quantization.graph.traversal import children, entry_steps, join, walk, with_children
+from model_quantization.graph.traversal import children, entry_steps, join, walk, with_attributes
 from model_quantization.graph.values import (
     ArraySource,
     dict_value,
@@ -114,13 +114,18 @@ class ComponentView(Component):
         return ComponentView(self.node, context, self.path)
 
     def with_items(self, name: str, chosen: slice) -> ComponentView:
-        """The same component, alone, with a slice of the list in this attribute."""
-        listed, state = self._attributes.get(name), getattr(self.node, "state", None)
-        if not isinstance(listed, SequenceNode) or not isinstance(state, DictNode):
+        """The same component, alone, with a slice of the list in this attribute.
+
+        Raises
+        ------
+        TypeError
+            The attribute is no list.
+        """
+        listed, node = self._attributes.get(name), self.node
+        if not isinstance(listed, SequenceNode) or not isinstance(node, ObjectNode):
             raise TypeError(f"{name} of {self.type} is no list")
         shorter = replace(listed, items=listed.items[chosen], id=None)
-        values = with_children(state.values, lambda item: shorter if item is listed else item)
-        shown = ObjectNode(self.type, (), replace(state, values=values, id=None))
+        shown = ObjectNode(self.type, (), with_attributes(node, {name: shorter}).state)
         return ComponentView(shown, self.context, self.path).alone()
 
     def is_plain(self, name: str) -> bool:
@@ -210,6 +215,11 @@ def view_value(node: Node, context: Context, path: str) -> Any:
     """The value of a node, without classes of any library: components are views, names are strings.
 
     Arrays are read-only. Values that no predictor uses, such as slices, stay nodes.
+
+    Raises
+    ------
+    FormatError
+        A reference to a node that does not exist.
     """
     match node:
         case None | bool() | int() | float() | str():

@@ -70,7 +70,7 @@ def golden_rows(model: Any, rows: Any, budget_bytes: int) -> dict[str, Any] | No
 
 
 def _steady_answer(method: Callable[[Any], Any], recorded: Any) -> Any:
-    """The answer in its stored form; None where there is none, or where two calls differ."""
+    """The answer in its stored form; None if the model gives no answer, or two calls differ."""
     try:
         first, second = (_flat(method(_decode_rows(recorded))) for _ in range(2))
     except (QuantizationError, RuntimeError, *MISFITS):  # NotImplementedError is a RuntimeError
@@ -144,7 +144,7 @@ def check_restored(
     Raises
     ------
     EnvironmentMismatch
-        An answer differs, or there is none.
+        An answer differs or is missing.
     """
     try:
         run_self_test(estimator, golden, methods)

@@ -86,7 +86,13 @@ def quantized_model(artifact: Artifact, trust: TrustPolicy, view: ComponentView)
 
 
 def reopen(data: bytes, trusted: tuple[str, ...], path: str) -> QuantizedModel:
-    """The quantized model at `path` of an artifact, as unpickling needs it."""
+    """The quantized model at `path` of an artifact, as unpickling needs it.
+
+    Raises
+    ------
+    FormatError
+        The artifact has no component at this path.
+    """
     artifact = read_artifact(data)
     context = Context.of(artifact.root, artifact)
     for where, node in walk(artifact.root):

@@ -122,7 +122,7 @@ def _first_difference(original: Reactions, restored: Reactions, *, exact: bool) 
 
 
 def _bit_difference(expected: Reaction, got: Reaction) -> str:
-    """The first difference of two reactions; empty if there is none."""
+    """The first difference of two reactions; empty if they are equal."""
     if (expected.kind, expected.form) != (got.kind, got.form):
         return f"expected {_words(expected)}, got {_words(got)}"
     for key, array in expected.arrays.items():

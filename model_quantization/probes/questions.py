@@ -11,7 +11,8 @@ from model_quantization.evaluation.answers import MODEL_ERRORS
 from model_quantization.graph.nodes import ModelGraph, ObjectNode, PackedNode
 from model_quantization.graph.traversal import walk
 from model_quantization.predictor.component import ComponentView, Context
-from model_quantization.probes.rows import ProbeRows, make_rows
+from model_quantization.probes.made_rows import make_rows
+from model_quantization.probes.rows import ProbeRows
 from model_quantization.probes.values import n_features, probe_values
 
 

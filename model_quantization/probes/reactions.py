@@ -15,10 +15,12 @@ import numpy as np
 from model_quantization.arrays import Array, save_arrays
 from model_quantization.evaluation.agreement import same_bits
 from model_quantization.evaluation.answers import MODEL_ERRORS, plain_array, plain_arrays
-from model_quantization.probes.rows import FEWEST_ROWS, ProbeRows, all_rows, other_forms
+from model_quantization.probes.forms import all_rows, other_forms
+from model_quantization.probes.rows import ProbeRows
 
 ALL_ROWS: Final = "all rows"
 FEWEST_FORMS: Final = 4
+FEWEST_ROWS: Final = 16
 PROBED_METHODS: Final = (
     "predict",
     "predict_proba",

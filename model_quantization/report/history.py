@@ -58,7 +58,7 @@ class HistoryRow:
     published : bool
         Whether the artifact is served.
     size_before_bytes, size_after_bytes : int
-        Original and artifact; 0 where there is none.
+        Original and artifact; 0 for a file that was not written.
     score_before, score_after, score_change, latency_before_us, latency_after_us : float or None
     """
 

@@ -176,7 +176,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def change_text(change: float | None) -> str:
-    """Return a signed change of a score, or `-` where there is none."""
+    """Return a signed change of a score, or `-` for a model without scores."""
     if change is None:
         return "-"
     if change == 0:

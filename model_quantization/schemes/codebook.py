@@ -158,7 +158,7 @@ def _groups(points: Floats, weights: Floats) -> npt.NDArray[np.intp]:
     """For each point the number of the group of neighbours it is in, below `EXACT_UP_TO`."""
     # density ** (1/3) * room, with density = weight / room
     spread = np.cumsum(np.cbrt(weights) * np.cbrt(np.gradient(points)) ** 2)
-    # Half of the groups go by rank, lest a few outliers leave none for the bulk.
+    # Half of the groups go by rank, so that a few outliers do not take all of them.
     rank = np.arange(1, points.size + 1) / points.size
     place = (spread / spread[-1] + rank) / 2
     return np.asarray(place * (EXACT_UP_TO - 1), np.intp)

@@ -1,4 +1,4 @@
-"""Small weights to zero, and arrays of mostly zeros without them."""
+"""Sets small weights to zero, and stores arrays of mostly zeros without their zeros."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ZEROS_TO_TRY = 0.5
 MAY_COST = 1.02
 
 
-# Of the spread of a score: what all pruned weights of it may move together.
+# The part of a score's spread that all its pruned weights together may move it by.
 SMALL_SHARE = 0.01
 
 
@@ -54,7 +54,7 @@ def prune(
     where : str
         Path of the array in the model, for messages.
     spread : Spread, optional
-        As rows showed it. Default: every input varies alike and by itself.
+        Measured on rows. Default: all inputs vary equally and independently.
 
     Raises
     ------
@@ -138,11 +138,11 @@ def _by_score(array: Array, slot: Slot) -> Array:
 
 
 def sparse_parts(name: str, dense: Array, nonzero: Array) -> dict[str, Array] | None:
-    """Gaps and the elements at `nonzero`, if those take no more than `dense`; else None.
+    """Gaps and the elements at `nonzero`; None if these take clearly more than `dense`.
 
-    Tried where at least half is zero, and settled by encoding both with `effort="fast"`, which
-    samples long arrays. Up to 2 % more are taken for it, as what is not stored need not be decoded
-    or multiplied: coders compress zeros so well that the two forms rarely differ by more.
+    Arrays of which at least half is zero are encoded in both forms with `effort="fast"`, which
+    samples long arrays. The sparse form may take up to 2 % more bytes, because elements that are
+    not stored need neither decoding nor multiplying.
 
     Parameters
     ----------

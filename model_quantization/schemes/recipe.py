@@ -70,7 +70,7 @@ class Recipe:
         (`schemes.pruning`). Nothing but weights is ever pruned, and the
         exact recipe prunes nothing.
     dynamic : bool
-        True: one range per channel, taken from the array itself. False: one range an array.
+        True: one range per channel, taken from the array itself. False: one range per array.
     overrides : tuple of (pattern, Scheme)
         fnmatch pattern on the path of an array -> scheme; the first match wins over the rules.
     """
@@ -87,7 +87,7 @@ class Recipe:
         return not self.rules and all(s == _EXACT for _, s in self.overrides)
 
     def override(self, path: str) -> Scheme | None:
-        """The scheme that an override asks for at `path`, if any does."""
+        """The scheme of the first override that matches `path`; None if none does."""
         for pattern, scheme in self.overrides:
             if fnmatchcase(path, pattern):
                 return scheme

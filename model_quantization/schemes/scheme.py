@@ -34,7 +34,7 @@ class Float(Value, frozen=True):
 
 
 class Affine(Value, frozen=True):
-    """Integer codes: `value = scale * (code - zero)`, one (scale, zero) a channel or an array.
+    """Integer codes: `value = scale * (code - zero)`, one (scale, zero) per channel or array.
 
     Parameters
     ----------

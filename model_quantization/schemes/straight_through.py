@@ -1,4 +1,4 @@
-"""Networks trained with their grid in the loop: rounded forward, as if unrounded backward.
+"""Networks trained with their grid in the loop, by the straight-through estimator.
 
 The weights that are trained are not rounded; what they are rounded to gives the outputs, and the
 gradient passes the rounding as if it were not there (Bengio, Leonard and Courville, arXiv

@@ -1,4 +1,4 @@
-"""Weights of one layer rounded together: what one rounding loses, the others make good."""
+"""Weights of one layer rounded together: the others compensate what one rounding loses."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _TIE = 1e-9
 def round_together(weights: Matrix, rows: Matrix, scale: Matrix, top: int) -> Matrix:
     """Return the code of each weight, whole numbers from -top to top.
 
-    The error of each weight is spread over those still to come. Where that is no better than
-    rounding each by itself (rows are few), it is not done. Then codes are moved one at a time, as
-    long as that helps: see `spread_errors` and `descend`.
+    The error of each weight is spread over those still to come, unless rounding each by itself is
+    as good (with few rows). Then codes are moved one at a time, as long as the error falls: see
+    `spread_errors` and `descend`.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def errors(codes: Matrix, weights: Matrix, gram: Matrix, scale: Matrix) -> Matri
 def spread_errors(weights: Matrix, gram: Matrix, scale: Matrix, top: int) -> Matrix:
     """Return codes that are chosen input by input.
 
-    What the rounding of one changes in the outputs, the weights of the later ones make good as far
+    The weights of later inputs compensate the change that rounding one makes in the outputs, as far
     as the rows allow: the update of the optimal brain surgeon with the inverse of the rows' second
     moments (Hassibi and Stork, NIPS 1992; Frantar et al., arXiv 2210.17323).
     """

@@ -49,7 +49,7 @@ class Serving:
     sha256, guarantee : str
         Of the file that answers, and the artifact's tier.
     given_up : str
-        The sha256 of a requested artifact that cannot be used; "" when there is none.
+        The sha256 of a requested artifact that cannot be used; "" if every requested one can.
     pinned_original : callable or None
         Loads the pinned original, for a fallback.
     """

@@ -194,7 +194,7 @@ def _evidence(evaluation: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _task(record: Mapping[str, Any]) -> str:
-    """The hub's name for the model's task; empty if there is none."""
+    """The hub's name for the model's task; empty for a task that the hub does not name."""
     methods = {method for names in record["methods"].values() for method in names}
     task = (record["evaluation"] or {}).get("task", "")
     if "Vectorizer" in record["model"]["type"]:

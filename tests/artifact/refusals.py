@@ -1,4 +1,4 @@
-"""What a hostile file is answered with."""
+"""The errors that hostile files get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Golden rows: what is recorded of which model, and when it is asked again."""
+"""Golden rows: which answers are recorded, and when the model is asked again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is done to a good file, what comes of it is an error of this library, or an object."""
+"""Any change of a good file gives an error of this library, or an object."""
 
 from __future__ import annotations
 

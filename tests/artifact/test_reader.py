@@ -1,4 +1,4 @@
-"""What is written is what is read: arrays, order, memory, threads; and the same bytes each time."""
+"""An artifact reads back as it was written: arrays, order, memory, threads; always equal bytes."""
 
 from __future__ import annotations
 

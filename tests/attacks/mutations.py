@@ -1,7 +1,7 @@
 """State of fitted estimators, changed as somebody would who wants native code to follow it.
 
 The changed graph goes through the checks that an artifact's goes through, and what is made of it is
-asked; in a process of its own, as nothing is promised of the interpreter when a check is missing.
+asked, in a process of its own, because without a check the interpreter may crash.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def crashes(model: Any, rows: Any) -> Tally:
     The model itself must be made and must answer: a check that refuses everything proves nothing.
 
     One that takes longer than `SECONDS` is passed over: a number of columns or neighbors that is
-    merely huge is a model that asks for much, as its user may have meant it to.
+    merely huge is a model that needs much memory or time, which its user may have intended.
     """
     least = 1 if any(hasattr(model, name) for name in _ASKED) else 0  # some can only be fitted
     assert ask(capture(model, TRUST), rows) >= least, "the model as it is does not answer"

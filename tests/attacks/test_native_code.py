@@ -1,4 +1,4 @@
-"""No state that passes its checks takes the process down, whatever estimator it is of."""
+"""No state that passes its checks ends the process, for any estimator."""
 
 from __future__ import annotations
 

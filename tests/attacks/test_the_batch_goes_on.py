@@ -1,4 +1,4 @@
-"""A night over a directory with every bad input: each is listed with its reason, the rest is done.
+"""A run over a directory with every bad input: each is listed with its reason, the rest is done.
 
 The good models were released before; nothing of that release changes but the one that was trained
 again in the meantime.
@@ -90,7 +90,7 @@ def _good(directory: ModelDirectory, name: str) -> None:
 
 
 def _rows(table: Any, directory: ModelDirectory, name: str) -> None:
-    """A good model, whose held-out rows are none."""
+    """A good model with a held-out file that cannot be used."""
     _good(directory, name)
     path = directory.holdout / f"{name}.csv"
     if isinstance(table, bytes):

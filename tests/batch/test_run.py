@@ -1,4 +1,4 @@
-"""Runs over a directory: what is done, what is not done again, what is published."""
+"""Runs over a directory: which models are quantized, which are skipped, what is published."""
 
 import errno
 import hashlib
@@ -72,7 +72,7 @@ def test_a_run_over_real_models_goes_on_after_a_bad_one(real: tuple[Path, Path])
 
 
 class Fake:
-    """Stages that only count and copy, so that what is around them can be looked at."""
+    """Stages that only count and copy, so that tests see what a run does around them."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.models = root / "models"

@@ -1,4 +1,4 @@
-"""Runs that are killed, starved and disturbed, and what has to be there afterwards."""
+"""Runs that are killed, lack resources or are disturbed, and what must exist afterwards."""
 
 import pytest
 

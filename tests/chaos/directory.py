@@ -14,7 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 from model_quantization.files.atomic import hash_file, write_atomically
 
 FEATURES = 120
-EVALUATED = 10  # every so manieth model has held-out rows
+EVALUATED = 10  # one model of so many has held-out rows
 _CHANCE = np.random.default_rng(0)
 _ROWS = _CHANCE.normal(size=(400, FEATURES))
 _LABELS = (_ROWS[:, :4].sum(axis=1) > 0).astype(int)

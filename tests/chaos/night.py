@@ -1,4 +1,4 @@
-"""One night as a process, which says how far it is; somebody else kills it.
+"""One run as a process, which prints its progress; another process kills it.
 
     python -m tests.chaos.night (loop | flow) CONFIG LOG [STEP (before | after) [CALL]]
 

@@ -1,4 +1,4 @@
-"""Clocks that go backwards, files that change or vanish under a run, and a second run."""
+"""Clocks that go backwards, files that change or vanish during a run, and a second run."""
 
 from __future__ import annotations
 

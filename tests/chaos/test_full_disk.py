@@ -1,4 +1,4 @@
-"""A disk without room, or read-only: said by name, nothing lost, and the next run completes."""
+"""A full or read-only disk: a named error, nothing lost, and the next run completes."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from tests.chaos.survival import (
 
 @dataclass
 class Siege:
-    """Nights over one directory, most of them killed.
+    """Runs over one directory, most of which are killed.
 
     Attributes
     ----------

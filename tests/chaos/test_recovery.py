@@ -1,4 +1,4 @@
-"""What docs/operations.md tells people to do after a bad night does what it says."""
+"""The instructions of docs/operations.md for failed runs do what they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every estimator of scikit-learn that can be fitted on simple data, fitted once a process."""
+"""Every estimator of scikit-learn that can be fitted on simple data, fitted once per process."""
 
 from __future__ import annotations
 

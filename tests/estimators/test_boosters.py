@@ -130,7 +130,7 @@ def test_capture_leaves_the_model_as_it_was() -> None:
     assert made.booster_.model_to_string() == model.booster_.model_to_string()
 
 
-# 43: a blob that the library chokes on.
+# 43: bytes that the library cannot read.
 
 
 def corrupt(model: Any, old: bytes, new: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A live object as data and back: values, identity, order, and where things are."""
+"""A live object as data and back: values, identity, order and paths."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def round_trip(value: Any) -> Any:
 
 def check_same(one: Any, other: Any) -> None:
     assert type(one) is type(other), (one, other)
-    if isinstance(one, np.ndarray) and one.dtype.names:  # what pads a record is nobody's
+    if isinstance(one, np.ndarray) and one.dtype.names:  # padding bytes of a record have no meaning
         assert one.dtype == other.dtype and one.shape == other.shape
         for name in one.dtype.names:
             check_same(one[name].copy(), other[name].copy())

@@ -1,4 +1,4 @@
-"""Every estimator at 8 and 16 bits, as a nightly run treats it: file, child processes, gate."""
+"""Every estimator at 8 and 16 bits, as a run treats it: file, child processes, gate."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from model_quantization.limits import Limits
 from model_quantization.loading.pickles.scan import scan
 from model_quantization.pipeline.ask import ask_original
 from model_quantization.pipeline.child.handover import Original
-from model_quantization.pipeline.child.messages import RowsRequest
+from model_quantization.pipeline.child.messages.rows import RowsRequest
 from model_quantization.pipeline.child.original import (
     extend_import_path,
     import_path,

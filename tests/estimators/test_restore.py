@@ -1,4 +1,4 @@
-"""Objects come back as they were: values, classes, sharing, order, and what was dropped."""
+"""Objects are restored as they were: values, classes, sharing, order, and dropped attributes."""
 
 from __future__ import annotations
 

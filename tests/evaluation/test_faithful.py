@@ -1,4 +1,4 @@
-"""The default limits let through what 16 bits do to the families' own examples, on 1,000 rows."""
+"""The default limits admit the families' own examples at 16 bits, on 1,000 rows."""
 
 from __future__ import annotations
 

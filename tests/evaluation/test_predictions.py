@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import model_quantization as mq
-from benchmarks.gate import (
-    cases,
+from benchmarks.gate_cases import cases
+from benchmarks.gate_draws import (
     chances,
     class_lost,
     copied,

@@ -363,7 +363,7 @@ def reaction(model: Any, name: str, rows: Any) -> Reaction:
     return Reaction(answer, error, warned)
 
 
-# XGBoost's own log: it has the time of day, and a warning comes once a process.
+# XGBoost's own log: it has the time of day, and a warning comes once per process.
 _NATIVE = re.compile(r"\[\d\d:\d\d:\d\d\] ")
 
 

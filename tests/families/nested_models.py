@@ -1,4 +1,4 @@
-"""Models within models, made at random: what a person may build of the library's parts.
+"""Models within models, made at random from the library's parts.
 
 One seed gives one fitted model. Every choice is drawn from the seed, so that a seed that fails
 can be made again: `nested_model(17)`.

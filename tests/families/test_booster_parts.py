@@ -1,4 +1,4 @@
-"""Parts of boosted trees that lie to the kernels: refused before anything is written anywhere."""
+"""False parts of boosted trees are refused before a kernel writes anything."""
 
 from __future__ import annotations
 

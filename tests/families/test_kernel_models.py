@@ -104,7 +104,7 @@ def test_large_coefficients_that_cancel_are_added_up_as_scikit_learn_does() -> N
     gentle = GaussianProcessRegressor(RBF(1.0), alpha=0.5, optimizer=None).fit(KNOWN, TARGETS)
     for process, steady in ((model, False), (gentle, True)):
         from model_quantization.estimators.capture import capture
-        from model_quantization.families.shared.kernel_functions import kernel_of_node
+        from model_quantization.families.shared.process_kernels import kernel_of_node
         from model_quantization.graph.growing import GrowingArrays
         from model_quantization.graph.nodes import attributes
         from model_quantization.trust import TrustPolicy

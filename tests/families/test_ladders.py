@@ -39,10 +39,8 @@ from sklearn.svm import SVC, SVR
 from model_quantization.errors import SemanticError
 from model_quantization.evaluation.answers import answer, answerable
 from model_quantization.evaluation.distortion import WORST, distortion
-from model_quantization.families.shared.kernel_functions import (
-    kernel_of_node,
-    machine_kernel_of_node,
-)
+from model_quantization.families.shared.kernel_functions import machine_kernel_of_node
+from model_quantization.families.shared.process_kernels import kernel_of_node
 from model_quantization.graph.growing import GrowingArrays
 from model_quantization.graph.nodes import ObjectNode, PackedNode, attributes
 from model_quantization.planning.ladders import ArrayLadder, ArrayStep, FamilyLadder, steps_of

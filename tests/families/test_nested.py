@@ -1,4 +1,4 @@
-"""Models within models: whatever is held by whatever, every method answers as the original does."""
+"""Models within models: in any nesting, every method answers as the original does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Prefect server that does not come up, or is not there: one line that says what to do."""
+"""A Prefect server that does not start or is missing: one line that says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flow on a real Ray cluster: the same release as on threads, whoever dies on the way."""
+"""The flow on a real Ray cluster: the same release as on threads, whichever worker dies."""
 
 from __future__ import annotations
 

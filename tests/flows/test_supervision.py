@@ -1,4 +1,4 @@
-"""A worker that dies is started again, a few times; what cannot be mended ends with a message."""
+"""A worker that dies is restarted, a few times; what cannot be mended ends with a message."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from model_quantization.graph.nodes import (
     ValueNode,
     attributes,
     entries,
+    unpacked,
 )
 from model_quantization.graph.traversal import (
     array_indices,
@@ -45,6 +46,7 @@ from model_quantization.graph.traversal import (
     model_type,
     renumber,
     walk,
+    with_attributes,
     with_children,
 )
 from model_quantization.limits import Limits
@@ -273,3 +275,18 @@ def test_a_captured_model_survives_json() -> None:
     text = json.dumps(node_to_json(graph.root))
     again = node_from_json(json.loads(text), n_arrays=len(graph.arrays), limits=Limits())
     assert again == graph.root
+
+
+def test_other_attributes_of_a_component() -> None:
+    packed = PackedNode("forest", "a:b", (("x", 1), ("y", 2)), id=3)
+    assert with_attributes(packed, {"y": 5, "z": 6}) == PackedNode(
+        "forest", "a:b", (("x", 1), ("y", 5)), id=3
+    )
+    plain = unpacked(packed, attributes(packed))
+    assert attributes(with_attributes(plain, {"x": 7, "z": 8})) == {"x": 7, "y": 2}
+    assert (plain.type, plain.id) == ("a:b", 3)
+
+
+def test_a_state_that_is_no_dict_has_no_attributes_to_change() -> None:
+    with pytest.raises(TypeError, match="the state of a:b has no attributes"):
+        with_attributes(ObjectNode("a:b", (), None), {"x": 1})

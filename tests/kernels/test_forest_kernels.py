@@ -184,7 +184,7 @@ def leaves_by_definition(
 ) -> np.ndarray:
     """The leaf (its number in the forest) of each row in each tree, by definition: (n, n_trees).
 
-    `feature`, `threshold` and `missing_left` have one entry a split, in preorder.
+    `feature`, `threshold` and `missing_left` have one entry per split, in preorder.
     """
     rank = np.where(split == 1, np.cumsum(split) - 1, np.cumsum(1 - split) - 1)
     out = np.empty((len(rows), sizes.size), dtype=np.int64)

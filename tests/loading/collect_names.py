@@ -120,7 +120,7 @@ def names_by_rule() -> set[str]:
 
 
 def main() -> None:
-    """Print one name a line, sorted."""
+    """Print one name per line, sorted."""
     from model_quantization.loading.pickles.migrations import current_name
     from model_quantization.trust import TrustPolicy
 

@@ -1,4 +1,4 @@
-"""A person's way: open the form, change values, start the run, read its table."""
+"""As a user does: open the form, change values, start the run, read its table."""
 
 from __future__ import annotations
 

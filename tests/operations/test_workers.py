@@ -1,4 +1,4 @@
-"""A worker that dies: it is started again, and where nobody does so, the server tells."""
+"""A worker that dies is restarted; where nothing restarts it, the server reports it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from model_quantization.outcome import Guarantee, Outcome, Status
 from model_quantization.pipeline import evaluator
 from model_quantization.pipeline import latency as pipeline_latency
 from model_quantization.pipeline import stages as pipeline
-from model_quantization.pipeline.child.messages import LatencyReply, LatencyRequest
+from model_quantization.pipeline.child.messages.latency import LatencyReply, LatencyRequest
 from model_quantization.pipeline.record import Staged
 from model_quantization.pipeline.stages import (
     ModelSettings,

@@ -26,7 +26,7 @@ def loss(values: Array, table: Array, weights: Array | None = None) -> float:
 
 
 def least_loss(values: Array, weights: Array, size: int) -> float:
-    """Of all ways to cut the sorted values into `size` runs."""
+    """The least loss of all ways to cut the sorted values into `size` runs."""
     order = np.argsort(values)
     values, weights = values[order], weights[order]
     best = np.inf

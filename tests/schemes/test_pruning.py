@@ -115,7 +115,7 @@ def test_pruning_moves_no_score_by_more_than_a_hundredth_of_its_spread(data: Any
     assert (moved <= SMALL_SHARE * by_score * (1 + 1e-9)).all()
     kept = (np.abs(weights) < threshold) & (weights != 0) & ~gone
     assert count_kept(weights, threshold, ROWS, spread) == kept.sum()
-    # And the smallest go first: whatever is kept below the threshold moves as much as what went.
+    # The smallest go first: what is kept below the threshold moves as much as what was pruned.
     effect = np.abs(weights) * by_feature
     for score in range(scores):
         if kept[score].any() and gone[score].any():

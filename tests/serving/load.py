@@ -1,4 +1,4 @@
-"""Threads that are served while somebody changes, damages and removes what they are served from."""
+"""Threads that are served while files are changed, damaged and removed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Figures:
 
 
 class _Changer:
-    """Somebody with the right to write, and not always a good hand."""
+    """A user who may write, and who makes mistakes."""
 
     def __init__(self, releases: Releases, loader: IntentModelLoader, seed: int) -> None:
         self.releases = releases

@@ -1,4 +1,4 @@
-"""Real releases of one small model, published in turn while somebody is being served.
+"""Real releases of one small model, published in turn while it is served.
 
 The model of release `n` answers row `i` with the label `"<n>:<class>"`, so that an answer says
 which release it comes from, and whether it is the right one.

@@ -394,7 +394,7 @@ def test_a_failing_artifact_is_answered_by_the_original_and_given_up(
     assert "predict of the artifact failed where the original answers: kernel" in status["reason"]
     assert status["fallbacks"] == 1 and len(caplog.records) == 1
     served.artifact.fails = None
-    loader.use_quantized_model(True)  # somebody says: try again
+    loader.use_quantized_model(True)  # an operator asks for another try
     assert loader.predict(ROWS) == ["quantized"] * 3
 
 

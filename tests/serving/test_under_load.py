@@ -1,4 +1,4 @@
-"""No wrong answer and no exception, whatever happens to the files while threads are served."""
+"""No wrong answer and no exception, whatever happens to the files while threads ask."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def lowest_boosters() -> Iterator[str]:
 
 
 def interpreter(version: str) -> Path | None:
-    """A Python of this version: on the path, or one that pyenv has; None where there is none."""
+    """A Python of this version: on the path, or one that pyenv has; None if neither has it."""
     for path in _interpreters(version):
         asked = [str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
         try:

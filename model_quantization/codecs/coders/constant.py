@@ -1,4 +1,4 @@
-"""One value, however often.
+"""One value, repeated any number of times.
 
 When to use: always, where it applies: it takes no bytes at all.
 """

@@ -26,7 +26,7 @@ NAMES = {
     for width in widths
 }
 CHUNK_COUNT = 1 << 20
-HEADER_BYTES = 16  # more than the version takes
+HEADER_BYTES = 16  # more than the header takes
 LEVELS: dict[Effort, int] = {"fast": 4, "best": 9}
 
 
@@ -62,7 +62,7 @@ class Pcodec:
             raise CodecError("pcodec: an empty stream, or one that is not of numbers")
         values = np.zeros(spec.count, spec.dtype)
         try:
-            # Bytes objects are all that the library takes: every slice of them is a copy.
+            # The library takes bytes objects only, and every slice of one is a copy.
             file, used = wrapped.FileDecompressor.new(bytes(data[:HEADER_BYTES]))
             rest = bytes(data[used:])
             used = 0

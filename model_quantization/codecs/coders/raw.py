@@ -39,7 +39,7 @@ CODEC = Raw()
 
 
 def items_from(data: bytes | memoryview, spec: Spec, codec: str) -> Array:
-    """The items that `data` is, not copied; CodecError for another length than theirs."""
+    """Return `data` as items, without a copy; CodecError for another length than theirs."""
     if len(data) != spec.nbytes:
         raise CodecError(
             f"{codec}: the wrong number of bytes",

@@ -1,7 +1,7 @@
 """LZMA2 without any container, for short byte-like streams.
 
 When to use: text and codes where it is over 5 % smaller than the best of the others and takes at
-most 256 KiB. It decodes some 15 MB of *compressed* bytes a second, zstd 40 times as many: at
+most 256 KiB. It decodes some 15 MB of *compressed* bytes per second, zstd 40 times as many: at
 256 KiB that is 17 ms, which a model whose other streams decode at once can afford; a model coded
 in LZMA throughout could not load 3 times as fast as joblib's lzma of it.
 """

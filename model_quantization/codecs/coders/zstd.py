@@ -73,7 +73,7 @@ CODEC = Zstd()
 
 
 def _window_bytes(nbytes: int) -> int:
-    """The largest window that a frame of `nbytes` may ask for: what the encoder would."""
+    """The largest window that a frame of `nbytes` may ask for, as the encoder does."""
     return max(1 << 10, 1 << (nbytes - 1).bit_length())
 
 

@@ -18,7 +18,7 @@ from model_quantization.errors import CodecError, FormatError
 
 
 class Bitpack:
-    """Several items a byte, the first in the lowest bits; the last byte is filled with zeros."""
+    """Several items per byte, the first in the lowest bits; the last byte ends in zeros."""
 
     id: ClassVar[str] = "bitpack"
     sides: ClassVar[tuple[str, ...]] = ()
@@ -53,7 +53,7 @@ class Bitpack:
         return Spec(np.dtype("u1"), -(-spec.count * bits // 8)), {}
 
     def decode(self, params: Params, spec: Spec, main: Array, sides: Mapping[str, Array]) -> Array:
-        """The items; CodecError where the filling of the last byte is not zero."""
+        """The items; CodecError where the unused bits of the last byte are not zero."""
         bits = int(params["bits"])
         shifts = np.arange(0, 8, bits, dtype=np.uint8)
         items = ((main[:, None] >> shifts) & np.uint8((1 << bits) - 1)).reshape(-1)

@@ -45,7 +45,7 @@ class Demote:
         for smaller in SMALLER.get(values.dtype.str, ()):
             # Overflow and NaN are what the comparison of bits is there to find.
             with np.errstate(all="ignore"):
-                # A glance at the start saves the full pass over arrays that are plainly neither.
+                # Most arrays that do not fit show it at the start, which saves a pass over all.
                 if not np.array_equal(_there_and_back(values[:256], smaller), bits[:256]):
                     continue
                 demoted = values.astype(smaller)

@@ -39,7 +39,7 @@ class Sparse:
         if values.size < 16:
             return None
         bits = values.view(f"<u{values.dtype.itemsize}")
-        # A value that fills four fifths is the median by bit pattern, whatever the rest is.
+        # A value that fills four fifths is the median by bit pattern, for any other values.
         background = np.partition(bits, bits.size // 2)[bits.size // 2]
         positions = np.flatnonzero(bits != background)
         most = min((1.0 - COMMONEST) * values.size, values.nbytes // POSITION_BYTES)

@@ -1,4 +1,4 @@
-"""Clusters: centres that native code multiplies rows by, on as many threads as it is told."""
+"""Clusters: native code multiplies rows by centres, on as many threads as the state says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_centers(args: list[Any], state: Any, path: str) -> None:
     """
     threads = state.get("_n_threads", 1)
     if type(threads) is not int or not 0 < threads <= MAX_THREADS:
-        refuse(path, "a number of threads that cannot be", repr(threads)[:80])
+        refuse(path, "a number of threads out of range", repr(threads)[:80])
     centers = state.get("cluster_centers_")
     if centers is not None and centers.shape[1:] != (state["n_features_in_"],):
         refuse(path, "centres of another width than the rows", str(centers.shape))

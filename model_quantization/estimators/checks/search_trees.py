@@ -8,7 +8,7 @@ from model_quantization.estimators.checks.errors import refuse
 
 
 def check_neighbors(args: list[Any], state: Any, path: str) -> None:
-    """Refuse rows to search in that are none, or of another shape than the estimator says."""
+    """Refuse rows to search in that are empty, or of another shape than the estimator says."""
     rows = state.get("_fit_X")
     if rows is None:
         return

@@ -100,7 +100,7 @@ def check_boosting(args: list[Any], state: Any, path: str) -> None:
 def _start_width(start: Any, state: Any) -> int:
     """Columns of what the estimator that boosting starts from gives; the stages write into them.
 
-    It is asked a row, as it may be any estimator.
+    It is asked one row, because it may be any estimator.
     """
     row = np.zeros((1, state["n_features_in_"]), dtype=np.float32)
     if "classes_" not in state:

@@ -1,4 +1,4 @@
-"""Terms to columns of a matrix that is made without another look at them."""
+"""Vocabularies: native code makes a matrix of their columns without checking them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def check_vocabulary(args: list[Any], state: Any, path: str) -> None:
 
 
 def check_hashing(args: list[Any], state: Any, path: str) -> None:
-    """Refuse a number of columns that nothing can be divided by."""
+    """Refuse a number of columns that hashes cannot be taken modulo of."""
     check_content(state, path)
     columns = state["n_features"]
     if type(columns) is bool or not 0 < columns < 1 << 31:
-        refuse(path, "a number of columns that cannot be", repr(columns)[:80])
+        refuse(path, "a number of columns out of range", repr(columns)[:80])
 
 
 def check_content(state: Any, path: str) -> None:
-    """Refuse a vectorizer that takes its documents for the names of files, and opens them."""
+    """Refuse a vectorizer that takes documents for names of files, which it would open."""
     source = state.get("input", "content")
     if source != "content" and "analyzer" in state:
         refuse(path, "a vectorizer that opens the files its callers name", repr(source)[:80])

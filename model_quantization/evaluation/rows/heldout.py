@@ -71,7 +71,7 @@ class HeldOut:
 
 
 def find_held_out(directory: Path | None, name: str) -> Path | None:
-    """The held-out file of model `name` in `directory`, or None when there is none.
+    """The held-out file of model `name` in `directory`, or None if the directory has no such file.
 
     Raises
     ------

@@ -22,7 +22,7 @@ __all__ = ["FAMILY"]
 
 
 def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs | None:
-    """The component with all its trees pooled; None where they are not trees of one make."""
+    """The component with all its trees pooled; None where its trees are of several kinds."""
     if KINDS[node.type].container == "booster":
         from model_quantization.families.forest import boosters
 
@@ -44,14 +44,14 @@ def unpack(node: PackedNode, arrays: Arrays) -> ObjectNode:
 
 
 def coarsen(packed: PackedNode, arrays: Arrays, bits: int) -> tuple[PackedNode, str]:
-    """The packed forest at 8 or 16 bits, and what was done in a clause."""
+    """The packed forest at 8 or 16 bits, and a clause that says what was done."""
     from model_quantization.families.forest import coarsening
 
     return coarsening.coarsen(packed, arrays, bits)
 
 
 def options(packed: Node, arrays: Arrays) -> tuple[Ladder, ...]:
-    """The ladders of a packed forest; none of one that was left as it is."""
+    """The ladders of a packed forest; () for a forest that was left as it is."""
     if not isinstance(packed, PackedNode):
         return ()
     from model_quantization.families.forest import ladders

@@ -51,7 +51,7 @@ WRITERS: dict[str, Write] = {
 def pack_booster(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs | None:
     """The estimator with its booster's trees pooled, or why it stays in its own format.
 
-    None for one that is not fitted, as meta-estimators hold beside those that are.
+    None for one that is not fitted: meta-estimators hold such beside the fitted ones.
     """
     state = attributes(node)
     attribute = KINDS[node.type].attribute
@@ -61,7 +61,7 @@ def pack_booster(node: ObjectNode, arrays: Arrays) -> PackedNode | LeftAsIs | No
         read = READERS[node.type](state, arrays)
     except UnsupportedComponent as error:
         return LeftAsIs(error.what)
-    # In the booster's own place: what comes later may refer to what it holds.
+    # In the booster's own place, because later nodes may refer to what it holds.
     kept: list[tuple[str, Node]] = []
     for name, value in state.items():
         kept += read.state if name == attribute else [(name, value)]

@@ -84,7 +84,7 @@ def rows_past_splits(trees: PooledTrees) -> Array:
 def _leaves(
     packed: PackedNode, trees: PooledTrees, layout: Layout, bits: int
 ) -> tuple[Parts | None, str]:
-    """The parts of rounded leaves, or None where they stay as they are."""
+    """The parts of rounded leaves; None where leaves stay as they are."""
     kind = KINDS[packed.type]
     # A table of few different rows is small as it is; ids into a larger one take up to 16 bits.
     tabulated = "tree_leaves" in dict(packed.parts) or len(trees.rows) == 1

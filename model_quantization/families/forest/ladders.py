@@ -136,7 +136,7 @@ def _most_thresholds(trees: PooledTrees, layout: Layout) -> int:
 
 
 def _can_collapse(packed: PackedNode, trees: PooledTrees) -> bool:
-    """Whether leaves may be averaged: their mean is what the split above them stood for."""
+    """Whether leaves may be averaged: their mean is then the value of the node above them."""
     kind = KINDS[packed.type]
     grown = trees.split.size > 64 * len(trees.sizes)
     return (
@@ -152,7 +152,7 @@ def _can_collapse(packed: PackedNode, trees: PooledTrees) -> bool:
 def _rounded_leaves(
     packed: PackedNode, trees: PooledTrees, layout: Layout, bits: int
 ) -> Parts | None:
-    """The parts of leaves at so many bits; None where they have no form of it."""
+    """The parts of leaves at so many bits; None where such codes cannot hold them."""
     rows: Array = trees.rows
     if layout.fractions:
         steps = (1 << bits) - 1

@@ -2,7 +2,7 @@
 
 A booster is asked before it is packed, and some never are: those with categories, linear leaves or
 trees that are not symmetric. So the formats are read for their thresholds alone, whatever else they
-say. Text that cannot be read gives no values; the generic ones are asked then.
+hold. A format that cannot be read gives no values; generic ones are used then.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.families.lowered import Lowered, NotFast
 from model_quantization.families.shared.steps import all_finite, number_step, width_of
+from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.kernels.tables.curves import (
     box_cox,
     from_quantiles,
@@ -86,7 +87,7 @@ def normalizer(component: Component, exact: bool) -> Lowered | NotFast:
 
 _NORMS: dict[str, Callable[[Array], Array]] = {
     "l1": lambda rows: np.sum(np.abs(rows), axis=1),
-    "l2": lambda rows: np.sqrt(np.einsum("ij,ij->i", rows, rows)),
+    "l2": lambda rows: np.sqrt(squared_lengths(rows)),
     "max": lambda rows: np.max(np.abs(rows), axis=1),
 }
 
@@ -108,7 +109,7 @@ def binarizer(component: Component, exact: bool) -> Lowered | NotFast:
 
 
 def function(component: Component, exact: bool) -> Lowered | NotFast:
-    """A function of numpy; without validation it is given whatever comes, frames included."""
+    """A function of numpy; without validation it gets the input as it comes, frames included."""
     forward, back = _function(component, "func"), _function(component, "inverse_func")
     width = width_of(component)
     if forward is None and back is None:

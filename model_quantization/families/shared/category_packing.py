@@ -16,7 +16,6 @@ from model_quantization.errors import SemanticError
 from model_quantization.families.family import Arrays
 from model_quantization.graph.nodes import (
     ArrayNode,
-    DictNode,
     Node,
     ObjectArrayNode,
     ObjectNode,
@@ -24,6 +23,7 @@ from model_quantization.graph.nodes import (
     SequenceNode,
     StringsNode,
     attributes,
+    unpacked,
 )
 from model_quantization.kernels.text.term_packing import front_code, front_decode
 
@@ -76,7 +76,13 @@ def _split(node: Node, arrays: Arrays) -> tuple[list[bytes], Node]:
 
 
 def unpack(packed: PackedNode, arrays: Arrays) -> Node:
-    """The encoder with its categories as arrays again."""
+    """The encoder with its categories as arrays again.
+
+    Raises
+    ------
+    SemanticError
+        A part is missing, or the parts do not fit each other.
+    """
     parts = dict(packed.parts)
     own = {name: value for name, value in parts.items() if "." not in name}
     rest = parts.get(REST)
@@ -94,10 +100,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> Node:
         for names, left in zip(decode_names(array, len(rest.items)), rest.items, strict=True)
     ]
     own[CATEGORIES] = SequenceNode("list", tuple(columns))
-    keys = SequenceNode("list", tuple(own))
-    return ObjectNode(
-        packed.type, (), DictNode(keys, SequenceNode("list", tuple(own.values()))), id=packed.id
-    )
+    return unpacked(packed, own)
 
 
 def _joined(names: list[str], left: Node) -> Node:

@@ -1,13 +1,13 @@
 """Which shapes the arrays of a component have to each other: checked before it is lowered.
 
 A fast predictor takes the shapes of fitted arrays for granted, and an artifact may have been
-written by anybody. Each contract says in letters which lengths must agree: `C` classes, `F`
+written by an attacker. Each contract says in letters which lengths must agree: `C` classes, `F`
 features, `_` any length. The first array that has a letter says what it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite, prod
 from typing import Any, Final, NoReturn
 
@@ -56,7 +56,7 @@ def _check(component: Component, contract: Mapping[str, str]) -> None:
         }
         proven |= "F" in letters
     asks = any("F" in letters for letters in contract.values())
-    # Where only a number says how many there are, nothing may be as long as it says.
+    # Where only a number gives the width, it is bounded: arrays of that length are allocated.
     if "F" in known and asks and not proven and not 0 <= known["F"] <= _UNPROVEN:
         _refuse(component, "n_features_in_", f"at most {_UNPROVEN:,}", f"{known['F']:,}")
 
@@ -71,135 +71,72 @@ def _refuse(component: Component, name: str, expected: str, got: str) -> NoRetur
     )
 
 
-def _named(contract: Mapping[str, str], module: str, *names: str) -> dict[str, Mapping[str, str]]:
-    return dict.fromkeys((f"sklearn.{module}:{name}" for name in names), contract)
+def _contracts(table: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The contract of each class of a table: `module: class class | array letters, ...`."""
+    for line in table.strip().replace("\n    ", " ").splitlines():
+        classes, _, arrays = line.partition("|")
+        module, *names = classes.replace(":", "").split()
+        contract = dict(array.split() for array in arrays.split(","))
+        for name in names:
+            yield f"sklearn.{module}:{name}", contract
 
 
-_PCA: Final = "decomposition._pca"
-_UNIVARIATE: Final = "feature_selection._univariate_selection"
-_UNIVARIATE_SELECTORS: Final = (
-    "SelectKBest",
-    "SelectPercentile",
-    "SelectFpr",
-    "SelectFdr",
-    "SelectFwe",
-    "GenericUnivariateSelect",
+_CONTRACTS: Final = dict(
+    _contracts(
+        """
+naive_bayes: GaussianNB | theta_ CF, var_ CF, class_prior_ C, classes_ C
+naive_bayes: BernoulliNB ComplementNB MultinomialNB |
+    feature_log_prob_ CF, class_log_prior_ C, classes_ C
+naive_bayes: CategoricalNB | class_log_prior_ C, classes_ C
+discriminant_analysis: QuadraticDiscriminantAnalysis | means_ CF, priors_ C, classes_ C
+preprocessing._data: StandardScaler | mean_ F, scale_ F
+preprocessing._data: MinMaxScaler | scale_ F, min_ F
+preprocessing._data: MaxAbsScaler | scale_ F
+preprocessing._data: RobustScaler | center_ F, scale_ F
+preprocessing._data: PowerTransformer | lambdas_ F
+preprocessing._data: QuantileTransformer | quantiles_ QF, references_ Q
+multiclass: _ConstantPredictor | y_ _
+decomposition._pca: PCA | components_ KF, mean_ F, explained_variance_ K
+decomposition._incremental_pca: IncrementalPCA | components_ KF, mean_ F, explained_variance_ K
+decomposition._truncated_svd: TruncatedSVD | components_ KF
+random_projection: GaussianRandomProjection | components_ KF
+decomposition._fastica: FastICA | components_ KF, mean_ F
+decomposition._factor_analysis: FactorAnalysis | components_ KF, mean_ F, noise_variance_ F
+kernel_approximation: RBFSampler | random_weights_ FK, random_offset_ K
+kernel_approximation: Nystroem | components_ KF, normalization_ KK
+neural_network._rbm: BernoulliRBM | components_ KF, intercept_hidden_ K
+cross_decomposition._pls: PLSRegression PLSCanonical CCA |
+    _x_mean F, _x_std F, x_rotations_ FK, coef_ TF, intercept_ T
+covariance._elliptic_envelope: EllipticEnvelope | location_ F, precision_ FF
+cluster._kmeans: KMeans MiniBatchKMeans | cluster_centers_ KF
+cluster._bisect_k_means: BisectingKMeans | cluster_centers_ KF
+cluster._mean_shift: MeanShift | cluster_centers_ KF
+cluster._affinity_propagation: AffinityPropagation | cluster_centers_ KF
+cluster._birch: Birch | subcluster_centers_ KF, subcluster_labels_ K
+mixture._gaussian_mixture: GaussianMixture | means_ KF, weights_ K
+mixture._bayesian_mixture: BayesianGaussianMixture | means_ KF, weights_ K
+neighbors._nearest_centroid: NearestCentroid |
+    centroids_ CF, classes_ C, class_prior_ C, within_class_std_dev_ F
+neighbors._lof: LocalOutlierFactor | _fit_X NF, _lrd N
+kernel_ridge: KernelRidge | X_fit_ NF
+decomposition._kernel_pca: KernelPCA | X_fit_ NF, eigenvectors_ NK, eigenvalues_ K
+gaussian_process._gpr: GaussianProcessRegressor | X_train_ NF, L_ NN
+gaussian_process._gpc: _BinaryGaussianProcessClassifierLaplace |
+    X_train_ NF, y_train_ N, pi_ N, W_sr_ N, L_ NN, classes_ C
+dummy: DummyClassifier | classes_ C, class_prior_ C
+semi_supervised._label_propagation: LabelPropagation LabelSpreading |
+    X_ NF, label_distributions_ NC, classes_ C
+impute._base: SimpleImputer | statistics_ F
+impute._knn: KNNImputer | _fit_X NF, _mask_fit_X NF, _valid_mask F
+feature_selection._univariate_selection: SelectKBest SelectPercentile SelectFpr SelectFdr
+    SelectFwe GenericUnivariateSelect |
+    scores_ F, pvalues_ F
+feature_selection._variance_threshold: VarianceThreshold | variances_ F
+feature_selection._rfe: RFE RFECV | support_ F
+feature_selection._sequential: SequentialFeatureSelector | support_ F
+"""
+    )
 )
-_CONTRACTS: Final[dict[str, Mapping[str, str]]] = {
-    **_named(
-        {"theta_": "CF", "var_": "CF", "class_prior_": "C", "classes_": "C"},
-        "naive_bayes",
-        "GaussianNB",
-    ),
-    **_named(
-        {"feature_log_prob_": "CF", "class_log_prior_": "C", "classes_": "C"},
-        "naive_bayes",
-        "BernoulliNB",
-        "ComplementNB",
-        "MultinomialNB",
-    ),
-    **_named({"class_log_prior_": "C", "classes_": "C"}, "naive_bayes", "CategoricalNB"),
-    **_named(
-        {"means_": "CF", "priors_": "C", "classes_": "C"},
-        "discriminant_analysis",
-        "QuadraticDiscriminantAnalysis",
-    ),
-    **_named({"mean_": "F", "scale_": "F"}, "preprocessing._data", "StandardScaler"),
-    **_named({"scale_": "F", "min_": "F"}, "preprocessing._data", "MinMaxScaler"),
-    **_named({"scale_": "F"}, "preprocessing._data", "MaxAbsScaler"),
-    **_named({"center_": "F", "scale_": "F"}, "preprocessing._data", "RobustScaler"),
-    **_named({"lambdas_": "F"}, "preprocessing._data", "PowerTransformer"),
-    **_named(
-        {"quantiles_": "QF", "references_": "Q"}, "preprocessing._data", "QuantileTransformer"
-    ),
-    **_named({"y_": "_"}, "multiclass", "_ConstantPredictor"),
-    **_named({"components_": "KF", "mean_": "F", "explained_variance_": "K"}, _PCA, "PCA"),
-    **_named(
-        {"components_": "KF", "mean_": "F", "explained_variance_": "K"},
-        "decomposition._incremental_pca",
-        "IncrementalPCA",
-    ),
-    **_named({"components_": "KF"}, "decomposition._truncated_svd", "TruncatedSVD"),
-    **_named({"components_": "KF"}, "random_projection", "GaussianRandomProjection"),
-    **_named({"components_": "KF", "mean_": "F"}, "decomposition._fastica", "FastICA"),
-    **_named(
-        {"components_": "KF", "mean_": "F", "noise_variance_": "F"},
-        "decomposition._factor_analysis",
-        "FactorAnalysis",
-    ),
-    **_named(
-        {"random_weights_": "FK", "random_offset_": "K"}, "kernel_approximation", "RBFSampler"
-    ),
-    **_named({"components_": "KF", "normalization_": "KK"}, "kernel_approximation", "Nystroem"),
-    **_named(
-        {"components_": "KF", "intercept_hidden_": "K"}, "neural_network._rbm", "BernoulliRBM"
-    ),
-    **_named(
-        {
-            "_x_mean": "F",
-            "_x_std": "F",
-            "x_rotations_": "FK",
-            "coef_": "TF",
-            "intercept_": "T",
-        },
-        "cross_decomposition._pls",
-        "PLSRegression",
-        "PLSCanonical",
-        "CCA",
-    ),
-    **_named(
-        {"location_": "F", "precision_": "FF"}, "covariance._elliptic_envelope", "EllipticEnvelope"
-    ),
-    **_named({"cluster_centers_": "KF"}, "cluster._kmeans", "KMeans", "MiniBatchKMeans"),
-    **_named({"cluster_centers_": "KF"}, "cluster._bisect_k_means", "BisectingKMeans"),
-    **_named({"cluster_centers_": "KF"}, "cluster._mean_shift", "MeanShift"),
-    **_named({"cluster_centers_": "KF"}, "cluster._affinity_propagation", "AffinityPropagation"),
-    **_named({"subcluster_centers_": "KF", "subcluster_labels_": "K"}, "cluster._birch", "Birch"),
-    **_named({"means_": "KF", "weights_": "K"}, "mixture._gaussian_mixture", "GaussianMixture"),
-    **_named(
-        {"means_": "KF", "weights_": "K"}, "mixture._bayesian_mixture", "BayesianGaussianMixture"
-    ),
-    **_named(
-        {"centroids_": "CF", "classes_": "C", "class_prior_": "C", "within_class_std_dev_": "F"},
-        "neighbors._nearest_centroid",
-        "NearestCentroid",
-    ),
-    **_named({"_fit_X": "NF", "_lrd": "N"}, "neighbors._lof", "LocalOutlierFactor"),
-    **_named({"X_fit_": "NF"}, "kernel_ridge", "KernelRidge"),
-    **_named(
-        {"X_fit_": "NF", "eigenvectors_": "NK", "eigenvalues_": "K"},
-        "decomposition._kernel_pca",
-        "KernelPCA",
-    ),
-    **_named({"X_train_": "NF", "L_": "NN"}, "gaussian_process._gpr", "GaussianProcessRegressor"),
-    **_named(
-        {
-            "X_train_": "NF",
-            "y_train_": "N",
-            "pi_": "N",
-            "W_sr_": "N",
-            "L_": "NN",
-            "classes_": "C",
-        },
-        "gaussian_process._gpc",
-        "_BinaryGaussianProcessClassifierLaplace",
-    ),
-    **_named({"classes_": "C", "class_prior_": "C"}, "dummy", "DummyClassifier"),
-    **_named(
-        {"X_": "NF", "label_distributions_": "NC", "classes_": "C"},
-        "semi_supervised._label_propagation",
-        "LabelPropagation",
-        "LabelSpreading",
-    ),
-    **_named({"statistics_": "F"}, "impute._base", "SimpleImputer"),
-    **_named(
-        {"_fit_X": "NF", "_mask_fit_X": "NF", "_valid_mask": "F"}, "impute._knn", "KNNImputer"
-    ),
-    **_named({"scores_": "F", "pvalues_": "F"}, _UNIVARIATE, *_UNIVARIATE_SELECTORS),
-    **_named({"variances_": "F"}, "feature_selection._variance_threshold", "VarianceThreshold"),
-    **_named({"support_": "F"}, "feature_selection._rfe", "RFE", "RFECV"),
-    **_named({"support_": "F"}, "feature_selection._sequential", "SequentialFeatureSelector"),
-}
 
 
 # Contracts that letters cannot say.

@@ -67,7 +67,13 @@ def _similar(component: Component, gamma: str) -> _Similar | NotFast:
 
 
 def ridge(component: Component, exact: bool) -> Lowered | NotFast:
-    """KernelRidge: similarities times coefficients."""
+    """KernelRidge: similarities times coefficients.
+
+    Raises
+    ------
+    ValueError
+        The coefficients do not fit the rows.
+    """
     similar = _similar(component, "gamma")
     if isinstance(similar, NotFast):
         return similar
@@ -96,7 +102,13 @@ def ridge(component: Component, exact: bool) -> Lowered | NotFast:
 
 
 def components(component: Component, exact: bool) -> Lowered | NotFast:
-    """KernelPCA: centred similarities times directions."""
+    """KernelPCA: centred similarities times directions.
+
+    Raises
+    ------
+    ValueError
+        The directions do not fit the rows.
+    """
     similar = _similar(component, "gamma_")
     if isinstance(similar, NotFast):
         return similar

@@ -78,6 +78,6 @@ class KernelSums:
 
     @cached_property
     def is_steady(self) -> bool:
-        """Whether large coefficients that cancel do not show in the digits that are promised."""
+        """Whether cancellation of large coefficients stays below the promised digits."""
         some = self(self._known[:_SOME_ROWS])
         return self.doubt <= _SMALL * float(np.abs(some).max(initial=0.0))

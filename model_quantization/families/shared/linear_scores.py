@@ -24,7 +24,14 @@ from model_quantization.families.forms import (
     Selection,
     text_step,
 )
-from model_quantization.families.lowered import Deciding, Integers, Lowered, Method, Takes
+from model_quantization.families.lowered import (
+    Deciding,
+    Integers,
+    Lowered,
+    Method,
+    Takes,
+    behind_text,
+)
 from model_quantization.kernels.linear.linear import (
     fold_affine,
     is_usable,
@@ -143,14 +150,11 @@ class ScoredModel(Value, frozen=True):
 
             return call
 
-        return Lowered(
+        return behind_text(
+            previous,
             {name: method(answer) for name, answer in scores.answers.items()},
-            by=f"{previous.by}, straight to {self.by}",
-            names=previous.names + self.names,
-            input=previous.input,
-            n_features=previous.n_features,
-            integers=previous.integers,
-            takes=previous.takes,
+            by=self.by,
+            names=self.names,
             classes=self.classes,
             decides_by=self.decides_by,
         )

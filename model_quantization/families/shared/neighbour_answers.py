@@ -14,10 +14,17 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.families.lowered import Lowered, Method, NotFast
-from model_quantization.families.shared import rotated_rows
+from model_quantization.families.shared.fitted_neighbours import (
+    is_weighed,
+    labels_of,
+    searched_rows,
+    targets_of,
+    usual_metric,
+)
+from model_quantization.families.shared.known_rows import of_known_rows
 from model_quantization.families.shared.steps import all_finite
 from model_quantization.kernels.distances.candidates import MOST_NEIGHBOURS
-from model_quantization.kernels.distances.neighbours import MEASURES, Found, KnownRows, root_of
+from model_quantization.kernels.distances.neighbours import Found, KnownRows, root_of
 from model_quantization.values import Value
 
 _MODULE: Final = "sklearn.neighbors."
@@ -25,19 +32,11 @@ _CLASSIFIER: Final = f"{_MODULE}_classification:KNeighborsClassifier"
 _REGRESSOR: Final = f"{_MODULE}_regression:KNeighborsRegressor"
 _ALONE: Final = f"{_MODULE}_unsupervised:NearestNeighbors"
 _OUTLIERS: Final = f"{_MODULE}_lof:LocalOutlierFactor"
-_TREES: Final = ("kd_tree", "ball_tree")
-_NAMES: Final = {
-    "l2": "euclidean",
-    "l1": "manhattan",
-    "cityblock": "manhattan",
-    "infinity": "chebyshev",
-    "sqeuclidean": "euclidean",
-}
-_POWERS: Final = (3, 4)
 _SCANNED: Final = 6000  # rows; twice as many for every two features (measured)
 _ONE_ROW: Final = 8  # times as many for one row, of which most is what surrounds the search
-_CLEARLY: Final = 1e-9  # of two weights' sum: more than rounding makes of it
-_PRECISE: Final = 1e8  # times the slack: from there on a distance is good for eight digits
+_CLEARLY: Final = 1e-9  # of the larger vote: more than rounding changes it by
+PRECISE: Final = 1e8
+"""A distance of so many times its slack is good for eight digits."""
 
 Search: TypeAlias = Callable[[Array], Found | None]
 
@@ -54,7 +53,7 @@ class _Model(Value, frozen=True):
     is_cosine, is_squared : bool
         How distances are shown.
     from_products : bool
-        Whether a distance of zero comes out as whatever rounding leaves.
+        Whether rounding gives distances of zero another value.
     most : int or None
         Rows up to which a scan is quicker than the model's tree; None: it has no tree.
     """
@@ -84,9 +83,7 @@ class _Model(Value, frozen=True):
 
     def are_precise(self, found: Found) -> bool:
         """Whether the distances of scikit-learn's own way have the first digits of these."""
-        return not self.from_products or bool(
-            (found.distances[:, 0] > _PRECISE * found.slack).all()
-        )
+        return not self.from_products or bool((found.distances[:, 0] > PRECISE * found.slack).all())
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
@@ -100,15 +97,9 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     methods = answers(model, exact)
     if isinstance(methods, NotFast):
         return methods
-    return Lowered(
-        methods,
-        by=f"the nearest of {len(model.known.rows)} rows, scanned in single precision",
-        names=(component.path,),
-        n_features=model.known.rows.shape[1],
-        classes=component.get("classes_") if component.type == _CLASSIFIER else None,
-        decides_by="predict_proba",
-        takes="floats",
-    )
+    known = model.known.rows
+    by = f"the nearest of {len(known)} rows, scanned in single precision"
+    return of_known_rows(component, methods, by=by, known=known, takes="floats")
 
 
 def _model(component: Component) -> _Model | NotFast:
@@ -131,67 +122,6 @@ def _model(component: Component) -> _Model | NotFast:
     known = KnownRows(rows, name, int(power), by_products=from_products)
     squared = metric == "sqeuclidean"
     return _Model(component, known, count, name == "cosine", squared, from_products, most)
-
-
-def usual_metric(component: Component) -> str | None:
-    """The measure of distance under its usual name; None for one that is not known here."""
-    metric = component.get("effective_metric_")
-    name = _NAMES.get(str(metric), str(metric))
-    options = component.get("effective_metric_params_")
-    if not isinstance(options, dict):
-        options = {}
-    if any(value is not None for key, value in options.items() if key != "p"):
-        return None
-    if name == "minkowski":
-        return name if options.get("p") in _POWERS else None
-    return name if name in MEASURES else None
-
-
-def searched_rows(component: Component) -> Array | None:
-    """The rows that are searched: a tree has its own, which stay as they were."""
-    method = component.get("_fit_method")
-    rows: object = None
-    if method == "brute":
-        rows = component.get("_fit_X")
-        if rows is None:
-            rows = rotated_rows.turned_back(component.get)
-    elif method in _TREES:
-        tree = component.get("_tree")
-        items = tree.items() if isinstance(tree, Component) else ()
-        rows = items[0] if items else None
-    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.char != "d":
-        return None
-    width = component.get("n_features_in_")
-    fits = rows.size and rows.shape[1] == width and np.isfinite(rows).all()
-    return rows if fits else None
-
-
-def is_weighed(component: Component) -> bool | None:
-    """Whether near rows count more; None where a function of its own says how much."""
-    weights = component.get("weights")
-    return weights == "distance" if weights in ("uniform", "distance", None) else None
-
-
-def labels_of(component: Component, n_known: int) -> Array | NotFast:
-    """The class of each known row, as a number."""
-    classes, labels = component.get("classes_"), component.get("_y")
-    if not isinstance(classes, np.ndarray) or not isinstance(labels, np.ndarray):
-        return NotFast("it has several targets")
-    if classes.ndim != 1 or labels.shape != (n_known,) or labels.dtype.kind != "i":
-        return NotFast("its labels do not fit its rows")
-    if not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
-        return NotFast("a row has a class that is not known")
-    return labels
-
-
-def targets_of(component: Component, n_known: int) -> Array | NotFast:
-    """The targets of each known row."""
-    targets = component.get("_y")
-    if not isinstance(targets, np.ndarray) or targets.ndim not in (1, 2):
-        return NotFast("its targets are no array")
-    if len(targets) != n_known or targets.dtype.kind not in "iuf":
-        return NotFast("its targets do not fit its rows")
-    return targets
 
 
 def clear_labels(votes: Array, classes: Array) -> Array | None:
@@ -236,7 +166,7 @@ def _classifier(model: _Model, exact: bool) -> dict[str, Method] | NotFast:
 
 
 def _counted(labels: Array, n_classes: int, weights: Array | None = None) -> Array:
-    """Votes for each class, (n, n_classes); added up neighbour by neighbour."""
+    """Votes for each class, (n, n_classes), added neighbour by neighbour."""
     offsets = np.arange(0, len(labels) * n_classes, n_classes)[:, np.newaxis]
     flat = (labels + offsets).ravel()
     votes = np.bincount(
@@ -277,7 +207,7 @@ def _weighed_votes(model: _Model, classes: Array, labels: Array, exact: bool) ->
 
 
 def _closeness(distances: Array) -> Array:
-    """One by the distance; where a row has neighbours at no distance, they alone count."""
+    """1 / distance; if a row has neighbours at distance 0, only they count."""
     with np.errstate(divide="ignore"):
         weights: Array = 1.0 / distances
     endless = np.isinf(weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -10,11 +11,10 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.families.lowered import Lowered, Method, NotFast, WithOptions
-from model_quantization.families.shared.kernel_functions import (
-    KernelFunction,
-    kernel_of_component,
-)
+from model_quantization.families.shared.kernel_functions import KernelFunction
 from model_quantization.families.shared.kernel_sums import KernelSums
+from model_quantization.families.shared.known_rows import of_known_rows
+from model_quantization.families.shared.process_kernels import kernel_of_component
 from model_quantization.families.shared.steps import all_finite
 from model_quantization.families.shared.wrapping import renamed
 
@@ -23,30 +23,41 @@ _LAMBDAS: Final = np.array([0.41, 0.4, 0.37, 0.44, 0.39])[:, np.newaxis]
 _WEIGHTS: Final = np.array(
     [-1854.8214151, 3516.89893646, 221.29346712, 128.12323805, -2010.49422654]
 )[:, np.newaxis]
-_UNKNOWN: Final = NotFast("its kernel has no fast form, or it was not fitted")
 
 
-def _fitted(component: Component) -> tuple[KernelFunction, Array] | None:
-    """The kernel and the training rows of a fitted process."""
+def _lowered(
+    component: Component,
+    exact: bool,
+    lower: Callable[[Component, bool, KernelFunction, Array], Lowered],
+) -> Lowered | NotFast:
+    """The predictor that `lower` makes of a fitted process, its kernel and its training rows."""
     function, known = kernel_of_component(component.get("kernel_")), component.get("X_train_")
     usable = isinstance(known, np.ndarray) and known.ndim == 2 and known.dtype.kind == "f"
     if function is None or not usable or not known.size:
-        return None
+        return NotFast("its kernel has no fast form, or it was not fitted")
     for step in function.steps:
         if step.scale is not None and step.scale.shape not in ((), (known.shape[1],)):
             raise ValueError("its lengths do not fit its rows")
-    return function, known
+    return lower(component, exact, function, known)
 
 
 # Regression ---------------------------------------------------------------------------------
 
 
 def regressor(component: Component, exact: bool) -> Lowered | NotFast:
-    """A process's mean in one pass; its deviation by the calls that scikit-learn makes."""
-    fitted = _fitted(component)
-    if fitted is None:
-        return _UNKNOWN
-    function, known = fitted
+    """The mean of a process in one pass; its deviation by the calls that scikit-learn makes.
+
+    Raises
+    ------
+    ValueError
+        The kernel, the coefficients and the rows do not fit each other.
+    """
+    return _lowered(component, exact, _regressor)
+
+
+def _regressor(
+    component: Component, exact: bool, function: KernelFunction, known: Array
+) -> Lowered:
     coefficients = component["alpha_"]
     scale, mean = component.get("_y_train_std"), component.get("_y_train_mean")
     if scale is None or mean is None or len(coefficients) != len(known):
@@ -82,7 +93,7 @@ def regressor(component: Component, exact: bool) -> Lowered | NotFast:
         answer = in_units(similar @ coefficients)
         try:
             solved = solve_triangular(factor, similar.T, lower=True, check_finite=False)
-        except ValueError:  # its factor has no inverse: scikit-learn has the words
+        except ValueError:  # its factor has no inverse: scikit-learn raises its own error
             return None
         if together:
             covered = function.plain(rows, None) - solved.T @ solved
@@ -93,11 +104,11 @@ def regressor(component: Component, exact: bool) -> Lowered | NotFast:
             return None  # scikit-learn warns
         return answer, np.sqrt(_spread(variances, scale))
 
-    return Lowered(
+    return of_known_rows(
+        component,
         {"predict": WithOptions(predict, frozenset({"return_std", "return_cov"}))},
         by=f"similarities to {len(known)} rows, added up",
-        names=(component.path,),
-        n_features=known.shape[1],
+        known=known,
     )
 
 
@@ -129,11 +140,19 @@ def classifier(component: Component, exact: bool) -> Lowered | NotFast:
 
 
 def binary_classifier(component: Component, exact: bool) -> Lowered | NotFast:
-    """The sign of the mean, and how much of the process lies on either side."""
-    fitted = _fitted(component)
-    if fitted is None:
-        return _UNKNOWN
-    function, known = fitted
+    """The sign of the mean, and the probability that the process lies on either side.
+
+    Raises
+    ------
+    ValueError
+        The kernel, the targets and the rows do not fit each other.
+    """
+    return _lowered(component, exact, _binary_classifier)
+
+
+def _binary_classifier(
+    component: Component, exact: bool, function: KernelFunction, known: Array
+) -> Lowered:
     classes = component["classes_"]
     excess = component["y_train_"] - component["pi_"]
     if excess.shape != (len(known),) or classes.shape != (2,):
@@ -158,17 +177,15 @@ def binary_classifier(component: Component, exact: bool) -> Lowered | NotFast:
             return None
         try:
             mean, variance = latent(rows)
-        except ValueError:  # its factor has no inverse: scikit-learn has the words
+        except ValueError:  # its factor has no inverse: scikit-learn raises its own error
             return None
         return _probabilities(mean, variance) if (variance > 0).all() else None
 
-    return Lowered(
+    return of_known_rows(
+        component,
         {"predict": predict, "predict_proba": predict_proba},
         by=f"similarities to {len(known)} rows, added up",
-        names=(component.path,),
-        n_features=known.shape[1],
-        classes=classes,
-        decides_by="predict_proba",
+        known=known,
     )
 
 

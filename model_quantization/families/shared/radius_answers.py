@@ -14,14 +14,15 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.families.lowered import Lowered, Method, NotFast
-from model_quantization.families.shared.neighbour_answers import (
-    clear_labels,
+from model_quantization.families.shared.fitted_neighbours import (
     is_weighed,
     labels_of,
     searched_rows,
     targets_of,
     usual_metric,
 )
+from model_quantization.families.shared.known_rows import of_known_rows
+from model_quantization.families.shared.neighbour_answers import PRECISE, clear_labels
 from model_quantization.families.shared.steps import all_finite
 from model_quantization.kernels.distances.all_distances import AllDistances
 from model_quantization.kernels.distances.neighbours import MEASURES
@@ -29,7 +30,6 @@ from model_quantization.kernels.distances.neighbours import MEASURES
 CLASSIFIER: Final = "sklearn.neighbors._classification:RadiusNeighborsClassifier"
 REGRESSOR: Final = "sklearn.neighbors._regression:RadiusNeighborsRegressor"
 DENSITY: Final = "sklearn.neighbors._kde:KernelDensity"
-_PRECISE: Final = 1e8  # times the slack: from there on a distance is good for eight digits
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
@@ -57,15 +57,8 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     )
     if isinstance(methods, NotFast):
         return methods
-    return Lowered(
-        methods,
-        by=f"those of {len(rows)} rows that are within the radius",
-        names=(component.path,),
-        n_features=rows.shape[1],
-        classes=component.get("classes_") if component.type == CLASSIFIER else None,
-        decides_by="predict_proba",
-        takes="floats",
-    )
+    by = f"those of {len(rows)} rows that are within the radius"
+    return of_known_rows(component, methods, by=by, known=rows, takes="floats")
 
 
 class _Within:
@@ -90,7 +83,7 @@ class _Within:
                 return None
             weights = inside.astype(np.float64)
             if self.weighed:
-                if (inside & (distances <= _PRECISE * slack)).any():
+                if (inside & (distances <= PRECISE * slack)).any():
                     return None
                 power = 0.5 if self.known.measure == 2 else 1.0
                 np.divide(weights, distances**power, out=weights, where=inside)
@@ -134,7 +127,7 @@ def _regressor(component: Component, within: _Within) -> dict[str, Method] | Not
 
 
 def lower_density(component: Component, exact: bool) -> NotFast:
-    """Nothing: a density keeps its tree as it is, and so every bit of its sums is promised."""
+    """NotFast: a density keeps its tree unrounded, so that every bit of its sums is promised."""
     return NotFast("the last bits of its sums are those of the walk through its tree")
 
 

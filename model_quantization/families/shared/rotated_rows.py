@@ -31,12 +31,11 @@ from model_quantization.families.family import Arrays
 from model_quantization.families.ladders import Coarser, Ladder
 from model_quantization.graph.nodes import (
     ArrayNode,
-    DictNode,
     Node,
     ObjectNode,
     PackedNode,
-    SequenceNode,
     attributes,
+    unpacked,
 )
 from model_quantization.schemes.scheme import affine_of
 
@@ -130,8 +129,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> ObjectNode:
 
     own: dict[str, Node] = {n: node for n, node in parts.items() if not n.startswith(_PREFIX)}
     own[ATTRIBUTE] = ArrayNode(arrays.add(turned_back(get)))
-    state = DictNode(SequenceNode("list", tuple(own)), SequenceNode("list", tuple(own.values())))
-    return ObjectNode(packed.type, (), state, id=packed.id)
+    return unpacked(packed, own)
 
 
 def turned_back(get: Callable[[str], Any]) -> Array:

@@ -2,7 +2,7 @@
 
 A machine of kernels answers by its vectors and coefficients together. For rounded vectors there are
 coefficients that give nearly the same scores; they are found by ridge regression, on the machine's
-own vectors as rows. They may lie outside of [-C, C], which only fitting minds.
+own vectors as rows. They may lie outside of [-C, C], which matters to fitting alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from model_quantization.families.shared.kernel_functions import (
     machine_kernel_of_node,
 )
 from model_quantization.graph.nodes import ArrayNode, DictNode, Node, ObjectNode, attributes
-from model_quantization.graph.traversal import with_children
+from model_quantization.graph.traversal import with_attributes
 from model_quantization.schemes.quantize import dequantize_array, quantize_array
 from model_quantization.schemes.scheme import Role, Slot, affine_of
 
@@ -63,23 +63,14 @@ def coarser(node: Node, arrays: Arrays, levels: Mapping[str, str]) -> Coarser:
         kernel.plain, rows.astype(np.float64), rounded.astype(np.float64), used, counts
     )
     shown = _array(state, _SHOWN, arrays)
-    made: dict[int, Node] = {id(state[_USED]): ArrayNode(arrays.add(solved.astype(used.dtype)))}
+    made: dict[str, Node] = {_USED: ArrayNode(arrays.add(solved.astype(used.dtype)))}
     if shown is not None and shown.shape == used.shape and _SHOWN in state:
         # Two classes are shown with the other sign.
         flipped = not np.array_equal(shown, used)
-        same = made[id(state[_USED])]
-        changed = ArrayNode(arrays.add(-solved.astype(used.dtype))) if flipped else same
-        made[id(state[_SHOWN])] = changed
-    values = with_children(node.state.values, lambda item: made.get(id(item), item))
-    coarse = ObjectNode(
-        node.type,
-        node.args,
-        DictNode(node.state.keys, values, node.state.id),
-        node.entries,
-        node.id,
-    )
+        same = made[_USED]
+        made[_SHOWN] = ArrayNode(arrays.add(-solved.astype(used.dtype))) if flipped else same
     return Coarser(
-        coarse,
+        with_attributes(node, made),
         {_ROWS: scheme},
         done=f"vectors at {bits} bits, coefficients solved again",
         notes=("`dual_coef_` was solved again for rounded vectors and may exceed C",),
@@ -111,7 +102,7 @@ def _pairs(used: Array, counts: Array, n_vectors: int) -> list[list[tuple[int, s
 
 
 def _solved(kernel: Plain, rows: Array, rounded: Array, used: Array, counts: Array) -> Array:
-    """The coefficients near these that give the scores that these gave for the exact vectors."""
+    """The coefficients nearest to these with which rounded vectors give the exact scores."""
     pairs = _pairs(used, counts, len(rows))
     assert pairs is not None
     before, after = kernel(rows, rows), kernel(rows, rounded)

@@ -17,7 +17,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Component
 from model_quantization.families.forms import Affine, Form, Projection, Selection, text_step
-from model_quantization.families.lowered import Integers, Lowered, Method, Takes
+from model_quantization.families.lowered import Integers, Lowered, Method, Takes, behind_text
 
 if TYPE_CHECKING:
     from model_quantization.kernels.text.steps import Step
@@ -98,15 +98,12 @@ def _behind_text(
     score = step.scorer(hold_weights(weights))
     if score is None:
         return None
-    return Lowered(
+    return behind_text(
+        previous,
         {"transform": score},
-        by=f"{previous.by}, straight to {by}",
-        names=(*previous.names, component.path),
-        input=previous.input,
-        n_features=previous.n_features,
+        by=by,
+        names=(component.path,),
         n_columns=weights.shape[1],
-        integers=previous.integers,
-        takes=previous.takes,
     )
 
 
@@ -200,6 +197,6 @@ def gives_frames(component: Component) -> bool:
 
 
 def width_of(component: Component) -> int | None:
-    """Columns that a component was fitted on, as it says itself."""
+    """The number of columns that a component was fitted on; None if it does not say."""
     width = component.get("n_features_in_")
     return width if type(width) is int else None

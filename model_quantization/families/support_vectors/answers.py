@@ -41,7 +41,13 @@ _NUMBERS = ("predict_proba", "predict_log_proba", "decision_function", "score_sa
 
 
 def lower(component: Component, exact: bool) -> Lowered | NotFast:
-    """The fast predictor of a machine; at `exact` of its labels alone."""
+    """The fast predictor of a machine; at `exact` of its labels alone.
+
+    Raises
+    ------
+    ValueError
+        The vectors, coefficients and intercepts do not fit each other.
+    """
     function = machine_kernel(component)
     if function is None:
         return NotFast("its kernel is a function or a matrix of its caller's")
@@ -123,7 +129,7 @@ class Scores:
 
     @cached_property
     def is_steady(self) -> bool:
-        """Whether large coefficients that cancel do not show in the digits that are promised."""
+        """Whether cancellation of large coefficients stays below the promised digits."""
         some = np.asarray(self._machine.vectors[:_SOME_ROWS], dtype=np.float64)
         found = self(some)
         if found is None:
@@ -226,7 +232,7 @@ def _classifier(component: Component, scores: Scores, exact: bool) -> dict[str, 
         if not one_for_each:
             return _finite(decisions)
         if scores.winners_of(rows, decisions) is None:
-            return None  # a vote more or less is a jump
+            return None  # one vote more changes the answer by a jump
         return _finite(pairwise_votes(decisions < 0, -decisions, n_classes))
 
     def by_votes(rows: Array) -> Array | None:

@@ -1,7 +1,7 @@
 """A linear machine with its vectors added up: one vector for each pair of classes.
 
 The score of a pair of classes is a sum of products with vectors, which is the product with their
-sum. A machine of those sums is a machine like any other; scikit-learn answers by it as well.
+sum. A machine of those sums has the same form, so that scikit-learn answers with it as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.families.family import Arrays
 from model_quantization.graph.nodes import ArrayNode, DictNode, Node, ObjectNode, attributes
-from model_quantization.graph.traversal import with_children
+from model_quantization.graph.traversal import with_attributes
 
 _VECTORS, _USED, _SHOWN = "support_vectors_", "_dual_coef_", "dual_coef_"
 _PLACES, _COUNTS = "support_", "_n_support"
@@ -85,25 +85,15 @@ def fold(node: ObjectNode, arrays: Arrays) -> tuple[ObjectNode, str] | None:
         _PLACES: np.zeros(len(few.vectors), places.dtype),
         _COUNTS: np.array(_counts(few, counts), counts.dtype),
     }
-    made: dict[int, Node] = {
-        id(state[name]): ArrayNode(arrays.add(array)) for name, array in new.items()
-    }
-    values = with_children(node.state.values, lambda item: made.get(id(item), item))
-    coarse = ObjectNode(
-        node.type,
-        node.args,
-        DictNode(node.state.keys, values, node.state.id),
-        node.entries,
-        node.id,
-    )
-    return coarse, (
+    made = {name: ArrayNode(arrays.add(array)) for name, array in new.items()}
+    return with_attributes(node, made), (
         f"{len(machine.vectors)} vectors added up to {len(few.vectors)}: `support_` no longer says "
         "which rows they were"
     )
 
 
 def _counts(machine: Machine, counts: Array) -> Sequence[int]:
-    """What `_n_support` holds: of machines of one score two numbers, of which the second is 0."""
+    """The content of `_n_support`: machines of one score have two numbers, the second is 0."""
     return [1, *[0] * (len(counts) - 1)] if machine.counts is None else machine.counts
 
 

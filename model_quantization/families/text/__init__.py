@@ -1,4 +1,4 @@
-"""Text: vectorizers, whose bytes are their vocabulary, answered without a dict or a matrix."""
+"""Text: vectorizers, which are mostly vocabulary, answered without a dict or a matrix."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _lower_transformer(component: Component) -> Lowered | NotFast:
 
 
 def _restored(rows: Any) -> None:
-    """Nothing: rows that are no text are the restored transformer's business."""
+    """None: the restored transformer answers for rows that are no text."""
 
 
 def _weighting(component: Component) -> Weighting | None:

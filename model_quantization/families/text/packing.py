@@ -26,6 +26,7 @@ from model_quantization.graph.nodes import (
     SequenceNode,
     StringsNode,
     attributes,
+    unpacked,
 )
 from model_quantization.kernels.text.frequencies import Frequencies, find_frequencies, idf_table
 from model_quantization.kernels.text.term_packing import pack_terms
@@ -75,7 +76,7 @@ def _pack_vocabulary(state: dict[str, Node], arrays: Arrays) -> dict[str, Node] 
         return None
     parts: dict[str, Node] = {name: n for name, n in state.items() if name != "vocabulary_"}
     parts |= packed
-    for name in ("vocabulary", "feature_names_"):  # what says the same once more
+    for name in ("vocabulary", "feature_names_"):  # attributes that repeat the vocabulary
         kind = _given(state.get(name), terms, columns, item, arrays)
         if kind:
             parts |= {name: None, f"terms.{name}": kind}
@@ -194,10 +195,7 @@ def unpack(packed: PackedNode, arrays: Arrays) -> Node:
         own["idf_"] = ArrayNode(arrays.add(table[codes]))
     elif packed.type in VOCABULARY:
         own |= _unpack_vocabulary(parts, arrays)
-    keys = SequenceNode("list", tuple(own))
-    return ObjectNode(
-        packed.type, (), DictNode(keys, SequenceNode("list", tuple(own.values()))), id=packed.id
-    )
+    return unpacked(packed, own)
 
 
 def frequencies_of(parts: dict[str, Node], arrays: Arrays) -> Frequencies:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import squared_lengths
 
 _NUMBERS = 1 << 17  # at a time: a megabyte of them
 _SHARE = 8.0  # of the bound, for both ways of two distances
@@ -14,7 +15,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 class AllDistances:
-    """Known rows, ready to be asked how far they all are.
+    """Known rows, prepared for distances to all of them.
 
     Parameters
     ----------
@@ -31,20 +32,20 @@ class AllDistances:
         self._middle = known.mean(axis=0)
         self._centred = np.ascontiguousarray((known - self._middle).T)
         self._squares = np.einsum("ij,ij->j", self._centred, self._centred)
-        raw = np.einsum("ij,ij->i", known, known).max()
+        raw = squared_lengths(known).max()
         self._reach = float(np.sqrt(max(raw, self._squares.max())))
 
     def blocks(self, rows: Array) -> Iterator[tuple[slice, Array, Array]]:
-        """Some rows at a time: which, what their distances are (squared for 2), and the slack.
+        """Yield the slice of each block of rows, its distances (squared for 2) and its slack.
 
-        The slack of a row, of shape (n, 1), is what rounding may make of any of its distances.
+        The slack, of shape (n, 1), bounds the rounding of any distance of a row.
         """
         size = max(1, _NUMBERS // len(self.known))
         unit = _SHARE * (rows.shape[1] + 4) * _EPS
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
             some = rows[part] - self._middle
-            raw = np.einsum("ij,ij->i", rows[part], rows[part])[:, np.newaxis]
+            raw = squared_lengths(rows[part])[:, np.newaxis]
             far = np.sqrt(raw) + self._reach
             if self.measure == 2:
                 yield part, self._of_squares(some), unit * far * far
@@ -55,7 +56,7 @@ class AllDistances:
         found = rows @ self._centred
         found *= -2.0
         found += self._squares
-        found += np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
+        found += squared_lengths(rows)[:, np.newaxis]
         return np.asarray(np.maximum(found, 0.0, out=found))
 
     def _of_differences(self, rows: Array) -> Array:

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.kernels.distances.candidates import fill_candidates
 from model_quantization.kernels.distances.measured import fill_nearness, fill_sorted_distances
 from model_quantization.kernels.distances.queries import fill_queries
@@ -37,9 +38,9 @@ class Found(Value, frozen=True):
     places : int64 array of shape (n, count)
         The nearest first.
     distances : float64 array of shape (n, count)
-        Of squares (or of other powers) the sum: no root is taken.
+        Sums of squares (or of other powers), without the root.
     next_place, next_distance : ndarray of shape (n, more)
-        Those that follow; an infinite distance where there is none.
+        Those that follow; places beyond the last known row have an infinite distance.
     slack : float64 array of shape (n,)
         How far rounding can have moved two distances of a row apart.
     """
@@ -60,7 +61,7 @@ class Found(Value, frozen=True):
         return bool((steps > self.slack[:, np.newaxis]).all())
 
     def could_be_last(self, rows: Array) -> tuple[Array, Array]:
-        """Places, and which of them may be neighbours of these rows or not, as rounding has it.
+        """Places, and which of them rounding may or may not make neighbours of these rows.
 
         Returns
         -------
@@ -74,7 +75,7 @@ class Found(Value, frozen=True):
 
 
 class KnownRows:
-    """Known rows, ready to be asked for the nearest.
+    """Known rows, prepared for a search of the nearest.
 
     Parameters
     ----------
@@ -85,8 +86,8 @@ class KnownRows:
     power : int
         Of `minkowski`: 3 or 4.
     by_products : bool
-        Whether scikit-learn works the distances out by products of matrices, of which rounding
-        takes more the farther the rows are from zero.
+        Whether scikit-learn computes distances by products of matrices, whose rounding grows
+        with the distance of the rows from zero.
     """
 
     __slots__ = (
@@ -107,9 +108,9 @@ class KnownRows:
         self.rows = np.ascontiguousarray(directions(rows) if self._turned else rows)
         self._middle = self.rows.mean(axis=0)
         centred = self.rows - self._middle
-        lengths = np.einsum("ij,ij->i", centred, centred)
+        lengths = squared_lengths(centred)
         self._reach = (
-            float(np.sqrt(np.einsum("ij,ij->i", self.rows, self.rows).max(initial=0.0))),
+            float(np.sqrt(squared_lengths(self.rows).max(initial=0.0))),
             float(np.sqrt(lengths.max(initial=0.0))),
             float(np.abs(centred).max(initial=0.0)),
         )
@@ -133,7 +134,7 @@ class KnownRows:
             At most `MOST_NEIGHBOURS`, and the known rows.
         """
         if self._turned:
-            lengths = np.einsum("ij,ij->i", rows, rows)
+            lengths = squared_lengths(rows)
             if not (lengths > 0).all():
                 return None
             rows = directions(rows)
@@ -141,7 +142,7 @@ class KnownRows:
             rows = np.ascontiguousarray(rows)
         known = len(self.rows)
         room = min(count + _ROOM, known)
-        # A place more than there can be: so that there is always one that follows.
+        # One place more than there are neighbours, so that one always follows the last.
         places = np.empty((len(rows), room + 1), dtype=np.int64)
         distances = np.empty((len(rows), room + 1))
         found = np.empty(len(rows), dtype=np.int64)
@@ -187,8 +188,8 @@ class KnownRows:
 
 
 def directions(rows: Array) -> Array:
-    """The rows, each of length one; what is zero stays zero."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, np.newaxis]
+    """The rows, each divided by its length; rows of zeros stay zeros."""
+    lengths = np.sqrt(squared_lengths(rows))[:, np.newaxis]
     divided: Array = np.divide(rows, lengths, out=np.zeros(rows.shape), where=lengths > 0)
     return divided
 

@@ -1,4 +1,4 @@
-"""Rows as a scan of known rows takes them, and by how much rounding moves what comes of it."""
+"""Rows as a scan of known rows takes them, and bounds of the rounding of its scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fill_queries(
     margins: Array,
     slack: Array,
 ) -> None:
-    """Fill `queries` with rows beside a column of ones, and what is lost of products of them.
+    """Fill `queries` with rows beside a column of ones, and bounds of their rounding.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def fill_queries(
     reach, raw_reach : float
         How far the farthest known row is from the middle, and from zero.
     single, twofold : float
-        What is lost of a product, relative to squares of lengths, in single and double precision.
+        Rounding of a product, relative to squares of lengths, in single and double precision.
     queries : float32 array of shape (n, n_features + 1)
     margins : float32 array of shape (n,)
         `single` times the square of the row's length from the middle and the reach together.

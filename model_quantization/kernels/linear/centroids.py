@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import squared_lengths
 
 
 def centroid_scores(rows: Array, centres: Array, spread: Array, prior: Array) -> Array:
@@ -19,13 +20,13 @@ def centroid_scores(rows: Array, centres: Array, spread: Array, prior: Array) ->
     prior : float64 array of shape (n_classes,)
     """
     rows, centres = within_spread(rows, spread), within_spread(centres, spread)
-    squares = np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
+    squares = squared_lengths(rows)[:, np.newaxis]
     scores = np.empty((len(rows), len(centres)))
     for index, share in enumerate(prior):
         centre = centres[[index]]
         distances = -2 * (rows @ centre.T)
         distances += squares
-        distances += np.einsum("ij,ij->i", centre, centre)[np.newaxis, :]
+        distances += squared_lengths(centre)[np.newaxis, :]
         np.maximum(distances, 0, out=distances)
         flat = np.sqrt(distances).ravel()
         flat **= 2

@@ -1,6 +1,6 @@
 """Linear models answered in one call, for a single row as for a batch.
 
-General matrix products are slow where a linear model lives: one row is all call overhead, and with
+General matrix products are slow for small linear models: one row is mostly call overhead, and with
 about ten columns a BLAS product spends its time packing. Here four rows and five columns are
 multiplied at once, twenty sums in registers, and the same call makes answers of the scores.
 

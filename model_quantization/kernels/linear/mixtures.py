@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.kernels.linear.clear_winners import fill_clear_winners
 from model_quantization.kernels.linear.linear import kernel_operands, linear_rows
 from model_quantization.kernels.linear.mixed import fill_mixed
@@ -74,7 +75,7 @@ class Mixture(Value, frozen=True):
             distances = (
                 np.sum(means**2, axis=1) * precisions
                 - 2 * (rows @ means.T * precisions)
-                + np.outer(np.einsum("ij,ij->i", rows, rows), precisions)
+                + np.outer(squared_lengths(rows), precisions)
             )
         found = -0.5 * (width * math.log(2 * math.pi) + distances) + self.log_determinants()
         return np.asarray(found)

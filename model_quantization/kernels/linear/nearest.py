@@ -4,7 +4,7 @@ Of two centres the one is nearer whose `2 row . centre - centre . centre` is lar
 the squared distance without the row's own square, and so a linear map. scikit-learn works distances
 out in other orders; an order moves a squared distance by at most
 `(n_features + 4) * eps * (|row| + |centre|) ** 2` (Higham, Accuracy and Stability of Numerical
-Algorithms, section 3.1). A nearest centre that is nearer than any other by more is everybody's.
+Algorithms, section 3.1). A centre that is nearer by more than that is the nearest in any order.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.kernels.compiled import kernel
 from model_quantization.kernels.linear.clear_winners import clear_by_formula, fill_clear_winners
 from model_quantization.kernels.linear.linear import suits_kernel
@@ -53,7 +54,7 @@ class NearestCentre(Value, frozen=True):
             By how much each centre's squared distance counts as less.
         """
         centres = np.ascontiguousarray(centres, dtype=np.float64)
-        squares = np.einsum("ij,ij->i", centres, centres)
+        squares = squared_lengths(centres)
         advance = np.broadcast_to(np.asarray(ahead, dtype=np.float64), squares.shape)
         reach = np.sqrt(squares.max() + np.abs(advance).max())
         unit = _SHARE * (centres.shape[1] + 4) * np.finfo(np.float64).eps
@@ -81,7 +82,7 @@ class NearestCentre(Value, frozen=True):
         size = min(len(rows), max(_FEWEST_ROWS, _SCORES // len(self.weights)))
         room = np.empty((size, len(self.weights)))
         with np.errstate(all="ignore"):
-            far = np.sqrt(np.einsum("ij,ij->i", rows, rows)) + self.reach
+            far = np.sqrt(squared_lengths(rows)) + self.reach
             slack = self.unit * far * far
             for start in range(0, len(rows), size):
                 part = slice(start, start + size)
@@ -95,12 +96,12 @@ class NearestCentre(Value, frozen=True):
 
 def distances_to(centres: Array) -> Callable[[Array], Array]:
     """A function of rows to their distances from each centre, with scikit-learn's bits."""
-    squares = np.einsum("ij,ij->i", centres, centres)[np.newaxis, :]
+    squares = squared_lengths(centres)[np.newaxis, :]
 
     def distances(rows: Array) -> Array:
         rows = rows.astype(np.float64, copy=False)
         found = -2 * (rows @ centres.T)
-        found += np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
+        found += squared_lengths(rows)[:, np.newaxis]
         found += squares
         np.maximum(found, 0, out=found)
         return np.asarray(np.sqrt(found, out=found))
@@ -124,5 +125,5 @@ def fill_nearest(
     """
     wide = rows.astype(np.float64, copy=False)
     scores[...] = wide @ weights.T + bias
-    far = np.sqrt(np.einsum("ij,ij->i", wide, wide)) + reach
+    far = np.sqrt(squared_lengths(wide)) + reach
     return clear_by_formula(scores, unit * far * far, winners)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import squared_lengths
 
 SIMILARITIES = ("rbf", "linear", "poly", "polynomial", "sigmoid", "cosine")
 
@@ -27,17 +28,17 @@ def similarity(
         One of `SIMILARITIES`.
     known : float64 array of shape (n_known, n_features)
     gamma : float, optional
-        By default one by the number of features.
+        Default: 1 / n_features.
     coef0, degree : float
         Of `poly` and `sigmoid`.
     """
     factor = 1.0 / known.shape[1] if gamma is None else gamma
     if kernel == "rbf":
-        squares = np.einsum("ij,ij->i", known, known)[np.newaxis, :]
+        squares = squared_lengths(known)[np.newaxis, :]
 
         def rbf(rows: Array) -> Array:
             found = -2 * (rows @ known.T)
-            found += np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
+            found += squared_lengths(rows)[:, np.newaxis]
             found += squares
             np.maximum(found, 0, out=found)
             found *= -factor
@@ -71,12 +72,12 @@ def likenesses(known: Array, gamma: float) -> Callable[[Array], Array]:
     known : float64 array of shape (n_known, n_features)
     gamma : float
     """
-    squares = np.einsum("ij,ij->i", known, known)[:, np.newaxis]
+    squares = squared_lengths(known)[:, np.newaxis]
 
     def like(rows: Array) -> Array:
         found = -2 * (known @ rows.T)
         found += squares
-        found += np.einsum("ij,ij->i", rows, rows)[np.newaxis, :]
+        found += squared_lengths(rows)[np.newaxis, :]
         np.maximum(found, 0, out=found)
         found *= -gamma
         return np.asarray(np.exp(found, out=found))
@@ -87,7 +88,7 @@ def likenesses(known: Array, gamma: float) -> Callable[[Array], Array]:
 def of_length_one(rows: Array) -> Array:
     """Return the rows divided by their lengths."""
     found = rows.copy(order="K")
-    norms = np.sqrt(np.einsum("ij,ij->i", found, found))
+    norms = np.sqrt(squared_lengths(found))
     norms[norms < 10 * np.finfo(norms.dtype).eps] = 1.0
     found /= norms[:, np.newaxis]
     return found

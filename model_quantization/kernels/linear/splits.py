@@ -27,7 +27,7 @@ def nearest_leaf(splits: Sequence[Split], start: int) -> Callable[[Array], Array
     splits : sequence of Split
         Each is behind the one that leads to it.
     start : int
-        The first split, or `-1 - label` where there is none.
+        The first split, or `-1 - label` for a tree that is one leaf.
     """
     nearest = [NearestCentre.of(split.centres) for split in splits]
 

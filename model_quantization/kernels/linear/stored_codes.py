@@ -9,7 +9,7 @@ from model_quantization.values import Value
 
 
 class StoredCodes(Value, frozen=True):
-    """Codes that nobody has laid out as a matrix yet: most of a text model's are zero.
+    """Codes that are not laid out as a matrix: most codes of a text model are zero.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Topics of documents: the shares that explain a document's words, found by turns.
+"""Topics of documents: the shares that explain a document's words, found by iteration.
 
 The variational inference of Blei, Ng and Jordan, Latent Dirichlet Allocation (2003), section 5.2,
 with the steps that scikit-learn takes.
@@ -11,7 +11,7 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.kernels.compiled import kernel
 
-_CLOSE = 1e-9  # of the tolerance: rounding may end the search a turn sooner or later
+_CLOSE = 1e-9  # of the tolerance: rounding may end the search one iteration sooner or later
 
 
 def shares_of_topics(
@@ -27,7 +27,7 @@ def shares_of_topics(
     topics : float64 array of shape (n_words, n_topics), C-contiguous
     prior : float
     most : int
-        Turns of the search.
+        Iterations of the search.
     tolerance : float
         The mean change that ends it.
     """

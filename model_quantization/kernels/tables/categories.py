@@ -1,8 +1,8 @@
 """Encoders of categories: one table lookup per value.
 
-What an encoder makes of a value depends on nothing but the category that the value is: everything
-it was told to do with rare, dropped, missing and unknown ones is one table with an entry for each
-category of a column and one more for all that is unknown.
+The result for a value depends on its category alone. So the treatment of rare, dropped, missing and
+unknown categories is one table per column, with an entry for each category and one for all unknown
+values.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from model_quantization.values import Value
 Columns: TypeAlias = Sequence[Array]
 Entries: TypeAlias = tuple[Array, Array, Array]  # indices, values, rows (CSR)
 
-NOTHING = -1  # a value that makes no column one
-REFUSED = -2  # a value that is an error or a warning: the real encoder has the words
+NOTHING = -1  # a value that sets no column to 1
+REFUSED = -2  # a value that is an error or a warning, which the real encoder gives
 _PLAIN = frozenset({str, float, int, bool, type(None)})
 
 
@@ -45,7 +45,7 @@ class Names(Value, frozen=True):
     known : mapping of object to int
         The place of each category.
     missing : int
-        The place of NaN; the number of categories when it is none of them.
+        The place of NaN; the number of categories if it is not among them.
     size : int
     """
 
@@ -135,13 +135,13 @@ class Encoder(Protocol):
 
 
 class Indicators(Value, frozen=True):
-    """One column a category, of which one is one. Implements `Encoder`.
+    """One column per category, of which one is 1. Implements `Encoder`.
 
     Attributes
     ----------
     lookups : tuple of Lookup
     targets : tuple of int64 array, (n_categories + 1,)
-        Which column each category makes one, `NOTHING` or `REFUSED`; last: unknown values.
+        The column that each category sets to 1, `NOTHING` or `REFUSED`; last: unknown values.
     n_columns : int
     dtype : {"d", "f"}
     """
@@ -210,7 +210,7 @@ class Indicators(Value, frozen=True):
 
 
 class Codes(Value, frozen=True):
-    """One number a value. Implements `Encoder`.
+    """One number per value. Implements `Encoder`.
 
     Attributes
     ----------
@@ -263,7 +263,7 @@ def entries_of(block: Array) -> Entries | None:
 
 
 class Filler(Value, frozen=True):
-    """Columns of objects whose NaN become a value each.
+    """Columns of objects in which NaN is replaced by one value per column.
 
     Attributes
     ----------

@@ -96,7 +96,13 @@ class NumberColumns(Value, frozen=True):
         return None if block is None else entries_of(block)
 
     def block(self, frame: Source) -> Array | None:
-        """All values, (n, n_columns), in the memory order that scikit-learn's have."""
+        """All values, (n, n_columns), in the memory order that scikit-learn's have.
+
+        Raises
+        ------
+        ValueError
+            The step gives another number of columns than it says.
+        """
         rows = frame.numbers(self.names, self.takes)
         if rows is None:
             return None
@@ -181,7 +187,7 @@ class FrameStep(Value, frozen=True):
         return sum(part.n_columns for part in self.parts)
 
     def matrix(self, documents: Any) -> None:
-        """Nothing: tables become matrices in scikit-learn."""
+        """None: scikit-learn makes matrices of tables."""
 
     def rows(self, frame: Any) -> Array | None:
         """All columns as one matrix of floats, stacked as scikit-learn stacks them."""
@@ -225,4 +231,4 @@ class FrameStep(Value, frozen=True):
         return columns if fits else None
 
     def weighed(self, weighting: Any) -> None:
-        """None: the norm would go over the rows of all columns."""
+        """None: the norm would be taken over the columns of all parts."""

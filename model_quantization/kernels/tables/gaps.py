@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.locks import cached_property
 
 _MOST_BYTES = 1 << 29  # of distances at once; scikit-learn takes more rows in parts
@@ -46,7 +47,7 @@ class NearestRows:
 
     @cached_property
     def _lengths(self) -> Array:
-        return np.asarray(np.einsum("ij,ij->i", self._zeroed, self._zeroed)[np.newaxis, :])
+        return squared_lengths(self._zeroed)[np.newaxis, :]
 
     def filled(self, rows: Array) -> Array | None:
         """The rows without gaps, (n, n_present); None for more than are treated at once."""
@@ -100,7 +101,7 @@ class NearestRows:
         rows[missing] = 0
         known, gaps = self._zeroed, self.gaps
         found = -2 * (rows @ known.T)
-        found += np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
+        found += squared_lengths(rows)[:, np.newaxis]
         found += self._lengths
         np.maximum(found, 0, out=found)
         found -= np.dot(rows * rows, gaps.T)

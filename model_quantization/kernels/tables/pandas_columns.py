@@ -1,7 +1,7 @@
-"""Columns of a pandas frame as arrays, at the cost of a look-up each.
+"""Columns of a pandas frame as arrays, for one look-up per column.
 
-pandas makes a Series of a column before it gives its values, which takes longer than a whole answer
-to one row. The blocks that a frame holds have the same values. They are no public interface: where
+pandas makes a Series of a column before it gives its values, which takes longer than answering one
+row. The blocks that a frame holds have the same values. They are no public interface: where
 they are not as expected, the public one is asked. pandas is not imported for this.
 """
 

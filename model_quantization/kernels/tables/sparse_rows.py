@@ -78,4 +78,4 @@ class SparseRows:
         return add, "d"
 
     def weighed(self, weighting: Any) -> None:
-        """None: what these values are is not known."""
+        """None: the meaning of these values is not known."""

@@ -144,7 +144,7 @@ def join_tokens(tokens: list[str], joint: str) -> str | None:
 
 
 def word_bits(data: Array, plain: bool) -> Array:
-    r"""One bit a code point, the lowest first: whether ``\w`` matches it.
+    r"""One bit per code point, the lowest first: whether ``\w`` matches it.
 
     Parameters
     ----------

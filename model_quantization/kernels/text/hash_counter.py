@@ -78,5 +78,5 @@ class HashCounter(Value, frozen=True):
         try:
             "".join(whole).encode("utf-8")
         except UnicodeEncodeError:
-            return None  # a lone surrogate has no UTF-8 to hash: scikit-learn has the right words
+            return None  # a lone surrogate has no UTF-8 to hash: scikit-learn raises its own error
         return whole

@@ -191,7 +191,7 @@ class TextUnion(Value, frozen=True):
         return lambda documents, out: all(add(documents, out) for add in adders), kinds.pop()
 
     def weighed(self, weighting: Weighting) -> Step | None:
-        """None: the norm would go over the rows of all steps."""
+        """None: the norm would be taken over the columns of all steps."""
         return None
 
 

@@ -28,9 +28,10 @@ def word_ids(
     shortest : int
         At least 1.
     blob, offsets, table, n_stop
-        The symbols, hashed; the first `n_stop` are stop words, which leave no trace.
+        The symbols, hashed; the first `n_stop` are stop words, which are left out.
     ids, id_cuts : int32 array, int64 array
-        Filled: symbols (`UNKNOWN` when there is none), and where each document's begin and end.
+        Filled with symbols (`UNKNOWN` for text that is no symbol), and the begin and end of each
+        document's.
     """
     raw = data.tobytes()
     flags = np.unpackbits(bits, bitorder="little")

@@ -155,12 +155,12 @@ def fill_table(blob: Array, offsets: Array, table: Array) -> bool:
 
 @kernel
 def find_symbol(data: Array, blob: Array, offsets: Array, table: Array) -> int:
-    """Return the symbol with exactly the bytes of `data`; -1 when there is none."""
+    """Return the symbol with exactly the bytes of `data`; -1 if no symbol has them."""
     return symbol_of(data.tobytes(), blob.tobytes(), offsets, table)
 
 
 def symbol_of(word: bytes, raw: bytes, offsets: Array, table: Array) -> int:
-    """Return the number of a word by the table of `fill_table`; -1 when there is none."""
+    """Return the number of a word by the table of `fill_table`; -1 if no term is this word."""
     slot = _slot(fnv(word), table.size)
     while table[slot]:
         symbol = int(table[slot]) - 1

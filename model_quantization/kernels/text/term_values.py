@@ -50,7 +50,7 @@ def weigh(
     sublinear : bool
         tf is `tf[count]`; that table, of the type of `values`, reaches beyond the largest count.
     codes, idf : uint16 or uint32, float32 or float64
-        The idf of column j is `idf[codes[j]]`; both empty: there is none.
+        The idf of column j is `idf[codes[j]]`; both empty: columns are not weighted by idf.
     norm : int
         A value of `NORMS`.
     values : float32 or float64

@@ -1,7 +1,7 @@
 """Weights of terms as they lie in memory: a row of channels per term, or nonzero ones only.
 
 Pruning leaves most codes of a text model zero. Listed, a term whose weights are all zero takes
-four bytes whatever the number of channels; it still counts in the norm of its document's row.
+four bytes for any number of channels; it still counts in the norm of its document's row.
 """
 
 from __future__ import annotations

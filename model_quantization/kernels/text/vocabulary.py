@@ -4,7 +4,7 @@ A term is a path of symbols: the words of an n-gram (`split` is a space), the ch
 character n-gram (`split` is the empty string), or itself alone (`split` is None). All terms
 together are a tree, and three small streams describe it level by level:
 
-- `fanout`: how many children each node has; the first level has one node a symbol, and lists
+- `fanout`: how many children each node has; the first level has one node per symbol, and lists
   them from the most popular symbol to the least, which is nearly from the most to the fewest;
 - `gaps`: the children of a node as steps between popularity ranks. Frequent symbols have small
   ranks, so that the steps are small numbers; `popularity` counts how often each symbol is a child;

@@ -12,7 +12,7 @@ from model_quantization.values import Value, field
 
 
 class Weighting(Value, frozen=True):
-    """What becomes of a count: tf, times idf, divided by the norm of its row.
+    """The value of a count: tf, times idf, divided by the norm of its row.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Weighting(Value, frozen=True):
     sublinear : bool
         tf is log(count) + 1.
     codes, idf : ndarray
-        The idf of column j is `idf[codes[j]]`; both empty: there is none.
+        The idf of column j is `idf[codes[j]]`; both empty: columns are not weighted by idf.
     norm : {"l1", "l2", None}
     dtype : {"d", "f", "l", "i"}
         Type of the matrix.

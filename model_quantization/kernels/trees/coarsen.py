@@ -73,7 +73,7 @@ def choose_levels(mass: Array, levels: int) -> Array:
 def coarsen_leaves(
     rows: npt.NDArray[np.float64], tree: Array, n_trees: int, bits: int, *, centred: bool
 ) -> tuple[Array, npt.NDArray[np.float32], npt.NDArray[np.float64]] | None:
-    """Leaf rows as codes with a scale a tree; None where a number is not finite.
+    """Leaf rows as codes with one scale per tree; None where a number is not finite.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Small subtrees to single leaves: what a tree learned from a handful of rows is mostly noise."""
+"""Replaces small subtrees by single leaves: what a tree learned from few rows is mostly noise."""
 
 from __future__ import annotations
 
@@ -68,20 +68,20 @@ def _collapsed(
     leaves : int32, shape (n_nodes,)
         Below each node.
     small : bool, shape (n_nodes,)
-        True for every node of the subtrees that give way, and for all other leaves.
+        True for every node of the subtrees that are replaced, and for all other leaves.
     """
     owner = np.repeat(np.arange(len(trees.sizes)), trees.sizes)
     base = tree_starts(trees.sizes)[:-1]
     inner = np.flatnonzero(trees.split)
     inside = np.zeros(trees.split.size, dtype=np.bool_)  # below a small subtree's root
     children = np.concatenate([inner + 1, base[owner[inner]] + trees.right[inner]])
-    # A child of a small subtree is small, too, and its parent says so.
+    # Every node below a small root is small: it is inside where its parent is small.
     inside[children] = small[np.concatenate([inner, inner])]
     roots = small & ~inside
     kept = ~inside
     split = np.where(roots, 0, trees.split)[kept].astype(np.uint8)
     formed = shape(split, len(trees.sizes))
-    assert formed is not None, "a subtree gives way to one leaf"
+    assert formed is not None, "trees stay whole: a leaf replaces each subtree"
     # Leaves of a subtree stand next to each other, in preorder.
     first = np.cumsum(trees.split == 0) - (trees.split == 0)
     starts = first[roots]

@@ -1,7 +1,7 @@
 """The first row that a forest answers: from the decoded trees, before they are laid out.
 
-Laying a large forest out for the traversal takes as long as half of its decoding, and one row
-does not earn that back: a process that has just started answers sooner without.
+Laying out a large forest for the traversal takes half as long as decoding it, which one row does
+not repay: a process that has just started answers sooner without.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def answer_first(
     divisor: float,
     out: npt.NDArray[Any],
 ) -> int:
-    """Add one row's leaves to `out` and divide; nothing is done but for `ANSWERED`.
+    """Add one row's leaves to `out` and divide; `out` is changed for `ANSWERED` only.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Trees of at most 64 leaves as bit masks: every split is one comparison over a block of rows.
 
-A row starts with one bit a leaf, all set. A split whose test fails (the row goes right) clears
+A row starts with one bit per leaf, all set. A split whose test fails (the row goes right) clears
 the leaves of its left subtree. The lowest bit that is left is the row's leaf. There are no
 branches and no dependent loads, so the compiler makes vector code of it. After Lucchese et al.,
 QuickScorer (SIGIR 2015).

@@ -1,4 +1,4 @@
-"""One row from input to answer in a single call, because calls take much of a few microseconds."""
+"""One row from input to answer in one call: several calls would take most of the time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def answer_one(
     divisor: float,
     out: npt.NDArray[Any],
 ) -> int:
-    """Add one row's leaves to `out` and divide; nothing is done but for `ANSWERED`.
+    """Add one row's leaves to `out` and divide; `out` is changed for `ANSWERED` only.
 
     Parameters
     ----------

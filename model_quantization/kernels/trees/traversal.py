@@ -16,7 +16,7 @@ Rows come in groups of eight, their values side by side: value j of row r is at
 `(r // 8 * n_columns + j) * 8 + r % 8`. So eight walks need one pointer to rows and one to nodes,
 and their states stay in registers.
 
-Missing values are no matter of the walk: where rows have any, column j holds plus infinity for
+The walk does not treat missing values: where rows have any, column j holds plus infinity for
 NaN, column `n_columns + j` minus infinity, and a split looks at the one that sends NaN its way.
 """
 

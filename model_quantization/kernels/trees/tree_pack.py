@@ -52,7 +52,7 @@ def ceil_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
 
 
 class Ranked(Value, frozen=True):
-    """Thresholds as ranks into one sorted table of distinct values a feature.
+    """Thresholds as ranks into one sorted table of distinct values per feature.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Ranked(Value, frozen=True):
     sizes : int array, shape (n_features,)
         Entries of each feature's table.
     ranks : int array
-        One a split, the splits ordered by feature (stable).
+        One per split, the splits ordered by feature (stable).
     """
 
     table: Array

@@ -26,7 +26,7 @@ SMALL_BLOCK_BYTES = 16 << 10
 LARGE_BLOCK_BYTES = 1 << 20
 SMALLEST_BLOCK = 64
 LARGEST_BLOCK = 16384
-# Fewer rows than this the masks have nothing to amortise them.
+# With fewer rows than this the masks do not repay what they cost.
 FEWEST_MASKED_ROWS = 48
 ROWS_PER_THREAD = 256
 PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of masks

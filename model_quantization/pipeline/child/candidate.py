@@ -16,14 +16,14 @@ from model_quantization.errors import QuantizationError
 from model_quantization.evaluation.answers import MODEL_ERRORS, answer
 from model_quantization.limits import Limits
 from model_quantization.loading.sandbox.handler import Handler
-from model_quantization.pipeline.child.messages import CandidateReply, CandidateRequest
+from model_quantization.pipeline.child.messages.candidate import CandidateReply, CandidateRequest
 from model_quantization.pipeline.child.original import extend_import_path
 from model_quantization.pipeline.child.probing import Asked, probe_artifact, read_questions
 from model_quantization.pipeline.child.rows import rows_of
 from model_quantization.predictor.golden_rows import golden_budget, golden_rows
 from model_quantization.predictor.opening import iter_models, model_at, open_model
 from model_quantization.probes.compare import ProbeReport
-from model_quantization.probes.rows import all_rows
+from model_quantization.probes.forms import all_rows
 from model_quantization.trust import TrustPolicy
 
 STEM = "candidate-answers"  # name of the files with the answers

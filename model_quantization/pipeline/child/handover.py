@@ -24,7 +24,8 @@ from model_quantization.graph.methods import PublicMethods
 from model_quantization.graph.nodes import ModelGraph
 from model_quantization.limits import Limits
 from model_quantization.pipeline.child.component_inputs import Layer
-from model_quantization.pipeline.child.messages import OriginalReply, RowsReply, StoredArray
+from model_quantization.pipeline.child.messages.original import OriginalReply, StoredArray
+from model_quantization.pipeline.child.messages.rows import RowsReply
 from model_quantization.planning.labelled import LabelledRows
 from model_quantization.planning.refit import MOST_INPUTS
 from model_quantization.schemes.pruning import Spread
@@ -47,6 +48,17 @@ _UNREADABLE = (
     ValueError,
     zipfile.BadZipFile,
 )
+
+
+def _unreadable(
+    what: str, path: Path, error: Exception, do: str = "quantize the original again"
+) -> WorkerError:
+    return WorkerError(
+        f"{what} cannot be read",
+        where=str(path),
+        got=f"{type(error).__name__}: {error}"[:200],
+        do=do,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +140,10 @@ def read_original(reply: OriginalReply, workspace: Path, limits: Limits) -> Orig
     except QuantizationError:
         raise
     except _UNREADABLE as error:
-        raise WorkerError(
-            "the child's description of the model cannot be read",
-            where=str(workspace),
-            got=f"{type(error).__name__}: {error}"[:200],
+        raise _unreadable(
+            "the child's description of the model",
+            workspace,
+            error,
             do="do not use this file: what loaded it was taken over, or is broken",
         ) from error
     rows = reply.rows
@@ -178,12 +190,7 @@ def read_spreads(workspace: Path) -> dict[str, Spread]:
         if any(part.ndim != 1 or not (part >= 0).all() for part in parts):
             raise ValueError("a spread is one-dimensional and not negative")
     except _UNREADABLE as error:
-        raise WorkerError(
-            "the spread of the features cannot be read",
-            where=str(path),
-            got=f"{type(error).__name__}: {error}"[:200],
-            do="quantize the original again",
-        ) from error
+        raise _unreadable("the spread of the features", path, error) from error
     pairs = zip(parts[::2], parts[1::2], strict=True)
     return {name: Spread(*pair) for name, pair in zip(names, pairs, strict=True)}
 
@@ -277,12 +284,7 @@ def _read_rows(
         if target is not None:
             _check_target(target)
     except _UNREADABLE as error:
-        raise WorkerError(
-            f"the {what} rows of a layer cannot be read",
-            where=str(path),
-            got=f"{type(error).__name__}: {error}"[:200],
-            do="quantize the original again",
-        ) from error
+        raise _unreadable(f"the {what} rows of a layer", path, error) from error
     return found, target
 
 

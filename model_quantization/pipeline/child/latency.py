@@ -17,7 +17,11 @@ from model_quantization.evaluation.latency import measure_latencies
 from model_quantization.evaluation.rows.heldout import read_rows
 from model_quantization.loading.pickles.unpickle import unpickle_scanned
 from model_quantization.loading.sandbox.handler import Handler
-from model_quantization.pipeline.child.messages import LatencyReply, LatencyRequest, OriginalFile
+from model_quantization.pipeline.child.messages.latency import (
+    LatencyReply,
+    LatencyRequest,
+    OriginalFile,
+)
 from model_quantization.pipeline.child.original import extend_import_path
 from model_quantization.predictor.opening import model_at, open_model
 from model_quantization.trust import TrustPolicy

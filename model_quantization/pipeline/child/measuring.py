@@ -26,12 +26,16 @@ from model_quantization.evaluation.rows.division import DividedRows
 from model_quantization.evaluation.rows.heldout import HeldOut
 from model_quantization.loading.sandbox.handler import Handler
 from model_quantization.pipeline.child.handover import CALIBRATION, SELECTION
-from model_quantization.pipeline.child.messages import Measured, MeasureReply, MeasureRequest
+from model_quantization.pipeline.child.messages.measuring import (
+    Measured,
+    MeasureReply,
+    MeasureRequest,
+)
 from model_quantization.pipeline.child.original import extend_import_path
 from model_quantization.pipeline.child.probing import read_questions
 from model_quantization.pipeline.child.rows import rows_of
 from model_quantization.predictor.opening import model_at, open_model
-from model_quantization.probes.rows import all_rows
+from model_quantization.probes.forms import all_rows
 from model_quantization.trust import TrustPolicy
 
 # These say nothing of a model's size or have no limit that a coarser model comes near.
@@ -134,7 +138,7 @@ def _measured(
 
 
 def _scores_of(original: Answers) -> str:
-    """The method whose answers are the scores of a linear model; empty when there is none."""
+    """The method whose answers are the scores of a linear model; empty for other models."""
     for method in ("decision_function", "predict"):
         outputs = original.outputs(method)
         if len(outputs) == 1 and next(iter(outputs.values())).dtype.kind == "f":

@@ -41,12 +41,8 @@ from model_quantization.pipeline.child.handover import (
     write_labelled,
     write_spreads,
 )
-from model_quantization.pipeline.child.messages import (
-    OriginalReply,
-    OriginalRequest,
-    RowsReply,
-    RowsRequest,
-)
+from model_quantization.pipeline.child.messages.original import OriginalReply, OriginalRequest
+from model_quantization.pipeline.child.messages.rows import RowsReply, RowsRequest
 from model_quantization.pipeline.child.probing import ask_original_probes
 from model_quantization.pipeline.child.rows import rows_of, training_rows_of
 from model_quantization.pipeline.child.second_moments import component_grams
@@ -56,7 +52,13 @@ from model_quantization.trust import TrustPolicy
 
 @Handler
 def inspect(request: OriginalRequest) -> OriginalReply:
-    """Run in the child: describe a scanned file, and let its model answer the rows."""
+    """Run in the child: describe a scanned file, and let its model answer the rows.
+
+    Raises
+    ------
+    ScanRefused
+        The model holds state that would make native code misbehave.
+    """
     extend_import_path(request.import_path)
     started = time.perf_counter()
     model, warned = unpickle_scanned(

@@ -12,7 +12,7 @@ from model_quantization.evaluation.rows.division import (
 from model_quantization.evaluation.rows.expected import ExpectedRows
 from model_quantization.evaluation.rows.heldout import HeldOut, read_held_out, read_rows
 from model_quantization.limits import Limits
-from model_quantization.pipeline.child.messages import RowsRequest
+from model_quantization.pipeline.child.messages.rows import RowsRequest
 
 
 def rows_of(request: RowsRequest, expected: ExpectedRows, limits: Limits) -> DividedRows:

@@ -12,6 +12,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.names import printable
 from model_quantization.report.page.drawing import (
     BAD,
@@ -158,7 +159,7 @@ def _draw_bounds(axes: Axes, figures: Figures, colours: _Colours) -> None:
     _size_ticks(axes, sizes)
     axes.locator_params(axis="y", nbins=5)
     # A plan beyond all hope would press the others onto the axis.
-    drop = float(figures.get("allowed_drop", 0)) or 0.005
+    drop = float(figures.get("allowed_drop", 0)) or GatePolicy().allowed_drop
     highest = max(bound for marks in points.values() for _, bound in marks)
     lowest = min(0.0, *(bound for marks in points.values() for _, bound in marks))
     axes.set_ylim(max(lowest, -drop) - drop / 10, max(min(highest, 4 * drop), drop) * 1.15)

@@ -12,7 +12,7 @@ from model_quantization.kernels.trees.symmetric import levels_of
 
 
 def without_trees(data: bytes) -> bytes:
-    """The same bytes with zeros where trees are said, and without the weights of leaves."""
+    """The same bytes with zeros in the place of trees, and without the weights of leaves."""
     layout = Bytes.of(data)
     bare = bytearray(data)
     for span in [*layout.filled(), layout.weights]:
@@ -73,7 +73,7 @@ def _borders(feature: Array, threshold: Array, n_features: int) -> tuple[list[Ar
 
 
 def _padded(borders: Array, count: int) -> Array:
-    """Borders made as many as there is room for by larger ones, which no split compares with."""
+    """Borders, followed by larger ones that fill the room and that no split compares with."""
     missing = count - len(borders)
     last = np.float32(borders[-1] if len(borders) else 0.0)
     steps = np.linspace(1.0, 2.0, missing + 1)[1:] if missing else np.zeros(0)

@@ -16,7 +16,7 @@ _U16, _U32, _I32 = np.dtype("<u2"), np.dtype("<u4"), np.dtype("<i4")
 
 
 class Span(Value, frozen=True):
-    """Where a vector of numbers is in the bytes."""
+    """The place of a vector of numbers in the bytes."""
 
     start: int
     count: int
@@ -60,7 +60,7 @@ class FlatTable(Value, frozen=True):
         return at + _number(self.data, at, _U32) if at else 0
 
     def span(self, number: int, dtype: str) -> Span:
-        """Where a vector of numbers is; an empty one where there is none."""
+        """The place of a vector of numbers; an empty one for a field that is not set."""
         kind = np.dtype(dtype)
         at = self._target(number)
         if not at:
@@ -76,7 +76,13 @@ class FlatTable(Value, frozen=True):
         return np.frombuffer(self.data, span.dtype, span.count, span.start)
 
     def text(self, number: int) -> str:
-        """A string; empty where there is none."""
+        """A string; empty for a field that is not set.
+
+        Raises
+        ------
+        UnsupportedComponent
+            The bytes of the field are not UTF-8.
+        """
         span = self.span(number, "u1")
         try:
             return self.data[span.start : span.stop].decode()
@@ -95,7 +101,7 @@ class FlatTable(Value, frozen=True):
         Raises
         ------
         UnsupportedComponent
-            There is none.
+            The field is not set.
         """
         at = self._target(number)
         if not at:

@@ -55,7 +55,7 @@ class CatBoostModel(Value, frozen=True):
     Attributes
     ----------
     trees : PooledTrees
-        A leaf row has one number a dimension.
+        A leaf row has one number per dimension.
     n_features : int
     scale : float
     bias : float64, shape (dimensions,)
@@ -90,7 +90,7 @@ class Bytes(Value, frozen=True):
 
     @classmethod
     def of(cls, data: bytes) -> Bytes:
-        """Where the parts of these bytes are; `UnsupportedComponent` for no model's bytes."""
+        """The places of the parts in these bytes; `UnsupportedComponent` for other bytes."""
         if data[:4] != MARK or len(data) < 8:
             _refuse("its bytes are no model of CatBoost")
         size = struct.unpack("<I", data[4:8])[0]
@@ -178,7 +178,7 @@ def borders_by_column(data: bytes) -> list[tuple[int, Array]]:
     Raises
     ------
     UnsupportedComponent
-        They are no model's bytes.
+        The bytes are not those of a model.
     """
     features = Bytes.of(data).trees.tables(_FLOATS)
     return [
@@ -236,7 +236,13 @@ def repack(splits: Array, borders: list[Array]) -> Array:
 
 
 def parse_info(info: dict[str, str], key: str) -> dict[str, Any]:
-    """A note of CatBoost as a dict; empty where there is none."""
+    """A note of CatBoost as a dict; empty for a model without it.
+
+    Raises
+    ------
+    UnsupportedComponent
+        The note is not JSON.
+    """
     try:
         found = json.loads(info.get(key, "{}"))
     except (ValueError, RecursionError):

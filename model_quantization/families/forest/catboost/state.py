@@ -79,7 +79,7 @@ def _loss(read: CatBoostModel, kind: str, state: State) -> str:
     said = asked if isinstance(asked, str) else "?"
     if (
         loss not in _LOSSES[kind]
-        # A regressor looks at what it was asked for to tell what its sums mean.
+        # A regressor tells by its parameters what its sums mean.
         or (loss in EXPONENTIAL) != said.startswith(tuple(EXPONENTIAL))
         or said == "?"
     ):

@@ -67,7 +67,7 @@ class LightGBMTrees(BoosterTrees):
         if found is None:
             return None
         at = np.argmax(found, axis=1)
-        # A model of one class still has two columns: its own error says so.
+        # A model of one class still has two columns: LightGBM raises its own error then.
         return np.asarray(self.classes[at]) if int(at.max()) < len(self.classes) else None
 
 
@@ -88,7 +88,7 @@ def _meaning(objective: Objective, sums: Array) -> Array:
 
 
 def whole_categories(rows: Array, columns: Array) -> Array:
-    """Rows with categories as whole numbers, -1 for what is none: cut off towards zero."""
+    """Rows with categories as whole numbers, truncated towards zero; -1 for other values."""
     rows = rows.astype(np.float64)
     with np.errstate(invalid="ignore"):
         whole = np.trunc(rows[:, columns])

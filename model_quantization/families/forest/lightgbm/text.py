@@ -20,7 +20,7 @@ from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.topology import tree_starts
 from model_quantization.values import Value
 
-# |x| up to here is 0 to LightGBM: rows are handed over as pairs, and such values left out.
+# LightGBM takes |x| up to here for 0: it gets rows as pairs, without such values.
 ZERO = float(np.float32(1e-35))
 CATEGORIES = 256  # of a feature; the kernels know no more
 WORDS = CATEGORIES // 32
@@ -97,7 +97,7 @@ class LightGBMText(Value, frozen=True):
 
 
 def parse_objective(text: str) -> Objective | None:
-    """The objective of a model; None for one that is not known here."""
+    """The objective of a model; None for an unknown one."""
     found = _OBJECTIVE.fullmatch(text)
     if found is None:
         return None
@@ -137,7 +137,7 @@ def read_text(text: bytes) -> LightGBMText:
     if not len(trees.leaves) or len(trees.leaves) % outputs:
         _refuse("its trees are not whole iterations")
     return LightGBMText(
-        # No public method of its estimators gives the numbers of leaves: preorder will do.
+        # No public method of its estimators gives the numbers of leaves, so preorder serves.
         replace(trees.pooled(n_features), order=None),
         n_features,
         outputs,

@@ -49,7 +49,7 @@ class AveragedTrees:
     @cached_property
     def start(self) -> Array:
         """What leaf rows are added to: shape (1, width)."""
-        # A lone tree's value is taken, not added to zero: -0.0 stays -0.0.
+        # The value of a single tree is not added to zero, so that -0.0 stays -0.0.
         lone_value = self.single and self.forest.owner in kinds.REGRESSOR_TREES
         signed = lone_value and keeps_zeros(self.forest.leaves().rows)
         return np.full((1, self.forest.width), -0.0 if signed else 0.0)
@@ -100,7 +100,7 @@ class AveragedTrees:
 
     def sum_of_logarithms(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
         """The logarithm of the mean fractions, added up in logarithms as bagging does it."""
-        prepared = float_rows(rows, nan_allowed=False)  # of missing values the estimator knows
+        prepared = float_rows(rows, nan_allowed=False)  # the estimator answers for missing values
         nodes, fractions = self.laid_out
         if prepared is None or nodes is None:
             return None
@@ -113,7 +113,7 @@ class AveragedTrees:
         return total
 
     def predict_class(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """The class with the largest fraction, the first of equals."""
+        """The class with the largest fraction; of equal ones the first."""
         found = self.fractions(rows, n_jobs)
         if found is None:
             return None
@@ -168,7 +168,7 @@ def lower_averaged(component: Component) -> Lowered | NotFast:
 
 
 def lower_embedding(component: Component) -> Lowered:
-    """The leaves of a totally random embedding, and a column of ones for each to a model behind."""
+    """The leaves of a totally random embedding; for the model after it, one column per leaf."""
     trees = AveragedTrees(component)
     form = _ones_of_leaves(component, trees)
     methods: dict[str, Method] = {"apply": trees.apply}

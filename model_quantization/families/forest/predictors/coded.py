@@ -58,7 +58,7 @@ class CodedTrees:
         return TreeSum(self._leaves, self.outputs, self.coding.width, self.most_leaves)
 
     def _leaves(self) -> Leaves:
-        """The trees over the coded columns; those that came with the coding only once."""
+        """The trees over the coded columns; those decoded with the coding are given once."""
         decoded, self._decoded = self._decoded, None
         return decoded if decoded is not None else self._decode()[0]
 
@@ -105,7 +105,7 @@ class CodedTrees:
             out,
         )
         if state == single_row.MISSING:
-            # Where one row has gaps others will: from now on the nodes that know them are used.
+            # If one row has gaps, others will: from now on the nodes that treat them are used.
             self.gaps = True
             return self._answer_one(rows, out)
         return state == single_row.ANSWERED

@@ -28,7 +28,7 @@ LINKS: dict[str, str] = {
 
 
 def link_of(loss: Any) -> str | None:
-    """The link of a loss component; None for one that is not known here."""
+    """The link of a loss component; None for an unknown one."""
     return LINKS.get(getattr(loss, "type", ""))
 
 

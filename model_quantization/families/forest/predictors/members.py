@@ -1,4 +1,4 @@
-"""AdaBoost and bagging of models that are no trees: what scikit-learn makes of their answers."""
+"""AdaBoost and bagging of models other than trees: scikit-learn's combination of answers."""
 
 from __future__ import annotations
 

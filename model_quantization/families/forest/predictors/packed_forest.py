@@ -13,7 +13,7 @@ from model_quantization.families.family import Component
 from model_quantization.families.forest import kinds
 from model_quantization.families.forest.kinds import KINDS
 from model_quantization.families.forest.stored.decoding import decode_parts
-from model_quantization.families.forest.stored.parts import Layout, Parts
+from model_quantization.families.forest.stored.parts import LEAF_PARTS, Layout, Parts
 from model_quantization.kernels.trees import single_row, tree_sum
 from model_quantization.kernels.trees.pooled import PooledTrees
 from model_quantization.kernels.trees.tree_layout import Nodes, Shape, lay_out
@@ -31,13 +31,7 @@ PART_NAMES = (
     "tree_table_sizes",
     "tree_ranks",
     "tree_missing_left",
-    "tree_leaves",
-    "tree_second_leaves",
-    "tree_rows",
-    "tree_counts",
-    "tree_codes",
-    "tree_scales",
-    "tree_centre",
+    *LEAF_PARTS,
     "tree_left",
     "tree_right_gap",
     "tree_categorical",
@@ -85,7 +79,7 @@ class PackedForest:
         self.width = width
 
     def decode(self) -> PooledTrees:
-        """The trees, checked. Those of the first time are handed out once."""
+        """The trees, checked; those that were decoded first are given once."""
         decoded, self._decoded = self._decoded, None
         if decoded is not None:
             return decoded
@@ -93,7 +87,7 @@ class PackedForest:
         return decode_parts(parts, self._layout, self.component.path)
 
     def check_sums(self, outputs: int) -> None:
-        """Pass where each tree has one number per leaf, and trees of `outputs` take turns.
+        """Check that each tree has one number per leaf, and that outputs alternate tree by tree.
 
         Raises
         ------
@@ -169,7 +163,7 @@ class PackedForest:
 
     @cached_property
     def nan_allowed(self) -> bool:
-        """Whether the trees surely take NaN: where not, scikit-learn is asked."""
+        """Whether the trees certainly take NaN; otherwise scikit-learn is asked."""
         if KINDS[self.component.type].container == "booster":
             return True
         random = "ExtraTree" not in self.owner or self.setting("splitter") == "random"
@@ -202,7 +196,7 @@ def one_row(rows: Array) -> Array:
 
 
 def threads(asked: Jobs, component: Component) -> int:
-    """How many threads `n_jobs`, or else the estimator's own `n_jobs`, means."""
+    """The number of threads of `n_jobs`, by default the estimator's own."""
     jobs = asked if asked is not None else component.get("n_jobs")
     if not isinstance(jobs, int) or jobs == 0:
         return 1
@@ -265,12 +259,12 @@ def _answer_one(sums: TreeSum, row: Array, divisor: float, out: Array) -> bool:
 
 
 def used_iterations(forest: PackedForest, trees: int) -> int:
-    """The iterations, of so many trees each, that answer where no others are asked for.
+    """The iterations, of so many trees each, that answer by default.
 
     Raises
     ------
     SemanticError
-        More than there are.
+        More iterations than the trees make.
     """
     used = forest.component.get("booster_iterations")
     if type(used) is not int or trees < 1 or not 1 <= used <= forest.n_trees // trees:

@@ -64,12 +64,12 @@ class CategoryEncoder:
 
 
 def is_undecided(component: Component) -> bool:
-    """Whether a preprocessor is there that `CategoryEncoder` cannot stand in for."""
+    """Whether the model has a preprocessor that `CategoryEncoder` cannot replace."""
     return component.get("_preprocessor") is not None and read_encoder(component) is None
 
 
 def read_encoder(component: Component) -> CategoryEncoder | None:
-    """The stand-in for the model's own preprocessor; None where it has none, or not of numbers."""
+    """The replacement of the model's preprocessor; None without one, or for other categories."""
     prepared = component.get("_preprocessor")
     flags = component.get("is_categorical_")
     if prepared is None or not isinstance(flags, np.ndarray):
@@ -135,7 +135,7 @@ def make_coding(trees: PooledTrees, known: Mapping[int, Array]) -> tuple[Coding,
         trees.right,
         coded_feature,
         coded_threshold,
-        # A categorical column never holds NaN: where it goes is decided in coding.
+        # A categorical column never holds NaN: the coding decides where missing values go.
         lambda: trees.missing_left() & numeric,
     )
     return coding, shape

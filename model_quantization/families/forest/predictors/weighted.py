@@ -91,7 +91,7 @@ class VotingTrees:
 
 
 class OldVotingTrees(VotingTrees):
-    """As scikit-learn before 1.3: no vote against the classes that a tree does not predict."""
+    """As scikit-learn before 1.3: a tree does not vote against classes that it does not predict."""
 
     @staticmethod
     def _other_votes(weight: Array, count: int) -> Array:

@@ -1,4 +1,4 @@
-"""The parts of a packed forest as trees again, with nothing taken on trust."""
+"""The parts of a packed forest as trees again; every part is checked."""
 
 from __future__ import annotations
 

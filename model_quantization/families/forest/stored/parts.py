@@ -4,22 +4,22 @@
 |---|---|
 | `tree_count` | number of trees |
 | `tree_nodes` | number of nodes of all trees |
-| `tree_splits` | one bit a node in preorder, packed: 1 for a split |
+| `tree_splits` | one bit per node in preorder, packed: 1 for a split |
 | `tree_features` | the feature of each split, in preorder |
 | `tree_thresholds` | sorted distinct thresholds, by feature; or, without `tree_ranks`, one per split, ordered by feature |
 | `tree_table_sizes` | thresholds of each feature in that table |
 | `tree_ranks` | the place of each split's threshold in its feature's table, ordered by feature |
-| `tree_missing_left` | one bit a split, packed, ordered by leaves on the left less those on the right: missing values go left; or one bool for all |
+| `tree_missing_left` | one bit per split, packed, ordered by leaves on the left less those on the right: missing values go left; or one bool for all |
 | `tree_leaves` | the row of each leaf, but for the right one of two sibling leaves; absent: row i is leaf i's |
 | `tree_second_leaves` | for those, the distance of its row from the left one's, modulo the number of rows |
 | `tree_rows` | leaf rows as numbers |
 | `tree_counts` | leaf rows as counts: a row is its counts over their sum, output by output |
 | `tree_codes`, `tree_scales`, `tree_centre` | leaf rows as codes: centre + scale * (code - half), one scale per tree |
 | `tree_left`, `tree_right_gap` | numbers of the children where nodes are not numbered in preorder |
-| `tree_categorical` | one bit a split, packed: it looks a category up |
+| `tree_categorical` | one bit per split, packed: it looks up a category |
 | `tree_bitsets` | the categories that go left, 256 bits per such split |
 
-Any bits that close `tree_count` trees make a valid forest: there is no cycle to be written.
+Any bits that close `tree_count` trees make a valid forest: cycles cannot be written.
 """  # noqa: E501 - a table
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def encode_parts(trees: PooledTrees, layout: Layout) -> Parts:
 
 
 def encode_thresholds(feature: Array, threshold: Array, n_features: int) -> Parts:
-    """The parts that say each split's threshold."""
+    """The parts that hold the threshold of each split."""
     ranked = rank_thresholds(feature, threshold, n_features)
     if ranked is None:
         return {"tree_thresholds": threshold[by_feature(feature)]}
@@ -109,7 +109,7 @@ def encode_thresholds(feature: Array, threshold: Array, n_features: int) -> Part
 
 
 def encode_leaves(trees: PooledTrees, layout: Layout) -> Parts:
-    """The parts that say each leaf's row."""
+    """The parts that hold the row of each leaf."""
     if layout.width == 0:
         return {}
     rows = trees.rows[trees.ids]

@@ -67,7 +67,7 @@ def path_nodes(trees: PooledTrees, arrays: Arrays) -> list[tuple[str, Node]]:
 
 
 def member_columns(node: Node, count: int, arrays: Arrays) -> Array | None:
-    """Columns that each tree sees: (n_trees, k); empty where each sees all in order."""
+    """The columns that each tree sees, (n_trees, k); empty if each sees all in order."""
     each = _array_sequence(node, count, arrays)
     if each is None or any(one.ndim != 1 or one.dtype != np.int64 for one in each):
         return None
@@ -82,7 +82,13 @@ def member_columns(node: Node, count: int, arrays: Arrays) -> Array | None:
 
 
 def features_node(node: Node, trees: PooledTrees, make: Any, arrays: Arrays) -> Node:
-    """The columns that each tree sees, as the list of arrays that bagging keeps."""
+    """The columns that each tree sees, as the list of arrays that bagging keeps.
+
+    Raises
+    ------
+    SemanticError
+        The columns of the node are not those of every tree.
+    """
     count = len(trees.sizes)
     if node is None:
         columns = np.tile(np.arange(make.n_features), (count, 1))
@@ -125,7 +131,7 @@ def slim_mapper(node: Node, arrays: Arrays) -> Node:
 
 
 def restored_mapper(node: Node) -> Node:
-    """A bin mapper as the class that knows what it no longer has; other nodes as they are."""
+    """A bin mapper as the class that names what it lacks; other nodes as they are."""
     if isinstance(node, ObjectNode) and node.type == kinds.BIN_MAPPER:
         return replace(node, type=kinds.RESTORED_BIN_MAPPER)
     return node

@@ -51,7 +51,7 @@ def booster_fields(state: State, kind: str) -> dict[str, Node]:
     Raises
     ------
     UnsupportedComponent
-        It has a booster of another class, or none.
+        Its booster is missing or of another class.
     """
     booster = state["_Booster"]
     if not isinstance(booster, ObjectNode) or booster.type != kind:
@@ -95,7 +95,7 @@ def whole_parts(parts: State, library: str, *names: str) -> tuple[int, ...]:
     Raises
     ------
     SemanticError
-        One of them is not.
+        A value is anything else.
     """
     found = [value for name in names if type(value := parts.get(name)) is int and value >= 1]
     if len(found) < len(names):

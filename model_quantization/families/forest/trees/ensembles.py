@@ -35,7 +35,7 @@ class Ensemble:
 
 
 def find_trees(kind: Kind, state: dict[str, Node], arrays: Arrays) -> Ensemble | None:
-    """The trees of an ensemble; None where it holds anything else."""
+    """The trees of an ensemble; None if it holds anything else."""
     value = state[kind.attribute]
     if kind.container == "single":
         return Ensemble([value], None)
@@ -65,7 +65,13 @@ def find_trees(kind: Kind, state: dict[str, Node], arrays: Arrays) -> Ensemble |
 def contain(
     kind: Kind, built: list[Node], members: Members | None, parts: dict[str, Node], arrays: Arrays
 ) -> Node:
-    """The attribute that holds the trees."""
+    """The attribute that holds the trees.
+
+    Raises
+    ------
+    SemanticError
+        The number of trees fits neither the kind, nor the iterations, nor the members.
+    """
     if kind.container == "single":
         if len(built) != 1:
             raise SemanticError("not one tree", where="tree_count", got=str(len(built)))

@@ -138,7 +138,7 @@ def _is_shared(node: Node) -> bool:
 
 
 def _column(values: list[Node], arrays: Arrays) -> Node:
-    """One value a member as a node: numbers of one type as an array."""
+    """One value per member as a node; numbers of one type become an array."""
     if all(type(value) is int for value in values) and len(values) > 1:
         numbers: list[Any] = list(values)
         if min(numbers) >= -(1 << 63) and max(numbers) < 1 << 63:

@@ -40,7 +40,7 @@ IMPORTANCES = "feature_importances_"
 
 
 def pack(node: ObjectNode, arrays: Arrays) -> PackedNode | None:
-    """The component with all its trees pooled; None where they are not trees of one make."""
+    """The component with all its trees pooled; None where its trees are of several kinds."""
     kind = KINDS.get(node.type)
     state = attributes(node)
     if kind is None or node.args or node.entries is not None or kind.attribute not in state:

@@ -230,7 +230,7 @@ def pool_trees(
     categorical: Array | None = None,
     bitsets: Array | None = None,
 ) -> PooledTrees | None:
-    """The trees of what is said of each node in preorder; `rows`: one per leaf."""
+    """The trees of these values of each node in preorder; `rows` has one row per leaf."""
     flags = split.astype(np.uint8)
     formed = shape(flags, len(order.sizes))
     if formed is None:
@@ -256,7 +256,7 @@ def within(feature: Array, n_features: int) -> bool:
 
 
 def _fractions(rows: Array) -> Array:
-    """Class fractions of leaves that may hold counts, as a live model of older days does."""
+    """Class fractions of leaves that may hold counts, as models of older versions do."""
     total = rows.sum(axis=2)
     if (np.abs(total - 1.0) <= FRACTION_TOLERANCE).all():
         return rows

@@ -55,7 +55,7 @@ class TreeMake(Value, frozen=True):
     ----------
     n_features, n_outputs : int
     n_classes : tuple of int
-        One an output; 1 for regression.
+        One per output; 1 for regression.
     """
 
     n_features: int

@@ -59,7 +59,7 @@ class XGBoostTrees(BoosterTrees):
         rows = trees.rows.astype(np.float32)
         ids = trees.ids
         if "booster_weights" in self.component:
-            # A tree's answer has the base in it when it is weighed, and loses the bits that go.
+            # XGBoost weighs a tree's answer with the base in it, which costs the last bits.
             tree = leaf_trees(trees.sizes)
             base = self.start[0][tree % self.outputs]
             weights = self.component["booster_weights"].astype(np.float32)
@@ -88,7 +88,7 @@ class XGBoostTrees(BoosterTrees):
         return sums if self.outputs > 1 else sums.reshape(-1)
 
     def predict_class(self, rows: Array, n_jobs: Jobs = None) -> Array | None:
-        """The number of the class that is more probable than others."""
+        """The number of the most probable class."""
         found = self.predict_value(rows, n_jobs)
         if found is None:
             return None

@@ -22,7 +22,7 @@ MAJOR_VERSIONS = (2, 3)
 DART_VERSION = (3, 2)
 # Later ones put the quantiles of each row in order.
 UNORDERED_QUANTILES = (3, 2)
-_FEW = 1 << 24  # of anything that a model has
+_FEW = 1 << 24  # of all sizes in a model
 
 _FIELDS = {
     "left_children": "i",
@@ -193,7 +193,7 @@ def _nodes(trees: list[Any]) -> tuple[NodeTable, Array, Array]:
 
 
 def _without_trees(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the lists of its trees empty; what it is made of stays as it is."""
+    """The document with empty lists in the place of its trees; the original is not changed."""
     model = document["Model"]
     learner = model["learner"]
     booster = learner["gradient_booster"]

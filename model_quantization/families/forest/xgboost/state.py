@@ -100,7 +100,7 @@ def read_estimator(state: State, arrays: Arrays) -> Dump:
 
 
 def _used(attributes_: dict[str, Any], iterations: int) -> int:
-    """Iterations that answer where no others are asked for."""
+    """The iterations that answer by default."""
     best = str(attributes_.get("best_iteration", ""))
     if not best:
         return iterations
@@ -110,7 +110,13 @@ def _used(attributes_: dict[str, Any], iterations: int) -> int:
 
 
 def base_scores(learner: dict[str, Any], outputs: int) -> Array:
-    """The start of the sums, before its link: float32, shape (outputs,)."""
+    """The start of the sums, before its link: float32, shape (outputs,).
+
+    Raises
+    ------
+    UnsupportedComponent
+        The base score is no number, or not one per output.
+    """
     text = str(learner["learner_model_param"]["base_score"]).strip("[]")
     try:
         found = np.array([float(word) for word in text.split(",")], dtype=np.float32)

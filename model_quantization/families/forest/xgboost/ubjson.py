@@ -1,7 +1,7 @@
 """Universal Binary JSON as XGBoost writes it: to Python values and numpy arrays, and back.
 
 Draft 12 of the specification (ubjson.org) with lengths of 64 bits; an array of one type of numbers
-becomes a numpy array. Nothing is taken on trust: lengths are checked against the bytes that follow.
+becomes a numpy array. Every length is checked against the bytes that follow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Probe rows: made from a model, the same every time, and no wrong answer escapes them."""
+"""Probe rows are made from a model, the same every time, in every form that it takes."""
 
 from __future__ import annotations
 
@@ -7,62 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from model_quantization.api import ModelQuantizer
 from model_quantization.artifact.reader import read_artifact
 from model_quantization.estimators.capture import capture
 from model_quantization.evaluation.agreement import same_bits
-from model_quantization.families import Lowered, forest
+from model_quantization.families import forest
 from model_quantization.families.forest.catboost import model as catboost_model
 from model_quantization.families.probing import ProbeValues
 from model_quantization.graph.growing import GrowingArrays
 from model_quantization.predictor.component import ComponentView, Context
-from model_quantization.probes.compare import ProbeReport, fast_difference, report
+from model_quantization.probes.forms import all_rows, other_forms
+from model_quantization.probes.made_rows import MOST_ROWS, make_rows
 from model_quantization.probes.questions import probe_rows
-from model_quantization.probes.reactions import ALL_ROWS, Reactions, ask, ask_again, react, same
-from model_quantization.probes.rows import (
-    FEWEST_ROWS,
-    MOST_ROWS,
-    ProbeRows,
-    all_rows,
-    make_rows,
-    other_forms,
+from model_quantization.probes.reactions import (
+    ask,
 )
+from model_quantization.probes.rows import ProbeRows
 from model_quantization.probes.values import probe_values
 from model_quantization.trust import TrustPolicy
 from tests.artifact.golden_files import DIRECTORY as GOLDEN
-from tests.families.checks import Case, all_cases
-
-RANDOM = np.random.default_rng(3)
-ROWS = RANDOM.normal(size=(120, 4)) * [1, 10, 0.1, 5] + [0, 100, 0, -3]
-LABELS = (ROWS[:, 0] + ROWS[:, 2] * 3 > 0).astype(int) + (ROWS[:, 1] > 105)
-TEXTS = ["red apple pie", "green apple", "blue sky over water", "water and salt"] * 6
-TABLE = pd.DataFrame({"colour": ["red", "green", "blue", "red"] * 10, "size": np.arange(40.0)})
-
-
-def rows_of(model: Any) -> ProbeRows:
-    found = probe_rows(capture(model, TrustPolicy()), {"": model})
-    assert found
-    return found[""]
-
-
-def probed(model: Any, bit_depth: int | str) -> ProbeReport:
-    """What the probe rows showed while the model was quantized."""
-    _, stats = ModelQuantizer(bit_depth=bit_depth).quantize_model(model)
-    return ProbeReport.from_json(stats["probes"][""])
-
-
-# Rows -------------------------------------------------------------------------------------
+from tests.probes.models import LABELS, ROWS, TABLE, TEXTS, rows_of
 
 
 def test_rows_lie_on_and_beside_the_thresholds_of_trees() -> None:
@@ -222,143 +194,3 @@ def test_a_model_that_takes_neither_numbers_nor_documents_is_not_asked() -> None
     _, reactions = ask(model, rows, thorough=True)
     assert not reactions.calls
     assert not reactions.rows
-
-
-# Asking -----------------------------------------------------------------------------------
-
-
-def test_a_large_model_is_asked_the_fewest_rows() -> None:
-    model = LogisticRegression(max_iter=5000).fit(ROWS, LABELS)
-    rows, reactions = ask(model, rows_of(model), thorough=False)
-    assert len(rows) == reactions.rows == FEWEST_ROWS
-    assert (ALL_ROWS, "predict") in reactions.calls
-
-
-def test_methods_that_draw_random_numbers_are_left_out() -> None:
-    model = BernoulliRBM(3, random_state=np.random.RandomState(0)).fit(np.abs(ROWS) / 200)
-    _, reactions = ask(model, rows_of(model), thorough=True)
-    assert (ALL_ROWS, "transform") in reactions.calls
-    assert (ALL_ROWS, "score_samples") not in reactions.calls
-
-
-def test_reactions_survive_their_files(tmp_path: Path) -> None:
-    model = LogisticRegression(max_iter=5000).fit(ROWS, LABELS)
-    _, reactions = ask(model, rows_of(model), thorough=True)
-    assert any(reaction.raised for reaction in reactions.calls.values())
-    reactions.to_files(tmp_path, "said")
-    read = Reactions.from_files(tmp_path, "said")
-    assert read.rows == reactions.rows
-    assert read.calls.keys() == reactions.calls.keys()
-    assert all(same(read.calls[call], reaction) for call, reaction in reactions.calls.items())
-
-
-# Comparing --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("bit_depth", [8, "exact"])
-@pytest.mark.parametrize("case", all_cases(), ids=str)
-def test_every_example_agrees_with_itself(case: Case, bit_depth: int | str) -> None:
-    if not probe_rows(capture(case.example.model, TrustPolicy()), {"": case.example.model}):
-        pytest.skip("no probe rows can be made for this kind of input")
-    found = probed(case.example.model, bit_depth)
-    assert not found.restored
-    assert not found.differs
-    assert found.calls or case.example.name.startswith("mappings")  # neither table nor text
-
-
-def wrong_predictor(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
-    """Let every fast linear predictor answer `change(its answer)`."""
-    from model_quantization.predictor.component import ComponentView
-
-    lower = ComponentView.lower
-
-    def broken(self: ComponentView, exact: bool) -> Any:
-        made = lower(self, exact)
-        if not isinstance(made, Lowered):
-            return made
-        methods = {
-            name: (lambda rows, call=call, name=name: _changed(change, name, call(rows)))
-            for name, call in made.methods.items()
-        }
-        return Lowered(
-            methods,
-            by=made.by,
-            names=made.names,
-            n_features=made.n_features,
-            integers=made.integers,
-        )
-
-    monkeypatch.setattr(ComponentView, "lower", broken)
-
-
-def _changed(change: Any, name: str, found: Any) -> Any:
-    return None if found is None else change(name, found)  # None: scikit-learn answers
-
-
-CHANGES = {
-    "another label": lambda name, found: found + 1 if name == "predict" else found,
-    "another dtype": lambda name, found: found.astype(np.float32) if name != "predict" else found,
-    "a list": lambda name, found: list(found) if name == "predict" else found,
-    "one row too few": lambda name, found: found[:-1] if name == "predict" else found,
-    "NaN": lambda name, found: found * np.nan if name == "predict_proba" else found,
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("bit_depth", [8, "exact"])
-def test_a_wrong_fast_answer_is_found(
-    bit_depth: int | str, change: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = LogisticRegression(max_iter=5000).fit(ROWS, LABELS)
-    assert not probed(model, bit_depth).restored
-    wrong_predictor(monkeypatch, CHANGES[change])
-    found = probed(model, bit_depth)
-    assert found.restored
-    assert not found.differs
-
-
-def test_a_last_bit_counts_where_nothing_was_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = RANDOM.normal(size=(len(LABELS), 400))  # few weights would stay exact at 8 bits, too
-    model = LogisticRegression(max_iter=5000).fit(wide, LABELS)
-    wrong_predictor(
-        monkeypatch,
-        lambda name, found: np.nextafter(found, 2.0) if name == "predict_proba" else found,
-    )
-    assert "predict_proba" in probed(model, "exact").restored
-    assert not probed(model, 8).restored
-
-
-def test_a_restored_estimator_that_differs_is_found() -> None:
-    model = LogisticRegression(max_iter=5000).fit(ROWS, LABELS)
-    rows, original = ask(model, rows_of(model), thorough=True)
-    other = LogisticRegression(max_iter=5000).fit(ROWS, LABELS)
-    other.coef_ = other.coef_ * (1 + 1e-15)
-    again = ask_again(other, rows, original.calls)
-    assert report(original, again, again, fast_methods=(), exact=True).differs
-    assert not report(original, again, again, fast_methods=(), exact=False).differs
-    other.classes_ = other.classes_ + 1
-    again = ask_again(other, rows, original.calls)
-    assert "classes_" in report(original, again, again, fast_methods=(), exact=False).differs
-
-
-def test_an_error_of_another_type_is_a_difference() -> None:
-    class Numbers:
-        def predict(self, rows: Any) -> Any:
-            return np.asarray(rows, dtype=float).sum(axis=1)
-
-    class Other(Numbers):
-        def predict(self, rows: Any) -> Any:
-            raise KeyError("predict")
-
-    value, error = (react(each, "predict", [[1.0, 2.0]]) for each in (Numbers(), Other()))
-    assert error.kind == "KeyError"
-    assert error.raised
-    assert "expected numpy.ndarray" in fast_difference(value, error, exact=False)
-    assert fast_difference(error, value, exact=False)
-
-
-def test_the_note_says_how_many_rows_agree() -> None:
-    note = ProbeReport(rows=64, calls=20, equal=63).note()
-    assert note == "asked on 64 probe rows: answers of predict equal on 63"
-    found = ProbeReport(64, 2, 3, {"predict": "all rows: 2 of 64 values differ"}, "")
-    assert ProbeReport.from_json(found.to_json()) == found

@@ -1,0 +1,1 @@
+"""The requests to the child process and its replies: one file per kind of request."""
