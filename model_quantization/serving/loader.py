@@ -287,7 +287,9 @@ class ModelLoader:
     def _select(self) -> Selection:
         if self._watch is not None:
             self._watch.note()  # before the release is read, so that a newer one is noticed later
-        return Selection(self.files, self._trusted, self._limits, self._keys)
+        # Only a loader that serves nothing yet is better off with the original.
+        tolerant = self._serving is None
+        return Selection(self.files, self._trusted, self._limits, self._keys, tolerant)
 
     def _take_release(self) -> bool:
         """Switch to the current release; return whether it is served now."""
