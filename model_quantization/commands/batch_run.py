@@ -102,12 +102,16 @@ def _show(config: RunConfig, result: BatchResult, *, as_json: bool, junit: Path 
             "release": result.release.number,
             "seconds": round(result.seconds, 3),
             "short": [outcome.name for outcome in short],
+            "remarks": list(result.remarks),
             "exit_code": int(code),
         }
         print_json(record)
     else:
         print_outcomes(result.outcomes, strict=config.strict)
         print(f"Release {result.release.number} in {_relative(config.output_path)}")
+        sys.stdout.flush()
+        for remark in result.remarks:
+            print(f"note: {remark}", file=sys.stderr)
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,7 +49,8 @@ def quantize(
     """Quantize a model file or a directory.
 
     A directory becomes a release with a manifest. A file becomes one artifact. Without held-out
-    data only artifacts that round nothing are written.
+    data only artifacts that round nothing are written. For the models of a project, the held-out
+    data are the project's unless --held-out names others.
     """
     if path is not None and Path(path).is_file():
         _refuse_options(path, {"only": only, **asdict(release)})
@@ -82,18 +84,33 @@ def quantize_directory(
 
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
+        from model_quantization.config.project import project_rows
 
-        defaults = {"model_dir": default_model_dir()}
         given = configured(options, release, **more)
-        return load_config(config, defaults=None if config else defaults, given=given)
+        if config:
+            return load_config(config, given=given)
+        models = more.get("model_dir") or default_model_dir()
+        rows = project_rows(models) if options.held_out is None else {}
+        made = load_config(defaults={"model_dir": default_model_dir(), **rows}, given=given)
+        if rows and made.holdout_dir == rows["holdout_dir"]:
+            _say_where_rows_are(rows["holdout_dir"])
+        return made
 
     return run_directory(configure, as_json=as_json, junit=release.junit)
+
+
+def _say_where_rows_are(directory: str) -> None:
+    print(
+        f"note: the held-out rows are the project's, {directory}; --held-out names others",
+        file=sys.stderr,
+    )
 
 
 def _quantize_file(
     source: Path, options: ModelOptions, calibration: Path | None, *, as_json: bool
 ) -> ExitCode:
     from model_quantization.api import quantize_model_file
+    from model_quantization.config.project import project_rows
     from model_quantization.evaluation.policy import GatePolicy
     from model_quantization.evaluation.rows.heldout import (
         CALIBRATION_ENDING,
@@ -103,7 +120,9 @@ def _quantize_file(
     from model_quantization.names import model_name
 
     name = model_name(source.name)
-    rows = Path(options.held_out) if options.held_out is not None else None
+    project = project_rows(source) if options.held_out is None else {}
+    directory = options.held_out or project.get("holdout_dir")
+    rows = Path(directory) if directory is not None else None
     beside = rows if rows is not None and rows.is_dir() else None
     refit: str | Path | None = options.refit_rows
     if options.bit_depth == "auto":
@@ -112,6 +131,8 @@ def _quantize_file(
         if calibration is None and options.bit_depth == "auto":
             calibration = find_held_out(rows, f"{name}{CALIBRATION_ENDING}")
         rows = find_held_out(rows, name)
+        if project and rows is not None:
+            _say_where_rows_are(str(rows))
     drop, threshold = options.allowed_drop, options.weight_threshold
     limits: dict[str, Any] = {} if drop is None else {"allowed_drop": drop}
     result = quantize_model_file(
@@ -120,7 +141,7 @@ def _quantize_file(
         options.bit_depth or 8,
         0.001 if threshold is None else threshold,
         held_out=rows,
-        target=options.target or "target",
+        target=options.target or project.get("target") or "target",
         gate=GatePolicy(**limits),
         calibration=calibration,
         refit_rows=refit,
