@@ -160,7 +160,9 @@ def failed_outcome(
         reason, note = "system", f"the system refused ({error}); the next run tries again."
     else:
         reason = "unexpected"
-        note = f"unexpected {type(error).__name__}: {error}; please report this with the run's log."
+        from model_quantization.version import report_it
+
+        note = f"unexpected {type(error).__name__}: {error}; {report_it()}, and the run's log."
     fields: dict[str, Any] = {"reason": reason, "note": note, **known}
     return Outcome(
         name=name, source=str(source), status=status, guarantee=Guarantee.FALLBACK, **fields

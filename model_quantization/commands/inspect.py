@@ -77,12 +77,19 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 def _evaluation_lines(figures: dict[str, Any]) -> Iterator[str]:
     """The proof in one line, then every figure by name."""
+    from model_quantization.numerals import as_known
+
     line = f"evaluated    {figures.get('rows', 0):,} held-out rows"
-    before, after = figures.get("score_before"), figures.get("score_after")
-    if before is not None and after is not None:
-        line += f", {figures.get('metric')} {before:.4f} -> {after:.4f}"
+    metric = str(figures.get("metric"))
+    known = {
+        key: as_known(metric, figures[key])
+        for key in ("score_before", "score_after")
+        if figures.get(key) is not None
+    }
+    if len(known) == 2:
+        line += f", {metric} {' -> '.join(f'{score:.4f}' for score in known.values())}"
     yield line
-    for name, value in figures.items():
+    for name, value in (figures | known).items():
         rows = value if isinstance(value, list) and value else [value]
         for number, row in enumerate(rows):
             yield f"  {'' if number else name:20} {_shown(row)}"

@@ -86,7 +86,8 @@ def profile(
     else:
         print(f"{model}: {result['model_type']}, verdict {result['verdict']}")
         print("\n".join(profile_lines(figures)))
-    return ExitCode.ALL_WELL
+    failed = result["status"] in ("failed", "refused")
+    return ExitCode.FOUND_SOMETHING if failed else ExitCode.ALL_WELL
 
 
 def _check_picture(path: Path) -> None:

@@ -99,6 +99,10 @@ def quantize_directory(
     return run_directory(configure, as_json=as_json, junit=release.junit)
 
 
+# As `outcome.falls_short` has it for the models of a directory.
+_SHORT, _UNPROVEN = ("failed", "refused"), ("fallback", "unverified")
+
+
 def _say_where_rows_are(directory: str) -> None:
     print(
         f"note: the held-out rows are the project's, {directory}; --held-out names others",
@@ -150,9 +154,10 @@ def _quantize_file(
         time_budget_seconds=options.time_budget or 0.0,
         trusted=tuple(options.trusted or ()),
     )
-    code = ExitCode.ALL_WELL
-    if options.strict and result["status"] == "fallback":
-        code = ExitCode.FOUND_SOMETHING
+    short = result["status"] in _SHORT or (
+        bool(options.strict) and result["status"] in _UNPROVEN and result["output_path"] is None
+    )
+    code = ExitCode.FOUND_SOMETHING if short else ExitCode.ALL_WELL
     if as_json:
         print_json(result | {"exit_code": int(code)})
     else:
@@ -172,10 +177,11 @@ def _lines(result: dict[str, Any]) -> list[str]:
         f"verdict  {result['verdict']}",
     ]
     if result["score_before"] is not None and result["score_after"] is not None:
-        from model_quantization.numerals import fixed
+        from model_quantization.numerals import as_known, fixed
 
-        scores = f"{fixed(result['score_before'])} -> {fixed(result['score_after'])}"
-        lines.append(f"score    {scores} ({result['metric']})")
+        metric = result["metric"]
+        scores = (as_known(metric, result[key]) for key in ("score_before", "score_after"))
+        lines.append(f"score    {' -> '.join(map(fixed, scores))} ({metric})")
     if result["note"]:
         lines.append(f"note     {one_line(result['note'])}")
     kept = "none: the original stays"
