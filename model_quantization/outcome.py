@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from model_quantization.errors import QuantizationError
+from model_quantization.errors import QuantizationError, told
 from model_quantization.records import Record
 
 
@@ -157,7 +157,7 @@ def failed_outcome(
     if isinstance(error, QuantizationError):
         reason, note = error.code, str(error)
     elif isinstance(error, OSError):
-        reason, note = "system", f"the system refused ({error}); the next run tries again."
+        reason, note = "system", f"the system refused ({told(error)}); the next run tries again."
     else:
         reason = "unexpected"
         from model_quantization.version import report_it

@@ -20,15 +20,16 @@ from model_quantization.commands.options import (
     configured,
     with_option_records,
 )
-from model_quantization.commands.output import print_json
-from model_quantization.errors import ConfigError
+from model_quantization.commands.output import print_json, print_note
+from model_quantization.errors import ConfigError, NoSuchFile
+from model_quantization.names import looks_like_model
 from model_quantization.places import default_model_dir
 
 if TYPE_CHECKING:
     from model_quantization.config.run_config import RunConfig
 
 
-@with_option_records
+@with_option_records()
 def quantize(
     path: Annotated[
         str | None,
@@ -55,6 +56,10 @@ def quantize(
     if path is not None and Path(path).is_file():
         _refuse_options(path, {"only": only, **asdict(release)})
         return _quantize_file(Path(path), options, calibration, as_json=as_json)
+    if path is not None and not Path(path).exists() and looks_like_model(Path(path).name):
+        raise NoSuchFile(
+            "there is no such model file", where=path, do="check the name and the directory"
+        )
     if calibration is not None:
         raise ConfigError(
             "--calibration can be used with a single model only",
@@ -81,6 +86,7 @@ def quantize_directory(
     **more
         `model_dir` and `only`, keys of the configuration.
     """
+    notes: list[str] = []
 
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
@@ -93,21 +99,18 @@ def quantize_directory(
         rows = project_rows(models) if options.held_out is None else {}
         made = load_config(defaults={"model_dir": default_model_dir(), **rows}, given=given)
         if rows and made.holdout_dir == rows["holdout_dir"]:
-            _say_where_rows_are(rows["holdout_dir"])
+            notes.append(_rows_note(rows["holdout_dir"]))
         return made
 
-    return run_directory(configure, as_json=as_json, junit=release.junit)
+    return run_directory(configure, as_json=as_json, junit=release.junit, notes=notes)
 
 
 # As `outcome.falls_short` has it for the models of a directory.
 _SHORT, _UNPROVEN = ("failed", "refused"), ("fallback", "unverified")
 
 
-def _say_where_rows_are(directory: str) -> None:
-    print(
-        f"note: the held-out rows are the project's, {directory}; --held-out names others",
-        file=sys.stderr,
-    )
+def _rows_note(directory: object) -> str:
+    return f"the held-out rows are the project's, {directory}; --held-out names others"
 
 
 def _quantize_file(
@@ -127,6 +130,13 @@ def _quantize_file(
     project = project_rows(source) if options.held_out is None else {}
     directory = options.held_out or project.get("holdout_dir")
     rows = Path(directory) if directory is not None else None
+    if rows is not None and not rows.exists():
+        raise ConfigError(
+            "there is no such held-out file or directory",
+            where=f"--held-out {rows}" if options.held_out else str(rows),
+            expected="a .parquet, .csv, .csv.gz or .npz file, or a directory of such files",
+            do="check the name",
+        )
     beside = rows if rows is not None and rows.is_dir() else None
     refit: str | Path | None = options.refit_rows
     if options.bit_depth == "auto":
@@ -135,8 +145,6 @@ def _quantize_file(
         if calibration is None and options.bit_depth == "auto":
             calibration = find_held_out(rows, f"{name}{CALIBRATION_ENDING}")
         rows = find_held_out(rows, name)
-        if project and rows is not None:
-            _say_where_rows_are(str(rows))
     drop, threshold = options.allowed_drop, options.weight_threshold
     limits: dict[str, Any] = {} if drop is None else {"allowed_drop": drop}
     result = quantize_model_file(
@@ -162,6 +170,9 @@ def _quantize_file(
         print_json(result | {"exit_code": int(code)})
     else:
         print("\n".join(_lines(result)))
+    if project and rows is not None:
+        sys.stdout.flush()
+        print_note(_rows_note(rows))
     return code
 
 

@@ -130,7 +130,9 @@ class Evaluation(Record):
         """The same, with scores that are no numbers as unknown: targets near 1e200 overflow."""
         names = ("score_before", "score_after", "change", "loss", "loss_bound")
         values = {name: getattr(self, name) for name in names}
-        unknown = {name: None for name, value in values.items() if not isfinite(value or 0.0)}
+        unknown: dict[str, Any] = {
+            name: None for name, value in values.items() if not isfinite(value or 0.0)
+        }
         return replace(self, **unknown) if "score_before" in unknown else self
 
     def figures(self) -> dict[str, Any]:

@@ -129,8 +129,9 @@ def _short(scheme: Any) -> str:
 
 def _predictors(artifact: Artifact, trusted: tuple[str, ...]) -> list[dict[str, Any]]:
     """One record per model of the file: see `Explanation`; `error` when it cannot be opened."""
+    trust = TrustPolicy(frozenset(trusted))  # a name that cannot be one is not the artifact's fault
     try:
-        model = open_model(artifact, TrustPolicy(frozenset(trusted)))
+        model = open_model(artifact, trust)
     except QuantizationError as error:
         return [{"path": "", "methods": [], "components": [], "error": str(error)}]
     return [each.explain().to_json() | {"error": ""} for each in _quantized_models(model)]

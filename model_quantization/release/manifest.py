@@ -29,6 +29,7 @@ from model_quantization.names import check_name, printable
 from model_quantization.outcome import Guarantee, Status
 
 MANIFEST = "manifest.json"
+OUTPUT = "quantized"  # the default output directory, in the directory of the models
 FORMAT = "qma-release"
 VERSION = 1
 _OBJECT = re.compile(r"objects/([0-9a-f]{64})\.qma")
@@ -152,9 +153,11 @@ def read_release(output_dir: Path | str, keys: PublicKeys | None = None) -> Rele
     """
     release = find_release(output_dir, keys)
     if release is None:
-        raise ReleaseError(
-            "nothing was published here", where=str(output_dir), do="run the quantization first"
-        )
+        inside = Path(output_dir) / OUTPUT
+        do = "run the quantization first"
+        if (inside / MANIFEST).is_file():  # the directory of the models was named
+            do = f"the release of these models is in {inside}"
+        raise ReleaseError("nothing was published here", where=str(output_dir), do=do)
     return release
 
 

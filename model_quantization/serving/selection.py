@@ -14,6 +14,7 @@ from model_quantization.errors import (
     PredictionError,
     QuantizationError,
     SignatureError,
+    told,
 )
 from model_quantization.files.signing import PublicKeys
 from model_quantization.limits import Limits
@@ -135,7 +136,7 @@ class Selection:
         except SignatureError:
             raise  # a fallback would let the person who broke the signature choose the model
         except (ArtifactError, LimitError, PredictionError, OSError) as error:
-            return self._fallen_back(released, error)
+            return self._fallen_back(released, artifact, error)
         reason, code = "the released artifact is good", ""
         if self.files.replaced(released):
             reason = "the original was replaced after the release; run the quantization again"
@@ -167,8 +168,12 @@ class Selection:
         assert self.released is not None
         return self._original(self.released.source_sha256)
 
-    def _fallen_back(self, released: ReleasedModel, error: Exception) -> Serving:
-        code = error.code if isinstance(error, QuantizationError) else "missing"
+    def _fallen_back(self, released: ReleasedModel, artifact: Path, error: Exception) -> Serving:
+        code, reason = "missing", told(error)
+        if isinstance(error, FileNotFoundError):
+            reason = f"the released artifact is not there ({artifact}); run the quantization again"
+        elif isinstance(error, QuantizationError):
+            code = error.code
         try:
             original = self.pinned_original()
         except (QuantizationError, OSError) as refused:
@@ -177,7 +182,7 @@ class Selection:
             original.model,
             ORIGINAL,
             QUANTIZED,
-            str(error),
+            reason,
             code,
             sha256=original.sha256,
             given_up=released.artifact_sha256,
@@ -186,7 +191,7 @@ class Selection:
     def _without_release(self, error: Exception) -> Serving:
         """The original, as where nothing was ever released; `error` where there is none."""
         try:
-            return self._as_it_lies(QUANTIZED, str(error), "unreadable_release", given_up=MANIFEST)
+            return self._as_it_lies(QUANTIZED, told(error), "unreadable_release", given_up=MANIFEST)
         except PathRefused as refused:
             raise error from refused
 
