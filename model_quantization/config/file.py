@@ -101,6 +101,9 @@ def _validate(values: dict[str, Any], origins: Mapping[tuple[str, ...], str]) ->
     keys = tuple(str(key) for key in problem["loc"])
     if problem["type"] == "extra_forbidden":
         raise _unknown_key(keys, _place(origins, keys))
+    if problem["type"] == "missing":
+        what = f"`{'/'.join(keys)}` is missing"
+        raise ConfigError(what, where=_place(origins, keys), do="add it")
     expected, got = "", _short(problem["input"])
     inner = problem.get("ctx", {}).get("error")
     message = str(inner) if isinstance(inner, ValueError) else problem["msg"]

@@ -35,7 +35,7 @@ def writing(path: Path) -> Iterator[None]:
         raise ReleaseError(
             f"cannot be written ({error.strerror or error})",
             where=str(path),
-            do=("free some space" if full else "name a directory that this user may write to")
+            do=("free some space" if full else "make the output directory writable")
             + " and run again; what is released is whole",
         ) from error
 

@@ -95,8 +95,7 @@ def _as_text(path: Path, error: InputRefused | LimitError) -> ScanMalformed | No
 
     A name that is not allowed is always told: old pickles are text as well.
     """
-    opcode = isinstance(error, ScanRefused) and error.what.startswith("uses opcode")
-    if not (isinstance(error, ScanMalformed) or opcode):
+    if not isinstance(error, ScanMalformed):
         return None
     with path.open("rb") as file:
         head = file.read(_TEXT_BYTES)
