@@ -122,20 +122,20 @@ def check_directories(config: RunConfig) -> None:
     """Raise a `ConfigError` if a configured directory does not exist."""
     if not config.model_path.is_dir():
         raise ConfigError(
-            f"the model directory {_missing(config.model_path)}",
+            "the model directory is a file"
+            if config.model_path.is_file()
+            else "the model directory does not exist",
             where=str(config.model_path),
             do="create it and put trained models there, or name another",
         )
     if config.holdout_path is not None and not config.holdout_path.is_dir():
         raise ConfigError(
-            f"the held-out directory {_missing(config.holdout_path)}",
+            "the held-out directory is a file"
+            if config.holdout_path.is_file()
+            else "the held-out directory does not exist",
             where=str(config.holdout_path),
             do="create it, or name another",
         )
-
-
-def _missing(directory: Path) -> str:
-    return "is a file" if directory.is_file() else "does not exist"
 
 
 def plan_batch(config: RunConfig) -> BatchPlan:

@@ -172,7 +172,7 @@ def test_the_configuration_is_printed_whole(
     assert printed["bit_depth"] == "16"
     assert printed["gate"]["alpha"] == 0.05
     assert main(_no_run, ["--config", str(config), "--weight-threshold", "-1"]) == 2
-    assert "`weight_threshold` cannot be used" in capsys.readouterr().err
+    assert "--weight-threshold: cannot be used" in capsys.readouterr().err
 
 
 def test_every_option_reaches_the_configuration_of_the_flow(
