@@ -21,6 +21,8 @@ from flows.form import as_parameters
 from model_quantization.commands.batch_run import print_outcomes, write_failure
 from model_quantization.commands.exit_codes import ExitCode, exit_codes_text
 from model_quantization.commands.options import (
+    DEFAULTS,
+    FOR_A_FILE,
     ConfigFile,
     DirectoryOptions,
     DryRun,
@@ -47,7 +49,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 
 @app.command(epilog=exit_codes_text())
-@with_option_records
+@with_option_records(leave_out=(*FOR_A_FILE, *DEFAULTS))
 def run_flow(
     context: typer.Context,
     config: ConfigFile = "configs/nightly.yaml",

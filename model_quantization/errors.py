@@ -5,6 +5,7 @@
     QuantizationError
     ├── InputRefused                     a file that must not be opened, or holds what must not run
     │   ├── PathRefused          OSError      not a plain file inside the directory it should be in
+    │   │   └── NoSuchFile   FileNotFoundError  there is no file of this name
     │   ├── ScanRefused          ValueError   a pickle that names or does something not allowed
     │   │   └── HostileFile                   one that runs programs, opens files or the network
     │   ├── ScanMalformed        ValueError   not a pickle, or a broken one
@@ -26,6 +27,7 @@
     │   ├── SchemeError          ValueError   an array that does not tolerate the scheme
     │   ├── UnfittedModel        ValueError   an estimator that was never fitted
     │   ├── DroppedAttribute     AttributeError  state of training that the artifact does not keep
+    │   ├── FittedModel          AttributeError  a change of a model that is fitted for good
     │   └── PredictionError      ValueError   a model whose answers cannot be used (NaN, failing)
     ├── HeldOutError             ValueError   evaluation or calibration data that cannot be used
     ├── ConfigError              ValueError   a configuration that cannot be used
@@ -92,7 +94,7 @@ class QuantizationError(Exception):
             text += f"{', ' if self.expected else '; '}got {self.got}"
         if self.do:
             text += f"; {self.do}"
-        return text if text.endswith(".") else text + "."
+        return text if text.endswith((".", "?", "!")) else text + "."
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.fields()))
@@ -113,6 +115,20 @@ class QuantizationError(Exception):
         return type(self)(**{**self.fields(), "where": placed})
 
 
+def told(error: BaseException) -> str:
+    """What an error says to people: of one of the system the file and the reason, not its number.
+
+    Examples
+    --------
+    >>> told(FileNotFoundError(2, "No such file or directory", "churn.qma"))
+    'churn.qma: no such file or directory'
+    """
+    if isinstance(error, OSError) and not isinstance(error, QuantizationError) and error.strerror:
+        reason = error.strerror[:1].lower() + error.strerror[1:]
+        return f"{error.filename}: {reason}" if error.filename else reason
+    return str(error) or type(error).__name__
+
+
 def _rebuild(cls: type[QuantizationError], fields: dict[str, str]) -> QuantizationError:
     return cls(**fields)
 
@@ -123,6 +139,10 @@ class InputRefused(QuantizationError):
 
 class PathRefused(InputRefused, OSError):
     """Not a plain file (a link, a device, a pipe, a name that leaves its directory)."""
+
+
+class NoSuchFile(PathRefused, FileNotFoundError):
+    """There is no file of this name."""
 
 
 class ScanRefused(InputRefused, ValueError):
@@ -219,6 +239,10 @@ class UnfittedModel(ModelError, ValueError):
 
 class DroppedAttribute(ModelError, AttributeError):
     """State of training that the artifact does not keep."""
+
+
+class FittedModel(ModelError, AttributeError):
+    """A change of a model that is fitted for good."""
 
 
 class PredictionError(ModelError, ValueError):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from model_quantization.errors import QuantizationError
+from model_quantization.errors import QuantizationError, told
 from model_quantization.records import Record
 
 
@@ -157,10 +157,12 @@ def failed_outcome(
     if isinstance(error, QuantizationError):
         reason, note = error.code, str(error)
     elif isinstance(error, OSError):
-        reason, note = "system", f"the system refused ({error}); the next run tries again."
+        reason, note = "system", f"the system refused ({told(error)}); the next run tries again."
     else:
         reason = "unexpected"
-        note = f"unexpected {type(error).__name__}: {error}; please report this with the run's log."
+        from model_quantization.version import report_it
+
+        note = f"unexpected {type(error).__name__}: {error}; {report_it()}, and the run's log."
     fields: dict[str, Any] = {"reason": reason, "note": note, **known}
     return Outcome(
         name=name, source=str(source), status=status, guarantee=Guarantee.FALLBACK, **fields

@@ -1,4 +1,4 @@
-"""Versions: of the installed package, and of libraries, without importing them."""
+"""Versions of the installed package and of libraries, without importing them; where to report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from typing import Final
 NOT_INSTALLED = "0+unknown"
 # A library that comes in several distributions.
 _DISTRIBUTIONS: Final = {"xgboost": ("xgboost", "xgboost-cpu")}
+# Labels of `[project.urls]`, the most fitting first.
+_TRACKERS: Final = (
+    *("issues", "issue tracker", "bug tracker", "bug reports", "tracker"),
+    *("repository", "source", "source code", "homepage"),
+)
 
 
 @functools.cache
@@ -25,6 +30,30 @@ def library_version(name: str) -> str:
 def installed_version() -> str:
     """Return the package's version, or `NOT_INSTALLED` for a checkout that was never installed."""
     return library_version("model-quantization") or NOT_INSTALLED
+
+
+def report_it() -> str:
+    """Return what a person does about a fault of this package: `report it ...`, and where.
+
+    The place is the issue tracker that the installed package names. A copy that names none was
+    handed on by somebody, who knows.
+    """
+    tracker = _tracker()
+    where = f"at {tracker}" if tracker else "to the maintainers of your copy of this package"
+    return f"report it {where}, with the model's file or a script that makes it"
+
+
+def _tracker() -> str:
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        urls = metadata("model-quantization").get_all("Project-URL") or ()
+    except PackageNotFoundError:
+        return ""
+    named = {
+        label.strip().lower(): url.strip() for label, _, url in (u.partition(",") for u in urls)
+    }
+    return next((named[label] for label in _TRACKERS if label in named), "")
 
 
 def _version_of(distribution: str) -> str:

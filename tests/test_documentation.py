@@ -70,7 +70,8 @@ def test_the_loaders_page_explains_every_reason_code() -> None:
         for cls in errors.ArtifactError.__subclasses__()
         if cls is not errors.SignatureError
     }
-    own = {"not_released", "stale", "missing", "failing", "shadow", "no_gain", "fallback"}
+    own = {"not_released", "unreadable_release", "stale", "missing", "failing", "shadow"}
+    own |= {"no_gain", "fallback"}
     assert explained == artifact_errors | own | {"limit", "prediction", "path_refused"}
 
 

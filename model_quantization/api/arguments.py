@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from model_quantization.errors import ConfigError
 
 
@@ -20,6 +23,26 @@ def bit_depth_of(bit_depth: int | str, recipe: str | None) -> str:
             "unknown recipe", where="recipe", expected="exact", got=repr(recipe), do="or bit_depth"
         )
     return recipe
+
+
+def path_of(value: object, where: str, what: str) -> Path:
+    """Return an argument as a path.
+
+    Raises
+    ------
+    ConfigError
+        It is none, or empty.
+    """
+    if isinstance(value, str | os.PathLike) and str(value):
+        return Path(value)
+    fitted = hasattr(value, "fit")
+    raise ConfigError(
+        "not a path",
+        where=where,
+        expected=f"the path of {what}",
+        got=type(value).__name__ if fitted else repr(value)[:60],
+        do="`ModelQuantizer().quantize_model` takes a model itself" if fitted else "name one",
+    )
 
 
 def nothing_to_choose_by(do: str) -> ConfigError:

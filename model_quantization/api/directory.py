@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from model_quantization.api.arguments import bit_depth_of
+from model_quantization.api.arguments import bit_depth_of, path_of
 from model_quantization.extras import QUANTIZE, need
 
 
@@ -66,11 +66,14 @@ def batch_quantize_models(
     need("quantizing models", *QUANTIZE)
     from model_quantization.batch.run import run_batch
     from model_quantization.config.file import load_config
+    from model_quantization.release.manifest import OUTPUT
     from model_quantization.report.results import DirectoryResult
     from model_quantization.report.summary import summarise
 
-    models = Path(model_dir)
-    output = Path(output_dir) if output_dir is not None else models / "quantized"
+    models = path_of(model_dir, "model_dir", "a directory of models")
+    output = models / OUTPUT
+    if output_dir is not None:
+        output = path_of(output_dir, "output_dir", "the directory of releases")
     config = load_config(
         given={
             "model_dir": str(models),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from model_quantization.api.arguments import bit_depth_of, nothing_to_choose_by
+from model_quantization.api.arguments import bit_depth_of, nothing_to_choose_by, path_of
 from model_quantization.config.model_settings import ModelSettings
-from model_quantization.errors import ConfigError
+from model_quantization.errors import ConfigError, PathRefused, told
 from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.extras import QUANTIZE, need
 from model_quantization.files.atomic import write_atomically
@@ -125,7 +126,7 @@ def quantize_model_file(
     from model_quantization.report.results import FileResult
     from model_quantization.report.summary import summarise
 
-    source = Path(input_path)
+    source = path_of(input_path, "input_path", "a model's file")
     if bit_depth_of(bit_depth, recipe) == "auto" and held_out is None:
         raise nothing_to_choose_by("pass held_out=...")
     settings = ModelSettings(
@@ -152,8 +153,11 @@ def quantize_model_file(
                 got=f"bit_depth {settings.bit_depth!r}",
                 do="leave it out; ranges of other bit depths are chosen by calibration_rows",
             )
-    default = source.with_name(f"{model_name(source.name)}.qma")
-    destination = Path(output_path) if output_path is not None else default
+    if output_path is None:
+        destination = source.with_name(f"{model_name(source.name)}.qma")
+    else:
+        destination = path_of(output_path, "output_path", "the artifact")
+    _check_writable(destination)
     with tempfile.TemporaryDirectory(prefix="quantize-") as staging:
         outcome = quantize_file(
             source,
@@ -164,12 +168,40 @@ def quantize_model_file(
         )
         _raise_failure(outcome)
         if outcome.artifact is not None:
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(destination, Path(outcome.artifact).read_bytes())
+            _write(destination, Path(outcome.artifact).read_bytes())
     record = FileResult(summarise([outcome])["models"][outcome.name])
     record["output_path"] = str(destination) if outcome.artifact is not None else None
     record["evaluation"] = outcome.evaluation
     return record
+
+
+def _check_writable(destination: Path) -> None:
+    """Raise before anything is measured, when the artifact could not be written afterwards."""
+    above = next(path for path in destination.absolute().parents if path.exists())
+    if not above.is_dir():
+        raise _unwritable(destination, f"{above} is a file")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise _unwritable(destination, f"this user may not write to {above}")
+    if destination.is_dir():
+        raise _unwritable(destination, "this is a directory")
+
+
+def _write(destination: Path, data: bytes) -> None:
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(destination, told(error)) from error
+    write_atomically(destination, data)
+
+
+def _unwritable(destination: Path, got: str) -> PathRefused:
+    return PathRefused(
+        "the artifact cannot be written",
+        where=str(destination),
+        expected="a place in a directory that this user may write to",
+        got=got,
+        do="name another output",
+    )
 
 
 def _raise_failure(outcome: Outcome) -> None:

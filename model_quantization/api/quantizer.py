@@ -16,6 +16,16 @@ from model_quantization.trust import TrustPolicy
 ModelFormat = Literal["sklearn", "pickle", "custom"]
 
 
+_DEFAULTS = ModelSettings()
+# Argument -> its setting; those that are not the default are shown.
+_SHOWN = {
+    "weight_threshold": "weight_threshold",
+    "use_dynamic_quantization": "dynamic",
+    "trusted": "trusted",
+    "overrides": "overrides",
+}
+
+
 class ModelQuantizer:
     """Quantizes models in memory.
 
@@ -77,6 +87,18 @@ class ModelQuantizer:
         )
         if self._settings.bit_depth == "auto":
             raise nothing_to_choose_by("use quantize_model_file with held_out=...")
+
+    def __repr__(self) -> str:
+        settings = self._settings
+        given = [f"bit_depth={self.bit_depth!r}"]
+        if settings.bit_depth != str(self.bit_depth):
+            given = [f"recipe={settings.bit_depth!r}"]
+        given += [
+            f"{name}={getattr(settings, key)!r}"
+            for name, key in _SHOWN.items()
+            if getattr(settings, key) != getattr(_DEFAULTS, key)
+        ]
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def quantize_model(
         self, model: Any, model_format: ModelFormat = "sklearn", calibration_data: Any = None

@@ -114,7 +114,7 @@ def _refuse_others(data: bytes, where: str) -> None:
             f"this is {other}; quantize it first",
             where=where,
             expected="an artifact (.qma)",
-            do="call `quantize_model_file` on it, and load the file that it writes",
+            do="`quantize_model_file` (or `model-quantization quantize`) scans it and writes one",
         )
 
 

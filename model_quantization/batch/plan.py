@@ -22,7 +22,7 @@ from model_quantization.batch.mirror import mirrored
 from model_quantization.batch.unchanged import PreviousRuns, fingerprint
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.config.run_config import RunConfig
-from model_quantization.errors import ConfigError, QuantizationError, ReleaseError
+from model_quantization.errors import ConfigError, QuantizationError, ReleaseError, told
 from model_quantization.evaluation.rows.heldout import (
     CALIBRATION_ENDING,
     find_held_out,
@@ -122,15 +122,19 @@ def check_directories(config: RunConfig) -> None:
     """Raise a `ConfigError` if a configured directory does not exist."""
     if not config.model_path.is_dir():
         raise ConfigError(
-            "the model directory does not exist",
+            "the model directory is a file"
+            if config.model_path.is_file()
+            else "the model directory does not exist",
             where=str(config.model_path),
-            do="create it and put trained models there, or name another with model_dir",
+            do="create it and put trained models there, or name another",
         )
     if config.holdout_path is not None and not config.holdout_path.is_dir():
         raise ConfigError(
-            "the held-out directory does not exist",
+            "the held-out directory is a file"
+            if config.holdout_path.is_file()
+            else "the held-out directory does not exist",
             where=str(config.holdout_path),
-            do="create it, or set no holdout_dir to run without held-out data",
+            do="create it, or name another",
         )
 
 
@@ -230,7 +234,7 @@ def _unreadable(
     }
     if isinstance(error, OSError) and not isinstance(error, QuantizationError):
         known["reason"] = "unreadable"
-        known["note"] = f"the file cannot be read ({error}); the original stays."
+        known["note"] = f"the file cannot be read ({told(error)}); the original stays."
     return failed_outcome(model.name, model.path, error, **known)
 
 

@@ -43,9 +43,15 @@ class Preview:
         """The number of models that would be quantized."""
         return sum(step.action == "quantize" for step in self.steps)
 
+    @property
+    def refused(self) -> int:
+        """The number of files that would be refused, whether or not an earlier run did so too."""
+        return sum(step.action == "refuse" for step in self.steps)
+
     def lines(self) -> list[str]:
         """One line per step, then one line that counts."""
-        counted = f"{self.to_quantize} to quantize, {self.unchanged} unchanged. "
+        refused = f"{self.refused} refused, " if self.refused else ""
+        counted = f"{self.to_quantize} to quantize, {refused}{self.unchanged} unchanged. "
         return [
             *(f"{step.action:8}  {step.model}: {step.why}" for step in self.steps),
             f"{counted}Nothing was written.",
@@ -56,6 +62,7 @@ class Preview:
         return {
             "steps": [asdict(step) for step in self.steps],
             "to_quantize": self.to_quantize,
+            "refused": self.refused,
             "unchanged": self.unchanged,
         }
 
@@ -71,7 +78,8 @@ def preview(config: RunConfig) -> Preview:
     with mirrored(config, push=False):
         plan = plan_batch(config)
         steps = tuple(_steps(plan, find_release(config.output_path)))
-    return Preview(steps, sum(outcome.unchanged for outcome in plan.settled))
+    stay = [o for o in plan.settled if o.unchanged and o.status is not Status.REFUSED]
+    return Preview(steps, len(stay))
 
 
 def _steps(plan: BatchPlan, release: Release | None) -> Iterator[Step]:

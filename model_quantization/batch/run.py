@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_quantization.batch.plan import BatchPlan, Job, claim, plan_batch
+from model_quantization.batch.remarks import remarks_on
 from model_quantization.batch.unchanged import discard_gone, finished_path
 from model_quantization.config.run_config import RunConfig
 from model_quantization.errors import QuantizationError, ReleaseError, WorkerCrashed
@@ -67,12 +68,15 @@ class BatchResult:
         Wall time.
     facts : RunFacts
         The run's facts for its pages.
+    remarks : tuple of str
+        What a person should know about the run as a whole, one sentence each.
     """
 
     release: Release
     outcomes: tuple[Outcome, ...]
     seconds: float
     facts: RunFacts
+    remarks: tuple[str, ...] = ()
 
     def shortfalls(self, *, strict: bool) -> list[Outcome]:
         """The models that make this run fail; see `falls_short`."""
@@ -237,6 +241,7 @@ def finish_batch(
     }
     everything = sorted((*plan.settled, *done.values()), key=lambda outcome: outcome.name)
     discard_gone(config.output_path, plan.present)
+    remarks = tuple(remarks_on(config, plan, everything))  # reads the release that is replaced now
     release = publish(
         config.output_path,
         everything,
@@ -245,6 +250,8 @@ def finish_batch(
         keep=config.keep_releases,
         signer=read_signer(config.signing_key, config.public_keys),
     )
+    for remark in remarks:
+        _log.info("%s", remark)
     for name in plan.fingerprints:
         finished_path(config.output_path, name).unlink(missing_ok=True)
     shutil.rmtree(config.output_path / ".work" / "staging", ignore_errors=True)
@@ -255,7 +262,7 @@ def finish_batch(
     facts = RunFacts.of(config.to_json(), max(0.0, time.time() - plan.began))
     write_reports(config.output_path, release, everything, facts)
     seconds = 0.0 if started is None else time.perf_counter() - started
-    return BatchResult(release, tuple(everything), seconds, facts)
+    return BatchResult(release, tuple(everything), seconds, facts, remarks)
 
 
 def _same_source(job: Job, outcome: Outcome) -> bool:

@@ -23,6 +23,9 @@ class Registry:
 
     def __init__(self, codecs: Iterable[Filter | Coder] = ()) -> None:
         self._codecs: dict[str, Filter | Coder] = {}
+        # Each array asks for them; a look whether a codec is a filter costs more than a small array.
+        self._filters: list[Filter] = []
+        self._coders: list[Coder] = []
         for codec in codecs:
             self.add(codec)
 
@@ -31,17 +34,20 @@ class Registry:
         if codec.id in self._codecs:
             raise ValueError(f"codec {codec.id!r} is already registered")
         self._codecs[codec.id] = codec
+        if isinstance(codec, Filter):
+            self._filters.append(codec)
+            self._filters.sort(key=lambda each: each.order)
+        elif codec.order is not None:
+            self._coders.append(codec)
+            self._coders.sort(key=_order)
 
     def filters(self) -> list[Filter]:
         """Return the filters in the order in which their chains are tried."""
-        found = [codec for codec in self._codecs.values() if isinstance(codec, Filter)]
-        return sorted(found, key=lambda codec: codec.order)
+        return list(self._filters)
 
     def coders(self) -> list[Coder]:
         """Return the coders that are tried on every array, in their order."""
-        found = [codec for codec in self._codecs.values() if not isinstance(codec, Filter)]
-        ordered = [(codec.order, codec) for codec in found if codec.order is not None]
-        return [codec for _, codec in sorted(ordered, key=lambda pair: pair[0])]
+        return list(self._coders)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._codecs)
@@ -62,6 +68,10 @@ class Registry:
             got=repr(name)[:80],
             do="read the file with a newer version of this library",
         )
+
+
+def _order(coder: Coder) -> int:
+    return coder.order or 0
 
 
 def codecs_in(package: ModuleType) -> Iterator[Filter | Coder]:

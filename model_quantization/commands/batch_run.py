@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from model_quantization.commands.exit_codes import ExitCode
-from model_quantization.commands.output import print_json
+from model_quantization.commands.output import print_json, print_note
 from model_quantization.errors import QuantizationError
 
 if TYPE_CHECKING:
@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     from model_quantization.outcome import Outcome
 
 
+_NAMED = 20  # of many models that fall short so many are named
+
+
 def run_directory(
-    configure: Callable[[], RunConfig], *, as_json: bool, junit: Path | None
+    configure: Callable[[], RunConfig],
+    *,
+    as_json: bool,
+    junit: Path | None,
+    notes: Sequence[str] = (),
 ) -> ExitCode:
     """Run the batch that `configure` describes, show the result, and return the exit code.
 
@@ -33,6 +40,8 @@ def run_directory(
         JSON on stdout instead of the table.
     junit : Path, optional
         The JUnit XML file to write.
+    notes : sequence of str
+        Said beside the result; `configure` may add to it.
 
     Raises
     ------
@@ -53,7 +62,11 @@ def run_directory(
         if junit is not None:
             write_failure(junit, error)
         raise
-    return _show(config, result, as_json=as_json, junit=junit)
+    code = _show(config, result, as_json=as_json, junit=junit)
+    sys.stdout.flush()
+    for note in (*notes, *(() if as_json else result.remarks)):
+        print_note(note)
+    return code
 
 
 def write_failure(junit: Path, error: object) -> None:
@@ -64,14 +77,19 @@ def write_failure(junit: Path, error: object) -> None:
 
 
 def print_outcomes(outcomes: Sequence[Outcome], *, strict: bool) -> None:
-    """Print the table on stdout, and on stderr one line per model that makes the exit code 1."""
-    from model_quantization.outcome import falls_short
-    from model_quantization.report.summary import advice, print_table
+    """Print the table on stdout, and on stderr the models that make the exit code 1.
+
+    The sentences below the table say why; they are not repeated.
+    """
+    from model_quantization.outcome import falls_short, verdict
+    from model_quantization.report.summary import print_table
 
     print_table(outcomes)
     sys.stdout.flush()
-    for sentence in advice(item for item in outcomes if falls_short(item, strict=strict)):
-        print(f"short: {sentence}", file=sys.stderr)
+    short = [f"{o.name} ({verdict(o)})" for o in outcomes if falls_short(o, strict=strict)]
+    if short:
+        more = f" and {len(short) - _NAMED:,} more" if len(short) > _NAMED else ""
+        print(f"short: {', '.join(short[:_NAMED])}{more}", file=sys.stderr)
 
 
 def _run(config: RunConfig, *, quiet: bool) -> BatchResult:
@@ -102,6 +120,7 @@ def _show(config: RunConfig, result: BatchResult, *, as_json: bool, junit: Path 
             "release": result.release.number,
             "seconds": round(result.seconds, 3),
             "short": [outcome.name for outcome in short],
+            "remarks": list(result.remarks),
             "exit_code": int(code),
         }
         print_json(record)

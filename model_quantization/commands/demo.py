@@ -10,6 +10,7 @@ import typer
 from model_quantization.commands.exit_codes import ExitCode, exit_codes_text
 from model_quantization.commands.options import (
     CONFIG_HELP,
+    FOR_A_FILE,
     AsJson,
     DirectoryOptions,
     ModelDir,
@@ -39,7 +40,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 
 @app.command(epilog=EPILOG)
-@with_option_records
+@with_option_records(leave_out=FOR_A_FILE)
 def demo(
     model: Annotated[
         list[str] | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 from model_quantization.commands.exit_codes import ExitCode
 from model_quantization.commands.options import AsJson, Trusted, model_file
 from model_quantization.commands.output import print_json
+from model_quantization.errors import ConfigError
 
 
 def inspect(
@@ -23,7 +23,16 @@ def inspect(
     """
     from model_quantization.artifact.reader import read_artifact
     from model_quantization.maintenance.contents import describe_artifact
+    from model_quantization.names import looks_like_model
 
+    if looks_like_model(artifact.name):
+        raise ConfigError(
+            "this is a model's file, and not an artifact; it was not opened",
+            where=str(artifact),
+            expected="a .qma file",
+            do=f"`model-quantization quantize {artifact}` scans it, and makes an artifact of it "
+            "where the scan finds nothing that runs",
+        )
     record = describe_artifact(read_artifact(artifact), tuple(trusted or ()))
     if as_json:
         print_json(record)
@@ -47,7 +56,8 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
         yield f"answers      {path + ': ' if path else ''}{', '.join(methods)}"
     for explained in record["predictors"]:
         yield from _predictor_lines(explained)
-    yield f"self-test    {', '.join(record['golden_methods']) or 'none'}"
+    asked, none = ", ".join(record["golden_methods"]), f"none: {record['no_golden']}"
+    yield f"self-test    {asked or none}"
     yield f"arrays       {record['arrays']}"
     for row in record["components"]:
         name = row["path"] or "(model)"
@@ -67,14 +77,39 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 def _evaluation_lines(figures: dict[str, Any]) -> Iterator[str]:
     """The proof in one line, then every figure by name."""
+    from model_quantization.numerals import as_known
+
     line = f"evaluated    {figures.get('rows', 0):,} held-out rows"
-    before, after = figures.get("score_before"), figures.get("score_after")
-    if before is not None and after is not None:
-        line += f", {figures.get('metric')} {before:.4f} -> {after:.4f}"
+    metric = str(figures.get("metric"))
+    known = {
+        key: as_known(metric, figures[key])
+        for key in ("score_before", "score_after")
+        if figures.get(key) is not None
+    }
+    if len(known) == 2:
+        line += f", {metric} {' -> '.join(f'{score:.4f}' for score in known.values())}"
     yield line
-    for name, value in figures.items():
-        shown = value if isinstance(value, str) else json.dumps(value)
-        yield f"  {name:20} {shown}"
+    for name, value in (figures | known).items():
+        rows = value if isinstance(value, list) and value else [value]
+        for number, row in enumerate(rows):
+            yield f"  {'' if number else name:20} {_shown(row)}"
+
+
+def _shown(value: Any) -> str:
+    """A figure, or a record of figures, in words on one line."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+        case dict():
+            said = [f"{key.replace('_', ' ')} {_shown(item)}" for key, item in value.items()]
+            return ", ".join(said) or "none"
+        case list():
+            return ", ".join(map(_shown, value)) or "none"
+    return str(value)
 
 
 def _predictor_lines(explained: dict[str, Any]) -> Iterator[str]:

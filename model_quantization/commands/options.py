@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, get_type_hints
+from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -251,6 +252,21 @@ _KEYS = {
 }
 
 
+# Key of the configuration, or argument of a function -> the options that set it.
+OPTION_OF_KEY: dict[str, tuple[str, ...]] = {
+    _KEYS.get(field.name, field.name): (f"--{field.name.replace('_', '-')}",)
+    for record in (ModelOptions, DirectoryOptions)
+    for field in fields(record)
+}
+OPTION_OF_KEY |= {
+    "holdout_dir": ("--held-out", "--holdout-dir"),
+    "only": ("--only", "--model"),
+    "metric": ("--metric",),
+    "model_dir": ("--model-dir",),
+    "calibration": ("--calibration",),
+}
+
+
 def configured(*options: ModelOptions | DirectoryOptions, **more: Any) -> dict[str, Any]:
     """Return options as keys of the configuration; None means not given.
 
@@ -269,16 +285,58 @@ def configured(*options: ModelOptions | DirectoryOptions, **more: Any) -> dict[s
     return given
 
 
-def with_option_records(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the command with one option per field of the records that it takes.
+# Parts of help texts that some commands leave out.
+FOR_A_FILE = (
+    " A single model's artifact is written beside its file by default.",
+    "; for a single model also its file",
+)
+# What holds without a configuration: with one, an option that is not given keeps its value there.
+DEFAULTS = (
+    " (the default)",
+    " (default 0.001)",
+    " (default 2)",
+    " (default ml/models)",
+    " (default: `quantized` in the model directory)",
+    " (default target)",
+)
+ONLY_WITH_AUTO = "With auto: "
+
+
+def leaving_out(annotation: Any, parts: Sequence[str]) -> Any:
+    """Return the annotation of an option without these parts of its help text."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    kind, *extras = get_args(annotation)
+    changed = []
+    for extra in extras:
+        own, text = copy(extra), getattr(extra, "help", None)
+        if text:
+            for part in parts:
+                text = text.replace(part, "")
+            own.help = text[:1].upper() + text[1:]
+        changed.append(own)
+    return Annotated[(kind, *changed)]
+
+
+def with_option_records(*, leave_out: Sequence[str] = ()) -> Callable[..., Callable[..., Any]]:
+    """Return a decorator: the command gets one option per field of the records that it takes.
+
+    Parameters annotated with a record (`ModelOptions`, `DirectoryOptions`) get one, made of the
+    options that were given.
 
     Parameters
     ----------
-    command : callable
-        Parameters annotated with a record (`ModelOptions`, `DirectoryOptions`) get one, made of
-        the options that were given.
+    leave_out : sequence of str
+        Parts of help texts that do not concern the users of this command.
     """
-    hints = get_type_hints(command, include_extras=True)
+    return functools.partial(_with_records, leave_out=leave_out)
+
+
+def _with_records(command: Callable[..., Any], leave_out: Sequence[str]) -> Callable[..., Any]:
+    hints = {
+        name: leaving_out(hint, leave_out)
+        for name, hint in get_type_hints(command, include_extras=True).items()
+    }
     records: dict[str, type[Any]] = {
         name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)
     }
@@ -290,7 +348,10 @@ def with_option_records(command: Callable[..., Any]) -> Callable[..., Any]:
         kinds = get_type_hints(records[parameter.name], include_extras=True)
         parameters += [
             inspect.Parameter(
-                field.name, parameter.kind, default=field.default, annotation=kinds[field.name]
+                field.name,
+                parameter.kind,
+                default=field.default,
+                annotation=leaving_out(kinds[field.name], leave_out),
             )
             for field in fields(records[parameter.name])
         ]

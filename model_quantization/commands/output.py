@@ -11,12 +11,18 @@ from typing import Any
 import typer
 
 from model_quantization.commands.exit_codes import ExitCode, exit_code_of
+from model_quantization.commands.typed_options import in_words_of_options
 from model_quantization.errors import QuantizationError
 
 
 def print_json(record: Any) -> None:
     """Print `record` as JSON on stdout."""
     print(json.dumps(record, indent=1))
+
+
+def print_note(message: str) -> None:
+    """Print one line beside the result, on stderr."""
+    print(f"note: {message}", file=sys.stderr)
 
 
 def print_error(message: object) -> None:
@@ -55,7 +61,7 @@ def execute(
             return _leave_pipe()
         raise
     except (QuantizationError, OSError) as error:
-        print_error(error)
+        print_error(in_words_of_options(error, arguments))
         return exit_code_of(error)
     return int(code or 0)
 

@@ -10,6 +10,7 @@ import typer
 
 from model_quantization.commands.exit_codes import ExitCode
 from model_quantization.commands.options import (
+    ONLY_WITH_AUTO,
     AllowedDrop,
     AsJson,
     Calibration,
@@ -21,12 +22,22 @@ from model_quantization.commands.options import (
     Trusted,
     held_out_rows,
     model_file,
+    with_option_records,
 )
 from model_quantization.commands.output import print_json
 
 _PICTURES = (".svg", ".png", ".pdf")
 
 
+# The command is `auto`, and it has one model.
+_OTHERS = (
+    ONLY_WITH_AUTO,
+    " In a directory of held-out data it is <model>.calibration.parquet (or .csv, .npz).",
+    " (default: such files beside the held-out ones)",
+)
+
+
+@with_option_records(leave_out=_OTHERS)
 def profile(
     model: Annotated[Path, model_file("FILE", "A pickle, joblib or skops file.")],
     held_out: Annotated[Path, held_out_rows("Rows that choose and rows that judge")],
@@ -86,7 +97,8 @@ def profile(
     else:
         print(f"{model}: {result['model_type']}, verdict {result['verdict']}")
         print("\n".join(profile_lines(figures)))
-    return ExitCode.ALL_WELL
+    failed = result["status"] in ("failed", "refused")
+    return ExitCode.FOUND_SOMETHING if failed else ExitCode.ALL_WELL
 
 
 def _check_picture(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,15 +20,16 @@ from model_quantization.commands.options import (
     configured,
     with_option_records,
 )
-from model_quantization.commands.output import print_json
-from model_quantization.errors import ConfigError
+from model_quantization.commands.output import print_json, print_note
+from model_quantization.errors import ConfigError, NoSuchFile
+from model_quantization.names import looks_like_model
 from model_quantization.places import default_model_dir
 
 if TYPE_CHECKING:
     from model_quantization.config.run_config import RunConfig
 
 
-@with_option_records
+@with_option_records()
 def quantize(
     path: Annotated[
         str | None,
@@ -48,11 +50,16 @@ def quantize(
     """Quantize a model file or a directory.
 
     A directory becomes a release with a manifest. A file becomes one artifact. Without held-out
-    data only artifacts that round nothing are written.
+    data only artifacts that round nothing are written. For the models of a project, the held-out
+    data are the project's unless --held-out names others.
     """
     if path is not None and Path(path).is_file():
         _refuse_options(path, {"only": only, **asdict(release)})
         return _quantize_file(Path(path), options, calibration, as_json=as_json)
+    if path is not None and not Path(path).exists() and looks_like_model(Path(path).name):
+        raise NoSuchFile(
+            "there is no such model file", where=path, do="check the name and the directory"
+        )
     if calibration is not None:
         raise ConfigError(
             "--calibration can be used with a single model only",
@@ -79,21 +86,38 @@ def quantize_directory(
     **more
         `model_dir` and `only`, keys of the configuration.
     """
+    notes: list[str] = []
 
     def configure() -> RunConfig:
         from model_quantization.config.file import load_config
+        from model_quantization.config.project import project_rows
 
-        defaults = {"model_dir": default_model_dir()}
         given = configured(options, release, **more)
-        return load_config(config, defaults=None if config else defaults, given=given)
+        if config:
+            return load_config(config, given=given)
+        models = more.get("model_dir") or default_model_dir()
+        rows = project_rows(models) if options.held_out is None else {}
+        made = load_config(defaults={"model_dir": default_model_dir(), **rows}, given=given)
+        if rows and made.holdout_dir == rows["holdout_dir"]:
+            notes.append(_rows_note(rows["holdout_dir"]))
+        return made
 
-    return run_directory(configure, as_json=as_json, junit=release.junit)
+    return run_directory(configure, as_json=as_json, junit=release.junit, notes=notes)
+
+
+# As `outcome.falls_short` has it for the models of a directory.
+_SHORT, _UNPROVEN = ("failed", "refused"), ("fallback", "unverified")
+
+
+def _rows_note(directory: object) -> str:
+    return f"the held-out rows are the project's, {directory}; --held-out names others"
 
 
 def _quantize_file(
     source: Path, options: ModelOptions, calibration: Path | None, *, as_json: bool
 ) -> ExitCode:
     from model_quantization.api import quantize_model_file
+    from model_quantization.config.project import project_rows
     from model_quantization.evaluation.policy import GatePolicy
     from model_quantization.evaluation.rows.heldout import (
         CALIBRATION_ENDING,
@@ -103,7 +127,16 @@ def _quantize_file(
     from model_quantization.names import model_name
 
     name = model_name(source.name)
-    rows = Path(options.held_out) if options.held_out is not None else None
+    project = project_rows(source) if options.held_out is None else {}
+    directory = options.held_out or project.get("holdout_dir")
+    rows = Path(directory) if directory is not None else None
+    if rows is not None and not rows.exists():
+        raise ConfigError(
+            "there is no such held-out file or directory",
+            where=f"--held-out {rows}" if options.held_out else str(rows),
+            expected="a .parquet, .csv, .csv.gz or .npz file, or a directory of such files",
+            do="check the name",
+        )
     beside = rows if rows is not None and rows.is_dir() else None
     refit: str | Path | None = options.refit_rows
     if options.bit_depth == "auto":
@@ -120,7 +153,7 @@ def _quantize_file(
         options.bit_depth or 8,
         0.001 if threshold is None else threshold,
         held_out=rows,
-        target=options.target or "target",
+        target=options.target or project.get("target") or "target",
         gate=GatePolicy(**limits),
         calibration=calibration,
         refit_rows=refit,
@@ -129,13 +162,17 @@ def _quantize_file(
         time_budget_seconds=options.time_budget or 0.0,
         trusted=tuple(options.trusted or ()),
     )
-    code = ExitCode.ALL_WELL
-    if options.strict and result["status"] == "fallback":
-        code = ExitCode.FOUND_SOMETHING
+    short = result["status"] in _SHORT or (
+        bool(options.strict) and result["status"] in _UNPROVEN and result["output_path"] is None
+    )
+    code = ExitCode.FOUND_SOMETHING if short else ExitCode.ALL_WELL
     if as_json:
         print_json(result | {"exit_code": int(code)})
     else:
         print("\n".join(_lines(result)))
+    if project and rows is not None:
+        sys.stdout.flush()
+        print_note(_rows_note(rows))
     return code
 
 
@@ -151,10 +188,11 @@ def _lines(result: dict[str, Any]) -> list[str]:
         f"verdict  {result['verdict']}",
     ]
     if result["score_before"] is not None and result["score_after"] is not None:
-        from model_quantization.numerals import fixed
+        from model_quantization.numerals import as_known, fixed
 
-        scores = f"{fixed(result['score_before'])} -> {fixed(result['score_after'])}"
-        lines.append(f"score    {scores} ({result['metric']})")
+        metric = result["metric"]
+        scores = (as_known(metric, result[key]) for key in ("score_before", "score_after"))
+        lines.append(f"score    {' -> '.join(map(fixed, scores))} ({metric})")
     if result["note"]:
         lines.append(f"note     {one_line(result['note'])}")
     kept = "none: the original stays"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from model_quantization.commands.batch_run import run_directory
 from model_quantization.commands.exit_codes import ExitCode
 from model_quantization.commands.options import (
+    DEFAULTS,
+    FOR_A_FILE,
     AsJson,
     ConfigFile,
     DirectoryOptions,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from model_quantization.config.run_config import RunConfig
 
 
-@with_option_records
+@with_option_records(leave_out=(*FOR_A_FILE, *DEFAULTS))
 def run(
     config: ConfigFile = "configs/nightly.yaml",
     model_dir: ModelDir = None,

@@ -16,7 +16,11 @@ def verify(
     directory: Annotated[
         Path,
         typer.Argument(
-            metavar="DIRECTORY", help="The output directory.", exists=True, show_default=False
+            metavar="DIRECTORY",
+            help="The output directory.",
+            exists=True,
+            file_okay=False,
+            show_default=False,
         ),
     ],
     public_key: PublicKey = None,

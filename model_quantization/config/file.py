@@ -31,6 +31,25 @@ _MODELS: dict[str, type[BaseModel]] = {
 }
 
 
+# What a value should have been, in place of pydantic's words about Python's types.
+_EXPECTED = {
+    "string_pattern_mismatch": "`module:qualname`, such as `my_package.text:Cleaner`",
+    "string_type": "text",
+    "string_too_short": "at least one character",
+    "too_short": "at least one",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "tuple_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+}
+
+
 def load_config(
     path: Path | str | None = None,
     *,
@@ -82,12 +101,17 @@ def _validate(values: dict[str, Any], origins: Mapping[tuple[str, ...], str]) ->
     keys = tuple(str(key) for key in problem["loc"])
     if problem["type"] == "extra_forbidden":
         raise _unknown_key(keys, _place(origins, keys))
+    if problem["type"] == "missing":
+        what = f"`{'/'.join(keys)}` is missing"
+        raise ConfigError(what, where=_place(origins, keys), do="add it")
     expected, got = "", _short(problem["input"])
     inner = problem.get("ctx", {}).get("error")
     message = str(inner) if isinstance(inner, ValueError) else problem["msg"]
     if isinstance(inner, QuantizationError):  # the gate's own error names its key
         keys = (*keys[:-1], *inner.where.split("/"))
         expected, got, message = inner.expected, inner.got, ""
+    elif problem["type"] in _EXPECTED:
+        expected, message = _EXPECTED[problem["type"]], ""
     elif message.startswith("Input should be "):
         expected, message = message.removeprefix("Input should be "), ""
     if not keys:  # several keys that do not go together: the message names them

@@ -27,6 +27,7 @@ from model_quantization.evaluation.policy import GatePolicy
 from model_quantization.files.object_store import is_registry, is_url, join_url, mirror_path
 from model_quantization.limits import Limits
 from model_quantization.names import matches
+from model_quantization.release.manifest import OUTPUT
 from model_quantization.release.objects import KEEP_RELEASES
 from model_quantization.schemes.scheme import scheme_from_json
 
@@ -287,7 +288,7 @@ class RunConfig(_ModelKeys, _Directories):
         """The output directory, absolute. Its last part may be a link, which publishing refuses."""
         if self.output_url is not None:
             return mirror_path(self.output_url, self.cache_dir)
-        path = Path(self.output_dir or self.model_path / "quantized").absolute()
+        path = Path(self.output_dir or self.model_path / OUTPUT).absolute()
         return path.parent.resolve() / path.name
 
     @property
@@ -304,7 +305,7 @@ class RunConfig(_ModelKeys, _Directories):
     def output_url(self) -> str | None:
         """The URL of an output directory in object storage."""
         if self.output_dir is None and self.model_url is not None:
-            return join_url(self.model_url, "quantized")
+            return join_url(self.model_url, OUTPUT)
         return self.output_dir if is_url(self.output_dir) else None
 
     @property

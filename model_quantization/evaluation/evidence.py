@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isfinite, isnan
 from typing import Any
 
 from model_quantization.evaluation.agreement import MethodAgreement
@@ -121,10 +123,34 @@ class Evaluation(Record):
         """The figures as plain JSON values; every number is finite."""
         record = Record.to_json(self)
         record["checks"] = [check.to_json() for check in self.checks]
-        return record
+        finite: dict[str, Any] = _finite(record)
+        return finite
+
+    def without_overflow(self) -> Evaluation:
+        """The same, with scores that are no numbers as unknown: targets near 1e200 overflow."""
+        names = ("score_before", "score_after", "change", "loss", "loss_bound")
+        values = {name: getattr(self, name) for name in names}
+        unknown: dict[str, Any] = {
+            name: None for name, value in values.items() if not isfinite(value or 0.0)
+        }
+        return replace(self, **unknown) if "score_before" in unknown else self
 
     def figures(self) -> dict[str, Any]:
         """The same without the checks, which the verdict has; for the artifact and the report."""
         record = self.to_json()
         del record["checks"]
         return record
+
+
+def _finite(value: Any) -> Any:
+    """The value with numbers that JSON can hold."""
+    match value:
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case float() if isnan(value):
+            return None
+        case float():
+            return max(-sys.float_info.max, min(sys.float_info.max, value))
+    return value

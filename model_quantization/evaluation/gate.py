@@ -11,6 +11,7 @@ from model_quantization.evaluation.policy import RELATIVE_ERROR, GatePolicy
 from model_quantization.evaluation.verdict import Verdict
 from model_quantization.evaluation.words import TRY, inconclusive_note, lost_note, score_text
 from model_quantization.outcome import Guarantee, Reason, Status
+from model_quantization.version import report_it
 
 _STRENGTH = (Guarantee.EXACT, Guarantee.LABEL_EXACT, Guarantee.NON_INFERIOR)
 _REASONS = {
@@ -166,7 +167,8 @@ def _unverified(
     if policy.publish_unverified:
         note = f"published without proof: {lack}{f'; {probe_note}' if probe_note else ''}"
         return Verdict(Status.UNVERIFIED, unverified, unverified, True, "", note, (size,))
-    do = "add a held-out file, or set publish_unverified"
+    do = "add a held-out file with the model's name (`<model>.parquet`, .csv, .csv.gz or .npz), "
+    do += "or set publish_unverified"
     if evaluation is not None:
         do = "set publish_unverified to use it unproven"
     note = f"original kept: {lack}; {do}"
@@ -181,7 +183,7 @@ def _unusable(evaluation: Evaluation, sized: tuple[Check, ...]) -> Verdict | Non
         return _kept(Reason.ORIGINAL_NAN, note, sized)
     if evaluation.failed:
         method, why = next(iter(evaluation.failed.items()))
-        note = f"the quantized model fails at {method} ({why}); report it, and use exact until then"
+        note = f"the quantized model fails at {method} ({why}); use exact, and {report_it()}"
         return _kept(Reason.FAILED_METHOD, note, sized)
     if not evaluation.rows:
         return _kept(Reason.INCONCLUSIVE, "no row was answered; add held-out rows", sized)
@@ -203,14 +205,14 @@ def _differs(evaluation: Evaluation, checks: tuple[Check, ...]) -> Verdict:
         )
     else:
         seen = "the classes"
-    note = f"the artifact rounds nothing, yet its answers differ: {seen}; report this"
+    note = f"the artifact rounds nothing, yet its answers differ: {seen}; {report_it()}"
     return _kept(Reason.DIFFERS, note, checks, status=Status.FAILED)
 
 
 def _lost(evaluation: Evaluation, checks: tuple[Check, ...]) -> Verdict:
     lost = [check for check in checks if check.finding is Finding.LOST]
     if not lost:
-        note = f"the loss could not be measured on {evaluation.rows:,} rows; report this"
+        note = f"the loss could not be measured on {evaluation.rows:,} rows; {report_it()}"
         return _kept(Reason.GATE, note, checks)
     return _kept(_REASONS[lost[0].name], f"{lost_note(lost[0], evaluation)}; {TRY}", checks)
 

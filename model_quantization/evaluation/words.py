@@ -7,7 +7,7 @@ from math import isfinite
 from model_quantization.evaluation.checks import Check, CheckName, Finding
 from model_quantization.evaluation.evidence import Evaluation
 from model_quantization.evaluation.policy import GatePolicy
-from model_quantization.numerals import fixed
+from model_quantization.numerals import as_known, fixed
 
 TRY = "try more bits, a lower weight threshold or the exact recipe"
 
@@ -17,7 +17,8 @@ def score_text(evaluation: Evaluation) -> str:
     if evaluation.score_before is None or evaluation.score_after is None:
         loss = evaluation.loss if evaluation.loss is not None else float("nan")
         return f"{evaluation.metric.replace('_', ' ')} {_figure(loss)}"
-    before, after = map(_score, (evaluation.score_before, evaluation.score_after))
+    scores = evaluation.score_before, evaluation.score_after
+    before, after = (_score(as_known(evaluation.metric, score)) for score in scores)
     return f"{evaluation.metric} {before} -> {after}"
 
 

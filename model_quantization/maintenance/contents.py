@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from model_quantization.artifact.reader import Artifact
 from model_quantization.errors import QuantizationError
-from model_quantization.graph.nodes import ModelGraph
+from model_quantization.families import family_named, family_of
+from model_quantization.graph.nodes import ModelGraph, ObjectNode, PackedNode
 from model_quantization.graph.traversal import array_paths, components
+from model_quantization.predictor.golden_rows import golden_budget
 from model_quantization.predictor.opening import open_model
 from model_quantization.predictor.quantized_model import QuantizedModel
-from model_quantization.schemes.scheme import scheme_from_json
+from model_quantization.schemes.scheme import Exact, scheme_from_json
 from model_quantization.trust import TrustPolicy
+
+COARSE: Final = "rounded or shortened when it was packed"
 
 
 def describe_artifact(artifact: Artifact, trusted: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -28,6 +32,7 @@ def describe_artifact(artifact: Artifact, trusted: tuple[str, ...] = ()) -> dict
     manifest = artifact.manifest
     evaluation = manifest["evaluation"]
     golden = manifest["golden"]
+    asked = sorted(golden.get("answers", {})) if golden else []
     return {
         "file": artifact.where,
         "size_bytes": len(artifact.data),
@@ -45,14 +50,27 @@ def describe_artifact(artifact: Artifact, trusted: tuple[str, ...] = ()) -> dict
         "residue": sorted(manifest["residue"]),
         "notes": manifest["notes"],
         "evaluation": evaluation,
-        "golden_methods": sorted(golden.get("answers", {})) if golden else [],
+        "golden_methods": asked,
+        "no_golden": "" if asked else _why_no_golden(artifact),
     }
+
+
+def _why_no_golden(artifact: Artifact) -> str:
+    """Why the artifact has no golden rows, as far as the file tells."""
+    if "" not in artifact.manifest["model"]["surfaces"]:
+        return "a container of models has no golden rows"
+    most = golden_budget(len(artifact.data))
+    return (
+        f"no row fits with its answers into the {most:,} bytes that a file of this size gives "
+        "them, or rows of this kind are not kept"
+    )
 
 
 def _components(artifact: Artifact) -> list[dict[str, Any]]:
     """One row per object that holds arrays; an array counts for the innermost one around it."""
     graph = ModelGraph(artifact.root, (), (), {})
-    types = {path: node.type for path, node in components(graph)}
+    nodes = dict(components(graph))
+    types = {path: node.type for path, node in nodes.items()}
     rows: dict[str, dict[str, Any]] = {}
     for index, path in array_paths(graph).items():
         owner = path
@@ -75,7 +93,31 @@ def _components(artifact: Artifact) -> list[dict[str, Any]]:
             row["schemes"].append(scheme)
     for row in rows.values():
         row["stored_bytes"] = round(row["stored_bytes"])
+    if not artifact.manifest["model"]["exact"]:
+        _name_rounded(list(rows.values()), nodes)
     return sorted(rows.values(), key=lambda row: -row["stored_bytes"])
+
+
+def _name_rounded(rows: list[dict[str, Any]], nodes: Mapping[str, ObjectNode | PackedNode]) -> None:
+    """Say of arrays that are stored as they are that a family had rounded them before.
+
+    The file does not tell which component that was; where only one can be it, it was.
+    """
+    exact = str(Exact())
+    stored = [row for row in rows if row["schemes"] == [exact]]
+    changed = [row for row in stored if row["path"] in nodes and _coarsens(nodes[row["path"]])]
+    sure = len(changed) == 1 and len(stored) == len(rows)
+    for row in changed:
+        row["schemes"] = [COARSE if sure else f"{exact}, or {COARSE}"]
+
+
+def _coarsens(node: ObjectNode | PackedNode) -> bool:
+    """Whether the component's family may round it as a whole, beside the schemes of its arrays."""
+    if isinstance(node, PackedNode):
+        family = family_named(node.family)
+        return family.coarsen is not None or family.coarser is not None
+    family = family_of(node.type)
+    return family.fold is not None or family.coarser is not None
 
 
 def _short(scheme: Any) -> str:
@@ -87,8 +129,9 @@ def _short(scheme: Any) -> str:
 
 def _predictors(artifact: Artifact, trusted: tuple[str, ...]) -> list[dict[str, Any]]:
     """One record per model of the file: see `Explanation`; `error` when it cannot be opened."""
+    trust = TrustPolicy(frozenset(trusted))  # a name that cannot be one is not the artifact's fault
     try:
-        model = open_model(artifact, TrustPolicy(frozenset(trusted)))
+        model = open_model(artifact, trust)
     except QuantizationError as error:
         return [{"path": "", "methods": [], "components": [], "error": str(error)}]
     return [each.explain().to_json() | {"error": ""} for each in _quantized_models(model)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from model_quantization.batch.mirror import mirrored
 from model_quantization.config.run_config import RunConfig
-from model_quantization.errors import ArtifactError
+from model_quantization.errors import ArtifactError, PathRefused
 from model_quantization.files.atomic import exclusive
 from model_quantization.release.manifest import (
     MANIFEST,
@@ -91,7 +91,7 @@ def _releases(config: RunConfig) -> Iterator[EarlierRelease]:
     try:
         release = find_release(directory)
         current = release.number if release else 0
-    except ArtifactError as error:
+    except (ArtifactError, PathRefused) as error:
         yield EarlierRelease(0, current=True, error=f"{MANIFEST}: {error}")
     for number, path in sorted(release_files(directory).items(), reverse=True):
         try:

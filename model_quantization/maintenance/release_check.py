@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model_quantization.artifact.reader import Artifact, read_artifact
-from model_quantization.errors import QuantizationError
+from model_quantization.errors import QuantizationError, told
 from model_quantization.files.atomic import hash_file
 from model_quantization.files.signing import PublicKeys, read_public_keys
 from model_quantization.outcome import Status
@@ -179,6 +179,10 @@ def _check_artifact(
         artifact.check()
         if answers:
             _answer_golden_rows(artifact, trusted)
+    except FileNotFoundError:
+        what = f"its artifact is not there ({model.artifact}): the original answers; run again"
+        yield Finding(BROKEN, model.name, what)
+        return
     except (QuantizationError, OSError) as error:
         yield Finding(BROKEN, model.name, _one_line(error))
         return
@@ -195,6 +199,9 @@ def _check_named(release: Release, model: ReleasedModel) -> Iterator[Finding]:
     where = f"{model.name}.qma"
     try:
         found, _ = hash_file(release.directory / where)
+    except FileNotFoundError:
+        yield Finding(NOTE, where, "is not there; loaders do not use it, and the next run makes it")
+        return
     except OSError as error:
         yield Finding(NOTE, where, _one_line(error))
         return
@@ -272,4 +279,4 @@ def _check_leftovers(release: Release) -> Iterator[Finding]:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(told(error).split())

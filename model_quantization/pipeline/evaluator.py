@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from model_quantization.artifact.reader import read_artifact
 from model_quantization.config.model_settings import ModelSettings
 from model_quantization.evaluation import (
@@ -33,6 +35,7 @@ from model_quantization.pipeline.record import (
 from model_quantization.planning.encoding import ComponentCost
 from model_quantization.probes.compare import probe_note
 from model_quantization.saving_version import reference_of
+from model_quantization.version import report_it
 
 CANDIDATE = "candidate.qma"
 LOSSLESS = "lossless.qma"
@@ -197,15 +200,16 @@ class Evaluator:
         # A model that answers no method (a clusterer of its training rows) has no task.
         is_known = answers.expected.task in _TASKS and original.methods
         task: Any = answers.expected.task if is_known else "auto"
-        evaluation = evaluate(
-            original,
-            candidate.answers,
-            gate_rows.target,
-            self.gate,
-            task=task,
-            rows=gate_rows.row_hashes,
-        )
-        return candidate, evaluation
+        with np.errstate(over="ignore", invalid="ignore"):  # such scores are unknown
+            evaluation = evaluate(
+                original,
+                candidate.answers,
+                gate_rows.target,
+                self.gate,
+                task=task,
+                rows=gate_rows.row_hashes,
+            )
+        return candidate, evaluation.without_overflow()
 
     def rounding_is_to_blame(self, attempt: Attempt) -> bool:
         """Whether a more precise artifact could pass."""
@@ -280,13 +284,13 @@ def retry_after_failure(evaluator: Evaluator, first: Attempt) -> Attempt:
 def _fault(candidate: Candidate, *, exact: bool) -> Verdict | None:
     """The verdict on an artifact that does not open, or that answers probe rows wrongly."""
     if candidate.unreadable:
-        note = f"the artifact does not open ({candidate.unreadable}); report it"
+        note = f"the artifact does not open ({candidate.unreadable}); {report_it()}"
         return failed_artifact(Reason.UNREADABLE, note)
     for path, found in candidate.probes.items():
         if found.differs:
             where = f"{path}: " if path else ""
             promise = "rounds nothing yet differs" if exact else "answers in another form"
-            note = f"the artifact {promise} on probe rows: {where}{found.differs}; report it"
+            note = f"the artifact {promise} on probe rows: {where}{found.differs}; {report_it()}"
             return failed_artifact(Reason.DIFFERS, note)
     return None
 

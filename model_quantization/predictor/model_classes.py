@@ -74,6 +74,11 @@ _CLASSES: dict[str | None, tuple[type[QuantizedModel], type[QuantizedModel]]] = 
 }
 
 
+for _kinds in _CLASSES.values():
+    for _kind in _kinds:  # Python's own messages name the class, and these names are nobody's
+        _kind.__name__ = _kind.__qualname__ = QuantizedModel.__name__
+
+
 def _class_for(view: ComponentView, *, is_part: bool) -> type[QuantizedModel]:
     parts = family_named(view.family).parts.get(view.type)
     return _CLASSES[parts.by if parts is not None else None][is_part]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_quantization.artifact.reader import Artifact, read_artifact
+from model_quantization.errors import ConfigError, NoSuchFile
 from model_quantization.graph.nodes import (
     DictNode,
     Node,
@@ -64,6 +66,10 @@ def load(
 
     Raises
     ------
+    ConfigError
+        `source` is neither a path nor bytes.
+    NoSuchFile
+        There is no such file (a `FileNotFoundError`).
     ArtifactError
         The file is broken, tampered with or of another format; `SignatureError` when `keys` do
         not accept it.
@@ -85,7 +91,22 @@ def load(
     >>> bool((load(path).predict(rows) == model.predict(rows)).all())
     True
     """
-    artifact = read_artifact(source, limits, sha256=sha256, keys=keys)
+    if not isinstance(source, str | bytes | os.PathLike):
+        raise ConfigError(
+            "there is no artifact to load",
+            where="load",
+            expected="the path of a .qma file, or its bytes",
+            got=repr(source) if source is None else type(source).__name__,
+            do="where the original stays, `output_path` is None, and `note` says why",
+        )
+    try:
+        artifact = read_artifact(source, limits, sha256=sha256, keys=keys)
+    except FileNotFoundError as error:
+        raise NoSuchFile(
+            "there is no such artifact",
+            where=str(source),
+            do="check the path; `quantize_model_file` writes one",
+        ) from error
     model = open_model(artifact, TrustPolicy(frozenset(trusted)))
     if isinstance(model, QuantizedModel) and library_change(artifact) is not None:
         model.quick_self_test()

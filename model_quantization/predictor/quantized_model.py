@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model_quantization.artifact.reader import Artifact
+from model_quantization.errors import FittedModel
 from model_quantization.families import Lowered, family_named
 from model_quantization.graph.methods import PUBLIC_METHODS
 from model_quantization.graph.nodes import (
@@ -290,6 +291,16 @@ class QuantizedModel(FittedForGood):
         if self._view.is_plain(name):
             return self._view[name]
         return getattr(self._original(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Answers come from the artifact: they would not change, and nothing would say so.
+        if "_methods" in self.__dict__ and not name.startswith("_"):
+            raise FittedModel(
+                f"`{name}` cannot be set: a quantized model is fitted for good",
+                where=f"<QuantizedModel {self._name()}>",
+                do="change the original and quantize it again, or change what `restore()` returns",
+            )
+        super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
         # A packed component has parts of its own beside fitted attributes.

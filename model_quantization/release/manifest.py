@@ -29,6 +29,7 @@ from model_quantization.names import check_name, printable
 from model_quantization.outcome import Guarantee, Status
 
 MANIFEST = "manifest.json"
+OUTPUT = "quantized"  # the default output directory, in the directory of the models
 FORMAT = "qma-release"
 VERSION = 1
 _OBJECT = re.compile(r"objects/([0-9a-f]{64})\.qma")
@@ -152,9 +153,11 @@ def read_release(output_dir: Path | str, keys: PublicKeys | None = None) -> Rele
     """
     release = find_release(output_dir, keys)
     if release is None:
-        raise ReleaseError(
-            "nothing was published here", where=str(output_dir), do="run the quantization first"
-        )
+        inside = Path(output_dir) / OUTPUT
+        do = "run the quantization first"
+        if (inside / MANIFEST).is_file():  # the directory of the models was named
+            do = f"the release of these models is in {inside}"
+        raise ReleaseError("nothing was published here", where=str(output_dir), do=do)
     return release
 
 
@@ -175,10 +178,13 @@ def read_manifest(
     With `data`, that is the manifest, and `path` only names it in messages.
     """
     limit = Limits().manifest_bytes
-    if data is None:
-        record = read_json_object(path, limit)
-    else:
-        record = parse_json_object(data, str(path), limit)
+    try:
+        if data is None:
+            record = read_json_object(path, limit)
+        else:
+            record = parse_json_object(data, str(path), limit)
+    except (FormatError, PathRefused) as error:
+        raise type(error)(**{**error.fields(), "do": _what_to_do(path)}) from None
     if record.get("format") != FORMAT:
         raise _broken(path, "format", f"`{FORMAT}`", record.get("format"))
     if type(record.get("version")) is not int or record["version"] != VERSION:
@@ -187,7 +193,7 @@ def read_manifest(
             where=str(path),
             expected=f"version {VERSION}",
             got=f"version {record.get('version')!r}",
-            do="upgrade this package, or publish again with it",
+            do=f"upgrade this package; or {_what_to_do(path)}",
         )
     signature = _signature(path, record)
     if keys is not None:
@@ -289,5 +295,15 @@ def _broken(path: Path, key: str, expected: str, got: object) -> FormatError:
         where=str(path),
         expected=expected,
         got=printable(repr(got))[:80],
-        do="publish again, or roll back",
+        do=_what_to_do(path),
+    )
+
+
+def _what_to_do(path: Path) -> str:
+    """What mends a manifest that cannot be read."""
+    if path.name != MANIFEST:
+        return "roll back to another release, or restore this file from a backup"
+    return (
+        "`model-quantization rollback <output directory>` lists the kept releases and brings one "
+        "back; without any, remove the file and run the quantization again"
     )

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_quantization.errors import (
-    FormatError,
+    ArtifactError,
     IntegrityError,
     PathRefused,
     ReleaseError,
@@ -152,7 +152,7 @@ def rollback(output_dir: Path, number: int, signer: Signer | None = None) -> Rel
             )
     try:
         last = find_release(output_dir)
-    except FormatError:  # rolling back must work with a broken manifest
+    except (ArtifactError, PathRefused):  # rolling back must work with a broken manifest
         last = None
     release = replace(
         old, number=_next_number(output_dir, last), created=_now(), rollback_of=number

@@ -24,23 +24,33 @@ CURVE_HEAD: Final = (
 )
 PARTS_HEAD: Final = ("part", "step", "bytes saved", "distortion")
 _BAR = 24
+_LEVELS = 2  # of the levels in which plans differ so many are named
 
 
-def curve_rows(figures: Figures) -> list[tuple[str, ...]]:
-    """Return one line per plan that was fixed for the gate, from the safest to the smallest."""
+def curve_rows(figures: Figures, chosen_word: str = "published") -> list[tuple[str, ...]]:
+    """Return one line per plan that was fixed for the gate, from the safest to the smallest.
+
+    Parameters
+    ----------
+    figures : mapping
+    chosen_word : str
+        What became of the plan that was chosen.
+    """
     rows: list[tuple[str, ...]] = []
     chosen = chosen_plan(figures)
+    names, sizes = _names(figures), _sizes(figures)
     for number, plan in enumerate(_plans(figures)):
         judged = plan.get("judged")
         word = "not reached"
         if isinstance(judged, dict):
-            word = "passed" if judged.get("published") else f"stopped: {judged.get('reason')}"
+            reason = str(judged.get("reason")).replace("_", " ")
+            word = "passed" if judged.get("published") else f"stopped: {reason}"
         if number == chosen:
-            word = "published"
+            word = chosen_word
         rows.append(
             (
-                precision_word(str(plan.get("precision", ""))),
-                human_bytes(int((judged or plan).get("size_bytes", 0))),
+                names[number],
+                sizes[number][1],
                 _figure(plan.get("distortion", {}).get("value")),
                 _figure(plan.get("loss_bound")),
                 _figure(judged.get("loss_bound")) if isinstance(judged, dict) else "-",
@@ -48,6 +58,47 @@ def curve_rows(figures: Figures) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def _names(figures: Figures) -> list[str]:
+    """The precision of each plan; where several have the same, with the levels that differ."""
+    plans = _plans(figures)
+    words = [precision_word(str(plan.get("precision", ""))) for plan in plans]
+    named = []
+    for word, plan in zip(words, plans, strict=True):
+        alike = [
+            other.get("levels", {}) for other, its in zip(plans, words, strict=True) if its == word
+        ]
+        differing = [
+            str(level)
+            for part, level in plan.get("levels", {}).items()
+            if any(other.get(part) != level for other in alike)
+        ]
+        more = ", ..." if len(differing) > _LEVELS else ""
+        named.append(f"{word} ({', '.join(differing[:_LEVELS])}{more})" if differing else word)
+    return named
+
+
+def _sizes(figures: Figures) -> list[tuple[int, str]]:
+    """The bytes of each plan's artifact as `quantize` would write it, and in words.
+
+    A plan that was judged was written with its evaluation; of the others that part is estimated.
+    """
+    plans = _plans(figures)
+    written = [(plan, plan["judged"]) for plan in plans if isinstance(plan.get("judged"), dict)]
+    sealed = max(
+        (int(j["size_bytes"]) - int(p.get("size_bytes", 0)) for p, j in written), default=0
+    )
+    found = []
+    for plan in plans:
+        judged = plan.get("judged")
+        if isinstance(judged, dict):
+            size = int(judged["size_bytes"])
+            found.append((size, human_bytes(size)))
+        else:
+            size = int(plan.get("size_bytes", 0)) + max(sealed, 0)
+            found.append((size, f"about {human_bytes(size)}"))
+    return found
 
 
 def chosen_plan(figures: Figures) -> int | None:
@@ -99,7 +150,7 @@ def profile_lines(figures: Figures) -> Iterator[str]:
         yield f"budget: {human_bytes(budget)}"
     yield f"allowed drop: {figures.get('allowed_drop')}"
     yield ""
-    yield from _table(CURVE_HEAD, curve_rows(figures))
+    yield from _table(CURVE_HEAD, curve_rows(figures, "smallest that passes"))
     yield ""
     yield from _bars(figures)
     yield ""
@@ -126,11 +177,12 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
 def _bars(figures: Figures) -> Iterator[str]:
     """The bytes of each plan against those of the artifact that rounds nothing."""
     whole = max(int(figures.get("exact_bytes", 0)), 1)
-    yield f"{'exact':>12} {'#' * _BAR} {human_bytes(whole)}"
-    for plan in _plans(figures):
-        size = int(plan.get("size_bytes", 0))
+    names = _names(figures)
+    width = max([12, *map(len, names)])
+    yield f"{'exact':>{width}} {'#' * _BAR} {human_bytes(whole)}"
+    for name, (size, shown) in zip(names, _sizes(figures), strict=True):
         bar = "#" * max(1, round(_BAR * min(size / whole, 1.0)))
-        yield f"{precision_word(str(plan.get('precision', ''))):>12} {bar} {human_bytes(size)}"
+        yield f"{name:>{width}} {bar} {shown}"
 
 
 def judged_plans(figures: Figures) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from model_quantization.displayed import html_line, html_table
+from model_quantization.numerals import as_known
 from model_quantization.report.table import change_text, human_bytes, score_text, times_smaller
 
 
@@ -51,6 +52,10 @@ def figure_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, st
     """
     first, second = figures["original"], figures["quantized"]
 
+    def scored(name: str, *scores: Any) -> tuple[str, str, str, str]:
+        known = [None if score is None else as_known(name, score) for score in scores]
+        return line(name, (known[0], known[1]), _number)
+
     def line(
         label: str, values: tuple[Any, Any], show: Callable[[Any], str], change: str = ""
     ) -> tuple[str, str, str, str]:
@@ -59,11 +64,11 @@ def figure_lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, st
 
     metric, change = figures["metric"], figures["score_change"]
     if metric:
-        scores = first["score"], second["score"]
-        yield line(metric, scores, _number, "" if change is None else f"{change:+.4g}")
+        shown = "" if change is None else f"{change:+.4g}"
+        yield *scored(metric, first["score"], second["score"])[:3], shown
     for name, score in first["metrics"].items():
         if name != metric:
-            yield line(name, (score, second["metrics"].get(name)), _number)
+            yield scored(name, score, second["metrics"].get(name))
     sizes = first["size_bytes"], second["size_bytes"]
     smaller = times_smaller(*sizes) if None not in sizes else "-"
     yield line("size", sizes, human_bytes, "" if smaller == "-" else f"{smaller} smaller")
@@ -111,7 +116,7 @@ def _cells(record: Mapping[str, Any]) -> tuple[str, ...]:
         human_bytes(before) if before else "-",
         human_bytes(after) if after else "-",
         times_smaller(before, after),
-        score_text(record["score_before"], record["score_after"]),
+        score_text(record["score_before"], record["score_after"], record["metric"]),
         change_text(record["score_change"]),
         record["verdict"],
     )

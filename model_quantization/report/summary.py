@@ -61,8 +61,9 @@ _DO = {
     Status.FAILED: "an error stopped it; see the log of this run. The next run tries again.",
     Status.REFUSED: "the file was not opened; the original is not served from this release either.",
     Status.FALLBACK: "the gate was not passed and the original stays; try 16 bits or exact.",
-    Status.UNVERIFIED: "no held-out data, so not published; add a file of its name to the "
-    "held-out directory, or set gate.publish_unverified.",
+    Status.UNVERIFIED: "no held-out data, so not published; add a file of its name "
+    "(`<model>.parquet`, .csv, .csv.gz or .npz) to the held-out directory, or set "
+    "gate.publish_unverified.",
     Status.NO_GAIN: "the artifact is not smaller, so the original stays; nothing to do.",
 }
 _STYLES = {
@@ -83,13 +84,17 @@ def advice(outcomes: Iterable[Outcome]) -> list[str]:
 
     Many models that gain nothing have the same reason and no next step: one sentence for all.
     """
-    kept = [item for item in order_outcomes(outcomes) if not item.published and item.status in _DO]
+    kept = [item for item in order_outcomes(outcomes) if _has_advice(item)]
     idle, others = fold_no_gain(kept)
     sentences = [
         f"{item.name} ({verdict(item)}): {(one_line(item.note) or _DO[item.status]).rstrip('.')}."
         for item in others
     ]
     return [*sentences, *([no_gain_line(idle)] if idle else [])]
+
+
+def _has_advice(outcome: Outcome) -> bool:
+    return not outcome.published and outcome.status in _DO
 
 
 def fold_no_gain(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
@@ -257,6 +262,9 @@ def print_table(outcomes: Iterable[Outcome], console: Console | None = None) -> 
         console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     idle, shown = fold_no_gain(ordered)
     rows = table_rows(shown)
+    for item, row in zip(shown, rows, strict=True):
+        if item.note and _has_advice(item):  # the sentence below the table says it in full
+            row["note"] = "unchanged; see below" if item.unchanged else "see below"
     widths = {name: max([len(name), *(len(row[name]) for row in rows)]) for name in COLUMNS}
     if console.is_terminal:
         widths = fitting_columns(widths, console.width - EDGES)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from model_quantization.numerals import fixed, plural
+from model_quantization.numerals import as_known, fixed, plural
 from model_quantization.outcome import Guarantee, Outcome, Status, verdict
 
 COLUMNS = (
@@ -99,7 +99,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
         human_bytes(before) if before else "-",
         human_bytes(after) if after else "-",
         times_smaller(before, after),
-        score_text(outcome.score_before, outcome.score_after),
+        score_text(outcome.score_before, outcome.score_after, outcome.metric),
         change_text(outcome.score_change),
         verdict(outcome),
         _arrow(
@@ -158,10 +158,12 @@ def times_smaller(before: int, after: int) -> str:
     return f"{ratio:,.0f}x" if ratio >= 9.95 else f"{ratio:.1f}x"
 
 
-def score_text(before: float | None, after: float | None) -> str:
+def score_text(before: float | None, after: float | None, metric: str = "") -> str:
     """Return the scores of original and artifact, with enough digits to tell them apart."""
     if before is None:
         return "-"
+    before = as_known(metric, before)
+    after = None if after is None else as_known(metric, after)
     if after is None:
         return _number(before, 3)
     # Enough digits to show that the scores differ, up to five.

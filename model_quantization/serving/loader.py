@@ -15,7 +15,7 @@ from time import perf_counter_ns
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any, Self
 
-from model_quantization.errors import ConfigError, QuantizationError, UntrustedTypeError
+from model_quantization.errors import ConfigError, QuantizationError, UntrustedTypeError, told
 from model_quantization.files.signing import read_public_keys
 from model_quantization.limits import Limits
 from model_quantization.locks import ForkSafeLock
@@ -153,11 +153,14 @@ class ModelLoader:
         self._selection: Selection | None = None
         self._serving: Serving | None = None
         self._fallbacks = FallbackRecord(self.files.name)
+        self._failed = ""  # why the first use found nothing that can answer
 
     def __repr__(self) -> str:
         serving, selection = self._serving, self._selection
         if serving is None:
             state = "nothing loaded yet"
+            if self._failed:
+                state = f"nothing can answer: {self._failed}"
         elif serving.active == ORIGINAL and self._requested == QUANTIZED:
             state = f"serving the original: {serving.reason_code or 'no artifact'}"
         else:
@@ -225,7 +228,7 @@ class ModelLoader:
             serving = self._current()
         except Exception as error:  # noqa: BLE001  a model's own code may raise anything
             code = getattr(error, "code", "") or type(error).__name__
-            reason = str(error) or type(error).__name__
+            reason = told(error)
             serving = Serving(None, "", self._requested, reason, reason_code=code)
             self._fallbacks.last_error = reason
         return {
@@ -278,8 +281,12 @@ class ModelLoader:
     def _current(self) -> Serving:
         serving = self._serving
         if serving is None:
-            with self._lock:
-                serving = self._serving or self._switch(self._select(), self._requested)
+            try:
+                with self._lock:
+                    serving = self._serving or self._switch(self._select(), self._requested)
+            except Exception as error:
+                self._failed = self._fallbacks.last_error = told(error)
+                raise
         elif self._watch is not None:
             self._watch.poll(self._take_release)
         return serving
@@ -287,7 +294,9 @@ class ModelLoader:
     def _select(self) -> Selection:
         if self._watch is not None:
             self._watch.note()  # before the release is read, so that a newer one is noticed later
-        return Selection(self.files, self._trusted, self._limits, self._keys)
+        # Only a loader that serves nothing yet is better off with the original.
+        tolerant = self._serving is None
+        return Selection(self.files, self._trusted, self._limits, self._keys, tolerant)
 
     def _take_release(self) -> bool:
         """Switch to the current release; return whether it is served now."""

@@ -10,14 +10,16 @@ from typing import Any
 from model_quantization.errors import (
     ArtifactError,
     LimitError,
+    PathRefused,
     PredictionError,
     QuantizationError,
     SignatureError,
+    told,
 )
 from model_quantization.files.signing import PublicKeys
 from model_quantization.limits import Limits
 from model_quantization.locks import ForkSafeLock
-from model_quantization.release.manifest import ReleasedModel
+from model_quantization.release.manifest import MANIFEST, ReleasedModel
 from model_quantization.serving.served_files import ServedFiles
 from model_quantization.trust import TrustPolicy
 
@@ -49,7 +51,8 @@ class Serving:
     sha256, guarantee : str
         Of the file that answers, and the artifact's tier.
     given_up : str
-        The sha256 of a requested artifact that cannot be used; "" if every requested one can.
+        What cannot be used although it was requested: the sha256 of an artifact, or
+        `manifest.json` when the whole release cannot be read; "" if every requested one can.
     pinned_original : callable or None
         Loads the pinned original, for a fallback.
     """
@@ -72,19 +75,31 @@ class Selection:
 
     Every model is loaded once. A new release needs a new selection. Where `keys` require
     signatures, only files that a signed release pins are served, originals included.
+
+    With `tolerant`, a release that cannot be read counts as none, and the original answers; without
+    it, its error is raised. A process that serves a whole release keeps that one instead.
     """
 
     files: ServedFiles
     trusted: tuple[str, ...]
     limits: Limits
     keys: PublicKeys | None = None
+    tolerant: bool = False
     number: int = field(init=False, default=0)  # of the release; 0 without one
+    unreadable: Exception | None = field(init=False, default=None)
     released: ReleasedModel | None = field(init=False, default=None)
     _originals: dict[str, Loaded] = field(init=False, default_factory=dict)
     _lock: ForkSafeLock = field(init=False, default_factory=ForkSafeLock)
 
     def __post_init__(self) -> None:
-        release = self.files.release(self.keys)
+        try:
+            release = self.files.release(self.keys)
+        except SignatureError:
+            raise  # a fallback would let the person who broke the signature choose the model
+        except (ArtifactError, PathRefused, PermissionError) as error:
+            if not self.tolerant or self._signed_only:
+                raise
+            self.unreadable, release = error, None
         if release is not None:
             self.number = release.number
             self.released = release.models.get(self.files.name)
@@ -100,10 +115,14 @@ class Selection:
             Never answered by a fallback.
         PathRefused, ScanRefused
             There is no original, or it must not be loaded.
+        FormatError, VersionError
+            The release cannot be read, and there is no original.
         """
         released = self.released
         if requested == ORIGINAL:
             return self._as_it_lies(requested, "the original was asked for", "")
+        if self.unreadable is not None:
+            return self._without_release(self.unreadable)
         if released is None:
             where = self.files.output_dir
             reason = f"no release in {where} has this model; run the quantization"
@@ -117,7 +136,7 @@ class Selection:
         except SignatureError:
             raise  # a fallback would let the person who broke the signature choose the model
         except (ArtifactError, LimitError, PredictionError, OSError) as error:
-            return self._fallen_back(released, error)
+            return self._fallen_back(released, artifact, error)
         reason, code = "the released artifact is good", ""
         if self.files.replaced(released):
             reason = "the original was replaced after the release; run the quantization again"
@@ -149,8 +168,12 @@ class Selection:
         assert self.released is not None
         return self._original(self.released.source_sha256)
 
-    def _fallen_back(self, released: ReleasedModel, error: Exception) -> Serving:
-        code = error.code if isinstance(error, QuantizationError) else "missing"
+    def _fallen_back(self, released: ReleasedModel, artifact: Path, error: Exception) -> Serving:
+        code, reason = "missing", told(error)
+        if isinstance(error, FileNotFoundError):
+            reason = f"the released artifact is not there ({artifact}); run the quantization again"
+        elif isinstance(error, QuantizationError):
+            code = error.code
         try:
             original = self.pinned_original()
         except (QuantizationError, OSError) as refused:
@@ -159,11 +182,18 @@ class Selection:
             original.model,
             ORIGINAL,
             QUANTIZED,
-            str(error),
+            reason,
             code,
             sha256=original.sha256,
             given_up=released.artifact_sha256,
         )
+
+    def _without_release(self, error: Exception) -> Serving:
+        """The original, as where nothing was ever released; `error` where there is none."""
+        try:
+            return self._as_it_lies(QUANTIZED, told(error), "unreadable_release", given_up=MANIFEST)
+        except PathRefused as refused:
+            raise error from refused
 
     @property
     def _signed_only(self) -> bool:

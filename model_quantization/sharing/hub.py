@@ -19,7 +19,7 @@ from model_quantization.errors import ConfigError
 from model_quantization.extras import need
 from model_quantization.files.atomic import write_atomically
 from model_quantization.maintenance.contents import describe_artifact
-from model_quantization.numerals import fixed, plural
+from model_quantization.numerals import as_known, fixed, plural
 from model_quantization.report.table import human_bytes, times_smaller
 from model_quantization.version import NOT_INSTALLED, installed_version
 
@@ -184,7 +184,9 @@ def _evidence(evaluation: Mapping[str, Any] | None) -> Iterator[str]:
     yield "|---|---|---|"
     before, after = evaluation.get("score_before"), evaluation.get("score_after")
     if before is not None and after is not None:
-        yield f"| {evaluation.get('metric', 'score')} | {fixed(before)} | {fixed(after)} |"
+        metric = evaluation.get("metric", "score")
+        before, after = as_known(metric, before), as_known(metric, after)
+        yield f"| {metric} | {fixed(before)} | {fixed(after)} |"
     changed = evaluation.get("labels_changed")
     if changed is not None:
         yield ""

@@ -58,7 +58,7 @@ def test_a_damaged_artifact_is_done_again_and_nothing_else(directory: ModelDirec
 
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_manifest_is_brought_back_from_those_that_are_kept(
-    directory: ModelDirectory, lost: bool
+    directory: ModelDirectory, lost: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _run(directory)
     directory.write((1,), 1)
@@ -72,8 +72,13 @@ def test_a_manifest_is_brought_back_from_those_that_are_kept(
         manifest.write_bytes(b"{")
         with pytest.raises(FormatError, match="manifest"):
             _run(directory)
-        with pytest.raises(FormatError, match="manifest"):
-            _loader(directory).predict(ROWS)
+        capsys.readouterr()
+        assert main(["verify", str(directory.output)]) == 1
+        assert "manifest.json: not strict JSON" in (said := capsys.readouterr().out)
+        assert "`model-quantization rollback <output directory>`" in said
+        started = _loader(directory)
+        started.predict(ROWS)
+        assert started.status()["reason_code"] == "unreadable_release"
     serving.predict(ROWS)
     assert serving.status()["release"] == 2
     assert main(["rollback", str(directory.output)]) == 0

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
 from model_quantization.batch.run import run_batch
@@ -229,9 +230,26 @@ def test_what_an_artifact_holds(models: Path, capsys: pytest.CaptureFixture[str]
     evaluation = next(line for line in text.splitlines() if line.startswith("evaluated "))
     assert f"{record['evaluation']['rows']:,} held-out rows" in evaluation
     assert all(f"\n  {name} " in text for name in record["evaluation"])  # none less than JSON
+    assert not set("{}[]") & set(text)  # in words
+    assert ("self-test    none: no row fits" in text) == (record["golden_methods"] == [])
     stored = sum(row["stored_bytes"] for row in record["components"])
     assert 0 < stored < record["size_bytes"]
     assert sum(row["arrays"] for row in record["components"]) == record["arrays"]
+
+
+def test_a_forest_that_was_rounded_is_not_called_exact(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(300, 5))
+    forest = RandomForestRegressor(8, random_state=0).fit(rows, rows @ np.arange(5.0))
+    (tmp_path / "trees.pkl").write_bytes(pickle.dumps(forest))
+    np.savez(tmp_path / "trees.npz", X=rows, target=rows @ np.arange(5.0))
+    for bits, word in (("8", "rounded or shortened when it was packed"), ("exact", "exact")):
+        given = ("--held-out", tmp_path / "trees.npz", "--bit-depth", bits, "--allowed-drop", "0.5")
+        assert run(capsys, "quantize", tmp_path / "trees.pkl", *given)[0] == 0
+        _, out, _ = run(capsys, "inspect", tmp_path / "trees.qma")
+        (line,) = (line for line in out.splitlines() if " arrays, " in line)
+        assert line.endswith(f" arrays, {word}"), out
 
 
 def test_a_model_of_untrusted_classes_is_described_all_the_same(
@@ -248,6 +266,10 @@ def test_a_model_of_untrusted_classes_is_described_all_the_same(
 
 def test_a_file_that_is_no_artifact(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "inspect", models / "a.pkl")
+    assert (code, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1
+    assert "it was not opened" in err and f"`model-quantization quantize {models / 'a.pkl'}`" in err
+    (models / "a.qma").write_bytes((models / "a.pkl").read_bytes())
+    code, out, err = run(capsys, "inspect", models / "a.qma")
     assert (code, out) == (1, "") and err.startswith("error: ") and err.count("\n") == 1
     code, _, err = run(capsys, "inspect", models / "missing.qma")
     assert code == 2 and "does not exist" in err and err.count("\n") == 1

@@ -52,7 +52,10 @@ def test_profile_prints_and_draws_and_keeps_no_artifact(
     out = capsys.readouterr().out
     assert code == 0
     assert "1,200 judge" in out and "calibration file" in out
-    assert "coef_" in out and "int8/channel" in out and "published" in out
+    assert "coef_" in out and "int8/channel" in out
+    assert "smallest that passes" in out and "published" not in out
+    table = out.split("verdict\n")[1].split("\n\n")[0].splitlines()
+    assert len({line.split("  ")[0] for line in table}) == len(table)  # no two plans of one name
     assert "allowed drop: 0.005" in out
     assert picture.read_text("utf-8").startswith("<?xml")
     picture.unlink()
@@ -117,7 +120,10 @@ def test_quantize_takes_the_options_of_auto(
     division = record["evaluation"]["precision"]["division"]
     assert division["source"] == "calibration file"
     code = main(["quantize", str(shop / "churn.pkl"), "--max-bytes", "100"])
-    assert code != 0 and "`bit_depth: auto` beside it" in capsys.readouterr().err
+    assert (
+        code != 0
+        and "--max-bytes: cannot be used; expected --bit-depth auto" in capsys.readouterr().err
+    )
     code = main(["quantize", str(shop), "--calibration", str(shop / "churn.npz")])
     assert code != 0 and "with a single model only" in capsys.readouterr().err
 
@@ -168,6 +174,19 @@ def test_the_curve_says_what_was_judged_and_chosen() -> None:
     for piece in ("budget: 5.0 KB", "not measured, for the time budget", "solved again: errors"):
         assert piece in text
     assert precision_word("exact") == "exact"
+    assert "smallest that passes" in text and "about 2.1 KB" in text and "9.1 KB" in text
+
+
+def test_plans_of_one_precision_are_told_apart_and_reasons_are_words() -> None:
+    judged = {"published": False, "size_bytes": 900, "reason": "rank_correlation"}
+    plans = [
+        {"precision": "5", "levels": {"a": "int5/array", "b": "int5"}, "judged": judged},
+        {"precision": "5", "levels": {"a": "4.5 bits/array", "b": "int5"}},
+        {"precision": "4", "levels": {"a": "int4", "b": "int4"}},
+    ]
+    rows = curve_rows({"plans": plans})
+    assert [row[0] for row in rows] == ["5 bits (int5/array)", "5 bits (4.5 bits/array)", "4 bits"]
+    assert rows[0][-1] == "stopped: rank correlation"
 
 
 @pytest.mark.parametrize("ending", ["svg", "png"])

@@ -86,10 +86,10 @@ def test_strict_decides_over_models_that_were_not_proven(
     ("arguments", "message"),
     [
         (["--model", "liner"], "no model matches `liner`; expected one of"),
-        (["--weight-threshold", "-1"], "`weight_threshold` cannot be used; expected greater than"),
+        (["--weight-threshold", "-1"], "--weight-threshold: cannot be used; expected greater"),
         (["--weight-threshold", "x"], "invalid value for '--weight-threshold': "),
         (["--workers", "x"], "invalid value for '--workers': "),
-        (["--workers", "0"], "`n_workers` cannot be used; expected greater than or equal to 1"),
+        (["--workers", "0"], "--workers: cannot be used; expected greater than or equal to 1"),
         (["--config", "nope.yaml"], "nope.yaml: the configuration cannot be read"),
         (["--holdout-dir", "nope"], "nope: the held-out directory does not exist; create it"),
         (["--model-dir", "nope"], "nope: the model directory does not exist; create it"),

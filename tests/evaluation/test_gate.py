@@ -193,7 +193,8 @@ def test_unverified():
         "unverified",
     )
     assert found.note == (
-        "original kept: no held-out data; add a held-out file, or set publish_unverified"
+        "original kept: no held-out data; add a held-out file with the model's name "
+        "(`<model>.parquet`, .csv, .csv.gz or .npz), or set publish_unverified"
     )
     found = decide(None, replace(POLICY, publish_unverified=True), **sizes)
     assert found.publish and found.status is Status.UNVERIFIED and found.reason == ""

@@ -215,6 +215,6 @@ def test_the_command_needs_no_server(config: Path, tmp_path: Path) -> None:
     assert "Completed: 4 models" in done.stderr
     bad = command("--weight-threshold", "-1")
     assert bad.returncode == 2
-    assert "`weight_threshold` cannot be used" in bad.stderr
+    assert "--weight-threshold: cannot be used" in bad.stderr
     (config.parent / "models" / "broken.pkl").write_bytes(pickle.dumps(3)[:-1])
     assert command("--strict").returncode == 1

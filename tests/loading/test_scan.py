@@ -298,7 +298,7 @@ def test_only_plain_files_are_opened(tmp_path: Path) -> None:
     folder.mkdir()
     cases = [
         (link, "got a link"), (fifo, "a pipe"), (folder, "a directory"),
-        (Path("/dev/null"), "a device"), (tmp_path / "none.pkl", "No such file"),
+        (Path("/dev/null"), "a device"), (tmp_path / "none.pkl", "there is no such file"),
         (Path("a\0b.pkl"), "null"), (tmp_path / "a\nb.pkl", r"a\\nb"),
     ]  # fmt: skip
     for path, message in cases:

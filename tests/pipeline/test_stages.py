@@ -284,7 +284,7 @@ def test_a_model_without_held_out_rows_is_unverified(source: Path) -> None:
     outcome = run(source, None)
     assert (outcome.status, outcome.guarantee) == (Status.UNVERIFIED, Guarantee.UNVERIFIED)
     assert (outcome.reason, outcome.artifact) == ("unverified", None)
-    assert "add a held-out file, or set publish_unverified" in outcome.note
+    assert "add a held-out file with the model's name (`<model>.parquet`, .csv" in outcome.note
     published = run(source, None, replace(QUICK, gate=GatePolicy(publish_unverified=True)))
     assert published.published
     assert published.note.startswith("published without proof: no held-out data; asked on")

@@ -343,7 +343,7 @@ def test_no_release_yet(tmp_path: Path) -> None:
 
 def test_a_manifest_that_is_no_plain_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").symlink_to("/etc/hostname")
-    with pytest.raises(PathRefused):
+    with pytest.raises(PathRefused, match=r"rollback <output directory>.*remove the file"):
         read_release(tmp_path)
 
 
@@ -390,6 +390,7 @@ def test_a_broken_manifest_is_named(shop: Shop, edit: Edit, message: str) -> Non
         read_release(shop.output)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+    assert "`model-quantization rollback <output directory>`" in caught.value.do
 
 
 def test_an_unsafe_name_never_has_an_artifact(shop: Shop) -> None:

@@ -247,9 +247,12 @@ def kept(status: Status, reason: str, **changes: Any) -> Outcome:
         (kept(Status.NO_GAIN, "no_gain"), "Nothing: the original is served"),
         (kept(Status.FALLBACK, "gate"), "use 16 bits"),
         (kept(Status.FALLBACK, "gate", bit_depth="16"), "use the lossless artifact"),
-        (kept(Status.FALLBACK, "gate", bit_depth="exact"), "Report this"),
+        (
+            kept(Status.FALLBACK, "gate", bit_depth="exact"),
+            "report it to the maintainers of your copy",
+        ),
         (kept(Status.FALLBACK, "original_nan"), "Retrain or repair"),
-        (kept(Status.FALLBACK, "failed_method"), "Report this with the model's type"),
+        (kept(Status.FALLBACK, "failed_method"), "report it to the maintainers of your copy"),
         (kept(Status.FALLBACK, "inconclusive"), "Add held-out rows."),
         (
             kept(Status.REFUSED, "untrusted_type"),

@@ -292,7 +292,9 @@ def test_the_terminal_shows_one_line_per_model_and_the_rest_below() -> None:
 def test_a_pipe_gets_whole_lines() -> None:
     stream = io.StringIO()
     print_table([RISK], Console(file=stream))
-    assert "alpha_ does not tolerate 8 bits; try 16 or exact." in stream.getvalue().splitlines()[3]
+    lines = stream.getvalue().splitlines()
+    assert lines[3].endswith(" see below ")
+    assert "risk_gp (fallback): alpha_ does not tolerate 8 bits; try 16 or exact." in lines
     stream = io.StringIO()
     print_table([], Console(file=stream))
     assert stream.getvalue() == "No models.\n"

@@ -372,9 +372,48 @@ def test_an_original_that_must_not_be_loaded_is_refused(served: Served) -> None:
         loader_of(served, use_quantized=False).predict(ROWS)
 
 
-def test_a_broken_manifest_is_an_error_and_not_a_missing_release(served: Served) -> None:
+def _damage(path: Path) -> None:
+    path.write_text("{")
+
+
+def _of_newer_code(path: Path) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 7}))
+
+
+def _link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere.json"))
+    path.symlink_to(path.with_name("elsewhere.json"))
+
+
+@pytest.mark.parametrize("fault", [_damage, _of_newer_code, _link])
+def test_a_new_loader_under_a_broken_manifest_answers_from_the_original(
+    served: Served, fault: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = served.output / "manifest.json"
+    whole = manifest.read_bytes()
+    fault(manifest)
+    loader = loader_of(served)
+    with caplog.at_level(logging.WARNING, "model_quantization.serving"):
+        assert list(loader.predict(ROWS)) == list(classifier().predict(ROWS))
+    status = loader.status()
+    assert (status["active"], status["requested"], status["release"]) == (
+        "original",
+        "quantized",
+        0,
+    )
+    assert (status["reason_code"], status["fallbacks"]) == ("unreadable_release", 1)
+    for text in (status["reason"], caplog.text):
+        assert str(manifest) in text and "model-quantization rollback" in text
+    manifest.unlink()
+    manifest.write_bytes(whole)
+    loader.reload()
+    assert loader.status()["active"] == "quantized"
+
+
+def test_a_broken_manifest_without_an_original_is_its_own_error(served: Served) -> None:
     (served.output / "manifest.json").write_text("{")
-    with pytest.raises(FormatError, match=r"manifest\.json"):
+    (served.models / "intent.pkl").unlink()
+    with pytest.raises(FormatError, match=r"manifest\.json.*model-quantization rollback"):
         loader_of(served).predict(ROWS)
 
 

@@ -61,7 +61,10 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise HeldOutError(
-            "the held-out file cannot be opened", where=str(path), got=str(error.strerror)
+            "the held-out file cannot be opened",
+            where=str(path),
+            got=str(error.strerror),
+            do="name a .parquet, .csv, .csv.gz or .npz file that this user can read",
         ) from error
     try:
         status = os.fstat(descriptor)

@@ -8,11 +8,12 @@ first (`worker.py`).
 from __future__ import annotations
 
 import mmap
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from model_quantization.errors import InputRefused, LimitError, ScanRefused
+from model_quantization.errors import InputRefused, LimitError, ScanMalformed, ScanRefused
 from model_quantization.limits import Limits
 from model_quantization.loading.pickles.machine import Findings
 from model_quantization.loading.pickles.nesting import check_nesting
@@ -20,6 +21,10 @@ from model_quantization.loading.pickles.opcodes import walk_pickle
 from model_quantization.loading.pickles.snapshot import Snapshot, take_snapshot
 from model_quantization.loading.skops_files import write_as_pickle
 from model_quantization.trust import TrustPolicy
+
+_TEXT_BYTES: Final = 4096  # of a file's head tell whether it is a text
+_MEMO: Final = re.compile(r"\np\d+\n")  # protocol 0 writes such lines
+_LFS: Final = "version https://git-lfs.github.com/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,35 @@ def scan(source: Path, trust: TrustPolicy, limits: Limits, workspace: Path) -> S
             snapshot = _translated(snapshot, limits)
         found, protocol = _walk(snapshot.path, trust, limits)
     except (InputRefused, LimitError) as error:
-        raise error.at(str(source)) from error
+        raise (_as_text(snapshot.path, error) or error).at(str(source)) from error
     return _scanned(source, snapshot, found, protocol)
+
+
+def _as_text(path: Path, error: InputRefused | LimitError) -> ScanMalformed | None:
+    """The error that says what a broken pickle really is: text, which is often a mistake.
+
+    A name that is not allowed is always told: old pickles are text as well.
+    """
+    if not isinstance(error, ScanMalformed):
+        return None
+    with path.open("rb") as file:
+        head = file.read(_TEXT_BYTES)
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if _MEMO.search(text) or not all(one.isprintable() or one.isspace() for one in text):
+        return None
+    if text.startswith(_LFS):
+        return ScanMalformed(
+            "is a pointer of Git LFS, and not the model", do="fetch the model with `git lfs pull`"
+        )
+    return ScanMalformed(
+        "is a text file",
+        expected="a pickle, joblib or skops file",
+        got=repr(text.strip().partition("\n")[0][:40]),
+        do="put the model's own file here, or take this one away",
+    )
 
 
 def _translated(snapshot: Snapshot, limits: Limits) -> Snapshot:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from model_quantization.errors import LimitError, PathRefused, ScanMalformed
+from model_quantization.errors import LimitError, NoSuchFile, PathRefused, ScanMalformed
 from model_quantization.files.atomic import open_regular
 from model_quantization.limits import Limits
 
@@ -106,10 +106,13 @@ def _open(source: Path, stack: ExitStack) -> int:
         return stack.enter_context(open_regular(source)).fileno()
     except PathRefused as refused:
         raise PathRefused(**refused.fields() | {"where": _shown(source), "do": do}) from None
-    except (OSError, ValueError) as error:
-        raise PathRefused(
-            "cannot be opened", where=_shown(source), got=str(error), do=do
+    except FileNotFoundError as error:
+        raise NoSuchFile(
+            "there is no such file", where=_shown(source), do="check the name and the directory"
         ) from error
+    except (OSError, ValueError) as error:
+        got = getattr(error, "strerror", None) or str(error)
+        raise PathRefused("cannot be opened", where=_shown(source), got=got, do=do) from error
 
 
 def _shown(source: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from model_quantization.dangerous import DO_NOT_OPEN, warning
 from model_quantization.outcome import Guarantee, Outcome, Reason, Status
+from model_quantization.version import report_it
 
 UNLISTED = "on the allow-list"  # as every refusal of a name says
 _NAME = re.compile(r"(?<![\w.:])[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -79,7 +80,7 @@ def _fallback(outcome: Outcome) -> NextStep:
         return NextStep("Retrain or repair the original: its own answers hold NaN or infinity.")
     if reason == Reason.FAILED_METHOD:
         return NextStep(
-            "Report this with the model's type: an artifact must answer. Until then:",
+            f"An artifact must answer: {report_it()}. Until then:",
             _override(outcome.name, "exact"),
         )
     if reason == Reason.INCONCLUSIVE:
@@ -95,15 +96,17 @@ def _fallback(outcome: Outcome) -> NextStep:
             f"The original is served. To get a smaller file, use {_words(more)}:",
             _override(outcome.name, more),
         )
-    return NextStep("The original is served. Report this: an exact artifact should lose nothing.")
+    return NextStep(
+        f"The original is served. An exact artifact should lose nothing: {report_it()}."
+    )
 
 
 def _broken(outcome: Outcome) -> NextStep:
     reason = outcome.reason
     if reason == Reason.DIFFERS:
         return NextStep(
-            "The original is served. Report this with the model's type: an artifact that rounds "
-            "nothing must answer the same bits."
+            "The original is served. An artifact that rounds nothing must answer the same bits: "
+            f"{report_it()}."
         )
     if is_hostile(outcome):
         return NextStep(
