@@ -23,7 +23,7 @@ class Registry:
 
     def __init__(self, codecs: Iterable[Filter | Coder] = ()) -> None:
         self._codecs: dict[str, Filter | Coder] = {}
-        # Each array asks for them; a look whether a codec is a filter costs more than a small array.
+        # Kept sorted: each array asks for them, and a look at what a codec is costs as much as it.
         self._filters: list[Filter] = []
         self._coders: list[Coder] = []
         for codec in codecs:

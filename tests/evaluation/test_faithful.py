@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -63,7 +64,18 @@ def judged(case: Case) -> Any:
     return judge_answers(original, candidate, truth_about(original))
 
 
-@pytest.mark.parametrize("case", numeric_cases(), ids=str)
+def sampled() -> list[Any]:
+    """The cases, of which each family's first three are no longer proof."""
+    seen: Counter[str] = Counter()
+    found = []
+    for case in numeric_cases():
+        seen[case.family] += 1
+        longer = (pytest.mark.slow,) if seen[case.family] > 3 else ()
+        found.append(pytest.param(case, id=str(case), marks=longer))
+    return found
+
+
+@pytest.mark.parametrize("case", sampled())
 def test_sixteen_bits_pass(case: Case) -> None:
     found = judged(case)
     missed = [check for check in found.checks if check.finding in (Finding.LOST, Finding.OPEN)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,3 +72,46 @@ def test_rows_that_are_not_finite_get_the_originals_error_at_any_depth(case: Cas
                     assert got.answer is not None and np.shape(got.answer) == np.shape(
                         expected.answer
                     )
+
+
+@every_case
+def test_explanation_says_why(case: Case) -> None:
+    checks.check_explanation_says_why(case)
+
+
+def test_reasons_differ() -> None:
+    found = [checks.quantized(case, "8").explain() for case in CASES]
+    told = {one.why for each in found for one in (*each.components, *each.methods) if one.why}
+    assert len(told) > 5
+
+
+SERVES = """
+import json, sys, numpy as np, model_quantization as mq
+for name, method in json.loads(sys.argv[1]):
+    rows = np.load(f"{name}.npy")
+    getattr(mq.load(f"{name}.qma"), method)(rows.tolist() if rows.dtype.kind == "U" else rows)
+    heavy = {"sklearn", "pandas", "pyarrow", "joblib"} & set(sys.modules)
+    assert not heavy, (name, heavy)
+"""
+
+
+def test_serving_imports_neither_scikit_learn_nor_pandas(tmp_path: Path) -> None:
+    asked = []
+    for number, case in enumerate(CASES):
+        model, rows = checks.quantized(case, "8"), case.example.rows
+        numeric = isinstance(rows, np.ndarray) and rows.dtype.kind == "f"
+        # Of ties the restored estimator decides.
+        tied = (case.family, case.example.name) == ("neighbors", "ties")
+        if model.fast_methods and (numeric or case.is_text) and not tied:
+            (tmp_path / f"{number}.qma").write_bytes(model.artifact.data)
+            np.save(tmp_path / f"{number}.npy", np.asarray(rows[:3]))
+            asked.append([number, model.fast_methods[0]])
+    assert len(asked) > 100
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SERVES, json.dumps(asked)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

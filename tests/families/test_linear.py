@@ -85,14 +85,17 @@ def fitted_models(name: str) -> tuple[Any, ...]:
     return tuple(found)
 
 
+@pytest.mark.parametrize(
+    "depths", [("exact", 8), pytest.param((16, 32), marks=pytest.mark.slow)], ids=["8", "16"]
+)
 @pytest.mark.parametrize("name", sorted(FAMILY.types), ids=lambda name: name.rpartition(":")[2])
-def test_every_class_in_every_shape(name: str) -> None:
+def test_every_class_in_every_shape(name: str, depths: tuple[int | str, ...]) -> None:
     fast = 0
     for model in fitted_models(name):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             original = pickle.loads(pickle.dumps(model))
-        for bit_depth in ("exact", 8, 16, 32):
+        for bit_depth in depths:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # a deprecated class says so
                 made = quantized(model, bit_depth)

@@ -72,6 +72,7 @@ def test_a_cluster_made_for_the_run_publishes_what_threads_do(
     check_same_release(root, "own")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_its_shard_a_retry_and_nothing_else(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_without_the_extra_the_run_says_what_to_install(
     assert "pip install 'model-quantization[dask]'" in str(state.message)
 
 
+@pytest.mark.slow
 def test_from_object_storage_to_object_storage(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

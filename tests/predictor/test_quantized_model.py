@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 import pickle
-import subprocess
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +36,6 @@ import model_quantization as mq
 from model_quantization.api import ModelQuantizer
 from model_quantization.errors import ConfigError, FormatError, IntegrityError
 from model_quantization.estimators import restore as restore_module
-from model_quantization.families import all_families
 from model_quantization.predictor.opening import iter_models, model_at
 from model_quantization.predictor.quantized_model import QuantizedModel
 from tests.families.checks import reaction
@@ -219,11 +216,16 @@ INPUTS = {
 }
 
 
+@cache
+def fitted_on_frame(name: str) -> tuple[Any, QuantizedModel]:
+    original = clone(FITTED_ON_FRAMES[name]).fit(FRAME, LABELS)
+    return original, quantized(original)
+
+
 @pytest.mark.parametrize("name", FITTED_ON_FRAMES)
 @pytest.mark.parametrize("kind", INPUTS)
 def test_warnings_and_errors_about_names_are_the_originals(name: str, kind: str) -> None:
-    original = clone(FITTED_ON_FRAMES[name]).fit(FRAME, LABELS)
-    made = quantized(original)
+    original, made = fitted_on_frame(name)
     for method in ("predict", "predict_proba", "transform"):
         assert hasattr(made, method) == hasattr(original, method)
         if hasattr(original, method):
@@ -327,41 +329,6 @@ def test_it_pickles_as_its_artifacts_bytes(model: QuantizedModel) -> None:
     file.seek(0)
     again = joblib.load(file)["model"]
     np.testing.assert_array_equal(again.predict(FRAME), model.predict(FRAME))
-
-
-def test_serving_imports_neither_scikit_learn_nor_pandas(tmp_path: Path) -> None:
-    rows, asked = {}, []
-    for family in all_families():
-        for number, example in enumerate(family.examples()):
-            made = quantized(example.model, 8)
-            numeric = isinstance(example.rows, np.ndarray) and example.rows.dtype.kind == "f"
-            texts = isinstance(example.rows, list) and isinstance(example.rows[0], str)
-            # Of ties the restored estimator decides.
-            tied = (family.name, example.name) == ("neighbors", "ties")
-            if made.fast_methods and (numeric or texts) and not tied:
-                name = f"{family.name}-{number}"
-                (tmp_path / f"{name}.qma").write_bytes(made.artifact.data)
-                np.save(tmp_path / f"{name}.npy", np.asarray(example.rows[:3]))
-                asked.append([name, made.fast_methods[0]])
-                rows[name] = example.rows
-    assert len(asked) > 10
-    script = (
-        "import json, sys, numpy as np, model_quantization as mq\n"
-        "for name, method in json.loads(sys.argv[1]):\n"
-        "    rows = np.load(f'{name}.npy')\n"
-        "    rows = rows.tolist() if rows.dtype.kind == 'U' else rows\n"
-        "    getattr(mq.load(f'{name}.qma'), method)(rows)\n"
-        "    heavy = {'sklearn', 'pandas', 'pyarrow', 'joblib'} & set(sys.modules)\n"
-        "    assert not heavy, (name, heavy)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, json.dumps(asked)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 # Opening ------------------------------------------------------------------------------------
