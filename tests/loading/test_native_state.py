@@ -50,6 +50,21 @@ CHANGES: dict[str, tuple[int, Callable[[Any], Any], str]] = {
     "more nodes than there are": (6, lambda found: 2 * found + 1, "does not fit its levels"),
     "no metric": (11, lambda _: None, "a search tree without a metric"),
     "weights of other rows": (12, lambda _: np.ones(3), "weights of a search tree do not fit"),
+    "a deviation for fewer columns": (
+        11,
+        lambda _: DistanceMetric.get_metric("seuclidean", V=[1.0, 2.0]),
+        "a metric for another number of columns.*got 2",
+    ),
+    "a weight for fewer columns": (
+        11,
+        lambda _: DistanceMetric.get_metric("minkowski", p=3, w=[1.0, 2.0]),
+        "a metric for another number of columns.*got 2",
+    ),
+    "a matrix for fewer columns": (
+        11,
+        lambda _: DistanceMetric.get_metric("mahalanobis", VI=np.eye(2)),
+        r"a metric for another number of columns.*got \(2, 2\)",
+    ),
     "no array of rows": (0, lambda _: 5, "the state of .* has another shape"),
 }
 
@@ -74,10 +89,20 @@ def test_a_search_tree_is_checked_before_it_is_made(kind: Any, change: str, tmp_
 
 
 @pytest.mark.bad_input(68)
-def test_a_metric_is_checked_before_it_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "numbers"),
+    [
+        (1, np.ones(3, dtype=np.float32)),
+        (1, np.ones((1, 3))),
+        (1, [1.0, 2.0, 3.0]),
+        (2, np.ones(3)),
+        (2, np.ones((1, 1), dtype=np.int64)),
+    ],
+)
+def test_a_metric_is_checked_before_it_is_made(place: int, numbers: Any, tmp_path: Path) -> None:
     metric = DistanceMetric.get_metric("seuclidean", V=[1.0, 2.0, 3.0])
     state = list(metric.__getstate__())
-    state[1] = np.ones(3, dtype=np.float32)
+    state[place] = numbers
     path = written([Saved(metric, tuple(state))], tmp_path)
     with pytest.raises(ScanRefused, match="the numbers of a metric are no array of float64"):
         load_original(path)
@@ -85,8 +110,20 @@ def test_a_metric_is_checked_before_it_is_made(tmp_path: Path) -> None:
 
 def test_sound_search_trees_load_and_answer(tmp_path: Path) -> None:
     classifier = KNeighborsClassifier(algorithm="kd_tree").fit(ROWS, ROWS[:, 0] > 0)
-    models = [KDTree(ROWS, metric="manhattan"), BallTree(ROWS), classifier]
-    (boxes, balls, found), _ = load_original(written(models, tmp_path))
-    for mine, theirs in ((boxes, models[0]), (balls, models[1])):
-        np.testing.assert_array_equal(mine.query(ROWS, 3)[1], theirs.query(ROWS, 3)[1])
+    trees = [
+        KDTree(ROWS, metric="manhattan"),
+        BallTree(ROWS),
+        KDTree(ROWS, metric="minkowski", p=3, w=[1.0, 2.0, 3.0]),
+        BallTree(ROWS, metric="seuclidean", V=[1.0, 2.0, 3.0]),
+        BallTree(ROWS, metric="mahalanobis", VI=np.diag([1.0, 2.0, 3.0])),
+        KDTree(ROWS[:1]),
+    ]
+    (found, *loaded), _ = load_original(written([classifier, *trees], tmp_path))
+    for mine, theirs in zip(loaded, trees, strict=True):
+        assert type(mine) is type(theirs)
+        near, far = (
+            mine.query(ROWS, min(3, len(theirs.data))),
+            theirs.query(ROWS, min(3, len(theirs.data))),
+        )
+        np.testing.assert_array_equal(near, far)
     np.testing.assert_array_equal(found.predict(ROWS), classifier.predict(ROWS))
