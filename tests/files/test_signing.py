@@ -260,9 +260,9 @@ def test_what_is_signed_is_the_artifact_that_was_evaluated(
     key = read_signing_key(keys[0].private)
     path = tmp_path / "m.qma"
     outcome = outcome_of(path, artifact)
-    small = replace(Limits(), manifest_bytes=10)
-    with pytest.raises(LimitError):
-        sign_outcome(outcome, key, small)
+    for small in (replace(Limits(), file_bytes=10), replace(Limits(), manifest_bytes=10)):
+        with pytest.raises(LimitError):
+            sign_outcome(outcome, key, small)
     assert path.read_bytes() == artifact
     signed = sign_outcome(outcome, key, Limits())
     data = path.read_bytes()
