@@ -6,12 +6,17 @@ import io
 import pickle
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.calibration import _CalibratedClassifier
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, TweedieRegressor
 from sklearn.preprocessing import FunctionTransformer
 
 import model_quantization as mq
@@ -20,7 +25,7 @@ from model_quantization.errors import EnvironmentMismatch, MissingMethod, ScanMa
 from model_quantization.estimators.dropped import lacking_class
 from model_quantization.loading.pickles.migrations import boosters
 from model_quantization.loading.pickles.migrations.boosters import STEPS
-from model_quantization.loading.pickles.migrations.steps import installed
+from model_quantization.loading.pickles.migrations.steps import in_todays_form, installed
 from model_quantization.loading.pickles.original import load_original
 from model_quantization.saving_version import reference_of, saved_note, saving_versions
 
@@ -202,3 +207,117 @@ def test_a_live_model_is_told_by_its_meaning() -> None:
     made = mq.ModelQuantizer(bit_depth="exact").quantize_model(model)[0]
     assert type(made.restore(as_scikit_learn=True)) is OneVsRestClassifier
     np.testing.assert_array_equal(made.predict(X), model.predict(X))
+
+
+# class, the version that saved it, its state then -> what it has today, and what it has no more
+STATES: dict[str, tuple[type, str, dict[str, Any], dict[str, Any], set[str]]] = {
+    "a classifier of boosted trees": (
+        GradientBoostingClassifier,
+        "0.22.2",
+        {
+            "loss": "deviance",
+            "loss_": None,
+            "classes_": np.array([0, 1, 2]),
+            "init_": None,
+            "estimators_": np.empty((5, 3), dtype=object),
+        },
+        {"loss": "log_loss", "n_trees_per_iteration_": 3, "n_classes_": 3},
+        {"loss_"},
+    ),
+    "a regressor of boosted trees": (
+        GradientBoostingRegressor,
+        "0.22.2",
+        {"loss": "ls", "loss_": None, "estimators_": np.empty((5, 1), dtype=object)},
+        {"loss": "squared_error", "n_trees_per_iteration_": 1},
+        {"loss_"},
+    ),
+    "a calibrated classifier": (
+        _CalibratedClassifier,
+        "0.23.2",
+        {"calibrators_": ["one"], "classes_": ["a", "b"], "label_encoder_": None},
+        {"calibrators": ["one"], "classes": ["a", "b"], "method": "sigmoid"},
+        {"calibrators_", "classes_", "label_encoder_"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_an_old_state_has_todays_attributes(case: str) -> None:
+    cls, version, then, now, gone = STATES[case]
+    found = in_todays_form(cls, then, version).state
+    assert {key: found.get(key) for key in now} == now
+    assert not gone & found.keys()
+    assert gone & then.keys() == gone  # what was given is not changed
+
+
+@pytest.mark.parametrize(
+    ("power", "link", "loss"),
+    [
+        (0, "auto", "HalfTweedieLossIdentity"),
+        (0, "log", "HalfTweedieLoss"),
+        (1.5, "auto", "HalfTweedieLoss"),
+        (1.5, "identity", "HalfTweedieLossIdentity"),
+    ],
+)
+def test_a_generalized_linear_model_keeps_its_link(power: float, link: str, loss: str) -> None:
+    then = {"power": power, "link": link, "coef_": np.zeros(2), "_family_instance": 1, "family": 1}
+    found = in_todays_form(TweedieRegressor, then, "1.0.2").state
+    assert type(found["_base_loss"]).__name__ == loss
+    assert found["_base_loss"].closs.power == power
+    assert not {"_family_instance", "family"} & found.keys()
+
+
+def test_boosting_that_starts_at_the_answers_of_a_model_is_known() -> None:
+    priors = DummyClassifier(strategy="prior").fit([[0]] * 3, [0, 1, 2])
+    for start, classes, as_saved in (
+        (LogisticRegression(), 3, "UncentredGradientBoosting"),
+        (LogisticRegression(), 1, ""),
+        ("zero", 3, ""),
+        (priors, 3, ""),
+    ):
+        trees = np.empty((1, classes), dtype=object)
+        for place in range(classes):
+            trees[0, place] = SimpleNamespace(tree_=SimpleNamespace(value=np.zeros((1, 1, 1))))
+        then = {
+            "loss": "log_loss", "init_": start, "estimators_": trees, "learning_rate": 0.5,
+            "classes_": np.arange(max(classes, 2)),
+        }  # fmt: skip
+        found = in_todays_form(GradientBoostingClassifier, then, "1.3.2")
+        assert found.as_saved == as_saved
+        # A start at the priors lost the mean of its logarithms, which the first trees have now.
+        added = np.log(1 / 3) / 0.5 if start is priors else 0.0
+        assert [tree.tree_.value.item() for tree in trees[0]] == pytest.approx([added] * classes)
+
+
+def test_columns_are_told_by_their_numbers_however_they_were_given() -> None:
+    given: dict[str, tuple[Any, list[int]]] = {
+        "one name": ("b", [1]),
+        "names": (["d", "a"], [3, 0]),
+        "up to a name": (slice(None, "b"), [0, 1]),
+        "from a name": (slice("c", None), [2, 3, 4]),
+        "between names": (slice("b", "d"), [1, 2, 3]),
+        "every other": (slice("a", "e", 2), [0, 2, 4]),
+        "a slice": (slice(1, 3), [1, 2]),
+        "the last": (-1, [4]),
+        "numbers": ([0, -2], [0, 3]),
+        "a mask": ([True, False, False, True, False], [0, 3]),
+        "an array": (np.array([False, True, False, False, True]), [1, 4]),
+        "none": ([], []),
+    }
+    then = {
+        "transformers": [(name, "drop", columns) for name, (columns, _) in given.items()],
+        "transformers_": [(name, "drop", columns) for name, (columns, _) in given.items()],
+        "_columns": [columns for columns, _ in given.values()],
+        "_remainder": ("remainder", "drop", None),
+        "_feature_names_in": list("abcde"),
+        "_df_columns": list("abcde"),
+        "_n_features": 5,
+    }
+    found = in_todays_form(ColumnTransformer, then, "0.23.2").state
+    assert found["_transformer_to_input_indices"] == {
+        name: numbers for name, (_, numbers) in given.items()
+    } | {"remainder": []}
+    assert found["n_features_in_"] == 5
+    assert found["feature_names_in_"].tolist() == list("abcde")
+    assert found["feature_names_in_"].dtype == object
+    assert not {"_feature_names_in", "_df_columns"} & found.keys()
