@@ -204,6 +204,7 @@ def saved(version: str, kind: str) -> Saved:
     [
         ("ada SAMME.R tree three", "ProbabilityAdaBoost"),
         ("logistic ovr three", "OneVsRestLogistic"),
+        ("logistic cv ovr three", "OneVsRestLogisticCV"),
         ("logistic multinomial two", "SoftmaxOfTwoLogistic"),
         ("one vs rest stumps with ties", "LastOfTiesOneVsRest"),
     ],
