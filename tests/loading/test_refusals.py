@@ -282,6 +282,13 @@ def test_a_refusal_says_what_was_there(case: str, tmp_path: Path) -> None:
     assert caught.value.do
 
 
+def test_what_a_container_calls_is_a_class_that_models_hold(tmp_path: Path) -> None:
+    made = name("collections", "defaultdict")
+    scan_bytes(program(call(made, name("builtins", "list"))), tmp_path)
+    with pytest.raises(ScanRefused, match="calls collections:defaultdict with arguments"):
+        scan_bytes(program(call(made, name("numpy._core.multiarray", "_reconstruct"))), tmp_path)
+
+
 def old_svc(**attributes: bytes) -> bytes:
     """A support vector machine of 0.22 with these attributes."""
     pairs = b"".join(text(key) + value for key, value in attributes.items())
