@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.interpolate import BSpline
 from sklearn.calibration import _CalibratedClassifier
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
@@ -26,8 +28,10 @@ from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
     LogisticRegressionCV,
+    PoissonRegressor,
     TweedieRegressor,
 )
+from sklearn.model_selection._search_successive_halving import HalvingGridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
 
@@ -37,6 +41,7 @@ from model_quantization.errors import EnvironmentMismatch, MissingMethod, ScanMa
 from model_quantization.estimators.dropped import lacking_class
 from model_quantization.loading.pickles.migrations import boosters
 from model_quantization.loading.pickles.migrations.boosters import STEPS
+from model_quantization.loading.pickles.migrations.stand_ins import Gone
 from model_quantization.loading.pickles.migrations.steps import (
     in_todays_form,
     installed,
@@ -422,3 +427,28 @@ def test_columns_are_told_by_their_numbers_however_they_were_given() -> None:
     assert found["feature_names_in_"].tolist() == list("abcde")
     assert found["feature_names_in_"].dtype == object
     assert not {"_feature_names_in", "_df_columns"} & found.keys()
+
+
+def test_a_spline_of_another_scipy_is_the_spline_of_this_one() -> None:
+    spline = BSpline(np.arange(8.0), np.arange(8.0).reshape(4, 2), 3)
+    for then in (
+        {"t": spline.t, "c": spline.c},
+        {"_t": spline.t, "_c": spline.c},
+    ):
+        rest = {"k": 3, "extrapolate": True, "axis": 0}
+        made = BSpline.__new__(BSpline)
+        vars(made).update(in_todays_form(BSpline, then | rest, "1.5.2").state)
+        np.testing.assert_array_equal(made([3.5, 4.0]), spline([3.5, 4.0]))
+        assert vars(made).keys() == vars(spline).keys()
+
+
+def test_what_is_fitted_again_and_how_values_are_checked_have_todays_words() -> None:
+    chooses = type("refit_callable", (Gone,), {})
+    for then, now in ((chooses, True), ("accuracy", "accuracy"), (Gone(), None)):
+        found = in_todays_form(HalvingGridSearchCV, {"refit": then}, "0.24.2").state["refit"]
+        assert found is then if now is None else found == now
+    check = functools.partial(max, force_all_finite=False, key=len)
+    found = in_todays_form(FunctionTransformer, {"func": check}, "1.5.2").state["func"]
+    assert (found.func, found.keywords) == (max, {"ensure_all_finite": False, "key": len})
+    poisson = in_todays_form(PoissonRegressor, {"link": "log", "coef_": [1.0]}, "1.0.2").state
+    assert "link" not in poisson and type(poisson["_base_loss"]).__name__ == "HalfPoissonLoss"
