@@ -4,9 +4,10 @@
 
 mutmut (the extra `mutants`) makes the faults: another operator, a number plus one, a dropped
 argument, a swapped branch. It runs the tests once to learn which of them reach each function. What
-is mutated, and by which tests a fault may be killed, stands in `[tool.mutmut]` of pyproject.toml.
+is mutated stands in `[tool.mutmut]` of pyproject.toml, by which tests a fault may be killed in
+`ROOMS`. Faults are made in the rooms that are asked for, and only their tests are run.
 
-The faults are checked here: a process that has imported all tests forks for each fault and runs
+The faults are checked here: a process that has collected all tests forks for each fault and runs
 those that reach the changed function, the quickest first, until one fails. The order is that of the
 sha256 of the faults' names, so a sample is the same in every run, a larger one holds a smaller one,
 and what is left out when the time is over hangs on nothing but the names. What was checked is kept
@@ -21,11 +22,12 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +35,38 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "mutants"
 CHECKED = RESULTS / "checked.json"
-ROOMS = ("evaluation", "codecs", "schemes", "loading.pickles", "release")
+# The tests of each room, without the slow ones.
+ROOMS = {
+    "evaluation": ("tests/evaluation",),
+    "codecs": ("tests/codecs",),
+    "schemes": ("tests/schemes",),
+    "loading.pickles": (
+        "tests/loading",
+        "tests/versions/test_corpus.py",
+        "tests/versions/test_migrations.py",
+    ),
+    "release": ("tests/release", "tests/files/test_signing.py"),
+}
+# A fault that the tests of each room know: mutmut makes all of them before it checks one.
+KNOWN = {
+    "evaluation": "evaluation.bounds.x_flip_bound__mutmut_1",
+    "codecs": "codecs.gaps.x_smallest_unsigned__mutmut_1",
+    "schemes": "schemes.codebook.x_nearest_codes__mutmut_1",
+    "loading.pickles": "loading.pickles.migrations.steps.x_parse_release__mutmut_1",
+    "release": "release.objects.x_remove_unreferenced__mutmut_1",
+}
+MADE_IN = RESULTS / "rooms.json"
+# Runs mutmut with some of its settings changed.
+MUTMUT = """
+import json, sys
+from mutmut.__main__ import cli
+from mutmut.configuration import config
+vars(config()).update(json.loads(sys.argv.pop(1)))
+cli()
+"""
 LEAST_KILLED = 0.9
-# A fault that tests of codecs know: mutmut makes all of them before it checks one.
-KNOWN = "model_quantization.codecs.gaps.x_smallest_unsigned__mutmut_1"
-# pytest's exit codes: tests failed, the run was stopped, an internal error.
-FAILED = frozenset({1, 2, 3})
+# How a fault's process ends when a test failed.
+FAILED = 1
 SURVIVED, NO_TESTS, STOPPED = "survived", "no test reaches it", "stopped"
 KILLED = "killed"
 
@@ -74,7 +102,7 @@ def fate_of(status: int) -> str:
     if os.WIFSIGNALED(status):  # crashed, or an endless loop at the limit of time
         return STOPPED
     code = os.waitstatus_to_exitcode(status)
-    return KILLED if code in FAILED else SURVIVED
+    return KILLED if code == FAILED else SURVIVED
 
 
 def made_in(room: str, results: Path = RESULTS) -> dict[str, str]:
@@ -94,24 +122,68 @@ def function_of(name: str) -> str:
     return name.partition("__mutmut_")[0]
 
 
-def make_faults(children: int) -> None:
-    """Let mutmut make every fault, and learn which tests reach each function."""
+def settings_for(rooms: Sequence[str]) -> dict[str, Any]:
+    """Return what mutmut is told for these rooms: which files to change, and which tests to run."""
+    return {
+        "only_mutate": [f"model_quantization/{room.replace('.', '/')}/*" for room in rooms],
+        "track_dependencies": False,  # between results that mutmut would keep
+        "pytest_add_cli_args_test_selection": [
+            *(folder for room in rooms for folder in ROOMS[room]), "-m", "not slow"
+        ],
+    }  # fmt: skip
+
+
+def make_faults(rooms: Sequence[str], children: int) -> None:
+    """Let mutmut make every fault of the rooms, and learn which tests reach each function."""
+    if MADE_IN.exists() and json.loads(MADE_IN.read_text("utf-8")) != sorted(rooms):
+        # mutmut takes each file that is there already as one with all of its faults.
+        shutil.rmtree(RESULTS / "model_quantization", ignore_errors=True)
+    RESULTS.mkdir(exist_ok=True)
+    MADE_IN.write_text(json.dumps(sorted(rooms)), "utf-8")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(children), KNOWN]
+    command = [sys.executable, "-c", MUTMUT, json.dumps(settings_for(rooms))]
+    command += ["run", "--max-children", str(children), f"model_quantization.{KNOWN[rooms[0]]}"]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
+
+
+class Loop:
+    """A plugin of pytest that does something else with the collected tests than to run them."""
+
+    def __init__(self, use: Callable[[list[Any]], None]) -> None:
+        self.use = use
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """Give the tests away, unless some could not be collected."""
+        if not session.testsfailed:
+            self.use(session.items)
+        return True
+
+
+def fails(tests: Sequence[Any]) -> bool:
+    """Whether one of these collected tests fails; those after it are not run."""
+    for test, following in zip(tests, [*tests[1:], None], strict=True):
+        test.config.hook.pytest_runtest_protocol(item=test, nextitem=following)
+        if test.session.testsfailed:
+            return True
+    return False
 
 
 class Checks:
     """Checks faults in forks of this process, which has the mutated library and all its tests."""
 
-    def __init__(self, children: int) -> None:
+    def __init__(self, rooms: Sequence[str], children: int) -> None:
         from mutmut.configuration import config
 
+        vars(config()).update(settings_for(rooms))
         stats = json.loads((RESULTS / "mutmut-stats.json").read_text("utf-8"))
         self.tests: dict[str, list[str]] = stats["tests_by_mangled_function_name"]
         self.seconds: dict[str, float] = stats["duration_by_test"]
         self.children = children
-        self.options = ["--rootdir=.", "-x", "-q", *config().pytest_add_cli_args]
+        self.said = os.dup(2)  # pytest keeps what is written to the other
+        self.options = [
+            "--rootdir=.", "-q", *config().pytest_add_cli_args,
+            *config().pytest_add_cli_args_test_selection,
+        ]  # fmt: skip
         self.kept: dict[str, list[str]] = (
             json.loads(CHECKED.read_text("utf-8")) if CHECKED.exists() else {}
         )
@@ -124,14 +196,22 @@ class Checks:
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             if name != __name__:
                 del sys.modules[name]
-        import pytest
-
-        selection = config().pytest_add_cli_args_test_selection
-        with _silent():
-            pytest.main(["--collect-only", *self.options, *selection])
 
     def run(self, names: Mapping[str, str], until: float) -> dict[str, str]:
         """Return the fate of each fault (name -> hash of its function), as far as time allows."""
+        import pytest
+
+        fates: dict[str, str] = {}
+        loop = Loop(
+            lambda tests: fates.update(self._run({t.nodeid: t for t in tests}, names, until))
+        )
+        with _silent():
+            pytest.main(self.options, plugins=[loop])
+        return fates
+
+    def _run(
+        self, tests: Mapping[str, Any], names: Mapping[str, str], until: float
+    ) -> dict[str, str]:
         running: dict[int, str] = {}
         fates: dict[str, str] = {}
         for name, digest in names.items():
@@ -149,25 +229,29 @@ class Checks:
             while len(running) >= self.children:
                 self._reap(running, fates)
             self.kept[name] = [key, ""]
-            running[self._fork(name, reached)] = name
+            held = sorted((tests[each] for each in reached if each in tests), key=self._cost)
+            running[self._fork(name, held)] = name
         while running:
             self._reap(running, fates)
         return fates
 
-    def _fork(self, name: str, reached: list[str]) -> int:
+    def _cost(self, test: Any) -> tuple[bool, float]:
+        """What to sort by: what a module makes once is not in the seconds of its tests."""
+        fixtures = test._fixtureinfo.name2fixturedefs.values()
+        shared = any(each.scope == "module" for found in fixtures for each in found)
+        return shared, self.seconds.get(test.nodeid, 1.0)
+
+    def _fork(self, name: str, tests: Sequence[Any]) -> int:
         child = os.fork()
         if child:
             return child
         code = 4
         try:
-            seconds = int(20 + 10 * sum(self.seconds.get(each, 1.0) for each in reached))
+            seconds = int(20 + 10 * sum(self.seconds.get(test.nodeid, 1.0) for test in tests))
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
             signal.alarm(10 * seconds)  # of a machine that is busy
             os.environ["MUTANT_UNDER_TEST"] = name
-            import pytest
-
-            with _silent():
-                code = int(pytest.main([*self.options, *reached]))
+            code = int(fails(tests))
         finally:
             os._exit(code)
 
@@ -178,7 +262,7 @@ class Checks:
             return
         fates[name] = self.kept[name][1] = fate_of(status)
         CHECKED.write_text(json.dumps(self.kept, indent=0), "utf-8")
-        print(f"{fates[name]:>9} {name}", file=sys.stderr, flush=True)
+        os.write(self.said, f"{fates[name]:>9} {name}\n".encode())
 
 
 @contextlib.contextmanager
@@ -215,14 +299,14 @@ def main() -> int:
     survivors = options.survivors and options.survivors.absolute()
 
     if not options.as_made:
-        make_faults(options.children)
+        make_faults(options.rooms, options.children)
     made = {name: made_in(name) for name in options.rooms}
     chosen = {name: sample_of(made[name], options.sample) for name in options.rooms}
     # One of each room in turn: where the time is over, it is over for all of them alike.
     turns = sorted(
         (place, room, name) for room, names in chosen.items() for place, name in enumerate(names)
     )
-    checks = Checks(options.children)
+    checks = Checks(options.rooms, options.children)
     order = {name: made[room][name] for _, room, name in turns}
     fates = checks.run(order, time.monotonic() + options.seconds)
     rooms = [

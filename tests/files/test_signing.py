@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from model_quantization.errors import (
     FallbackRefused,
     FormatError,
     IntegrityError,
+    LimitError,
     SignatureError,
 )
 from model_quantization.files.signing import (
@@ -39,9 +40,9 @@ from model_quantization.files.signing import (
 from model_quantization.limits import Limits
 from model_quantization.outcome import Outcome, Status
 from model_quantization.pipeline.in_memory import quantize_live_model
-from model_quantization.release.manifest import read_release
+from model_quantization.release.manifest import Release, read_release
 from model_quantization.release.publish import rollback
-from model_quantization.release.signer import read_signer
+from model_quantization.release.signer import check_whole_run, read_signer, sign_outcome
 from model_quantization.schemes.recipe import recipe_for
 from model_quantization.serving.named_loaders import ModelLoader
 from model_quantization.trust import TrustPolicy
@@ -207,6 +208,84 @@ def test_the_pinned_hash_is_of_the_bytes_that_are_opened(artifact: bytes) -> Non
     assert len(read_artifact(artifact, sha256=sha256(artifact).hexdigest()))
     with pytest.raises(IntegrityError, match=r"not the one that was released; .*0000"):
         mq.load(artifact, sha256="00" * 32)
+
+
+# --- runs that sign ---------------------------------------------------------------------------
+
+
+def outcome_of(path: Path, data: bytes, source_sha256: str = "") -> Outcome:
+    path.write_bytes(data)
+    return Outcome(
+        name="m",
+        source="m.pkl",
+        status=Status.PUBLISHED,
+        source_sha256=source_sha256,
+        artifact=str(path),
+        artifact_sha256=sha256(data).hexdigest(),
+        artifact_size_bytes=len(data),
+    )
+
+
+def test_a_run_vouches_for_what_its_keys_signed_for_that_file_only(
+    keys: tuple[Pair, Pair], artifact: bytes, tmp_path: Path
+) -> None:
+    ours, theirs = keys
+    signer = read_signer(str(ours.private))
+    successor = read_signer(str(theirs.private), (str(ours.public),))
+    assert signer is not None and successor is not None
+    source = read_artifact(artifact).manifest["source"]["sha256"]
+    good = outcome_of(tmp_path / "good.qma", sign_artifact(artifact, signer.key), source)
+    foreign = outcome_of(tmp_path / "other.qma", sign_artifact(artifact, successor.key), source)
+    plain = outcome_of(tmp_path / "plain.qma", artifact, source)
+    assert signer.vouches_for(tmp_path, good, source)
+    assert successor.vouches_for(tmp_path, good, source)
+    assert successor.vouches_for(tmp_path, foreign, source)
+    other = "ab" * 32
+    for outcome, asked in (
+        (foreign, source),
+        (plain, source),
+        (good, other),
+        (replace(good, source_sha256=other), source),
+        (replace(good, source_sha256=other), other),  # made from another file than it says
+        (replace(good, artifact=None), source),
+        (replace(good, artifact_sha256=other), source),
+        (replace(good, artifact=str(tmp_path / "none.qma")), source),
+    ):
+        assert not signer.vouches_for(tmp_path, outcome, asked)
+
+
+def test_what_is_signed_is_the_artifact_that_was_evaluated(
+    keys: tuple[Pair, Pair], artifact: bytes, tmp_path: Path
+) -> None:
+    key = read_signing_key(keys[0].private)
+    path = tmp_path / "m.qma"
+    outcome = outcome_of(path, artifact)
+    for small in (replace(Limits(), file_bytes=10), replace(Limits(), manifest_bytes=10)):
+        with pytest.raises(LimitError):
+            sign_outcome(outcome, key, small)
+    assert path.read_bytes() == artifact
+    signed = sign_outcome(outcome, key, Limits())
+    data = path.read_bytes()
+    assert data == sign_artifact(artifact, key)
+    assert signed == replace(
+        outcome, artifact_sha256=sha256(data).hexdigest(), artifact_size_bytes=len(data)
+    )
+    with pytest.raises(IntegrityError, match=r"m\.qma"):  # it is no longer what was evaluated
+        sign_outcome(outcome, key, Limits())
+    nothing = replace(outcome, artifact=None)
+    assert sign_outcome(nothing, key, Limits()) is nothing
+
+
+def test_a_first_signed_run_leaves_no_model_out(keys: tuple[Pair, Pair], tmp_path: Path) -> None:
+    signer = read_signer(str(keys[0].private))
+    unsigned = Release(tmp_path, 1, "", {})
+    with pytest.raises(ConfigError, match=r"only some models are requested"):
+        check_whole_run(["m"], unsigned, signer)
+    signed = replace(unsigned, key_id=keys[0].key_id)
+    check_whole_run([], unsigned, signer)
+    check_whole_run(["m"], None, signer)
+    check_whole_run(["m"], signed, signer)
+    check_whole_run(["m"], unsigned, None)
 
 
 # --- releases ---------------------------------------------------------------------------------

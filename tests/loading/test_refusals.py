@@ -152,6 +152,171 @@ def test_a_masked_array_has_a_byte_of_mask_for_each_number(tmp_path: Path) -> No
             scan_bytes(program(masked(kind, eight, mask)), tmp_path)
 
 
+# What was there is said, so that its writer can find it.
+
+EIGHT = pickle.SHORT_BINBYTES + b"\x08" + b"A" * 8
+SCALAR = name("numpy._core.multiarray", "scalar")
+BUFFER = name("numpy._core.numeric", "_frombuffer")
+LENGTH = integer(1) + pickle.TUPLE1
+
+
+def number_dtype(code: str, *rest: bytes, size: int = -1, alignment: int = -1) -> bytes:
+    start = (integer(3), text("<"), pickle.NONE * 3)
+    return dtype(code, *start, integer(size), integer(alignment), integer(0), *rest)
+
+
+def unit(*parts: bytes) -> bytes:
+    return pickle.NONE + pickle.MARK + b"".join(parts) + pickle.TUPLE + pickle.TUPLE2
+
+
+SAID = {
+    "a dtype of another size": (
+        number_dtype("f8", size=16),
+        "dtype f8 has another item size",
+        "16",
+    ),
+    "a dtype of another place": (
+        number_dtype("f8", alignment=8),
+        "dtype f8 has another item",
+        "-1",
+    ),
+    "a text dtype of another size": (
+        number_dtype("S8", size=4, alignment=1),
+        "dtype S8 has another item size",
+        "4",
+    ),
+    "a text dtype without a place": (
+        number_dtype("S8", size=8),
+        "dtype S8 has no usable alignment",
+        "-1",
+    ),
+    "metadata of a number": (
+        number_dtype("f8", unit(text("us"), integer(1) * 3)),
+        "dtype f8 has metadata",
+        "(None, a tuple)",
+    ),
+    "metadata that is no pair": (
+        number_dtype("M8", pickle.EMPTY_TUPLE),
+        "dtype M8 has metadata",
+        "()",
+    ),
+    "a unit of three": (
+        number_dtype("M8", unit(text("us"), integer(1) * 2)),
+        "the unit of dtype M8",
+        "",
+    ),
+    "a unit that is no text": (
+        number_dtype("M8", unit(integer(1) * 4)),
+        "the unit of dtype M8",
+        "",
+    ),
+    "a step that is no number": (
+        number_dtype("M8", unit(text("us"), integer(1) * 2, text("1"))),
+        "the unit of dtype M8",
+        "",
+    ),
+    "a shape of text": (array_of(text("a"), plain_dtype("f8"), EIGHT), "an array's shape", "'a'"),
+    "a shape below zero": (
+        array_of(integer(-1) + pickle.TUPLE1, plain_dtype("f8"), EIGHT),
+        "an array's shape",
+        "(-1)",
+    ),
+    "a shape of truths": (
+        array_of(pickle.NEWTRUE + pickle.TUPLE1, plain_dtype("f8"), EIGHT),
+        "an array's shape",
+        "(True)",
+    ),
+    "data that is too short": (
+        array_of(integer(2) + pickle.TUPLE1, plain_dtype("f8"), EIGHT),
+        "an array's data is not as long",
+        "8 bytes",
+    ),
+    "a buffer that is too short": (
+        call(BUFFER, EIGHT, plain_dtype("f8"), integer(2) + pickle.TUPLE1, text("C")),
+        "an array's data is not as long",
+        "8 bytes",
+    ),
+    "a buffer of objects": (
+        call(BUFFER, EIGHT, plain_dtype("O8", 63), LENGTH, text("C")),
+        "an array of objects",
+        "",
+    ),
+    "a scalar that is too long": (
+        call(SCALAR, plain_dtype("f4"), EIGHT),
+        "a numpy scalar of dtype f4",
+        "b'AAAAAAAA'",
+    ),
+    "a scalar with a state": (
+        call(SCALAR, plain_dtype("f8"), EIGHT) + pickle.EMPTY_DICT + pickle.BUILD,
+        "sets the state of an object a second time",
+        "an instance of numpy:generic",
+    ),
+    "a buffer with a state": (
+        call(BUFFER, EIGHT, plain_dtype("f8"), LENGTH, text("C"))
+        + pickle.EMPTY_DICT
+        + pickle.BUILD,
+        "sets the state of an object a second time",
+        "an instance of numpy:ndarray",
+    ),
+    "a number in another spelling": (
+        pickle.INT + b"+1\n",
+        "a number is not written as picklers do",
+        "b'+1'",
+    ),
+    "a name that is no text": (
+        pickle.GLOBAL + b"\xff\n\xfe\n",
+        "\ufffd:\ufffd is not on the allow-list",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_a_refusal_says_what_was_there(case: str, tmp_path: Path) -> None:
+    raw, what, got = SAID[case]
+    with pytest.raises(ScanRefused) as caught:
+        scan_bytes(program(raw), tmp_path)
+    assert what in str(caught.value)
+    if got:
+        assert f"got {got}" in str(caught.value)
+    assert caught.value.do
+
+
+def test_what_a_container_calls_is_a_class_that_models_hold(tmp_path: Path) -> None:
+    made = name("collections", "defaultdict")
+    scan_bytes(program(call(made, name("builtins", "list"))), tmp_path)
+    with pytest.raises(ScanRefused, match="calls collections:defaultdict with arguments"):
+        scan_bytes(program(call(made, name("numpy._core.multiarray", "_reconstruct"))), tmp_path)
+
+
+def old_svc(**attributes: bytes) -> bytes:
+    """A support vector machine of 0.22 with these attributes."""
+    pairs = b"".join(text(key) + value for key, value in attributes.items())
+    state = pickle.EMPTY_DICT + pickle.MARK + pairs + text("_sklearn_version") + text("0.22.2")
+    made = name("sklearn.svm._classes", "SVC") + pickle.EMPTY_TUPLE + pickle.NEWOBJ
+    return program(made + state + pickle.SETITEMS + pickle.BUILD)
+
+
+@pytest.mark.parametrize(
+    ("error", "shape"),
+    [
+        ("IndexError", pickle.EMPTY_TUPLE),
+        ("TypeError", pickle.NONE),
+        ("KeyError", pickle.EMPTY_DICT),
+        ("ValueError", pickle.NONE + text("x") + pickle.TUPLE2),
+    ],
+)
+def test_a_state_that_no_version_wrote_is_named(error: str, shape: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "m.pkl"
+    path.write_bytes(old_svc(shape_fit_=shape))
+    with pytest.raises(ScanMalformed) as caught:
+        load_original(path)
+    assert "the model's state does not fit the installed classes" in str(caught.value)
+    assert "(saved by scikit-learn 0.22.2)" in str(caught.value)
+    assert f"got {error}: " in str(caught.value)
+    assert caught.value.where == str(path)
+
+
 # A state of two parts sets attributes one by one (s2).
 
 

@@ -263,6 +263,30 @@ def test_depth_is_what_the_limits_say(tmp_path: Path) -> None:
         scan_bytes(raw, tmp_path, limits=replace(LIMITS, pickle_depth=40))
 
 
+def test_depth_counts_every_container_and_no_more(tmp_path: Path) -> None:
+    value: Any = ()
+    for level in range(30):
+        value = [[value], (value, 1), {"a": value}][level % 3]
+    limits = replace(LIMITS, pickle_depth=31)
+    scan_bytes(pickle.dumps([value, value]), tmp_path, limits=replace(limits, pickle_depth=32))
+    scan_bytes(pickle.dumps(value), tmp_path, limits=limits)
+    with pytest.raises(ScanRefused, match=r"nests too deep; expected at most 31 levels, got 32"):
+        scan_bytes(pickle.dumps([value, ()]), tmp_path, limits=limits)
+
+
+def test_what_is_shared_counts_as_often_as_it_is_held(tmp_path: Path) -> None:
+    limits = replace(LIMITS, nodes=100)
+    shared: list[Any] = []
+    scan_bytes(pickle.dumps([shared] * 99), tmp_path, limits=limits)
+    with pytest.raises(ScanRefused, match=r"at most 100 containers, got 101 out of 2"):
+        scan_bytes(pickle.dumps([shared] * 100), tmp_path, limits=limits)
+    # Many containers may be shared as often as small ones: twenty times as many as there are.
+    held = [[number] for number in range(10)]
+    scan_bytes(pickle.dumps([held] * 21), tmp_path, limits=limits)
+    with pytest.raises(ScanRefused, match="out of 12"):
+        scan_bytes(pickle.dumps([held] * 22), tmp_path, limits=limits)
+
+
 def test_cycles_and_sharing_are_no_attack(tmp_path: Path) -> None:
     cycle: list[Any] = []
     cycle.append(cycle)

@@ -3,10 +3,13 @@
 import errno
 import hashlib
 import json
+import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,21 @@ from model_quantization.errors import (
     IntegrityError,
     PathRefused,
     ReleaseError,
+    SignatureError,
     VersionError,
 )
+from model_quantization.files.signing import generate_key_pair
 from model_quantization.outcome import Guarantee, Outcome, Status
-from model_quantization.release.known import known_outcomes, read_stats
-from model_quantization.release.manifest import Release, find_release, read_release
-from model_quantization.release.objects import store_artifact
+from model_quantization.release.known import known_outcomes, read_outcome, read_stats
+from model_quantization.release.manifest import (
+    Release,
+    find_release,
+    read_manifest,
+    read_release,
+)
+from model_quantization.release.objects import kept_releases, object_is_whole, store_artifact
 from model_quantization.release.publish import publish, rollback
+from model_quantization.release.signer import Signer, last_release, read_signer
 from model_quantization.report.publication import write_reports
 
 
@@ -56,13 +67,20 @@ class Shop:
         )
         return replace(outcome, **changes)
 
-    def publish(self, *outcomes: Outcome, also: tuple[str, ...] = (), keep: int = 10) -> Release:
+    def publish(
+        self,
+        *outcomes: Outcome,
+        also: tuple[str, ...] = (),
+        keep: int = 10,
+        signer: Signer | None = None,
+    ) -> Release:
         release = publish(
             self.output,
             outcomes,
             fingerprints={o.name: f"mark {o.artifact_sha256}" for o in outcomes},
             present=[*(o.name for o in outcomes), *also],
             keep=keep,
+            signer=signer,
         )
         write_reports(self.output, release, outcomes)
         return release
@@ -189,6 +207,137 @@ def test_rollback_brings_any_kept_release_back(shop: Shop) -> None:
     assert known_outcomes(shop.output)[0].artifact_sha256 == release.models["a"].artifact_sha256
     with pytest.raises(ReleaseError, match=r"no release 9; expected one of 1, 2, 3"):
         rollback(shop.output, 9)
+
+
+def test_after_a_rollback_an_outcome_is_what_the_manifest_says(shop: Shop) -> None:
+    said = {"note": "of one", "guarantee": Guarantee.NON_INFERIOR, "bit_depth": "4"}
+    shop.publish(shop.outcome("a", **said))
+    shop.publish(shop.outcome("a", "second", source_sha256="0" * 64, source_size_bytes=7))
+    entry = asdict(rollback(shop.output, 1).models["a"])
+    (found,) = known_outcomes(shop.output)
+    assert found.unchanged
+    assert Path(found.source).resolve() == shop.models / "a.pkl"
+    del entry["fingerprint"], entry["source"]
+    assert {key: getattr(found, key) for key in entry} == entry
+    assert found.note == "of one" and found.source_size_bytes == 1000
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"name": "a"}'])
+def test_statistics_that_cannot_be_read_are_none(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_text(content)
+    assert read_outcome(path) is None
+    path.write_text(json.dumps(Outcome("a", "a.pkl", Status.FAILED).to_json()))
+    assert read_outcome(path) == (Outcome("a", "a.pkl", Status.FAILED), "")
+
+
+def test_what_is_kept_is_each_release_as_it_was_published(shop: Shop) -> None:
+    first = shop.publish(shop.outcome("a"))
+    second = shop.publish(shop.outcome("a", "second"))
+    assert kept_releases(shop.output) == {1: first, 2: second}
+
+
+def test_a_damaged_kept_manifest_is_named_and_stops_nothing(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    for content in ("1", "2"):
+        shop.publish(shop.outcome("a", content), shop.outcome("gone"))
+    damaged = shop.output / "releases" / "1.json"
+    damaged.write_text("{")
+    with caplog.at_level(logging.WARNING):
+        release = shop.publish(shop.outcome("a", "3"))
+    assert str(damaged) in caplog.text and "cannot be rolled back to" in caplog.text
+    assert kept_releases(shop.output) == {
+        1: None, 2: kept_releases(shop.output)[2], 3: release
+    }  # fmt: skip
+    assert not (shop.output / "gone.qma").exists()
+    assert len(shop.objects()) == 4  # it may refer to any of them
+    shop.publish(shop.outcome("a", "4"), keep=1)
+    assert {(shop.output / "objects" / name).read_text() for name in shop.objects()} == {"a 4"}
+
+
+def test_a_release_that_was_never_published_takes_no_number(shop: Shop) -> None:
+    shop.publish(shop.outcome("a"))
+    left = shop.output / "releases" / "7.json"
+    left.write_text((shop.output / "manifest.json").read_text())
+    assert shop.publish(shop.outcome("a", "second")).number == 2
+    assert rollback(shop.output, 1).number == 3
+    (shop.output / "manifest.json").write_text("{")
+    assert rollback(shop.output, 1).number == 8  # nobody knows how far it had come
+
+
+def test_releases_are_dated_in_utc_wherever_they_are_made(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EAST-14")
+        time.tzset()
+        releases = [shop.publish(shop.outcome("a")), rollback(shop.output, 1)]
+    time.tzset()
+    for release in releases:
+        assert before <= datetime.fromisoformat(release.created) <= datetime.now(UTC)
+        assert release.created.endswith("Z") and len(release.created) == 20
+
+
+def test_an_object_is_whole_with_its_size_and_hash_only(shop: Shop) -> None:
+    model = shop.publish(shop.outcome("a")).models["a"]
+    assert object_is_whole(shop.output, model)
+    assert object_is_whole(shop.output, replace(model, artifact=None))
+    assert not object_is_whole(shop.output, replace(model, artifact_size_bytes=9))
+    assert not object_is_whole(shop.output, replace(model, artifact_sha256="0" * 64))
+    assert not object_is_whole(shop.models, model)
+
+
+def make_signer(directory: Path, name: str, *former: str) -> Signer:
+    private, public, _ = generate_key_pair()
+    (directory / f"{name}.pem").write_bytes(private)
+    (directory / f"{name}.pub.pem").write_bytes(public)
+    signer = read_signer(
+        str(directory / f"{name}.pem"), tuple(str(directory / f"{key}.pub.pem") for key in former)
+    )
+    assert signer is not None
+    return signer
+
+
+def test_who_signs_carries_over_what_is_signed_and_nothing_else(shop: Shop, tmp_path: Path) -> None:
+    ours, theirs = make_signer(tmp_path, "ours"), make_signer(tmp_path, "theirs")
+    successor = make_signer(tmp_path, "successor", "ours")
+    assert read_signer(None) is read_signer("") is None
+    assert last_release(shop.output, ours) is None
+    unsigned = shop.publish(shop.outcome("a"), shop.outcome("b"))
+    assert last_release(shop.output, None) == unsigned
+    assert last_release(shop.output, ours) == replace(unsigned, models={})
+
+    def run(signer: Signer) -> Release:
+        shop.publish(shop.outcome("a"), also=("b",), signer=signer)
+        return read_release(shop.output, signer.known)
+
+    signed = run(ours)
+    assert (signed.number, signed.key_id, set(signed.models)) == (2, ours.key.key_id, {"a"})
+    assert run(ours) == signed == last_release(shop.output, ours)
+    with pytest.raises(SignatureError, match="not known here"):
+        run(theirs)
+    taken_over = run(successor)
+    assert (taken_over.number, taken_over.key_id) == (3, successor.key.key_id)
+    assert run(successor) == taken_over
+    assert taken_over.models == signed.models
+
+
+def test_who_signs_rolls_back_to_what_is_signed_only(shop: Shop, tmp_path: Path) -> None:
+    ours, theirs = make_signer(tmp_path, "ours"), make_signer(tmp_path, "theirs")
+    shop.publish(shop.outcome("a"))
+    shop.publish(shop.outcome("a"), signer=ours)
+    with pytest.raises(SignatureError, match="not signed"):
+        rollback(shop.output, 1, ours)
+    with pytest.raises(SignatureError, match="no signing key"):
+        rollback(shop.output, 2)
+    with pytest.raises(SignatureError, match="not known here"):
+        rollback(shop.output, 2, theirs)
+    assert read_release(shop.output).number == 2
+    assert rollback(shop.output, 2, ours).number == 3
+    assert read_release(shop.output, ours.known).rollback_of == 2
 
 
 def test_rollback_refuses_a_damaged_release_and_mends_a_broken_manifest(shop: Shop) -> None:
@@ -391,6 +540,18 @@ def test_a_broken_manifest_is_named(shop: Shop, edit: Edit, message: str) -> Non
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "`model-quantization rollback <output directory>`" in caught.value.do
+
+
+def test_a_manifest_in_memory_is_read_as_the_file_that_it_is_of(shop: Shop) -> None:
+    release = shop.publish(shop.outcome("a"))
+    path = shop.output / "manifest.json"
+    data = path.read_bytes()
+    path.unlink()
+    assert read_manifest(path, shop.output, data=data) == release
+    for broken in (b"{", b"[]", b'{"format": "zip"}'):
+        with pytest.raises(FormatError) as caught:
+            read_manifest(path, shop.output, data=broken)
+        assert str(path) in str(caught.value)
 
 
 def test_an_unsafe_name_never_has_an_artifact(shop: Shop) -> None:

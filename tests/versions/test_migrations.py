@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.interpolate import BSpline
+from sklearn.calibration import _CalibratedClassifier
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+)
+from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    PoissonRegressor,
+    TweedieRegressor,
+)
+from sklearn.model_selection._search_successive_halving import HalvingGridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
 
 import model_quantization as mq
@@ -20,7 +41,12 @@ from model_quantization.errors import EnvironmentMismatch, MissingMethod, ScanMa
 from model_quantization.estimators.dropped import lacking_class
 from model_quantization.loading.pickles.migrations import boosters
 from model_quantization.loading.pickles.migrations.boosters import STEPS
-from model_quantization.loading.pickles.migrations.steps import installed
+from model_quantization.loading.pickles.migrations.stand_ins import Gone
+from model_quantization.loading.pickles.migrations.steps import (
+    in_todays_form,
+    installed,
+    parse_release,
+)
 from model_quantization.loading.pickles.original import load_original
 from model_quantization.saving_version import reference_of, saved_note, saving_versions
 
@@ -202,3 +228,227 @@ def test_a_live_model_is_told_by_its_meaning() -> None:
     made = mq.ModelQuantizer(bit_depth="exact").quantize_model(model)[0]
     assert type(made.restore(as_scikit_learn=True)) is OneVsRestClassifier
     np.testing.assert_array_equal(made.predict(X), model.predict(X))
+
+
+# class, the version that saved it, its state then -> what it has today, and what it has no more
+STATES: dict[str, tuple[type, str, dict[str, Any], dict[str, Any], set[str]]] = {
+    "a classifier of boosted trees": (
+        GradientBoostingClassifier,
+        "0.22.2",
+        {
+            "loss": "deviance",
+            "loss_": None,
+            "classes_": np.array([0, 1, 2]),
+            "init_": None,
+            "estimators_": np.empty((5, 3), dtype=object),
+        },
+        {"loss": "log_loss", "n_trees_per_iteration_": 3, "n_classes_": 3},
+        {"loss_"},
+    ),
+    "a regressor of boosted trees": (
+        GradientBoostingRegressor,
+        "0.22.2",
+        {"loss": "ls", "loss_": None, "estimators_": np.empty((5, 1), dtype=object)},
+        {"loss": "squared_error", "n_trees_per_iteration_": 1},
+        {"loss_"},
+    ),
+    "a calibrated classifier": (
+        _CalibratedClassifier,
+        "0.23.2",
+        {"calibrators_": ["one"], "classes_": ["a", "b"], "label_encoder_": None},
+        {"calibrators": ["one"], "classes": ["a", "b"], "method": "sigmoid"},
+        {"calibrators_", "classes_", "label_encoder_"},
+    ),
+    "a vectorizer without weights": (
+        TfidfTransformer, "0.24.2", {"use_idf": False}, {"fitted_": True}, set()
+    ),
+    "trees of histograms without categories": (
+        TreePredictor,
+        "0.23.2",
+        {},
+        {"binned_left_cat_bitsets": [], "raw_left_cat_bitsets": []},
+        set(),
+    ),
+    "a linear model that scaled its columns": (
+        LinearRegression, "1.1.3", {"normalize": False}, {}, {"normalize"}
+    ),
+    "neighbours by weights under the power": (
+        KNeighborsClassifier,
+        "1.0.2",
+        {
+            "metric": "wminkowski",
+            "metric_params": {"w": [1.0, 2.0], "p": 3},
+            "effective_metric_": "wminkowski",
+            "effective_metric_params_": {"w": [3.0]},
+            "p": 2,
+        },
+        {
+            "metric": "minkowski",
+            "metric_params": {"w": [1.0, 8.0], "p": 3},
+            "effective_metric_": "minkowski",
+            "effective_metric_params_": {"w": [9.0]},
+        },
+        set(),
+    ),
+}  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_an_old_state_has_todays_attributes(case: str) -> None:
+    cls, version, then, now, gone = STATES[case]
+    found = in_todays_form(cls, then, version).state
+    assert _plain({key: found.get(key) for key in now}) == now
+    assert not gone & found.keys()
+    assert gone & then.keys() == gone  # what was given is not changed
+
+
+TWO, THREE = {"classes_": ["a", "b"], "coef_": []}, {"classes_": ["a", "b", "c"], "coef_": []}
+CV_TWO, CV_THREE = TWO | {"Cs": 2}, THREE | {"Cs": 2}
+
+
+@pytest.mark.parametrize(
+    ("cls", "version", "state", "as_saved"),
+    [
+        (LogisticRegression, "1.3.2", TWO, ""),
+        (LogisticRegression, "1.3.2", THREE, ""),
+        (LogisticRegression, "1.3.2", THREE | {"solver": "liblinear"}, "OneVsRestLogistic"),
+        (LogisticRegression, "1.3.2", TWO | {"solver": "liblinear"}, ""),
+        (LogisticRegression, "1.3.2", TWO | {"multi_class": "ovr"}, ""),
+        (LogisticRegression, "1.3.2", THREE | {"multi_class": "ovr"}, "OneVsRestLogistic"),
+        (LogisticRegression, "1.3.2", TWO | {"multi_class": "multinomial"}, "SoftmaxOfTwoLogistic"),
+        (LogisticRegression, "1.3.2", THREE | {"multi_class": "multinomial"}, ""),
+        (LogisticRegression, "1.3.2", {"multi_class": "ovr"}, ""),
+        (LogisticRegressionCV, "1.3.2", CV_THREE | {"multi_class": "ovr"}, "OneVsRestLogisticCV"),
+        (
+            LogisticRegressionCV,
+            "1.3.2",
+            CV_THREE | {"solver": "liblinear"},
+            "OneVsRestLogisticCV",
+        ),
+        (
+            LogisticRegressionCV,
+            "1.3.2",
+            CV_TWO | {"multi_class": "multinomial"},
+            "SoftmaxOfTwoLogisticCV",
+        ),
+        (LogisticRegressionCV, "1.3.2", CV_TWO, ""),
+        (AdaBoostClassifier, "1.2.2", {"algorithm": "SAMME"}, "VotingAdaBoost"),
+        (AdaBoostClassifier, "1.2.2", {"algorithm": "SAMME.R"}, "ProbabilityAdaBoost"),
+        (AdaBoostClassifier, "1.2.2", {}, "ProbabilityAdaBoost"),
+        (AdaBoostClassifier, "1.4.2", {"algorithm": "SAMME"}, ""),
+        (AdaBoostClassifier, "1.4.2", {}, "ProbabilityAdaBoost"),
+    ],
+)
+def test_what_today_cannot_say_is_told_from_what_it_can(
+    cls: type, version: str, state: dict[str, Any], as_saved: str
+) -> None:
+    if parse_release("1.8") > installed("sklearn"):
+        pytest.skip("the installed version can still say some of it")
+    found = in_todays_form(cls, state, version)
+    assert found.as_saved == as_saved
+    assert "algorithm" not in found.state and found.state.get("multi_class") != "multinomial"
+
+
+@pytest.mark.parametrize(
+    ("power", "link", "loss"),
+    [
+        (0, "auto", "HalfTweedieLossIdentity"),
+        (0, "log", "HalfTweedieLoss"),
+        (1.5, "auto", "HalfTweedieLoss"),
+        (1.5, "identity", "HalfTweedieLossIdentity"),
+    ],
+)
+def test_a_generalized_linear_model_keeps_its_link(power: float, link: str, loss: str) -> None:
+    then = {"power": power, "link": link, "coef_": np.zeros(2), "_family_instance": 1, "family": 1}
+    found = in_todays_form(TweedieRegressor, then, "1.0.2").state
+    assert type(found["_base_loss"]).__name__ == loss
+    assert found["_base_loss"].closs.power == power
+    assert not {"_family_instance", "family"} & found.keys()
+
+
+def test_boosting_that_starts_at_the_answers_of_a_model_is_known() -> None:
+    priors = DummyClassifier(strategy="prior").fit([[0]] * 3, [0, 1, 2])
+    for start, classes, as_saved in (
+        (LogisticRegression(), 3, "UncentredGradientBoosting"),
+        (LogisticRegression(), 1, ""),
+        ("zero", 3, ""),
+        (priors, 3, ""),
+    ):
+        trees = np.empty((1, classes), dtype=object)
+        for place in range(classes):
+            trees[0, place] = SimpleNamespace(tree_=SimpleNamespace(value=np.zeros((1, 1, 1))))
+        then = {
+            "loss": "log_loss", "init_": start, "estimators_": trees, "learning_rate": 0.5,
+            "classes_": np.arange(max(classes, 2)),
+        }  # fmt: skip
+        found = in_todays_form(GradientBoostingClassifier, then, "1.3.2")
+        assert found.as_saved == as_saved
+        # A start at the priors lost the mean of its logarithms, which the first trees have now.
+        added = np.log(1 / 3) / 0.5 if start is priors else 0.0
+        assert [tree.tree_.value.item() for tree in trees[0]] == pytest.approx([added] * classes)
+
+
+def test_columns_are_told_by_their_numbers_however_they_were_given() -> None:
+    given: dict[str, tuple[Any, list[int]]] = {
+        "one name": ("b", [1]),
+        "names": (["d", "a"], [3, 0]),
+        "up to a name": (slice(None, "b"), [0, 1]),
+        "from a name": (slice("c", None), [2, 3, 4]),
+        "between names": (slice("b", "d"), [1, 2, 3]),
+        "every other": (slice("a", "e", 2), [0, 2, 4]),
+        "a slice": (slice(1, 3), [1, 2]),
+        "the last": (-1, [4]),
+        "numbers": ([0, -2], [0, 3]),
+        "a mask": ([True, False, False, True, False], [0, 3]),
+        "an array": (np.array([False, True, False, False, True]), [1, 4]),
+        "none": ([], []),
+    }
+    then = {
+        "transformers": [(name, "drop", columns) for name, (columns, _) in given.items()],
+        "transformers_": [(name, "drop", columns) for name, (columns, _) in given.items()],
+        "_columns": [columns for columns, _ in given.values()],
+        "_remainder": ["remainder", "drop", None],
+        "_feature_names_in": list("abcde"),
+        "_df_columns": list("abcde"),
+        "_n_features": 5,
+    }
+    found = in_todays_form(ColumnTransformer, then, "0.23.2").state
+    assert found["_transformer_to_input_indices"] == {
+        name: numbers for name, (_, numbers) in given.items()
+    } | {"remainder": []}
+    assert found["_remainder"] == ("remainder", "drop", None)
+    assert found["n_features_in_"] == 5
+    assert found["feature_names_in_"].tolist() == list("abcde")
+    assert found["feature_names_in_"].dtype == object
+    assert not {"_feature_names_in", "_df_columns"} & found.keys()
+
+
+def test_a_spline_of_another_scipy_is_the_spline_of_this_one() -> None:
+    spline = BSpline(np.arange(8.0), np.arange(8.0).reshape(4, 2), 3)
+    for then in (
+        {"t": spline.t, "c": spline.c},
+        {"_t": spline.t, "_c": spline.c},
+    ):
+        rest = {"k": 3, "extrapolate": True, "axis": 0}
+        made = BSpline.__new__(BSpline)
+        vars(made).update(in_todays_form(BSpline, then | rest, "1.5.2").state)
+        np.testing.assert_array_equal(made([3.5, 4.0]), spline([3.5, 4.0]))
+        assert vars(made).keys() == vars(spline).keys()
+
+
+def test_what_is_fitted_again_and_how_values_are_checked_have_todays_words() -> None:
+    chooses = type("refit_callable", (Gone,), {})
+    for then, now in ((chooses, True), ("accuracy", "accuracy"), (Gone(), None)):
+        found = in_todays_form(HalvingGridSearchCV, {"refit": then}, "0.24.2").state["refit"]
+        assert found is then if now is None else found == now
+    check = functools.partial(max, force_all_finite=False, key=len)
+    found = in_todays_form(FunctionTransformer, {"func": check}, "1.5.2").state["func"]
+    assert (found.func, found.keywords) == (max, {"ensure_all_finite": False, "key": len})
+    poisson = in_todays_form(PoissonRegressor, {"link": "log", "coef_": [1.0]}, "1.0.2").state
+    assert "link" not in poisson and type(poisson["_base_loss"]).__name__ == "HalfPoissonLoss"

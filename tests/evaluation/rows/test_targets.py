@@ -312,6 +312,25 @@ def test_categories_are_asked_for(columns: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("columns", [slice(None, "flag"), slice("zip", "flag"), slice(None, 2)])
+def test_a_slice_by_name_has_its_end_and_may_begin_anywhere(columns: slice) -> None:
+    frame = pd.DataFrame({"zip": Y, "flag": ["true", "false"] * (N // 2)}).join(FRAME)
+    model = ColumnTransformer([("c", OneHotEncoder(), columns), ("n", StandardScaler(), ["a"])])
+    assert ask_model(model.fit(frame), "").categories == {
+        "zip": Labels("text", ("01", "02")),
+        "flag": Labels("text", ("false", "true")),
+    }
+
+
+def test_members_that_vote_get_the_rows_as_they_are() -> None:
+    frame = pd.DataFrame({"zip": Y})
+    encoded = make_pipeline(OneHotEncoder(), LogisticRegression())
+    voting = VotingClassifier([("a", encoded), ("b", encoded)]).fit(frame, Y)
+    asked = ask_model(voting, "classification")
+    assert asked.categories == {"zip": Labels("text", ("01", "02"))}
+    assert not asked.numbers_only
+
+
 # --- files that are written otherwise -------------------------------------------------------
 
 

@@ -22,6 +22,8 @@ def _logistic(cross_validated: str) -> Step:
     def becomes(state: State) -> str | None:
         if "classes_" not in state or "coef_" not in state:
             return None  # not fitted
+        if ("Cs" in state) is not bool(cross_validated):
+            return None  # the one with cross-validation is derived from the one without
         one_vs_rest = _is_one_vs_rest(state)
         state.pop("multi_class", None)
         if one_vs_rest:
