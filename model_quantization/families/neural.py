@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _MODULE = "sklearn.neural_network._multilayer_perceptron"
 _CLASSIFIER = f"{_MODULE}:MLPClassifier"
 _REGRESSOR = f"{_MODULE}:MLPRegressor"
+
+Fold: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
 
 _TRAINING = "state of training; only further training reads it"
 
@@ -54,8 +56,8 @@ class _Layers:
         Each method's answer from the activations of the last layer.
     names : tuple of str
         Paths of the components that are answered for.
-    first, bias : ndarray, optional
-        The first layer's weights and biases, where they are not the component's.
+    fold : callable, optional
+        What makes the first layer's weights and biases of the component's.
     network : Network, optional
         The network in short numbers, where it is not that of these layers.
     by : str
@@ -68,8 +70,7 @@ class _Layers:
         answers: Mapping[str, Callable[[Array], Array]],
         names: tuple[str, ...],
         *,
-        first: Array | None = None,
-        bias: Array | None = None,
+        fold: Fold | None = None,
         network: Network | None = None,
         by: str = "",
     ) -> None:
@@ -77,24 +78,23 @@ class _Layers:
         self._exact = exact
         self._answers = answers
         self._names = names
-        self._first = first
-        self._biases = list(component["intercepts_"])
-        if bias is not None:
-            self._biases[0] = bias
-        self._by = by or f"a network of {len(self._biases)} layers"
+        self._fold = fold
+        intercepts = component["intercepts_"]
+        self._by = by or f"a network of {len(intercepts)} layers"
         self._network = network or Network(
-            lambda: self._weights,
-            self._biases,
-            component.column_codes("coefs_") if first is None and not exact else [],
+            lambda: self._layers[0],
+            self._layers[1] if fold else intercepts,
+            [] if fold or exact else component.column_codes("coefs_"),
             component["activation"],
         )
 
     @cached_property
-    def _weights(self) -> list[Array]:
-        weights = list(self._component["coefs_"])
-        if self._first is not None:
-            weights[0] = self._first
-        return weights
+    def _layers(self) -> tuple[list[Array], list[Array]]:
+        """Weights and biases; made when they are needed, which codes may never do."""
+        weights, biases = list(self._component["coefs_"]), list(self._component["intercepts_"])
+        if self._fold is not None:
+            weights[0], biases[0] = self._fold(weights[0], biases[0])
+        return weights, biases
 
     def lowered(self) -> Lowered:
         """Return the fast predictor."""
@@ -114,7 +114,7 @@ class _Layers:
     @property
     def _n_features(self) -> int:
         coded = None if self._exact else self._network.coded
-        return len(self._weights[0]) if coded is None else int(coded.shapes[0, 0])
+        return len(self._layers[0][0]) if coded is None else int(coded.shapes[0, 0])
 
     def _method(self, answer: Callable[[Array], Array]) -> Method:
         hidden, output = self._component["activation"], self._component["out_activation_"]
@@ -124,7 +124,7 @@ class _Layers:
             # Unlike other sums, this one neither raises nor warns of an infinity.
             if not isfinite(np.vdot(rows, rows)):
                 return None
-            return answer(forward(rows, self._weights, self._biases, hidden, output))
+            return answer(forward(rows, *self._layers, hidden, output))
 
         return call
 
@@ -160,7 +160,7 @@ class _Layers:
         """The network from documents on: the first product has the sparse one's bits."""
         from model_quantization.kernels.text.term_weights import hold_weights
 
-        weights, component = self._weights, self._component
+        component, (weights, biases) = self._component, self._layers
         score = step.scorer(hold_weights(weights[0])) if step.n_columns == len(weights[0]) else None
         if score is None:
             return None
@@ -172,7 +172,7 @@ class _Layers:
                 sums = score(documents, n_jobs)
                 if sums is None:
                     return None
-                return answer(forward_from(sums, weights, self._biases, hidden, output))
+                return answer(forward_from(sums, weights, biases, hidden, output))
 
             return call
 
@@ -195,29 +195,36 @@ class _Layers:
         if self._exact:
             return None
         if isinstance(form, Projection) and not form.exact:
-            first = self._weights[0]
-            shift = form.bias @ first + self._biases[0]
-            return self._with(previous, form.weights @ first, shift, None, previous.by)
-        if isinstance(form, Selection):
-            first = form.scattered(self._weights[0])
-            return self._with(previous, first, self._biases[0], None, previous.by)
-        if isinstance(form, Affine):
-            first, bias = fold_affine(self._weights[0], self._biases[0], form.scale, form.shift)
-            network = self._network.behind(form.scale, form.shift)
-            return self._with(previous, first, bias, network, "a scaler")
+            return self._with(
+                previous,
+                lambda first, bias: (form.weights @ first, form.bias @ first + bias),
+                previous.by,
+            )
+        # Codes are worth more than a step saved: what would change them stays a step of its own.
+        if isinstance(form, Selection) and self._network.coded is None:
+            return self._with(
+                previous, lambda first, bias: (form.scattered(first), bias), previous.by
+            )
+        if isinstance(form, Affine) and not self._network.is_scaled:
+            return self._with(
+                previous,
+                lambda first, bias: fold_affine(first, bias, form.scale, form.shift),
+                "a scaler",
+                self._network.behind(form.scale, form.shift),
+            )
         return None
 
     def _with(
-        self, previous: Lowered, first: Array, bias: Array, network: Network | None, what: str
+        self, previous: Lowered, fold: Fold, what: str, network: Network | None = None
     ) -> Lowered:
         """The same with another first layer, which a step before it is part of."""
+        own = self._fold
         return _Layers(
             self._component,
             self._exact,
             self._answers,
             previous.names + self._names,
-            first=first,
-            bias=bias,
+            fold=fold if own is None else lambda *layer: fold(*own(*layer)),
             network=network,
             by=f"{self._by}, {what} folded in",
         ).lowered()

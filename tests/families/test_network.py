@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -94,6 +96,31 @@ def test_rows_in_doubt_are_done_again(
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     if factor == 1e12:
         assert sum(exact) >= len(ROWS)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (MinMaxScaler(), StandardScaler()),
+        (SelectKBest(k=14), StandardScaler()),
+        (StandardScaler(), SelectKBest(k=14)),
+        (StandardScaler(), PCA(9), MinMaxScaler()),
+    ],
+    ids=lambda steps: "-".join(type(step).__name__ for step in steps),
+)
+def test_several_steps_before_a_network(steps: tuple[Any, ...], bits: int) -> None:
+    layers = MLPClassifier((120, 80), max_iter=8, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = make_pipeline(*steps, layers).fit(ROWS[SEEN] * 3 + 1, LABELS[SEEN])
+    quantized, restored = both(model, bits)
+    rows = ROWS * 3 + 1
+    np.testing.assert_array_equal(quantized.predict(rows), restored.predict(rows))
+    found, expected = quantized.predict_proba(rows), restored.predict_proba(rows)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    answered = {method.method: method.fast for method in quantized.explain().methods}
+    assert answered["predict"] and answered["predict_proba"]
 
 
 def test_few_rows_are_in_doubt() -> None:

@@ -74,6 +74,11 @@ class Network:
         self._cut = len(self._biases) - 1 if hidden == "relu" else 0
         self._given_affine = affine
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether a scaler stands before it: the bounds know of one."""
+        return self._given_affine is not None
+
     def behind(self, scale: Array, shift: Array) -> Network:
         """Return the network with a scaler before it."""
         affine = np.stack([scale, shift]).astype(np.float64)
@@ -101,7 +106,12 @@ class Network:
 
     @cached_property
     def _norms(self) -> tuple[LayerNorms, ...]:
-        return norms_of(self._given_weights(), self._biases)
+        if self.coded is None:
+            return norms_of(self._given_weights(), self._biases)
+        weights = [codes * scale for codes, scale in filter(None, self._given_codes)]
+        if self._last is not None:
+            weights.append(self._last)
+        return norms_of(weights, self._biases)
 
     @cached_property
     def _affine(self) -> Array:
