@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import peers_page
 from benchmarks.kept import PROVENANCE, RESULTS
 from model_quantization.outcome import Guarantee, Outcome, Status
 from model_quantization.report.table import COLUMNS, human_bytes, table_rows
@@ -229,6 +230,11 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
             "boosters.json",
             {k: SIZES_AND_TIMES[k] for k in ("bytes", "one_row_us", "batch_us_per_row")},
         ),
+    ),
+    "peers.json": (
+        peers_page.HEADING,
+        peers_page.WORDS,
+        lambda: peers_page.table(result("peers.json"), markdown, number),
     ),
     "text.json": (
         "Text models",
