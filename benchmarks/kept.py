@@ -31,6 +31,9 @@ LIBRARIES = (
     "skl2onnx",
     "onnx",
     "treelite",
+    "lleaves",
+    "scikit-learn-intelex",
+    "faiss-cpu",
     "prometheus-client",
     "opentelemetry-api",
 )

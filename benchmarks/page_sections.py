@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from benchmarks import peers_page
 from benchmarks.page_tables import (
     by_side,
     demo_table,
@@ -11,6 +12,7 @@ from benchmarks.page_tables import (
     gate_table,
     kilobytes,
     lines_of,
+    markdown,
     number,
     precision_table,
     result,
@@ -48,6 +50,11 @@ SECTIONS: dict[str, tuple[str, str, Callable[[], str]]] = {
             "boosters.json",
             {k: SIZES_AND_TIMES[k] for k in ("bytes", "one_row_us", "batch_us_per_row")},
         ),
+    ),
+    "peers.json": (
+        peers_page.HEADING,
+        peers_page.WORDS,
+        lambda: peers_page.table(result("peers.json"), markdown, number),
     ),
     "text.json": (
         "Text models",

@@ -87,6 +87,13 @@ class Component(ABC):
         or a single one) have the dtype of the array.
         """
 
+    def column_codes(self, name: str) -> list[tuple[Array, Array] | None]:
+        """The codes of each matrix of a list, (n_in, n_out) int8, and a scale for each column.
+
+        None for a matrix that is not stored as `scale * code` with codes of a byte, or not float64.
+        """
+        return []
+
     @abstractmethod
     def lower(self, exact: bool) -> Lowered | NotFast:
         """The component's own fast predictor, made by its family, or why it has none."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from model_quantization.arrays import Array
 from model_quantization.codecs import decode_strings
 from model_quantization.errors import FormatError
 from model_quantization.families import Family, Lowered, NotFast, family_of, known_family
@@ -39,7 +40,7 @@ from model_quantization.graph.values import (
 )
 from model_quantization.kernels.linear.stored_codes import StoredCodes
 from model_quantization.predictor.asked import AskedComponent
-from model_quantization.schemes.quantize import stored_codes
+from model_quantization.schemes.quantize import column_codes, stored_codes
 from model_quantization.values import Value, field
 
 
@@ -170,6 +171,17 @@ class ComponentView(Component):
         if not isinstance(node, ArrayNode) or stored is None:
             return None
         return stored_codes(stored(node.array))
+
+    def column_codes(self, name: str) -> list[tuple[Array, Array] | None]:
+        """The codes of each matrix of a list, and a scale for each column."""
+        listed = self._attributes.get(name)
+        stored = getattr(self.context.arrays, "quantized", None)
+        if not isinstance(listed, SequenceNode) or stored is None:
+            return []
+        return [
+            column_codes(stored(node.array)) if isinstance(node, ArrayNode) else None
+            for node in listed.items
+        ]
 
     def lower(self, exact: bool) -> Lowered | NotFast:
         """The component's fast predictor, or why it has none; noted for `explain()`.

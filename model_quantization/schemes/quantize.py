@@ -148,6 +148,29 @@ def stored_codes(quantized: QuantizedArray) -> StoredCodes | None:
     return StoredCodes(shape, scale, parts["codes"], parts.get("gaps"), by_feature)
 
 
+def column_codes(quantized: QuantizedArray) -> tuple[Array, Array] | None:
+    """The codes of a float64 matrix as int8, and a float64 scale for each column.
+
+    None unless `scale * code` is what `dequantize_array` gives, and codes fit a byte.
+    """
+    scheme, parts, shape = quantized.scheme, quantized.parts, quantized.shape
+    if (
+        not isinstance(scheme, Affine)
+        or not scheme.symmetric
+        or quantized.channel_axis not in (None, 1)
+        or len(shape) != 2
+        or np.dtype(quantized.dtype) != np.float64
+        or parts["codes"].dtype != np.int8
+    ):
+        return None
+    codes = parts["codes"]
+    if quantized.layout != "dense":
+        codes = np.zeros(quantized.size, np.int8)
+        codes[positions_from_gaps(parts["gaps"], quantized.size)] = parts["codes"]
+    scale = np.broadcast_to(parts["scale"].astype(np.float64), shape[1])
+    return codes.reshape(shape, order=quantized.order), scale
+
+
 def _decode_dense(quantized: QuantizedArray, dtype: np.dtype[Any]) -> Array:
     parts = quantized.parts
     shape, order = quantized.shape, quantized.order

@@ -64,6 +64,12 @@ exact; its verdict is the gate's.
 LightGBM's, XGBoost's and CatBoost's estimators (the extra `boosters`) are forests where their trees
 say all there is; otherwise their `Booster` stays in its own format ([forests](forests.md)).
 
+Networks (`MLPClassifier`, `MLPRegressor`) that were rounded are answered in short numbers, and it
+is known how far these are off. Codes of a byte are multiplied as they are stored, with inputs of 16
+bits for labels and of 32 for probabilities and numbers; labels of networks with other weights come
+of float32. A row whose label the bound leaves open is done again with longer numbers, at last in
+float64, and a tie there is the restored estimator's.
+
 | family | estimators |
 |---|---|
 {families}
