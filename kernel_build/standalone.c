@@ -315,7 +315,7 @@ static const char *const made_here[][2] = {
     {"answer_one", " words starts banks bases shift ends places values width cycle row "},
     {"answer_one_coded",
      " words starts banks bases shift ends places values width cycle columns n_columns doubled "},
-    {"sum_masked", " masks splits leaves payload leaf_values ends places values width cycle "},
+    {"sum_planes", " payload ends places values width cycle "},
 };
 
 static int is_made_here(const struct kernel *kernel, const char *parameter)

@@ -20,6 +20,8 @@ from model_quantization.values import Value
 
 Sums = npt.NDArray[Any]
 
+MOST_VOTED = 16  # columns that votes are counted for
+
 
 class LeafTable(Value, frozen=True):
     """The addends of a leaf: for payload p, `values[e]` at `places[e]`, e from `ends[p]` on.
@@ -31,6 +33,24 @@ class LeafTable(Value, frozen=True):
     places: npt.NDArray[np.uint32]
     values: npt.NDArray[Any]
     width: int
+
+
+class LeafAddends(Value, frozen=True):
+    """What each leaf adds, looked up once: see `bit_planes.sum_planes`.
+
+    Attributes
+    ----------
+    payload : uint32, shape (n_leaves,)
+    values : shape (n_leaves,), or empty
+        What it adds where a row has one number.
+    places : uint8, shape (n_leaves,), or empty
+        Where it adds a one, where every leaf adds a one at one of a few places: sums are counts
+        then.
+    """
+
+    payload: npt.NDArray[np.uint32]
+    values: npt.NDArray[Any]
+    places: npt.NDArray[np.uint8]
 
 
 def keeps_zeros(rows: npt.NDArray[Any]) -> bool:
@@ -48,6 +68,22 @@ def leaf_table(rows: npt.NDArray[Any]) -> LeafTable:
     ends = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.uint32)
     places = np.nonzero(keep)[1].astype(np.uint32)
     return LeafTable(ends, places, rows[keep], rows.shape[1])
+
+
+def leaf_addends(table: LeafTable, payload: npt.NDArray[Any], cycle: int) -> LeafAddends:
+    """What the leaves with this payload add."""
+    payload = np.asarray(payload, dtype=np.uint32)
+    values, places = table.values[:0], np.empty(0, dtype=np.uint8)
+    if table.width == 1:
+        values = table.values[payload]
+    elif (
+        cycle == 1
+        and table.width <= MOST_VOTED
+        and (np.diff(table.ends) == 1).all()
+        and (table.values == 1).all()
+    ):
+        places = table.places.astype(np.uint8)[payload]
+    return LeafAddends(payload, values, places)
 
 
 @kernel

@@ -9,11 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.trees import quickscorer, traversal
+from model_quantization.kernels.trees import bit_planes, traversal
 from model_quantization.kernels.trees.first_row import answer_first
 from model_quantization.kernels.trees.grouping import GROUP, group_rows
-from model_quantization.kernels.trees.leaf_sums import LeafTable, leaf_table, sum_block
-from model_quantization.kernels.trees.tree_layout import Masks, Nodes, Shape, lay_out, mask_out
+from model_quantization.kernels.trees.leaf_sums import (
+    LeafAddends,
+    LeafTable,
+    leaf_addends,
+    leaf_table,
+    sum_block,
+)
+from model_quantization.kernels.trees.plane_layout import Planes, plane_out
+from model_quantization.kernels.trees.tree_layout import Nodes, Shape, lay_out
 from model_quantization.locks import cached_property
 from model_quantization.values import Value
 
@@ -26,10 +33,10 @@ SMALL_BLOCK_BYTES = 16 << 10
 LARGE_BLOCK_BYTES = 1 << 20
 SMALLEST_BLOCK = 64
 LARGEST_BLOCK = 16384
-# Fewer rows than this the masks have nothing to amortise them.
-FEWEST_MASKED_ROWS = 48
+# A block of planes costs as much for fewer rows; below this, walking them is faster.
+FEWEST_PLANE_ROWS = 64
 ROWS_PER_THREAD = 256
-PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of masks
+PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of planes
 
 
 class Leaves(Value, frozen=True):
@@ -123,12 +130,23 @@ class TreeSum:
         return lay_out(leaves.shape, leaves.payload, self.n_columns, doubled=True)
 
     @cached_property
-    def masks(self) -> Masks | None:
-        """The trees as masks, where that is faster."""
-        if self.most_leaves > quickscorer.MOST_LEAVES:
+    def planes(self) -> tuple[Planes, LeafAddends] | None:
+        """The trees as planes for rows without missing values, where they are small enough."""
+        return self._planes(doubled=False)
+
+    @cached_property
+    def gap_planes(self) -> tuple[Planes, LeafAddends] | None:
+        """The same for rows with missing values."""
+        return self._planes(doubled=True)
+
+    def _planes(self, *, doubled: bool) -> tuple[Planes, LeafAddends] | None:
+        if self.most_leaves > bit_planes.MOST_LEAVES:
             return None
         leaves = self.source()
-        return mask_out(leaves.shape, leaves.payload)
+        planes = plane_out(leaves.shape, self.n_columns, doubled=doubled)
+        if planes is None:
+            return None
+        return planes, leaf_addends(self.table, leaves.payload, self.cycle)
 
     def add(self, groups: Groups, n: int, out: Array, *, doubled: bool, threads: int = 1) -> bool:
         """Add to `out`, of shape (n, cycle * width); False where the trees do not fit.
@@ -140,9 +158,11 @@ class TreeSum:
         doubled : bool
             Whether they have every column twice.
         """
-        if not doubled and n >= FEWEST_MASKED_ROWS and self.masks is not None:
-            over_rows(self._masked(self.masks, groups, out), n, threads)
-            return True
+        if n >= FEWEST_PLANE_ROWS:
+            planes = self.gap_planes if doubled else self.planes
+            if planes is not None:
+                over_rows(self._over_planes(*planes, groups, out), n, threads)
+                return True
         nodes = self.gap_nodes if doubled else self.nodes
         if nodes is None:
             return False
@@ -172,30 +192,38 @@ class TreeSum:
         over_rows(work, n, threads)
         return True
 
-    def _masked(self, masks: Masks, groups: Groups, out: Array) -> Callable[[int, int], object]:
+    def _over_planes(
+        self, planes: Planes, addends: LeafAddends, groups: Groups, out: Array
+    ) -> Callable[[int, int], object]:
         table, cycle = self.table, self.cycle
-        leaf_values = table.values[masks.payload] if table.width == 1 else table.values
 
         def work(first: int, last: int) -> None:
-            quickscorer.sum_masked(
-                masks.features,
-                masks.thresholds,
-                masks.masks,
-                masks.splits,
-                masks.leaves,
+            bit_planes.sum_planes(
+                planes.columns,
+                planes.firsts,
+                planes.starts,
+                planes.spans,
+                planes.lows,
+                planes.scales,
+                planes.cells,
+                planes.edges,
+                planes.tests,
+                planes.links,
+                planes.splits,
                 groups,
-                self.n_columns,
+                groups.shape[1],
                 first,
                 last,
-                masks.payload,
-                leaf_values,
+                addends.payload,
+                addends.values,
+                addends.places,
                 table.ends,
                 table.places,
                 table.values,
                 table.width,
                 cycle,
-                np.empty((self.n_columns, quickscorer.LANES), dtype=np.float32),
-                np.empty((cycle, quickscorer.LANES), dtype=out.dtype),
+                np.empty(int(planes.starts[-1]) * bit_planes.WORDS, dtype=np.uint64),
+                np.empty(cycle * bit_planes.LANES, dtype=out.dtype),
                 out,
             )
 
@@ -212,10 +240,16 @@ def grouped(rows: Array, *, doubled: bool = False) -> tuple[Groups, bool, bool]:
     """
     n, columns = rows.shape
     columns *= 2 if doubled else 1
-    source = np.array(rows, dtype=rows.dtype if rows.dtype == np.float32 else np.float64, order="C")
+    source = as_rows(rows, np.float32 if rows.dtype == np.float32 else np.float64)
     groups = np.empty((-(-n // GROUP), columns, GROUP), dtype=np.float32)
     found = group_rows(source, groups, doubled)
     return groups, bool(found & 1), bool(found & 2)
+
+
+def as_rows(rows: Array, dtype: type) -> Array:
+    """The rows as kernels read them: themselves where they can, which spares a copy."""
+    fits = rows.dtype == dtype and rows.flags.c_contiguous and rows.flags.aligned
+    return rows if fits else np.array(rows, dtype=dtype, order="C")
 
 
 def payloads(nodes: Nodes, groups: Groups, n: int, threads: int = 1) -> Array:
