@@ -189,14 +189,14 @@ def sum_cases(kernels: dict[str, Any]) -> Iterator[Case]:
         flat = groups.reshape(-1)
         block = old("tree_sum").block_rows(30, nodes.words.nbytes)
         many = np.zeros(2000 * width, dtype)
-        found = np.empty(block, np.uint32)
+        room = (np.empty(block, np.uint32), np.empty(0, np.uint8))
         yield Case(
             f"sum_block, {label}",
             lambda a=(*forest, flat, 30, 0, 2000, block, nodes.shift, *leaf, many), out=many: (
                 zeroed(lambda: old("leaf_sums").sum_block(*a), out)
             ),
-            lambda a=(*forest, flat, 30, 0, 2000, nodes.shift, *leaf, found, many), out=many: (
-                zeroed(lambda: kernels["sum_block"](*a), out)
+            lambda a=(*forest, flat, 30, 0, 2000, nodes.shift, *leaf), r=room, out=many: zeroed(
+                lambda: kernels["sum_block"](*a, *r, out), out
             ),
         )
     shape = random_forest(50, 400, 30)

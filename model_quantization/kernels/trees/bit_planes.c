@@ -1,16 +1,14 @@
 /* Compiled for each VALUE of f32, f64. Trees of at most 256 leaves as logic over planes of bits: see
    bit_planes.py. */
 
-#include <string.h>
-
 #include "leaf_sums.h"
-#include "vectors.h"
+#include "votes.h"
 
 enum { GROUP = 8, LANES = 256, WORDS = LANES / 64, MOST_LEAVES = 256, MOST_CELLS = 1 << 16 };
 /* Boundaries that are read at once. */
 enum { RUN = 16 };
-/* Trees whose leaves are found before they are added up; columns that votes are counted for. */
-enum { TREES = 24, MOST_VOTED = 16, MOST_VOTES = 255 };
+/* Trees whose leaves are found before they are added up. */
+enum { TREES = 24 };
 
 /* A bit for each row of a block, and a byte for 32 of them. Row r has bit r / 32 of byte r % 32: so
    eight planes, one for each bit of a number, become 256 numbers without moving a byte. */
@@ -157,37 +155,19 @@ OWN void add_one(VALUE *total, const VALUE *values, const u8 *found, i64 count)
 }
 
 /* Count the votes of a tree: `place` is where each of its leaves adds a one. */
-OWN void count_votes(u8 *restrict votes, i64 width, const u8 *restrict place,
-                     const u8 *restrict found)
+OWN void vote(u8 *restrict votes, i64 width, const u8 *restrict place, const u8 *restrict found)
 {
     u8 voted[LANES];
     for (i64 row = 0; row < LANES; row++) {
         voted[row] = place[found[row]];
         ONE_BY_ONE;
     }
-    for (i64 column = 0; column < width; column++, votes += LANES)
-        for (i64 row = 0; row < LANES; row += (i64)sizeof(numbers)) {
-            const numbers same = (numbers)(LOAD(numbers, voted + row) == (u8)column);
-            STORE(numbers, votes + row, LOAD(numbers, votes + row) - same);
-        }
+    count_votes(votes, LANES, width, voted, LANES);
 }
 
-OWN void add_votes(VALUE *restrict to, i64 width, u8 *restrict votes, i64 count)
+OWN void tell_votes(VALUE *restrict to, i64 width, u8 *restrict votes, i64 count)
 {
-    for (i64 row = 0; row < count; row++)
-        for (i64 column = 0; column < width; column++)
-            *to++ += (VALUE)votes[column * LANES + row];
-    memset(votes, 0, (size_t)(width * LANES));
-}
-
-INLINE int all_zero(const VALUE *values, i64 count)
-{
-    u64 any = 0;
-    for (i64 at = 0; at < count; at++) {
-        VALUE negative = -values[at]; /* -0.0 is not 0.0 */
-        any |= !(values[at] == 0) | !__builtin_signbit(negative);
-    }
-    return !any;
+    add_votes(to, width, votes, LANES, count);
 }
 
 OWN void add_entries(VALUE *restrict to, i64 sums, const u32 *restrict payload,
@@ -227,6 +207,7 @@ KERNEL none sum_planes(
     REQUIRE(width > 1 || leaf_values.size == payload.size);
     const int counted = leaf_places.size > 0;
     REQUIRE(!counted || (leaf_places.size == payload.size && cycle == 1 && width <= MOST_VOTED));
+    REQUIRE(!counted || are_votes(ends, values));
     REQUIRE(n_columns >= 0 && 0 <= first && first <= last && first % GROUP == 0);
     REQUIRE(times(plus(last, GROUP - 1) / GROUP, times(GROUP, n_columns)) <= groups.size);
     REQUIRE(times(last, sums) <= out.size && totals.size == times(cycle, LANES));
@@ -308,14 +289,14 @@ KERNEL none sum_planes(
                 value[at] = leaf_values.at + own;
                 number[at] = found[at];
                 if (voted)
-                    count_votes(votes, width, leaf_places.at + own, found[at]);
+                    vote(votes, width, leaf_places.at + own, found[at]);
                 else if (width > 1 && single)
                     add_entry(to, sums, payload.at + own, places.at, values.at, found[at], count);
                 else if (width > 1)
                     add_entries(to, sums, payload.at + own, ends.at, places.at, values.at,
                                 found[at], count);
                 if (voted && ++unsaid == MOST_VOTES) {
-                    add_votes(out.at + start * sums, width, votes, count);
+                    tell_votes(out.at + start * sums, width, votes, count);
                     unsaid = 0;
                 }
             }
@@ -334,7 +315,7 @@ KERNEL none sum_planes(
             }
         }
         if (voted)
-            add_votes(out.at + start * sums, width, votes, count);
+            tell_votes(out.at + start * sums, width, votes, count);
         if (width == 1 && !voted)
             for (i64 row = 0; row < count; row++)
                 for (i64 column = 0; column < cycle; column++)

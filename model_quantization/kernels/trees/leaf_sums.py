@@ -21,18 +21,21 @@ from model_quantization.values import Value
 Sums = npt.NDArray[Any]
 
 MOST_VOTED = 16  # columns that votes are counted for
+VOTERS = 32  # rows whose votes are counted at once
 
 
 class LeafTable(Value, frozen=True):
     """The addends of a leaf: for payload p, `values[e]` at `places[e]`, e from `ends[p]` on.
 
-    Zeros are left out where adding them changes nothing.
+    Zeros are left out where adding them changes nothing. `votes`: each payload adds a one at one
+    of a few places, so that sums which start at 0.0 are counts.
     """
 
     ends: npt.NDArray[np.uint32]
     places: npt.NDArray[np.uint32]
     values: npt.NDArray[Any]
     width: int
+    votes: bool = False
 
 
 class LeafAddends(Value, frozen=True):
@@ -44,8 +47,7 @@ class LeafAddends(Value, frozen=True):
     values : shape (n_leaves,), or empty
         What it adds where a row has one number.
     places : uint8, shape (n_leaves,), or empty
-        Where it adds a one, where every leaf adds a one at one of a few places: sums are counts
-        then.
+        Where it adds a one, if leaves vote.
     """
 
     payload: npt.NDArray[np.uint32]
@@ -67,7 +69,16 @@ def leaf_table(rows: npt.NDArray[Any]) -> LeafTable:
     keep = np.ones(rows.shape, dtype=bool) if keeps_zeros(rows) else rows != 0.0
     ends = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.uint32)
     places = np.nonzero(keep)[1].astype(np.uint32)
-    return LeafTable(ends, places, rows[keep], rows.shape[1])
+    alone = len(places) == len(rows) and bool((keep.sum(axis=1) == 1).all())
+    votes = alone and 1 < rows.shape[1] <= MOST_VOTED and bool((rows[keep] == 1).all())
+    return LeafTable(ends, places, rows[keep], rows.shape[1], votes)
+
+
+def vote_room(table: LeafTable, cycle: int, block: int) -> npt.NDArray[np.uint8]:
+    """Room to count votes in, for `block` rows; empty where leaves add something else."""
+    apart = -(-block // VOTERS) * VOTERS
+    counted = table.votes and cycle == 1
+    return np.empty((table.width + 1) * apart if counted else 0, dtype=np.uint8)
 
 
 def leaf_addends(table: LeafTable, payload: npt.NDArray[Any], cycle: int) -> LeafAddends:
@@ -76,12 +87,7 @@ def leaf_addends(table: LeafTable, payload: npt.NDArray[Any], cycle: int) -> Lea
     values, places = table.values[:0], np.empty(0, dtype=np.uint8)
     if table.width == 1:
         values = table.values[payload]
-    elif (
-        cycle == 1
-        and table.width <= MOST_VOTED
-        and (np.diff(table.ends) == 1).all()
-        and (table.values == 1).all()
-    ):
+    elif table.votes and cycle == 1:
         places = table.places.astype(np.uint8)[payload]
     return LeafAddends(payload, values, places)
 
@@ -103,6 +109,7 @@ def sum_block(
     width: int,
     cycle: int,
     found: Payloads,
+    votes: npt.NDArray[np.uint8],
     out: Sums,
 ) -> None:
     """Add to `out` what rows `first` to `last` reach, tree by tree in order.
@@ -121,6 +128,8 @@ def sum_block(
         Tree t adds to columns `(t % cycle) * width` and on.
     found : uint32
         Scratch; its size, a multiple of eight, is how many rows are walked together.
+    votes : uint8
+        Scratch, of `vote_room`; or empty.
     out : shape (n, cycle * width)
         Of the type of `values`.
     """

@@ -18,6 +18,7 @@ from model_quantization.kernels.trees.leaf_sums import (
     leaf_addends,
     leaf_table,
     sum_block,
+    vote_room,
 )
 from model_quantization.kernels.trees.plane_layout import Planes, plane_out
 from model_quantization.kernels.trees.tree_layout import Nodes, Shape, lay_out
@@ -27,10 +28,10 @@ from model_quantization.values import Value
 Groups = npt.NDArray[np.float32]
 
 # A forest that fits in the second-level cache is walked by blocks of rows that fit in the first;
-# a larger one streams past blocks that fill the second, so that it streams seldom.
+# a larger one streams past blocks that are larger than the second, so that it streams seldom.
 CACHED_FOREST_BYTES = 768 << 10
 SMALL_BLOCK_BYTES = 16 << 10
-LARGE_BLOCK_BYTES = 1 << 20
+LARGE_BLOCK_BYTES = 3 << 19
 SMALLEST_BLOCK = 64
 LARGEST_BLOCK = 16384
 # A block of planes costs as much for fewer rows; below this, walking them is faster.
@@ -186,6 +187,7 @@ class TreeSum:
                 table.width,
                 self.cycle,
                 np.empty(block, dtype=np.uint32),
+                vote_room(table, self.cycle, block),
                 out,
             )
 
