@@ -190,13 +190,14 @@ def sum_cases(kernels: dict[str, Any]) -> Iterator[Case]:
         block = old("tree_sum").block_rows(30, nodes.words.nbytes)
         many = np.zeros(2000 * width, dtype)
         room = (np.empty(block, np.uint32), np.empty(0, np.uint8))
+        no_tops = (np.empty((0, 0), np.uint8), np.empty(0, np.uint32), np.empty(0, np.int64))
         yield Case(
             f"sum_block, {label}",
             lambda a=(*forest, flat, 30, 0, 2000, block, nodes.shift, *leaf, many), out=many: (
                 zeroed(lambda: old("leaf_sums").sum_block(*a), out)
             ),
-            lambda a=(*forest, flat, 30, 0, 2000, nodes.shift, *leaf), r=room, out=many: zeroed(
-                lambda: kernels["sum_block"](*a, *r, out), out
+            lambda a=(*forest, flat, 30, 0, 2000, nodes.shift, *no_tops, *leaf), r=room, out=many: (
+                zeroed(lambda: kernels["sum_block"](*a, *r, out), out)
             ),
         )
     shape = random_forest(50, 400, 30)

@@ -284,12 +284,13 @@ def test_each_kernel_adds_up_as_its_reference(
     for first, last in ((0, n // 16 * 8), (n // 16 * 8, n)):
         part = (*forest, groups, columns, first, last, nodes.shift)
         room = (np.empty(64, np.uint32), np.empty(0, np.uint8))
-        agree("sum_block", *part, *adding, *room, start, scratch=(-3, -2))
+        none = (np.empty((0, 0), np.uint8), np.empty(0, np.uint32), np.empty(0, np.int64))
+        agree("sum_block", *part, *none, *adding, *room, start, scratch=(-3, -2))
         ballots = leaf_table(np.eye(3, dtype=dtype)[rng.integers(0, 3, n_leaves)])
         for begin in (np.zeros((n, 3), dtype), np.full((n, 3), -0.0, dtype)):
             voting = (ballots.ends, ballots.places, ballots.values, 3, 1)
             room = (np.empty(64, np.uint32), vote_room(ballots, 1, 64))
-            agree("sum_block", *part, *voting, *room, begin, scratch=(-3, -2))
+            agree("sum_block", *part, *none, *voting, *room, begin, scratch=(-3, -2))
         reached = np.zeros((n, shape.sizes.size), np.int64)
         agree("payload_block", *part, np.empty(64, np.uint32), reached, scratch=(-2,))
     row, one = rows[0].astype(np.float64), start[0]

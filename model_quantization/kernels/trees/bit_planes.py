@@ -91,6 +91,23 @@ def sum_planes(
     """
     x = ungrouped(groups, n_columns, first, last)
     sums = out.reshape(-1, cycle * width)[first:last]
+    numbers = numbers_of_leaves(columns, firsts, starts, edges, tests, links, splits, x)
+    for tree, number in enumerate(numbers):
+        found = payload[splits[tree] + tree + number]  # a tree has one leaf more than splits
+        add_leaves(found, ends, places, values, sums[:, tree % cycle * width :])
+
+
+def numbers_of_leaves(
+    columns: Longs,
+    firsts: Longs,
+    starts: Longs,
+    edges: npt.NDArray[np.float32],
+    tests: npt.NDArray[np.uint32],
+    links: npt.NDArray[np.uint16],
+    splits: Longs,
+    x: npt.NDArray[np.float32],
+) -> Longs:
+    """The leaf of each row in each tree, counted from its left: shape (n_trees, n)."""
     goes_left = np.zeros((int(starts[-1]), len(x)), dtype=bool)
     for j, column in enumerate(columns):
         mine = goes_left[starts[j] : starts[j + 1]]
@@ -98,15 +115,13 @@ def sum_planes(
         # A NaN is above nothing.
         rank = np.searchsorted(own, np.where(np.isnan(x[:, column]), -np.inf, x[:, column]))
         mine[:-1] = rank <= np.arange(len(own))[:, None]
-    leaf = 0
-    for tree in range(splits.size - 1):
+    numbers = np.zeros((splits.size - 1, len(x)), dtype=np.int64)
+    for tree, number in enumerate(numbers):
         span = slice(int(splits[tree]), int(splits[tree + 1]))
-        leaves = span.stop - span.start + 1
-        bounds = np.zeros((leaves + 1, len(x)), dtype=bool)
+        bounds = np.zeros((span.stop - span.start + 2, len(x)), dtype=bool)
         bounds[0] = True
         asked = (tests[span] // WORDS).tolist()
         for test, (low, middle, high) in zip(asked, (links[span] // WORDS).tolist(), strict=True):
             bounds[middle] = bounds[low] & ~goes_left[test] | bounds[high]
-        found = payload[leaf + bounds[1:].sum(axis=0)]
-        add_leaves(found, ends, places, values, sums[:, tree % cycle * width :])
-        leaf += leaves
+        number[:] = bounds[1:].sum(axis=0)
+    return numbers

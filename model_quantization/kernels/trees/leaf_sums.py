@@ -103,6 +103,9 @@ def sum_block(
     first: int,
     last: int,
     shift: int,
+    tops: npt.NDArray[np.uint8],
+    slots: Payloads,
+    roots: npt.NDArray[np.int64],
     ends: Payloads,
     places: Payloads,
     values: Sums,
@@ -122,6 +125,10 @@ def sum_block(
         All rows, as `grouping.group_rows` arranges them.
     first, last : int
         Rows; `first` is a multiple of eight.
+    tops : uint8, shape (n_trees, room), or (0, 0)
+        Where each row, from `first` on, left the top of each tree: walks start there.
+    slots, roots
+        The nodes there: see `tree_tops.Tops`.
     ends, places, values
         What a payload p adds: for e from `ends[p]` to `ends[p + 1]`, `values[e]` at `places[e]`.
     width, cycle : int
@@ -137,7 +144,10 @@ def sum_block(
     sums = out.reshape(-1, cycle * width)[first:last]
     for tree in range(starts.size):
         nodes = words[int(banks[tree]) :]
-        reached = payloads_of_rows(nodes, starts[tree], bases[tree], rows, shift)
+        start = starts[tree]
+        if len(tops):
+            start = slots[roots[tree] + tops[tree, : len(rows)]].astype(np.uint64)
+        reached = payloads_of_rows(nodes, start, bases[tree], rows, shift)
         add_leaves(reached, ends, places, values, sums[:, tree % cycle * width :])
 
 

@@ -16,6 +16,23 @@ MOST_TESTS = 1 << 17
 MOST_EDGES = (1 << 16) - 1  # of a column: cells count them in 16 bits
 
 
+Floats = npt.NDArray[np.float32]
+Shorts = npt.NDArray[np.uint16]
+Asked = tuple[
+    Longs,
+    Longs,
+    Longs,
+    Longs,
+    Floats,
+    Floats,
+    Shorts,
+    Floats,
+    npt.NDArray[np.uint32],
+    Shorts,
+    Longs,
+]
+
+
 class Planes(Value, frozen=True):
     """The trees as `bit_planes.sum_planes` reads them.
 
@@ -43,15 +60,15 @@ class Planes(Value, frozen=True):
     """
 
     columns: Longs
-    edges: npt.NDArray[np.float32]
+    edges: Floats
     firsts: Longs
     starts: Longs
-    lows: npt.NDArray[np.float32]
-    scales: npt.NDArray[np.float32]
-    cells: npt.NDArray[np.uint16]
+    lows: Floats
+    scales: Floats
+    cells: Shorts
     spans: Longs
     tests: npt.NDArray[np.uint32]
-    links: npt.NDArray[np.uint16]
+    links: Shorts
     splits: Longs
 
 
@@ -105,3 +122,25 @@ def plane_out(shape: Shape, n_columns: int, *, doubled: bool) -> Planes | None:
         links[order].astype(np.uint16),
         tree_starts(shape.sizes // 2),
     )
+
+
+def asked_of(planes: Planes) -> Asked:
+    """The parts of planes in the order in which kernels take them."""
+    return (
+        planes.columns,
+        planes.firsts,
+        planes.starts,
+        planes.spans,
+        planes.lows,
+        planes.scales,
+        planes.cells,
+        planes.edges,
+        planes.tests,
+        planes.links,
+        planes.splits,
+    )
+
+
+def plane_room(planes: Planes) -> npt.NDArray[np.uint64]:
+    """Room for the tests of one block of rows."""
+    return np.empty(int(planes.starts[-1]) * WORDS, dtype=np.uint64)

@@ -1,4 +1,8 @@
-"""A forest ready to answer many rows: the faster of two kernels, in as many threads as asked."""
+"""A forest ready to answer many rows: the fastest kernel, in as many threads as asked.
+
+Trees of at most 256 leaves are planes of bits (`bit_planes`). Larger ones are walked (`traversal`);
+where they fill more than the caches, rows pass their tops as planes first (`tree_tops`).
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,9 @@ from model_quantization.kernels.trees.leaf_sums import (
     sum_block,
     vote_room,
 )
-from model_quantization.kernels.trees.plane_layout import Planes, plane_out
+from model_quantization.kernels.trees.plane_layout import Planes, asked_of, plane_out, plane_room
 from model_quantization.kernels.trees.tree_layout import Nodes, Shape, lay_out
+from model_quantization.kernels.trees.tree_tops import Tops, number_tops, top_room, tops_of
 from model_quantization.locks import cached_property
 from model_quantization.values import Value
 
@@ -36,6 +41,9 @@ SMALLEST_BLOCK = 64
 LARGEST_BLOCK = 16384
 # A block of planes costs as much for fewer rows; below this, walking them is faster.
 FEWEST_PLANE_ROWS = 64
+# A large forest's tops are planes for so many rows.
+FEWEST_TOPPED_ROWS = 512
+NO_SLOTS, NO_ROOTS = np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.int64)
 ROWS_PER_THREAD = 256
 PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of planes
 
@@ -149,6 +157,16 @@ class TreeSum:
             return None
         return planes, leaf_addends(self.table, leaves.payload, self.cycle)
 
+    @cached_property
+    def tops(self) -> Tops | None:
+        """The tops of large trees, for rows without missing values."""
+        return None if self.nodes is None else tops_of(self.nodes, self.n_columns)
+
+    @cached_property
+    def gap_tops(self) -> Tops | None:
+        """The same for rows with missing values."""
+        return None if self.gap_nodes is None else tops_of(self.gap_nodes, 2 * self.n_columns)
+
     def add(self, groups: Groups, n: int, out: Array, *, doubled: bool, threads: int = 1) -> bool:
         """Add to `out`, of shape (n, cycle * width); False where the trees do not fit.
 
@@ -169,27 +187,42 @@ class TreeSum:
             return False
         table, columns = self.table, groups.shape[1]
         block = block_rows(columns, nodes.words.nbytes)
+        tops = None
+        if n >= FEWEST_TOPPED_ROWS and nodes.words.nbytes > CACHED_FOREST_BYTES:
+            tops = self.gap_tops if doubled else self.tops
 
         def work(first: int, last: int) -> None:
-            sum_block(
-                nodes.words,
-                nodes.starts,
-                nodes.banks,
-                nodes.bases,
-                groups,
-                columns,
-                first,
-                last,
-                nodes.shift,
-                table.ends,
-                table.places,
-                table.values,
-                table.width,
-                self.cycle,
-                np.empty(block, dtype=np.uint32),
-                vote_room(table, self.cycle, block),
-                out,
-            )
+            found = np.empty(block, dtype=np.uint32)
+            votes = vote_room(table, self.cycle, block)
+            room = top_room(tops, min(block, last - first))
+            tests = np.empty(0, dtype=np.uint64) if tops is None else plane_room(tops.planes)
+            for start in range(first, last, block):
+                end = min(start + block, last)
+                if tops is not None:
+                    asked = asked_of(tops.planes)
+                    number_tops(*asked, groups, columns, start, end, tests, room)
+                sum_block(
+                    nodes.words,
+                    nodes.starts,
+                    nodes.banks,
+                    nodes.bases,
+                    groups,
+                    columns,
+                    start,
+                    end,
+                    nodes.shift,
+                    room,
+                    NO_SLOTS if tops is None else tops.slots,
+                    NO_ROOTS if tops is None else tops.roots,
+                    table.ends,
+                    table.places,
+                    table.values,
+                    table.width,
+                    self.cycle,
+                    found,
+                    votes,
+                    out,
+                )
 
         over_rows(work, n, threads)
         return True
@@ -201,17 +234,7 @@ class TreeSum:
 
         def work(first: int, last: int) -> None:
             bit_planes.sum_planes(
-                planes.columns,
-                planes.firsts,
-                planes.starts,
-                planes.spans,
-                planes.lows,
-                planes.scales,
-                planes.cells,
-                planes.edges,
-                planes.tests,
-                planes.links,
-                planes.splits,
+                *asked_of(planes),
                 groups,
                 groups.shape[1],
                 first,
@@ -224,7 +247,7 @@ class TreeSum:
                 table.values,
                 table.width,
                 cycle,
-                np.empty(int(planes.starts[-1]) * bit_planes.WORDS, dtype=np.uint64),
+                plane_room(planes),
                 np.empty(cycle * bit_planes.LANES, dtype=out.dtype),
                 out,
             )
