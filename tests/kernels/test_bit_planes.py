@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model_quantization.kernels.compiled import available_sets, compiled_kernels
 from model_quantization.kernels.trees import plane_layout
 from model_quantization.kernels.trees.bit_planes import LANES, MOST_LEAVES, WORDS
-from model_quantization.kernels.trees.grids import CELLS, grid_of
+from model_quantization.kernels.trees.grids import CELLS, grids_of
 from model_quantization.kernels.trees.leaf_sums import leaf_addends, leaf_table
 from model_quantization.kernels.trees.plane_layout import Planes, plane_out
 from model_quantization.kernels.trees.tree_layout import Shape
@@ -140,13 +140,16 @@ def test_a_grid_counts_the_edges_below(
     edges: list[float], values: list[float], dtype: type
 ) -> None:
     table = np.unique(np.array(edges, dtype=dtype) + dtype(0.0))
-    grid = grid_of(table)
-    padded = np.append(table, np.full(2 * grid.span, np.inf))
+    # A column before it and an empty one behind it.
+    grids = grids_of(np.concatenate([[dtype(3)], table]), np.array([1, len(table), 0]))
+    low, scale, before = grids.lows[1], grids.scales[1], grids.before[1]
+    padded = np.append(table, np.full(2 * int(grids.spans[1]), np.inf))
+    assert grids.spans.tolist()[::2] == [1, 0]
     for x in np.array([*values, *edges], dtype=dtype):
         with np.errstate(all="ignore"):
-            at = (x - grid.low) * grid.scale
-        rank = int(grid.before[int(min(at, CELLS - 1)) if at > 0 else 0])
-        half = grid.span
+            at = (x - low) * scale
+        rank = int(before[int(min(at, CELLS - 1)) if at > 0 else 0])
+        half = int(grids.spans[1])
         while half:
             rank += half if padded[rank + half - 1] < x else 0
             half //= 2

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_quantization.kernels.compiled import kernel
-from model_quantization.kernels.trees.grids import CELLS, grid_of
+from model_quantization.kernels.trees.grids import CELLS, grids_of
 from model_quantization.kernels.trees.grouping import GROUP
 
 Doubles = npt.NDArray[np.float64]
@@ -54,20 +54,25 @@ def pad_table(table: Doubles, sizes: Indices) -> tuple[Doubles, Indices, Doubles
 
 
 def grid_tables(table: Doubles, sizes: Indices, starts: Indices) -> GridTables:
-    """`(lows, scales, cells, spans)` for `code_rows`: the grid of each column, see `grids.Grid`.
+    """`(lows, scales, cells, spans)` for `code_rows`: the grid of each column, see `grids.Grids`.
 
     A span of 0 means that the grid is of no use: its thresholds crowd in few cells. All are empty
     where the search is binary.
     """
     if not is_padded(sizes):
         return np.empty(0), np.empty(0), np.empty((0, CELLS), dtype=np.uint8), np.empty(0, np.int64)
-    grids = [grid_of(table[at : at + size]) for at, size in zip(starts, sizes, strict=False)]
+    grids = grids_of(table[table_places(sizes, starts)], sizes)
     return (
-        np.array([grid.low for grid in grids], dtype=np.float64),
-        np.array([grid.scale for grid in grids], dtype=np.float64),
-        np.array([grid.before for grid in grids], dtype=np.uint8).reshape(-1, CELLS),
-        np.array([grid.span * (grid.span <= MOST_SPAN) for grid in grids], dtype=np.int64),
+        grids.lows,
+        grids.scales,
+        grids.before.astype(np.uint8),
+        grids.spans * (grids.spans <= MOST_SPAN),
     )
+
+
+def table_places(sizes: Indices, starts: Indices) -> Indices:
+    """Where the thresholds of each column are in its table, without those that fill it up."""
+    return np.arange(int(sizes.sum())) + np.repeat(starts[:-1] - np.cumsum(sizes) + sizes, sizes)
 
 
 @kernel

@@ -18,35 +18,42 @@ from model_quantization.values import Value
 CELLS = 1024
 
 
-class Grid(Value, frozen=True):
-    """The grid of one column, whose numbers are of the type of its thresholds.
+class Grids(Value, frozen=True):
+    """The grids of some columns, whose numbers are of the type of their thresholds.
 
     Attributes
     ----------
-    low, scale
+    lows, scales : shape (k,)
         A value x is in cell `(x - low) * scale`, cut off at the first and the last.
-    before : int64, shape (CELLS,)
+    before : int64, shape (k, CELLS)
         Thresholds in the cells before each.
-    span : int
+    spans : int64, shape (k,)
         A power of two above half the number of thresholds of any cell; 0 where there are none.
         The thresholds of a cell are counted in steps of `span`, half of it, and so on to one,
-        which needs `2 * span` infinities behind them.
+        which needs `2 * span` infinities behind those of the column.
     """
 
-    low: Any
-    scale: Any
+    lows: npt.NDArray[Any]
+    scales: npt.NDArray[Any]
     before: npt.NDArray[np.int64]
-    span: int
+    spans: npt.NDArray[np.int64]
 
 
-def grid_of(edges: npt.NDArray[Any]) -> Grid:
-    """The grid of sorted thresholds, float32 or float64, infinities among them."""
-    finite = edges[np.isfinite(edges)]
-    low = finite[0] if len(finite) else edges.dtype.type(0)
+def grids_of(edges: npt.NDArray[Any], sizes: npt.NDArray[np.int64]) -> Grids:
+    """The grids of columns with so many sorted thresholds each, infinities among them."""
+    column = np.repeat(np.arange(sizes.size), sizes)
+    finite = np.isfinite(edges)
+    lows = np.full(sizes.size, np.inf, dtype=edges.dtype)
+    highs = -lows
+    np.minimum.at(lows, column[finite], edges[finite])
+    np.maximum.at(highs, column[finite], edges[finite])
+    lows[highs < lows] = highs[highs < lows] = 0  # none is finite
     with np.errstate(all="ignore"):
         # Of any width, none and an infinite one too: whatever comes of it keeps the order.
-        scale = edges.dtype.type(CELLS - 1) / (finite[-1] - low) if len(finite) else low
-        at = (edges - low) * scale
+        scales = edges.dtype.type(CELLS - 1) / (highs - lows)
+        at = (edges - lows[column]) * scales[column]
     cell = np.where(at > 0, np.minimum(at, CELLS - 1), 0).astype(np.int64)
-    counts = np.bincount(cell, minlength=CELLS)
-    return Grid(low, scale, np.cumsum(counts) - counts, (1 << int(counts.max()).bit_length()) // 2)
+    counts = np.bincount(column * CELLS + cell, minlength=sizes.size * CELLS)
+    counts = counts.reshape(sizes.size, CELLS)
+    digits = np.frexp(counts.max(axis=1, initial=0).astype(np.float64))[1].astype(np.int64)
+    return Grids(lows, scales, counts.cumsum(axis=1) - counts, (1 << digits) // 2)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_quantization.kernels.trees.bit_planes import MOST_LEAVES, WORDS, Longs
-from model_quantization.kernels.trees.grids import CELLS, grid_of
+from model_quantization.kernels.trees.grids import grids_of
 from model_quantization.kernels.trees.topology import count_leaves, node_depths, tree_starts
 from model_quantization.kernels.trees.tree_layout import Shape, looked_at
 from model_quantization.values import Value
@@ -50,7 +50,7 @@ class Planes(Value, frozen=True):
     lows, scales : float32, shape (k,)
     cells : uint16, shape (k, CELLS)
     spans : int64, shape (k,)
-        The grid of each column: see `grids.Grid`.
+        The grid of each column: see `grids.Grids`.
     tests : uint32, shape (n_splits,)
         What each split asks, in preorder.
     links : uint16, shape (n_splits, 3)
@@ -91,12 +91,10 @@ def plane_out(shape: Shape, n_columns: int, *, doubled: bool) -> Planes | None:
     columns, sizes = np.unique((keys >> np.uint64(32)).astype(np.int64), return_counts=True)
     if len(keys) > MOST_TESTS or int(sizes.max(initial=0)) > MOST_EDGES:
         return None
-    own = np.split(edges, np.cumsum(sizes)[:-1]) if len(keys) else []
-    grids = [grid_of(each) for each in own]
-    padded = [
-        np.append(each, np.full(2 * grid.span, np.inf, dtype=np.float32))
-        for each, grid in zip(own, grids, strict=True)
-    ]
+    grids = grids_of(edges, sizes)
+    firsts = tree_starts(sizes + 2 * grids.spans)
+    padded = np.full(int(firsts[-1]), np.inf, dtype=np.float32)
+    padded[np.arange(len(edges)) + np.repeat(firsts[:-1] - tree_starts(sizes)[:-1], sizes)] = edges
     below = np.empty(shape.split.size, dtype=np.int32)
     count_leaves(shape.split, shape.sizes, shape.right, below)
     is_split = shape.split != 0
@@ -111,13 +109,13 @@ def plane_out(shape: Shape, n_columns: int, *, doubled: bool) -> Planes | None:
     order = np.lexsort((depth, np.repeat(np.arange(shape.sizes.size), shape.sizes // 2)))
     return Planes(
         columns,
-        np.concatenate(padded) if padded else np.empty(0, dtype=np.float32),
-        tree_starts(np.array([len(each) for each in padded], dtype=np.int64)),
+        padded,
+        firsts,
         tree_starts(sizes + 1),
-        np.array([grid.low for grid in grids], dtype=np.float32),
-        np.array([grid.scale for grid in grids], dtype=np.float32),
-        np.array([grid.before for grid in grids], dtype=np.uint16).reshape(-1, CELLS),
-        np.array([grid.span for grid in grids], dtype=np.int64),
+        grids.lows,
+        grids.scales,
+        grids.before.astype(np.uint16),
+        grids.spans,
         tests[order].astype(np.uint32),
         links[order].astype(np.uint16),
         tree_starts(shape.sizes // 2),
