@@ -171,6 +171,8 @@ def test_thresholds_at_infinity_keep_their_side() -> None:
     np.testing.assert_array_equal(out, reference_sum(shape, rows, table, 1))
     # Missing values cannot be told from what is below minus infinity.
     assert plane_out(shape, 2, doubled=True) is None
+    odd[0] = np.nan
+    assert plane_out(replace(shape, threshold=odd), 2, doubled=False) is None
 
 
 def test_large_trees_and_many_tests_have_no_planes(monkeypatch: pytest.MonkeyPatch) -> None:

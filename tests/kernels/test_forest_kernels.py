@@ -23,6 +23,7 @@ from model_quantization.kernels.trees.tree_layout import Shape, lay_out
 from model_quantization.kernels.trees.tree_sum import (
     Leaves,
     TreeSum,
+    as_rows,
     block_rows,
     grouped,
     over_rows,
@@ -434,6 +435,18 @@ def test_grouping_says_what_it_met() -> None:
     assert (missing, infinite) == (True, True)
     assert groups[0, 0, :2].tolist() == [1.0, np.inf]
     assert (groups[0, :, 2:] == 0).all()
+
+
+def test_rows_that_fit_are_not_copied() -> None:
+    rows = random_rows(0, 4, 3)
+    assert as_rows(rows, np.float32) is rows
+    odd = [rows.T.copy().T, rows.astype(np.float64), rows.astype(">f4"), rows.view(np.matrix)]
+    for other in odd:
+        given_ = as_rows(other, np.float32)
+        assert type(given_) is np.ndarray
+        assert given_.dtype == np.float32
+        assert given_.flags.c_contiguous
+        np.testing.assert_array_equal(given_, rows)
 
 
 def test_blocks_and_parts_cover_all_rows() -> None:

@@ -73,13 +73,15 @@ class Planes(Value, frozen=True):
 
 
 def plane_out(shape: Shape, n_columns: int, *, doubled: bool) -> Planes | None:
-    """The planes of a forest; None where a tree or a table is too large for them."""
+    """The planes of a forest; None where a tree or table is too large, or a threshold is a NaN."""
     if (int(shape.sizes.max(initial=1)) + 1) // 2 > MOST_LEAVES:
         return None
     seen = looked_at(shape, n_columns, doubled=doubled)
     if seen is None:
         return None
     column, threshold = seen
+    if np.isnan(threshold).any():  # nothing is below it, and nothing above
+        return None
     # -0.0 is 0.0: they compare alike. The order of these keys is that of column and threshold.
     bits = (threshold + np.float32(0.0)).view(np.uint32)
     ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))

@@ -273,7 +273,8 @@ def grouped(rows: Array, *, doubled: bool = False) -> tuple[Groups, bool, bool]:
 
 def as_rows(rows: Array, dtype: type) -> Array:
     """The rows as kernels read them: themselves where they can, which spares a copy."""
-    fits = rows.dtype == dtype and rows.flags.c_contiguous and rows.flags.aligned
+    flags = rows.flags
+    fits = type(rows) is np.ndarray and rows.dtype == dtype and flags.c_contiguous and flags.aligned
     return rows if fits else np.array(rows, dtype=dtype, order="C")
 
 
