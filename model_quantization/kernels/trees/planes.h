@@ -48,12 +48,10 @@ INLINE void mark_column(const f32 *groups, i64 n_groups, i64 step, f32 low, f32 
                         const u16 *cells, i64 n_cells, const f32 *edges, i64 span, u32 count,
                         u8 *planes)
 {
-    i32 cell[LANES];
-    for (i64 group = 0; group < n_groups; group++)
-        find_cells(groups + group * step, low, scale, (f32)(n_cells - 1), cell + group * GROUP);
     for (i64 group = 0; group < n_groups; group++) {
         const f32 *x = groups + group * step;
-        const i32 *at = cell + group * GROUP;
+        i32 at[GROUP];
+        find_cells(x, low, scale, (f32)(n_cells - 1), at);
         u8 *to = planes + group % 4 * GROUP;
         const u8 bit = (u8)(1 << group / 4);
         /* Few edges are in one cell: what is known need not be looped over. */
@@ -86,6 +84,11 @@ OWN void join_splits(const u64 *restrict left, const u32 *restrict tests,
         STORE(plane, bounds + links[1], (low & ~LOAD(plane, left + tests[at])) | high);
     }
 }
+
+/* gcc 12 takes the number of items of a vector for the width of what is shifted. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#pragma GCC diagnostic ignored "-Wanalyzer-shift-count-overflow"
+#endif
 
 /* Swap the bits that `mask` selects `shift` places up in a for those that it selects in b. */
 INLINE void swap(plane *a, plane *b, int shift, u64 mask)
