@@ -137,15 +137,6 @@ def lay_out_cases(kernels: dict[str, Any]) -> Iterator[Case]:
         lambda: (old("tree_layout").write_nodes(*given, *made), *(each.copy() for each in made)),
         lambda: (kernels["write_nodes"](*given, *made, scratch), *(each.copy() for each in made)),
     )
-    small = random_forest(100, 31, 20)
-    for dtype in (np.uint32, np.uint64):
-        masks = np.empty(small.feature.size, dtype)
-        parts = (small.split, small.sizes, small.right, masks)
-        yield Case(
-            f"clear_masks {masks.dtype}",
-            lambda p=parts, m=masks: (old("quickscorer").clear_masks(*p), m.copy())[1],
-            lambda p=parts, m=masks: (kernels["clear_masks"](*p), m.copy())[1],
-        )
 
 
 def sum_cases(kernels: dict[str, Any]) -> Iterator[Case]:
@@ -198,36 +189,17 @@ def sum_cases(kernels: dict[str, Any]) -> Iterator[Case]:
         flat = groups.reshape(-1)
         block = old("tree_sum").block_rows(30, nodes.words.nbytes)
         many = np.zeros(2000 * width, dtype)
-        found = np.empty(block, np.uint32)
+        room = (np.empty(block, np.uint32), np.empty(0, np.uint8))
+        no_tops = (np.empty((0, 0), np.uint8), np.empty(0, np.uint32), np.empty(0, np.int64))
         yield Case(
             f"sum_block, {label}",
             lambda a=(*forest, flat, 30, 0, 2000, block, nodes.shift, *leaf, many), out=many: (
                 zeroed(lambda: old("leaf_sums").sum_block(*a), out)
             ),
-            lambda a=(*forest, flat, 30, 0, 2000, nodes.shift, *leaf, found, many), out=many: (
-                zeroed(lambda: kernels["sum_block"](*a), out)
+            lambda a=(*forest, flat, 30, 0, 2000, nodes.shift, *no_tops, *leaf), r=room, out=many: (
+                zeroed(lambda: kernels["sum_block"](*a, *r, out), out)
             ),
         )
-        if leaves <= 64:
-            mask_type = np.uint32 if leaves <= 32 else np.uint64
-            masks = np.empty(shape.feature.size, mask_type)
-            old("quickscorer").clear_masks(shape.split, shape.sizes, shape.right, masks)
-            splits = np.arange(n_trees + 1) * (leaves - 1)
-            payload = np.arange(n_leaves, dtype=np.uint32)
-            masked = (
-                shape.feature.astype(np.int32), shape.threshold, masks, splits,
-                splits + np.arange(n_trees + 1), flat, 30, 0, 2000, payload, table.values, *leaf,
-            )  # fmt: skip
-            room = (np.empty(30 * 256, np.float32), np.empty(256, dtype))
-            yield Case(
-                f"sum_masked, {label}",
-                lambda m=masked, out=many: zeroed(
-                    lambda: old("quickscorer").sum_masked(*m, out), out
-                ),
-                lambda m=masked, r=room, out=many: zeroed(
-                    lambda: kernels["sum_masked"](*m, *r, out), out
-                ),
-            )
     shape = random_forest(50, 400, 30)
     n_leaves = int((shape.split == 0).sum())
     nodes = old("tree_layout").lay_out(shape, np.arange(n_leaves), 30, doubled=False)
@@ -267,21 +239,16 @@ def row_cases(kernels: dict[str, Any]) -> Iterator[Case]:
         rows = rng.normal(size=(2000, 30))
         for count in (1, 2000):
             coded = np.zeros(-(-count // 8) * 8 * 30, np.float32)
-            given = (
-                rows[:count].reshape(-1),
-                30,
-                np.arange(30),
-                *edges,
-                0,
-                count,
-                coded,
-                30,
-                False,
-            )
+            given = (rows[:count].reshape(-1), 30, np.arange(30), *edges)
+            rest = (0, count, coded, 30, False)
+            no_grids = (np.empty(0), np.empty(0), np.empty((0, 1), np.uint8), np.empty(0, np.int64))
             yield Case(
                 f"code_rows {size} edges, {count} rows",
-                lambda g=given: (binning.code_rows(*g), g[8].copy()),
-                lambda g=given: (kernels["code_rows"](*g), g[8].copy()),
+                lambda g=given, r=rest: (binning.code_rows(*g, *r), r[2].copy()),
+                lambda g=given, r=rest, n=no_grids: (
+                    kernels["code_rows"](*g, *n, *r),
+                    r[2].copy(),
+                ),
             )
     shape = random_forest(300, 31, 30)
     n_leaves = int((shape.split == 0).sum())

@@ -311,11 +311,12 @@ static void resize(const struct given *given, struct argument *argument)
    tests/attacks and tests/families give the kernels that make them parts that lie. */
 static const char *const made_here[][2] = {
     {"payload_block", " words starts banks bases n_columns shift "},
-    {"sum_block", " words starts banks bases n_columns shift ends places values width cycle "},
+    {"sum_block",
+     " words starts banks bases n_columns shift tops slots roots ends places values width cycle "},
     {"answer_one", " words starts banks bases shift ends places values width cycle row "},
     {"answer_one_coded",
      " words starts banks bases shift ends places values width cycle columns n_columns doubled "},
-    {"sum_masked", " masks splits leaves payload leaf_values ends places values width cycle "},
+    {"sum_planes", " payload ends places values width cycle "},
 };
 
 static int is_made_here(const struct kernel *kernel, const char *parameter)

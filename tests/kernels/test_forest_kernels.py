@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_quantization.kernels.trees import binning, coarsen, topology, tree_pack
-from model_quantization.kernels.trees.leaf_sums import leaf_table
-from model_quantization.kernels.trees.quickscorer import LANES, MOST_LEAVES
+from model_quantization.kernels.trees.leaf_sums import leaf_table, vote_room
 from model_quantization.kernels.trees.single_row import (
     ANSWERED,
     MISSING,
@@ -20,10 +19,11 @@ from model_quantization.kernels.trees.single_row import (
     answer_one,
     answer_one_coded,
 )
-from model_quantization.kernels.trees.tree_layout import Shape, lay_out, mask_out
+from model_quantization.kernels.trees.tree_layout import Shape, lay_out
 from model_quantization.kernels.trees.tree_sum import (
     Leaves,
     TreeSum,
+    as_rows,
     block_rows,
     grouped,
     over_rows,
@@ -248,18 +248,10 @@ def test_sums_are_those_of_the_reference(
     out = np.zeros((n, cycle * width))
     assert sums.add(groups, n, out, doubled=doubled, threads=threads)
     np.testing.assert_array_equal(out, reference_sum(shape, rows, table, cycle))
-    if not doubled:  # the other kernel, whichever was chosen
-        sums.__dict__["masks"] = None if sums.masks is not None else forced_masks(sums)
-        again = np.zeros_like(out)
-        assert sums.add(groups, n, again, doubled=False)
-        np.testing.assert_array_equal(again, out)
-
-
-def forced_masks(sums: TreeSum) -> Any:
-    """Masks although they would be slower; None where a tree has over 64 leaves."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("model_quantization.kernels.trees.tree_layout.VISIT_NS", 1e9)
-        return mask_out(sums.source().shape, sums.source().payload)
+    sums.__dict__["planes"] = sums.__dict__["gap_planes"] = None  # rows are walked then
+    again = np.zeros_like(out)
+    assert sums.add(groups, n, again, doubled=doubled)
+    assert again.tobytes() == out.tobytes()
 
 
 @few
@@ -292,7 +284,14 @@ def test_each_kernel_adds_up_as_its_reference(
     start = rng.normal(size=(n, cycle * width)).astype(dtype)
     for first, last in ((0, n // 16 * 8), (n // 16 * 8, n)):
         part = (*forest, groups, columns, first, last, nodes.shift)
-        agree("sum_block", *part, *adding, np.empty(64, np.uint32), start, scratch=(-2,))
+        room = (np.empty(64, np.uint32), np.empty(0, np.uint8))
+        none = (np.empty((0, 0), np.uint8), np.empty(0, np.uint32), np.empty(0, np.int64))
+        agree("sum_block", *part, *none, *adding, *room, start, scratch=(-3, -2))
+        ballots = leaf_table(np.eye(3, dtype=dtype)[rng.integers(0, 3, n_leaves)])
+        for begin in (np.zeros((n, 3), dtype), np.full((n, 3), -0.0, dtype)):
+            voting = (ballots.ends, ballots.places, ballots.values, 3, 1)
+            room = (np.empty(64, np.uint32), vote_room(ballots, 1, 64))
+            agree("sum_block", *part, *none, *voting, *room, begin, scratch=(-3, -2))
         reached = np.zeros((n, shape.sizes.size), np.int64)
         agree("payload_block", *part, np.empty(64, np.uint32), reached, scratch=(-2,))
     row, one = rows[0].astype(np.float64), start[0]
@@ -304,17 +303,6 @@ def test_each_kernel_adds_up_as_its_reference(
         row[-1] = odd
         assert agree("answer_one", *forest, row, nodes.shift, *adding, 3.0, one)[0] == state
         assert agree("answer_first", *held, row, values, cycle, 3.0, one)[0] == state
-    if int(shape.sizes.max()) < 2 * MOST_LEAVES:
-        mask_type = np.uint64 if int(shape.sizes.max()) > 64 or n % 2 else np.uint32
-        masks = np.empty(shape.feature.size, mask_type)
-        masks = agree("clear_masks", shape.split, shape.sizes, shape.right, masks)[-1]
-        agree(
-            "sum_masked", shape.feature.astype(np.int32), shape.threshold, masks,
-            topology.tree_starts(shape.sizes // 2), topology.tree_starts((shape.sizes + 1) // 2),
-            groups, columns, 0, n, payload, table.values, *adding,
-            np.empty((columns, LANES), np.float32), np.empty((cycle, LANES), dtype), start,
-            scratch=(-3, -2),
-        )  # fmt: skip
 
 
 @few
@@ -440,11 +428,6 @@ def test_payloads_of_one_tree_may_not_span_too_far() -> None:
     assert lay_out(shape, payload // 8, 1, doubled=False) is not None or len(payload) > 8
 
 
-def test_large_trees_have_no_masks() -> None:
-    shape = random_shape(0, 3, 400, 2)
-    assert mask_out(shape, np.arange(int((shape.split == 0).sum()))) is None
-
-
 def test_grouping_says_what_it_met() -> None:
     rows = np.array([[1.0, np.nan], [1e300, 2.0]])
     groups, missing, infinite = grouped(rows)
@@ -452,6 +435,18 @@ def test_grouping_says_what_it_met() -> None:
     assert (missing, infinite) == (True, True)
     assert groups[0, 0, :2].tolist() == [1.0, np.inf]
     assert (groups[0, :, 2:] == 0).all()
+
+
+def test_rows_that_fit_are_not_copied() -> None:
+    rows = random_rows(0, 4, 3)
+    assert as_rows(rows, np.float32) is rows
+    odd = [rows.T.copy().T, rows.astype(np.float64), rows.astype(">f4"), rows.view(np.matrix)]
+    for other in odd:
+        given_ = as_rows(other, np.float32)
+        assert type(given_) is np.ndarray
+        assert given_.dtype == np.float32
+        assert given_.flags.c_contiguous
+        np.testing.assert_array_equal(given_, rows)
 
 
 def test_blocks_and_parts_cover_all_rows() -> None:
@@ -469,11 +464,16 @@ def test_blocks_and_parts_cover_all_rows() -> None:
 @given(
     sizes=st.lists(st.sampled_from([0, 1, 15, 16, 17, 254, 255, 256, 300]), min_size=1, max_size=4),
     doubled=st.booleans(),
+    crowded=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_coded_rows_are_those_of_the_reference(sizes: list[int], doubled: bool, seed: int) -> None:
+def test_coded_rows_are_those_of_the_reference(
+    sizes: list[int], doubled: bool, crowded: bool, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     tables = [np.sort(rng.choice(2000, size, replace=False) / 8.0) for size in sizes]
+    if crowded and sizes[0] > 2:  # all but one in one cell
+        tables[0][-1] = 1e12
     rows = rng.integers(-8, 2100, (13, len(sizes))) / 8.0
     rows[rng.random(rows.shape) < 0.2] = np.nan
     rows[0], rows[1] = np.inf, -np.inf
@@ -481,7 +481,12 @@ def test_coded_rows_are_those_of_the_reference(sizes: list[int], doubled: bool, 
     columns = np.arange(len(sizes))
     width = len(sizes)
     out = np.zeros((2, width * (2 if doubled else 1), 8), dtype=np.float32)
-    given_ = (rows, width, columns, table, starts, pivots, 0, 13, out, width, doubled)
+    grids = binning.grid_tables(table, np.array(sizes), starts)
+    assert len(grids[-1]) in {0, width}
+    no_grids = binning.grid_tables(table, np.array([], np.int64), starts)
+    given_ = (rows, width, columns, table, starts, pivots, *grids, 0, 13, out, width, doubled)
+    searched = (*given_[:6], *no_grids, *given_[10:])
+    agree("code_rows", *searched)
     missing = binning.code_rows(*given_)
     agree("code_rows", *given_)
     expected = codes_by_definition(rows, tables)

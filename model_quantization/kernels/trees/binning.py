@@ -11,36 +11,68 @@ import numpy as np
 import numpy.typing as npt
 
 from model_quantization.kernels.compiled import kernel
+from model_quantization.kernels.trees.grids import CELLS, grids_of
 from model_quantization.kernels.trees.grouping import GROUP
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint8]
+GridTables = tuple[Doubles, Doubles, Codes, Indices]
 
 MOST_CODES = 1 << 24  # integers up to here are exact in float32
 
 
 FANOUT = 16
+MOST_SPAN = 8
+ROOM = FANOUT * FANOUT + 2 * MOST_SPAN  # places of a column: a grid reads so far behind its edges
+
+
+def is_padded(sizes: Indices) -> bool:
+    """Whether columns of so many thresholds are filled up to equal sizes."""
+    return bool(sizes.size) and int(sizes.max()) < FANOUT * FANOUT
 
 
 def pad_table(table: Doubles, sizes: Indices) -> tuple[Doubles, Indices, Doubles]:
     """`(table, starts, pivots)` as `code_rows` searches them.
 
-    Where no column has more than 255 thresholds, each is filled up to 256 with infinities, and
-    every 16th is a pivot: counting the pivots below x and then the thresholds of one run of 16
+    Where no column has more than 255 thresholds, each is filled up with infinities, and of
+    256 every 16th is a pivot: counting the pivots below x and then the thresholds of one run of 16
     takes two vector comparisons. Otherwise there are no pivots, and the search is binary.
     """
-    if not sizes.size or int(sizes.max()) >= FANOUT * FANOUT:
+    if not is_padded(sizes):
         return (
             table,
             np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             np.empty((0, FANOUT)),
         )
-    padded = np.full((sizes.size, FANOUT * FANOUT), np.inf)
-    padded[np.arange(FANOUT * FANOUT) < sizes[:, None]] = table
-    starts = np.arange(sizes.size + 1, dtype=np.int64) * FANOUT * FANOUT
-    pivots = np.ascontiguousarray(padded[:, FANOUT - 1 :: FANOUT])
+    padded = np.full((sizes.size, ROOM), np.inf)
+    padded[np.arange(ROOM) < sizes[:, None]] = table
+    starts = np.arange(sizes.size + 1, dtype=np.int64) * ROOM
+    pivots = np.ascontiguousarray(padded[:, FANOUT - 1 : FANOUT * FANOUT : FANOUT])
     return padded.reshape(-1), starts, pivots
+
+
+def grid_tables(table: Doubles, sizes: Indices, starts: Indices) -> GridTables:
+    """`(lows, scales, cells, spans)` for `code_rows`: the grid of each column, see `grids.Grids`.
+
+    A span of 0 means that the grid is of no use: its thresholds crowd in few cells. All are empty
+    where the search is binary.
+    """
+    if not is_padded(sizes):
+        return np.empty(0), np.empty(0), np.empty((0, CELLS), dtype=np.uint8), np.empty(0, np.int64)
+    grids = grids_of(table[table_places(sizes, starts)], sizes)
+    return (
+        grids.lows,
+        grids.scales,
+        grids.before.astype(np.uint8),
+        grids.spans * (grids.spans <= MOST_SPAN),
+    )
+
+
+def table_places(sizes: Indices, starts: Indices) -> Indices:
+    """Where the thresholds of each column are in its table, without those that fill it up."""
+    return np.arange(int(sizes.sum())) + np.repeat(starts[:-1] - np.cumsum(sizes) + sizes, sizes)
 
 
 @kernel
@@ -51,6 +83,10 @@ def code_rows(
     table: Doubles,
     starts: Indices,
     pivots: Doubles,
+    lows: Doubles,
+    scales: Doubles,
+    cells: Codes,
+    spans: Indices,
     first: int,
     last: int,
     out: Floats,
@@ -67,6 +103,8 @@ def code_rows(
         Feature of each output column.
     table, starts, pivots
         As `pad_table` gives them: the sorted thresholds of each column.
+    lows, scales, cells, spans
+        As `grid_tables` gives them, one of each a column; or all empty.
     first : int
         A multiple of eight.
     out : float32

@@ -7,7 +7,7 @@
 
 #include "kernel.h"
 
-enum { FANOUT = 16 };
+enum { FANOUT = 16, MOST_SPAN = 8 };
 
 /* What a single row got: see single_row.py. Rows of more columns are left to the batch. */
 enum { ANSWERED, REFUSED, MISSING, MOST_COLUMNS = 2048 };
@@ -56,26 +56,30 @@ INLINE int are_edges(i64_in columns, i64 n_features, f64_in edges, i64_in starts
     return good && starts.at[columns.size] <= edges.size;
 }
 
-/* Write the codes of one row, `step` places apart; whether a NaN was met.
+/* Write the code of a value of column j; whether it is a NaN.
 
    `doubled` places behind its code is that of a value that is sent the other way when missing; 0:
    there is none, and NaN stays NaN. */
+INLINE int code_value(f64 x, i64 j, f64_in edges, i64_in starts, f64_rows_in pivots, f32 *out,
+                      i64 doubled)
+{
+    const i64 low = starts.at[j];
+    const f32 code = (f32)(pivots.rows ? count_below(edges.at + low, pivots.at + j * FANOUT, x)
+                                       : search(edges.at + low, starts.at[j + 1] - low, x));
+    const int absent = x != x;
+    out[0] = absent ? (doubled ? INFINITY : NAN) : code;
+    if (doubled)
+        out[doubled] = absent ? -INFINITY : code;
+    return absent;
+}
+
+/* Write the codes of one row, `step` places apart; whether a NaN was met. */
 INLINE int code_row(const f64 *row, i64_in columns, f64_in edges, i64_in starts,
                     f64_rows_in pivots, f32 *out, i64 step, i64 doubled)
 {
     int missing = 0;
-    for (i64 j = 0; j < columns.size; j++, out += step) {
-        const f64 x = row[columns.at[j]];
-        const i64 low = starts.at[j];
-        const f32 code = (f32)(pivots.rows
-                                   ? count_below(edges.at + low, pivots.at + j * FANOUT, x)
-                                   : search(edges.at + low, starts.at[j + 1] - low, x));
-        const int absent = x != x;
-        missing |= absent;
-        out[0] = absent ? (doubled ? INFINITY : NAN) : code;
-        if (doubled)
-            out[doubled] = absent ? -INFINITY : code;
-    }
+    for (i64 j = 0; j < columns.size; j++, out += step)
+        missing |= code_value(row[columns.at[j]], j, edges, starts, pivots, out, doubled);
     return missing;
 }
 

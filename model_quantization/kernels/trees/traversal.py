@@ -82,7 +82,7 @@ def payload_block(
 
 
 def payloads_of_rows(
-    nodes: Words, start: np.uint64, base: np.uint32, rows: Floats, shift: int
+    nodes: Words, start: np.uint64 | Starts, base: np.uint32, rows: Floats, shift: int
 ) -> Payloads:
     """What each row reaches in one tree: uint32, shape (n,); as plainly as the layout allows.
 
@@ -90,10 +90,12 @@ def payloads_of_rows(
     ----------
     nodes : uint64
         The bank that the tree is in.
+    start : uint64, or uint64 of shape (n,)
+        Where the walks start.
     rows : float32, shape (n, n_columns)
     """
     low, row = np.uint64((1 << shift) - 1), np.arange(len(rows))
-    place = np.full(len(rows), start)
+    place: Starts = np.full(len(rows), start, dtype=np.uint64)
     while True:
         word = nodes[place]
         half = (word & _LOW_HALF).astype(np.uint32)

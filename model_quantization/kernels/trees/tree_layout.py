@@ -1,27 +1,19 @@
-"""A forest laid out in memory: as nodes for the traversal, as masks for small trees."""
+"""A forest laid out in memory as nodes, which `traversal` reads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
 from model_quantization.kernels.compiled import kernel
-from model_quantization.kernels.trees.leaf_masks import clear_masks
-from model_quantization.kernels.trees.quickscorer import MOST_LEAVES
-from model_quantization.kernels.trees.topology import node_depths, tree_starts
 from model_quantization.kernels.trees.traversal import LINK_BITS, PAYLOAD_MASK, QUIET_NAN
 from model_quantization.values import Value
 
 Places = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.uint32]
-
-# Per row, in ns: a masked split, with 32- or 64-bit masks, and a visited node. Only ratios count.
-MASK_NS = {np.dtype(np.uint32): 0.08, np.dtype(np.uint64): 0.12}
-VISIT_NS = 1.5
 
 
 class Shape(Value, frozen=True):
@@ -54,17 +46,6 @@ class Nodes(Value, frozen=True):
     bases: npt.NDArray[np.uint32]
     shift: int
     doubled: bool
-
-
-class Masks(Value, frozen=True):
-    """The trees as the bit-mask kernel reads them: see `quickscorer.sum_masked`."""
-
-    features: npt.NDArray[np.int32]
-    thresholds: npt.NDArray[np.float32]
-    masks: npt.NDArray[Any]
-    splits: npt.NDArray[np.int64]
-    leaves: npt.NDArray[np.int64]
-    payload: npt.NDArray[np.uint32]
 
 
 def lay_out(shape: Shape, payload: Array, n_columns: int, *, doubled: bool) -> Nodes | None:
@@ -111,29 +92,20 @@ def _finite(threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | Non
     return values if np.isfinite(values).all() else None
 
 
-def mask_out(shape: Shape, payload: Array) -> Masks | None:
-    """The masks of a forest of small trees; None where a tree is large or masks would be slower."""
-    per_tree = (shape.sizes.astype(np.int64) + 1) // 2
-    most = int(per_tree.max(initial=0))
-    if most > MOST_LEAVES:
+def looked_at(
+    shape: Shape, n_columns: int, *, doubled: bool
+) -> tuple[Numbers, npt.NDArray[np.float32]] | None:
+    """The column and the threshold of each split; None where missing values cannot be told.
+
+    `doubled`: of rows that have every column twice, for missing values.
+    """
+    columns = np.asarray(shape.feature, dtype=np.uint32)
+    if not doubled:
+        return columns, np.asarray(shape.threshold, dtype=np.float32)
+    thresholds = _finite(shape.threshold)
+    if thresholds is None:
         return None
-    dtype = np.dtype(np.uint32 if most <= 32 else np.uint64)
-    is_leaf = shape.split == 0
-    # Equally likely leaves: what a row is expected to visit.
-    depth = node_depths(shape.split, shape.sizes, shape.right)
-    visits = float((depth[is_leaf] / np.repeat(per_tree, per_tree)).sum())
-    if shape.feature.size * MASK_NS[dtype] > visits * VISIT_NS:
-        return None
-    masks = np.empty(shape.feature.size, dtype=dtype)
-    clear_masks(shape.split, shape.sizes, shape.right, masks)
-    return Masks(
-        shape.feature.astype(np.int32),
-        shape.threshold,
-        masks,
-        tree_starts(per_tree - 1),
-        tree_starts(per_tree),
-        np.asarray(payload, dtype=np.uint32),
-    )
+    return columns + np.where(shape.missing_left(), n_columns, 0).astype(np.uint32), thresholds
 
 
 @kernel

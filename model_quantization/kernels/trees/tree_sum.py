@@ -1,4 +1,8 @@
-"""A forest ready to answer many rows: the faster of two kernels, in as many threads as asked."""
+"""A forest ready to answer many rows: the fastest kernel, in as many threads as asked.
+
+Trees of at most 256 leaves are planes of bits (`bit_planes`). Larger ones are walked (`traversal`);
+where they fill more than the caches, rows pass their tops as planes first (`tree_tops`).
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,39 @@ import numpy as np
 import numpy.typing as npt
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.trees import quickscorer, traversal
+from model_quantization.kernels.trees import bit_planes, traversal
 from model_quantization.kernels.trees.first_row import answer_first
 from model_quantization.kernels.trees.grouping import GROUP, group_rows
-from model_quantization.kernels.trees.leaf_sums import LeafTable, leaf_table, sum_block
-from model_quantization.kernels.trees.tree_layout import Masks, Nodes, Shape, lay_out, mask_out
+from model_quantization.kernels.trees.leaf_sums import (
+    LeafAddends,
+    LeafTable,
+    leaf_addends,
+    leaf_table,
+    sum_block,
+    vote_room,
+)
+from model_quantization.kernels.trees.plane_layout import Planes, asked_of, plane_out, plane_room
+from model_quantization.kernels.trees.tree_layout import Nodes, Shape, lay_out
+from model_quantization.kernels.trees.tree_tops import Tops, number_tops, top_room, tops_of
 from model_quantization.locks import cached_property
 from model_quantization.values import Value
 
 Groups = npt.NDArray[np.float32]
 
 # A forest that fits in the second-level cache is walked by blocks of rows that fit in the first;
-# a larger one streams past blocks that fill the second, so that it streams seldom.
+# a larger one streams past blocks that are larger than the second, so that it streams seldom.
 CACHED_FOREST_BYTES = 768 << 10
 SMALL_BLOCK_BYTES = 16 << 10
-LARGE_BLOCK_BYTES = 1 << 20
+LARGE_BLOCK_BYTES = 3 << 19
 SMALLEST_BLOCK = 64
 LARGEST_BLOCK = 16384
-# With fewer rows than this the masks do not repay what they cost.
-FEWEST_MASKED_ROWS = 48
+# A block of planes costs as much for fewer rows; below this, walking them is faster.
+FEWEST_PLANE_ROWS = 64
+# A large forest's tops are planes for so many rows.
+FEWEST_TOPPED_ROWS = 512
+NO_SLOTS, NO_ROOTS = np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.int64)
 ROWS_PER_THREAD = 256
-PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of masks
+PART_ROWS = 256  # parts of rows start at whole groups and whole blocks of planes
 
 
 class Leaves(Value, frozen=True):
@@ -123,12 +139,33 @@ class TreeSum:
         return lay_out(leaves.shape, leaves.payload, self.n_columns, doubled=True)
 
     @cached_property
-    def masks(self) -> Masks | None:
-        """The trees as masks, where that is faster."""
-        if self.most_leaves > quickscorer.MOST_LEAVES:
+    def planes(self) -> tuple[Planes, LeafAddends] | None:
+        """The trees as planes for rows without missing values, where they are small enough."""
+        return self._planes(doubled=False)
+
+    @cached_property
+    def gap_planes(self) -> tuple[Planes, LeafAddends] | None:
+        """The same for rows with missing values."""
+        return self._planes(doubled=True)
+
+    def _planes(self, *, doubled: bool) -> tuple[Planes, LeafAddends] | None:
+        if self.most_leaves > bit_planes.MOST_LEAVES:
             return None
         leaves = self.source()
-        return mask_out(leaves.shape, leaves.payload)
+        planes = plane_out(leaves.shape, self.n_columns, doubled=doubled)
+        if planes is None:
+            return None
+        return planes, leaf_addends(self.table, leaves.payload, self.cycle)
+
+    @cached_property
+    def tops(self) -> Tops | None:
+        """The tops of large trees, for rows without missing values."""
+        return None if self.nodes is None else tops_of(self.nodes, self.n_columns)
+
+    @cached_property
+    def gap_tops(self) -> Tops | None:
+        """The same for rows with missing values."""
+        return None if self.gap_nodes is None else tops_of(self.gap_nodes, 2 * self.n_columns)
 
     def add(self, groups: Groups, n: int, out: Array, *, doubled: bool, threads: int = 1) -> bool:
         """Add to `out`, of shape (n, cycle * width); False where the trees do not fit.
@@ -140,62 +177,78 @@ class TreeSum:
         doubled : bool
             Whether they have every column twice.
         """
-        if not doubled and n >= FEWEST_MASKED_ROWS and self.masks is not None:
-            over_rows(self._masked(self.masks, groups, out), n, threads)
-            return True
+        if n >= FEWEST_PLANE_ROWS:
+            planes = self.gap_planes if doubled else self.planes
+            if planes is not None:
+                over_rows(self._over_planes(*planes, groups, out), n, threads)
+                return True
         nodes = self.gap_nodes if doubled else self.nodes
         if nodes is None:
             return False
         table, columns = self.table, groups.shape[1]
         block = block_rows(columns, nodes.words.nbytes)
+        tops = None
+        if n >= FEWEST_TOPPED_ROWS and nodes.words.nbytes > CACHED_FOREST_BYTES:
+            tops = self.gap_tops if doubled else self.tops
 
         def work(first: int, last: int) -> None:
-            sum_block(
-                nodes.words,
-                nodes.starts,
-                nodes.banks,
-                nodes.bases,
-                groups,
-                columns,
-                first,
-                last,
-                nodes.shift,
-                table.ends,
-                table.places,
-                table.values,
-                table.width,
-                self.cycle,
-                np.empty(block, dtype=np.uint32),
-                out,
-            )
+            found = np.empty(block, dtype=np.uint32)
+            votes = vote_room(table, self.cycle, block)
+            room = top_room(tops, min(block, last - first))
+            tests = np.empty(0, dtype=np.uint64) if tops is None else plane_room(tops.planes)
+            for start in range(first, last, block):
+                end = min(start + block, last)
+                if tops is not None:
+                    asked = asked_of(tops.planes)
+                    number_tops(*asked, groups, columns, start, end, tests, room)
+                sum_block(
+                    nodes.words,
+                    nodes.starts,
+                    nodes.banks,
+                    nodes.bases,
+                    groups,
+                    columns,
+                    start,
+                    end,
+                    nodes.shift,
+                    room,
+                    NO_SLOTS if tops is None else tops.slots,
+                    NO_ROOTS if tops is None else tops.roots,
+                    table.ends,
+                    table.places,
+                    table.values,
+                    table.width,
+                    self.cycle,
+                    found,
+                    votes,
+                    out,
+                )
 
         over_rows(work, n, threads)
         return True
 
-    def _masked(self, masks: Masks, groups: Groups, out: Array) -> Callable[[int, int], object]:
+    def _over_planes(
+        self, planes: Planes, addends: LeafAddends, groups: Groups, out: Array
+    ) -> Callable[[int, int], object]:
         table, cycle = self.table, self.cycle
-        leaf_values = table.values[masks.payload] if table.width == 1 else table.values
 
         def work(first: int, last: int) -> None:
-            quickscorer.sum_masked(
-                masks.features,
-                masks.thresholds,
-                masks.masks,
-                masks.splits,
-                masks.leaves,
+            bit_planes.sum_planes(
+                *asked_of(planes),
                 groups,
-                self.n_columns,
+                groups.shape[1],
                 first,
                 last,
-                masks.payload,
-                leaf_values,
+                addends.payload,
+                addends.values,
+                addends.places,
                 table.ends,
                 table.places,
                 table.values,
                 table.width,
                 cycle,
-                np.empty((self.n_columns, quickscorer.LANES), dtype=np.float32),
-                np.empty((cycle, quickscorer.LANES), dtype=out.dtype),
+                plane_room(planes),
+                np.empty(cycle * bit_planes.LANES, dtype=out.dtype),
                 out,
             )
 
@@ -212,10 +265,17 @@ def grouped(rows: Array, *, doubled: bool = False) -> tuple[Groups, bool, bool]:
     """
     n, columns = rows.shape
     columns *= 2 if doubled else 1
-    source = np.array(rows, dtype=rows.dtype if rows.dtype == np.float32 else np.float64, order="C")
+    source = as_rows(rows, np.float32 if rows.dtype == np.float32 else np.float64)
     groups = np.empty((-(-n // GROUP), columns, GROUP), dtype=np.float32)
     found = group_rows(source, groups, doubled)
     return groups, bool(found & 1), bool(found & 2)
+
+
+def as_rows(rows: Array, dtype: type) -> Array:
+    """The rows as kernels read them: themselves where they can, which spares a copy."""
+    flags = rows.flags
+    fits = type(rows) is np.ndarray and rows.dtype == dtype and flags.c_contiguous and flags.aligned
+    return rows if fits else np.array(rows, dtype=dtype, order="C")
 
 
 def payloads(nodes: Nodes, groups: Groups, n: int, threads: int = 1) -> Array:

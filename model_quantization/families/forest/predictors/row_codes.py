@@ -22,13 +22,15 @@ class Coding(Value, frozen=True):
 
     Attributes
     ----------
-    columns, table, starts, pivots
-        Numerical features that are looked at, and their sorted thresholds: `binning.pad_table`.
+    columns, sizes, table, starts, pivots
+        Numerical features that are looked at, how many thresholds each has, and these, sorted:
+        `binning.pad_table`.
     category_columns, left, known, missing_left
         One entry per different categorical split.
     """
 
     columns: Array
+    sizes: Array
     table: Array
     starts: Array
     pivots: Array
@@ -123,6 +125,7 @@ def make_coding(trees: PooledTrees, known: Mapping[int, Array]) -> tuple[Coding,
         seen[row, known[at].astype(np.int64)] = 1
     coding = Coding(
         columns,
+        sizes,
         *binning.pad_table(table, sizes),
         np.ascontiguousarray(distinct[:, 0]),
         np.unpackbits(bits, axis=1, bitorder="little").reshape(-1, CATEGORIES),
