@@ -71,6 +71,7 @@ def _lowered(component: Component, joint: Joint, width: int) -> Lowered:
         by=_BY,
         names=(component.path,),
         n_features=width,
+        integers="kept",
         classes=component["classes_"],
         decides_by="predict_proba",
     )

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.families.lowered import Takes
+from model_quantization.families.lowered import Integers, Takes
 from model_quantization.kernels.tables.pandas_columns import numbers_of, stored_values
 
 _NUMBERS = "fiub"
 
 
-def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
+def numbers_of_frame(frame: Any, takes: Takes, integers: Integers) -> Array | None:
     """The values of a frame, or None for columns that the estimator must convert itself.
 
     Parameters
@@ -26,6 +26,8 @@ def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
     frame : DataFrame
     takes : {"numbers", "plain", "floats", "arrays"}
         As `Lowered.takes`.
+    integers : {"float64", "float32", "kept", "each"}
+        As `Lowered.integers`.
 
     Returns
     -------
@@ -36,10 +38,18 @@ def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
     # `frame.dtypes` makes a Series, which takes as long as a whole answer to one row.
     distinct = {block.dtype for block in blocks} if blocks is not None else set(frame.dtypes)
     if all(isinstance(dtype, np.dtype) and dtype.kind in _NUMBERS for dtype in distinct):
-        if len(distinct) > 1 and any(dtype.kind == "b" for dtype in distinct):
-            # pandas joins booleans and numbers to objects; scikit-learn casts them first.
-            joined: Array = frame.to_numpy(dtype=np.result_type(*distinct))
-            return joined
+        if any(dtype.kind == "b" for dtype in distinct):
+            if len(distinct) > 1:
+                # pandas joins booleans and numbers to objects; scikit-learn casts them first.
+                joined: Array = frame.to_numpy(dtype=np.result_type(*distinct))
+                return joined
+            if integers in ("kept", "each") and len(frame) > 1:
+                # A cast of booleans to booleans, which before pandas 3 lays the values out anew.
+                cast = frame.astype(bool)
+                moved = _is_by_rows(cast) != _is_by_rows(frame)
+                if moved and integers == "each":
+                    return None  # some of its models cast so, and others straight to floats
+                frame = cast
         values: Array = frame.to_numpy()
         return values
     if takes != "numbers":
@@ -48,6 +58,10 @@ def numbers_of_frame(frame: Any, takes: Takes) -> Array | None:
         columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
         blocks = [_Column(stored_values(one), place) for place, one in enumerate(columns)]
     return _as_doubles(blocks, frame.shape)
+
+
+def _is_by_rows(frame: Any) -> bool:
+    return bool(frame.to_numpy().flags.c_contiguous)
 
 
 class _Column:

@@ -118,7 +118,7 @@ def _rows_of(
         if isinstance(X, list) and unnamed and takes != "arrays":
             X = _from_list(X)
         elif names is not None and hasattr(X, "to_numpy") and hasattr(X, "columns"):
-            X = numbers_of_frame(X, takes) if names_of(X) == names else None
+            X = numbers_of_frame(X, takes, integers) if names_of(X) == names else None
             if X is not None and integers == "float32" and X.dtype.kind != "f":
                 X = X.astype(np.float64)
         elif type(X) is not np.ndarray or not unnamed:

@@ -136,7 +136,7 @@ def test_columns_of_any_kind_of_number_have_the_originals_bits(kind: str, in_col
 def test_a_frame_whose_blocks_are_not_to_be_had_is_read_the_public_way() -> None:
     table = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": pd.array([1, 2, 3], dtype="Int64")})
     texts = table.assign(c=["x", "y", None], d=pd.Categorical(["u", "v", "u"]))
-    by_blocks = numbers_of_frame(table, "numbers")
+    by_blocks = numbers_of_frame(table, "numbers", "float64")
     columns = [FrameColumns(texts.iloc[:1]).values(name) for name in "cd"]
 
     class Hidden:
@@ -149,7 +149,7 @@ def test_a_frame_whose_blocks_are_not_to_be_had_is_read_the_public_way() -> None
         def __len__(self) -> int:
             return self._length
 
-    check_same_bits("numbers", by_blocks, numbers_of_frame(Hidden(table), "numbers"))
+    check_same_bits("numbers", by_blocks, numbers_of_frame(Hidden(table), "numbers", "float64"))
     public = FrameColumns(Hidden(texts.iloc[:1]))
     for name, known in zip("cd", columns, strict=True):
         found = public.values(name)

@@ -185,7 +185,11 @@ def stay_fast(name: str) -> dict[str, Callable[[], pd.DataFrame]]:
         return {kind: CONVERTED[kind] for kind in FLOATS}
     if name == "scaled":
         return {k: make for k, make in (CONVERTED | ALSO_CONVERTED).items() if k not in NO_FLOAT32}
-    return CONVERTED if name in PLAIN else CONVERTED | ALSO_CONVERTED
+    found = CONVERTED if name in PLAIN else CONVERTED | ALSO_CONVERTED
+    if name == "votes, one generalized" and installed("pandas") < (3,):
+        # One model casts booleans to booleans first, which lays them out anew, the other does not.
+        return {kind: make for kind, make in found.items() if kind != "booleans"}
+    return found
 
 
 @pytest.mark.parametrize("name", MODELS)

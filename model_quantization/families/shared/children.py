@@ -117,7 +117,11 @@ def _integers(children: Sequence[Lowered]) -> Integers:
     wanted = {child.integers for child in children}
     if len(wanted) == 1:
         return wanted.pop()
-    return "each" if wanted & {"float32", "each"} else "kept"
+    # Products of linear models have other last bits where the rows lie otherwise in memory.
+    products = any(
+        child.integers == "float64" and isinstance(child.form, LinearScores) for child in children
+    )
+    return "each" if products or wanted & {"float32", "each"} else "kept"
 
 
 def _asking(children: Sequence[Lowered], answer: Combine, integers: Integers) -> Method:
