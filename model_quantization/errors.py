@@ -74,6 +74,8 @@ class QuantizationError(Exception):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        if "code" in cls.__dict__:
+            return
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower().removesuffix("_error")
 
     def __init__(
@@ -143,6 +145,8 @@ class PathRefused(InputRefused, OSError):
 
 class NoSuchFile(PathRefused, FileNotFoundError):
     """There is no file of this name."""
+
+    code = PathRefused.code  # outcomes and loaders have one reason for both
 
 
 class ScanRefused(InputRefused, ValueError):

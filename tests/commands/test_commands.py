@@ -189,7 +189,7 @@ def test_nothing_to_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     code, out, _ = run(capsys, "verify", tmp_path)
     assert code == 1 and "nothing was published here" in out
     code, _, err = run(capsys, "verify", tmp_path, "--public-key", tmp_path / "missing.pem")
-    assert code == 2 and err.startswith("error: public_keys: ")
+    assert code == 2 and err.startswith("error: --public-key: ")
 
 
 # --- keygen -----------------------------------------------------------------------------------
