@@ -14,7 +14,7 @@ import pytest
 
 _SET = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
-from benchmarks import page, peer_models, peers, peers_page  # noqa: E402
+from benchmarks import page, page_tables, peer_models, peers, peers_page  # noqa: E402
 
 for _name, _value in _SET.items():  # the benchmark sets threads for its own process
     if _value is None:
@@ -108,7 +108,7 @@ def test_what_is_measured_of_a_model_fills_the_page(monkeypatch: pytest.MonkeyPa
     assert set(figures["agreement"].values()) == {1.0}
     assert figures["times_the_bound"]["one_row_us"].keys() == figures["one_row_us"].keys()
     found = {"limits": limits, "missing": ["absent"], "models": {"X": figures}}
-    text = peers_page.table(found, page.markdown, page.number)
+    text = peers_page.table(found, page_tables.markdown, page_tables.number)
     assert "| other |" in text and "| bound |" in text and "Not installed there: absent." in text
     assert text.count("| scikit-learn |") == 3
 
