@@ -74,9 +74,9 @@ def test_round_trip_is_exact(case: Case) -> None:
     checks.check_round_trip_is_exact(case)
 
 
-@every_case
-def test_input_is_not_changed(case: Case) -> None:
-    checks.check_input_is_not_changed(case)
+@every_depth
+def test_input_is_not_changed(case: Case, bit_depth: str) -> None:
+    checks.check_input_is_not_changed(case, bit_depth)
 
 
 @pytest.mark.parametrize(("case", "bit_depth"), pairs(CASES, ("exact", "8")))

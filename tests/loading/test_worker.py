@@ -345,6 +345,9 @@ def test_nothing_is_left_when_the_parent_is_killed_during_a_call(
 ) -> None:
     pids = tmp_path / "pids"
     tail = f"""
+        import signal
+        # What runs in the background of a shell ignores it, and so do its children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         print(worker._server.process.pid, flush=True)
         handler = "{MODULE}:sleep_with_grandchild"
         worker.call(handler, {{"pids": {json.dumps(str(pids))}}}, Limits())
