@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 import model_quantization as mq
-from benchmarks.forest import BATCH, DEPTHS, Answer, classification, medians
+from benchmarks.forest import BATCH, DEPTHS, UNJUDGED, Answer, classification, medians
 from benchmarks.kept import keep
 from model_quantization.api import quantize_model_file
 
@@ -114,7 +114,7 @@ def measure(name: str, cache: Path, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for depth in DEPTHS:
             written = Path(folder) / f"{depth}.qma"
-            quantize_model_file(source, written, bit_depth=depth)
+            quantize_model_file(source, written, bit_depth=depth, gate=UNJUDGED)
             sizes[f"qma {depth}"] = written.stat().st_size
             answers[f"qma {depth}"] = mq.load(written).predict_proba
     peer = onnx_peer(library, model)
