@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def no_handlers_of_flows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away the handlers that a flow of an earlier test gave to the package's logger.
+def no_handlers_of_flows() -> Iterator[None]:
+    """Take away the handlers that Prefect gave to the root logger for a flow of an earlier test.
 
     They write to that test's standard error, which is closed, and logging complains of it on this
     test's.
     """
-    monkeypatch.setattr(logging.getLogger("model_quantization"), "handlers", [])
+    root = logging.getLogger()
+    found = [each for each in root.handlers if type(each).__module__.startswith("prefect")]
+    for handler in found:
+        root.removeHandler(handler)
+    yield
+    for handler in found:
+        root.addHandler(handler)
