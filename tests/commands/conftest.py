@@ -10,13 +10,17 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_handlers_of_flows() -> Iterator[None]:
-    """Take away the handlers that Prefect gave to the root logger for a flow of an earlier test.
+    """Take away the handlers that a flow or `serve` of an earlier test gave to the root logger.
 
     They write to that test's standard error, which is closed, and logging complains of it on this
     test's.
     """
     root = logging.getLogger()
-    found = [each for each in root.handlers if type(each).__module__.startswith("prefect")]
+    found = [
+        each
+        for each in root.handlers
+        if type(each) is logging.StreamHandler or type(each).__module__.startswith("prefect")
+    ]
     for handler in found:
         root.removeHandler(handler)
     yield
