@@ -31,7 +31,7 @@ def path_of(value: object, where: str, what: str) -> Path:
     Raises
     ------
     ConfigError
-        It is none, or empty.
+        It is no path, or an empty one.
     """
     if isinstance(value, str | os.PathLike) and str(value):
         return Path(value)

@@ -189,7 +189,7 @@ class Selection:
         )
 
     def _without_release(self, error: Exception) -> Serving:
-        """The original, as where nothing was ever released; `error` where there is none."""
+        """The original, as where nothing was ever released; raises `error` without an original."""
         try:
             return self._as_it_lies(QUANTIZED, told(error), "unreadable_release", given_up=MANIFEST)
         except PathRefused as refused:

@@ -430,7 +430,7 @@ def asked_by_loading(raw: bytes, root: Path) -> list[str]:
     try:
         load_original(path)
     except ScanMalformed:
-        pass  # an array's inner pickle that is no array
+        pass  # the inner pickle of an array gives something else
     finally:
         active.clear()
     return asked

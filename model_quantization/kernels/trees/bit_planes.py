@@ -5,8 +5,8 @@ one plane, set where a row goes left. Each row marks the plane of its rank, the 
 below its value, and then every plane is joined to the one before it.
 
 The leaves of a tree are counted from left to right. Boundary k of a tree is the plane of rows whose
-leaf is k or a later one: boundary 0 is all rows, that behind the last leaf is none. A split whose
-leaves are `low` to `high`, those of its right side from `middle` on, gives one boundary:
+leaf is k or a later one: boundary 0 holds all rows, the one behind the last leaf no row. A split
+whose leaves are `low` to `high`, those of its right side from `middle` on, gives one boundary:
 
     boundary[middle] = boundary[low] and not left  or  boundary[high]
 

@@ -134,8 +134,8 @@ def number_tops(
     groups, n_columns, first, planes
         As in `bit_planes.sum_planes`.
     tops : uint8, shape (n_trees, room)
-        `room` is a multiple of `LANES`. Whole blocks of rows are written; a row that there is not
-        has the last leaf.
+        `room` is a multiple of `LANES`. Whole blocks of rows are written; rows beyond `last` get
+        the last leaf.
     """
     n_blocks = -(-(last - first) // LANES)
     whole = -(-(last - first) // GROUP) * GROUP
