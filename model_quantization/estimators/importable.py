@@ -19,14 +19,16 @@ _FUNCTIONS = (
 
 
 def is_importable(value: Any) -> bool:
-    """Whether this is a class or a function, so that a name stands for it."""
-    if isinstance(value, (type, *_FUNCTIONS)):
+    """Whether this is a class, a function or pandas' NA, so that a name stands for it."""
+    if isinstance(value, (type, *_FUNCTIONS)) or _is_missing_mark(value):
         return True
     return type(value).__name__ in ("cython_function_or_method", "fused_cython_function")
 
 
 def import_name(value: Any) -> tuple[str, str]:
-    """The module and the name in it by which a class or function is found again."""
+    """The module and the name in it by which a class, a function or NA is found again."""
+    if _is_missing_mark(value):
+        return "pandas", "NA"
     qualname = str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
     if isinstance(value, np.ufunc):
         # A ufunc does not say where it is from. Of the modules that have some, the public ones.
@@ -37,3 +39,10 @@ def import_name(value: Any) -> tuple[str, str]:
     if isinstance(value, types.MethodDescriptorType):
         return value.__objclass__.__module__, qualname
     return str(getattr(value, "__module__", None) or ""), qualname
+
+
+def _is_missing_mark(value: Any) -> bool:
+    """Whether this is pandas' NA, of which there is one; pandas need not be imported to know."""
+    return type(value).__name__ == "NAType" and value is getattr(
+        sys.modules.get("pandas"), "NA", None
+    )

@@ -112,7 +112,7 @@ class ValueNode(Value, frozen=True):
 
 
 class NameNode(Value, frozen=True):
-    """A class, function or ufunc, by the exact name `module:qualname`. It is never called."""
+    """A class, function, ufunc or pandas' NA, by its exact name `module:qualname`; never called."""
 
     name: str
 

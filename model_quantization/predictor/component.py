@@ -249,7 +249,7 @@ def view_value(node: Node, context: Context, path: str) -> Any:
         case ScalarNode(dtype=dtype, data=data):
             return scalar_value(dtype, data, path)
         case NameNode(name=name):
-            return name
+            return node if name == "pandas:NA" else name  # a missing value is no text
         case SequenceNode(kind=kind):
             items = [view_value(item, context, join(path, step)) for step, item in children(node)]
             return tuple(items) if kind == "tuple" else items

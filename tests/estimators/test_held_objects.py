@@ -32,6 +32,7 @@ from sklearn.ensemble import (
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics.pairwise import linear_kernel
 from sklearn.model_selection import RandomizedSearchCV
@@ -153,6 +154,23 @@ def test_a_table_beside_a_model(tmp_path: Path) -> None:
         assert_equal_tables(held[name], loaded[name])
 
 
+@pytest.mark.parametrize("module", ["pandas", "pandas._libs.missing"])  # since pandas 3, before
+def test_an_imputer_of_what_pandas_calls_missing(module: str, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": pd.array(["x", None, "y", "x"] * 5, dtype="string")}).astype(object)
+    model = make_pipeline(
+        SimpleImputer(missing_values=pd.NA, strategy="most_frequent"), OneHotEncoder()
+    ).fit(rows)
+    saved = pickle.dumps(model, 0)  # names as text, so that they can be written as others do
+    saved = saved.replace(b"cpandas._libs.missing\nNA\n", b"cpandas\nNA\n")
+    assert saved.count(b"cpandas\nNA\n") == 1
+    path = tmp_path / "m.pkl"
+    path.write_bytes(saved.replace(b"cpandas\nNA\n", f"c{module}\nNA\n".encode()))
+    record = quantize_model_file(path, recipe="exact", gate=ANY_SIZE)
+    found = mq.load(record["output_path"])
+    assert found["simpleimputer"].restore().missing_values is pd.NA
+    assert (found.transform(rows) != model.transform(rows)).nnz == 0
+
+
 @pytest.mark.skipif(installed("pandas") < (3,), reason="texts of arrow are pandas 3's default")
 @pytest.mark.parametrize(
     ("change", "said"),
@@ -178,6 +196,8 @@ def test_texts_of_arrow_never_leave_their_buffer(change: Any, said: str, tmp_pat
 def test_every_distribution_of_scipy_comes_back(tmp_path: Path) -> None:
     kinds = (scipy.stats.rv_continuous, scipy.stats.rv_discrete)
     names = [n for n in dir(scipy.stats) if isinstance(getattr(scipy.stats, n), kinds)]
+    # Before scipy 1.16, an old name of trapezoid that holds functions which warn: refused by name.
+    names = [n for n in names if n != "trapz"]
     assert len(names) > 100
     held = {name: getattr(scipy.stats, name) for name in names}
     (tmp_path / "m.pkl").write_bytes(pickle.dumps(held))
@@ -264,9 +284,12 @@ def test_requests_know_whose_they_are(tmp_path: Path) -> None:
             loaded = published(each, tmp_path)
             check_same_answers(each, loaded, X)
             again = loaded.restore()
-            for _, step in again.steps:
-                assert step._metadata_request.owner is step
-                assert step._metadata_request.fit.owner is step
+            for (_, step), (_, old) in zip(again.steps, each.steps, strict=True):
+                # Before scikit-learn 1.8 the owner is a class's name.
+                named = isinstance(old._metadata_request.owner, str)
+                owner = type(old).__name__ if named else step
+                assert step._metadata_request.owner == owner
+                assert step._metadata_request.fit.owner == owner
             assert str(again[1].get_metadata_routing()) == str(each[1].get_metadata_routing())
         again.fit(X, LABELS, sample_weight=np.ones(len(X)))
 
@@ -280,6 +303,9 @@ def test_every_listed_ufunc_is_one_and_comes_back() -> None:
     for name in names:
         value = getattr(scipy.special, name.partition(":")[2])
         assert isinstance(value, np.ufunc), name
+        if getattr(scipy.special, value.__name__) is not value:
+            assert name == "scipy.special:pro_cv"  # scipy 1.15 gives it the name of another
+            continue
         assert back([value]) == [value]
 
 
@@ -324,12 +350,13 @@ def test_methods_of_text_as_tokenizer_and_preprocessor(tmp_path: Path) -> None:
 def test_a_machine_with_a_function_as_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = SVC(kernel=linear_kernel).fit(X, LABELS)
+    # A copy: where both factors are one array, BLAS takes another way, with other last bits.
+    listed = SVC(kernel=linear_kernel).fit(X.copy(), LABELS)
     check_same_answers(listed, published(listed, tmp_path), X)
     module = ModuleType("own_kernels")
     exec("def twice(a, b):\n    return 2 * a @ b.T\n", vars(module))
     monkeypatch.setitem(sys.modules, "own_kernels", module)
-    own = SVC(kernel=module.twice).fit(X, LABELS)
+    own = SVC(kernel=module.twice).fit(X.copy(), LABELS)
     with pytest.raises(UntrustedTypeError, match="own_kernels:twice"):
         ModelQuantizer(recipe="exact").quantize_model(own)
     made, _ = ModelQuantizer(recipe="exact", trusted=["own_kernels:twice"]).quantize_model(own)

@@ -227,6 +227,7 @@ def test_mixed_values_are_found_as_python_finds_them(values: list[Any]) -> None:
         SimpleImputer(keep_empty_features=True).fit(TABLE[["age"]]),
         SimpleImputer().fit(TABLE[["age"]].astype(np.float32)),
         SimpleImputer(missing_values=None, strategy="most_frequent").fit(TABLE[["grade"]]),
+        SimpleImputer(missing_values=pd.NA, strategy="most_frequent").fit(TABLE[["grade"]]),
     ],
 )
 def test_what_has_no_table_is_restored(model: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from model_quantization.loading.pickles.read_as_data.inert import inert_class
 from model_quantization.loading.pickles.read_as_data.tables import array_of
 
 DAYS = pd.to_datetime(["2020-01-01", None, "2021-05-06"])
+# A missing text is NaN since pandas 2.3, which can say so; NA before.
+PYTHON_TEXTS = pd.StringDtype(
+    "python", **({"na_value": np.nan} if "na_value" in signature(pd.StringDtype).parameters else {})
+)
 HELD: dict[str, Any] = {
     "numbers by name": pd.Index([3, 1, 2], name="n"),
     "names": pd.Index(["b", "a", None], dtype=object),
@@ -32,7 +37,7 @@ HELD: dict[str, Any] = {
     "whole numbers with gaps": pd.Series([1, None, 3], dtype="Int64", name="i"),
     "truths with gaps": pd.Series([True, None, False], dtype="boolean"),
     "numbers with gaps": pd.Series([0.5, None], dtype="Float32"),
-    "texts of Python": pd.Series(["a", None, "é"], dtype=pd.StringDtype("python", na_value=np.nan)),
+    "texts of Python": pd.Series(["a", None, "é"], dtype=PYTHON_TEXTS),
     "a column of days": pd.Series(DAYS, name="when"),
     "a column of spans": pd.Series(DAYS - DAYS[0]),
     "a column of categories": pd.Series(["b", None, "a"], dtype="category"),
@@ -74,6 +79,18 @@ def test_a_table_and_its_parts_are_what_was_saved(kind: str, tmp_path: Path) -> 
         assert found == saved
 
 
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_a_type_of_texts_of_pandas_before_2_3_is_read(storage: str, tmp_path: Path) -> None:
+    state = pickle.dumps({"storage": storage}, 2)[2:-1]
+    one = b"cpandas.core.arrays.string_\nStringDtype\n)\x81" + state + b"b"
+    (tmp_path / "model.pkl").write_bytes(b"\x80\x02" + one + b".")
+    found, _ = load_original(tmp_path / "model.pkl")
+    assert type(found) is pd.StringDtype
+    assert found == pd.StringDtype(storage)
+    assert found.storage == storage
+    assert pd.array(["a", None], dtype=found)[1] is pd.NA
+
+
 def made(name: str, *args: Any) -> Any:
     return inert_class(name)(*args)
 
@@ -89,12 +106,12 @@ def arrow_texts(
     ]
     described = (made("p:type", kind), length, 1, offset, buffers, [], None)
     held = made("pandas:ArrowStringArray")
-    held.state = {"_dtype": "str", "_pa_array": made("p:_restore_array", described)}
+    held.state = {"_dtype": PYTHON_TEXTS, "_pa_array": made("p:_restore_array", described)}
     return held
 
 
 def test_texts_of_arrow_are_read_from_their_buffers() -> None:
-    assert array_of(arrow_texts()).tolist() == ["ab", np.nan, "c"]
+    assert array_of(arrow_texts()).tolist() == ["ab", PYTHON_TEXTS.na_value, "c"]
     assert array_of(arrow_texts(valid=None)).tolist() == ["ab", "", "c"]
     assert array_of(arrow_texts(length=1, offset=2)).tolist() == ["c"]
     assert array_of(arrow_texts(length=0, cuts=[])).tolist() == []

@@ -69,7 +69,11 @@ def check_state(target: Instance, state: object, trust: TrustPolicy) -> bool:
     elif target.name != JOBLIB_WRAPPER:  # which is checked where its bytes are read
         if not keeps_state_as_data(target.name):
             _check_attributes(target, state, trust)
-        elif target.name.rpartition(":")[2] in COMPLETE and not _is_cache(state):
+        elif (
+            (kind := target.name.rpartition(":")[2]) in COMPLETE
+            and not _is_cache(state)
+            and not (kind == "StringDtype" and _is_storage(state))
+        ):
             raise _refused("sets the state of what was complete when it was made", state)
         if target.name in _VECTORIZERS and target.name not in trust.extra:
             _check_vectorizer(state)
@@ -126,6 +130,16 @@ def _is_random(part: object) -> bool:
 def _is_cache(state: object) -> bool:
     """Whether this is only the state of pandas' types."""
     return type(state) is Pairs and state[::2] == ["_cache"]
+
+
+def _is_storage(state: object) -> bool:
+    """Whether this is the state of pandas' type of texts, as pandas before 2.3 saved it."""
+    return (
+        type(state) is Pairs
+        and state[::2] == ["storage"]
+        and type(state[1]) is str
+        and state[1] in ("python", "pyarrow")
+    )
 
 
 def _check_vectorizer(state: object) -> None:

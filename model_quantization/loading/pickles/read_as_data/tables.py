@@ -36,7 +36,7 @@ def table_reader(name: str) -> Any:
         import pandas as pd
 
         return _maker(getattr(pd, kind))
-    return _string_dtype if kind == "StringDtype" else None
+    return _TextType if kind == "StringDtype" else None
 
 
 @functools.cache
@@ -55,10 +55,23 @@ def _maker(cls: type) -> type:
     return type(cls.__name__, (), {"__new__": lambda _: cls()})
 
 
-def _string_dtype(storage: Any = None, na_value: Any = np.nan) -> Any:
-    import pandas as pd
+class _TextType:
+    """What files hold for pandas' type of texts; making one gives pandas' own.
 
-    return pd.StringDtype(storage, na_value=na_value)
+    pandas before 2.3 saved one without arguments and set `storage` then: missing texts were NA.
+    """
+
+    def __new__(cls, storage: Any = None, na_value: Any = None) -> Any:
+        import pandas as pd
+
+        if na_value is None or na_value is pd.NA:
+            return pd.StringDtype(storage)
+        try:
+            return pd.StringDtype(storage, na_value=na_value)
+        except TypeError:
+            raise ValueError(
+                "texts whose missing ones are NaN: pandas has them since 2.3"
+            ) from None
 
 
 def _index(cls: Any, parts: dict[str, Any]) -> Any:

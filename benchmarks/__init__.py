@@ -1,0 +1,1 @@
+"""Measurements of size, speed, memory and proof; each module runs by itself."""
