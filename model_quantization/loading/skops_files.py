@@ -153,6 +153,7 @@ class _Translation:
     def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
         self._archive = archive
         self._limits = limits
+        self._depth = 0
         self._values: dict[Any, Any] = {}
         self._arrays: dict[str, Any] = {}
 
@@ -160,6 +161,13 @@ class _Translation:
         """What the node stands for."""
         key = node.get("__id__")
         if key is None or key not in self._values:
+            self._depth += 1
+            if self._depth > self._limits.depth:
+                raise LimitError(
+                    "nests deeper than is allowed",
+                    expected=f"at most {self._limits.depth} levels",
+                    do="save the model again with joblib.dump",
+                )
             kind = node["__loader__"]
             read = _READERS.get(kind)
             if read is None:
@@ -168,6 +176,7 @@ class _Translation:
                     do="do not open this file, or save the model again with joblib.dump",
                 )
             value = read(self, node)
+            self._depth -= 1
             if key is None:
                 return value
             self._values[key] = value

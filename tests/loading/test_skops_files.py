@@ -291,8 +291,10 @@ def test_a_file_that_nests_deeply_is_refused(tmp_path: Path) -> None:
     part = node("JsonNode", content="1")
     for _ in range(300):
         part = node("ListNode", content=[part])
-    with pytest.raises((LimitError, ScanRefused)):
+    with pytest.raises(LimitError, match="nests deeper"):
         read(in_the_model(part), tmp_path)
+    with pytest.raises(LimitError, match="at most 50 levels"):
+        read(in_the_model(part), tmp_path, Limits(depth=50))
 
 
 def test_other_archives_and_newer_protocols_say_what_they_are(tmp_path: Path) -> None:

@@ -101,18 +101,6 @@ def _ordinal(state: State) -> None:
         }
 
 
-def _spline_basis(state: State) -> None:
-    """Scipy 1.15 gave splines an array module, which their constructor finds."""
-    knots, weights = state.get("t", state.get("_t")), state.get("c", state.get("_c"))
-    if knots is None or weights is None:
-        return
-    from scipy.interpolate import BSpline
-
-    made = BSpline(knots, weights, state["k"], state["extrapolate"], state["axis"])
-    state.clear()
-    state.update(vars(made))
-
-
 def _sample_interval(state: State) -> None:
     renamed("_sample_interval", "sample_interval_")(state)
     interval = state.pop("sample_interval_", None)
@@ -258,12 +246,6 @@ STEPS: Final = (
         "1.4",
         "1.4: TargetEncoder takes several classes",
         added(classes_=None),
-    ),
-    Step(
-        ("scipy.interpolate._bsplines:BSpline",),
-        "",
-        "scipy 1.15: splines support other array libraries",
-        _spline_basis,
     ),
     Step(
         ("sklearn.kernel_approximation:AdditiveChi2Sampler",),

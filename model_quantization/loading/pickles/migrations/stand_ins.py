@@ -22,6 +22,7 @@ from model_quantization.loading.pickles.migrations.deferred import (
     real,
 )
 from model_quantization.loading.pickles.migrations.names import PASSTHROUGH_SCORER
+from model_quantization.loading.pickles.migrations.splines import PARTS, SPLINE, spline_reader
 from model_quantization.loading.pickles.migrations.steps import (
     AS_SAVED,
     in_todays_form,
@@ -119,6 +120,8 @@ def _found(name: str) -> Any:
         return _gone(name)
     if name in _RECONSTRUCTORS:
         return _reconstructed
+    if name in (SPLINE, PARTS):
+        return spline_reader() if name == SPLINE else _gone(name)
     if not name.startswith(_OF_LIBRARIES):
         return None
     module, _, qualname = name.partition(":")

@@ -16,7 +16,7 @@ from model_quantization.loading.pickles.read_as_data.tables import table_reader
 from model_quantization.trust import is_read_as_data
 
 # All others of that heading are classes of scikit-learn's past: `migrations` reads those.
-_READ_HERE: Final = ("joblib.", "numpy:vectorize", "pandas", "pathlib:", "pyarrow.")
+_READ_HERE: Final = ("joblib.", "numpy:vectorize", "pandas", "pathlib", "pyarrow.")
 
 
 def keeps_state_as_data(name: str) -> bool:
