@@ -179,9 +179,9 @@ class Artifact(Sequence[Array]):
         int
             Bytes of memory that were given back.
         """
-        freed = sum(
-            array.nbytes for kept in (self._decoded, self._values) for array in kept.values()
-        )
+        # Copied first: threads that answer meanwhile add to both.
+        kept = (*self._decoded.copy().values(), *self._values.copy().values())
+        freed = sum(array.nbytes for array in kept)
         self._decoded.clear()
         self._values.clear()
         return freed

@@ -156,6 +156,17 @@ class LastOfTiesOneVsRest(OneVsRestClassifier):  # type: ignore[misc, unused-ign
         return self.classes_[last]
 
 
+class UnsharedOneVsRest(LastOfTiesOneVsRest):
+    """The same as before scikit-learn 1.7: NaN where no classifier gives its class any chance."""
+
+    def predict_proba(self, X: Any) -> Any:
+        """The share of each class, shape (n_rows, n_classes)."""
+        shares = super().predict_proba(X)
+        if not self.multilabel_:
+            shares[~shares.any(axis=1)] = np.nan
+        return shares
+
+
 def _score(estimator: Any, X: Any) -> Array:
     """The score of the class that this binary classifier knows, shape (n_rows,)."""
     if is_regressor(estimator):

@@ -22,14 +22,17 @@ MEANINGS: Final = {
     "ProbabilityAdaBoost": ("AdaBoost by probabilities, SAMME.R", "1.6"),
     "SoftmaxOfTwoLogistic": ("multinomial logistic regression of two classes", "1.8"),
     "SoftmaxOfTwoLogisticCV": ("multinomial logistic regression of two classes", "1.8"),
+    "UnsharedOneVsRest": ("no share where all are zero; of equal scores the last wins", "1.7"),
     "UncentredGradientBoosting": ("boosting that starts at uncentred logarithms", "1.4"),
     "VotingAdaBoost": ("AdaBoost by votes without negative ones", "1.3"),
 }
 
 
 # Classes whose meaning changed with nothing in their state that says so: under the older version
-# they are captured as what they mean.
-_MEANT: Final = {"sklearn.multiclass:OneVsRestClassifier": "LastOfTiesOneVsRest"}
+# they are captured as what they mean. The oldest meaning first.
+_MEANT: Final = {
+    "sklearn.multiclass:OneVsRestClassifier": ("UnsharedOneVsRest", "LastOfTiesOneVsRest")
+}
 
 
 def captured_type(name: str) -> str:
@@ -39,18 +42,19 @@ def captured_type(name: str) -> str:
     --------
     Under scikit-learn 1.7 `sklearn.multiclass:OneVsRestClassifier` is `LastOfTiesOneVsRest`.
     """
-    meaning = _MEANT.get(name)
-    return f"{AS_SAVED}:{meaning}" if meaning and _is_said_here(meaning) else name
+    for meaning in _MEANT.get(name, ()):
+        if installed("sklearn") < parse_release(MEANINGS[meaning][1]):
+            return f"{AS_SAVED}:{meaning}"
+    return name
 
 
 def class_here(cls: type) -> type:
     """The installed class of what `captured_type` renamed, where it means the same; else `cls`."""
-    is_meant = cls.__module__ == AS_SAVED and cls.__name__ in _MEANT.values()
-    return cls.__mro__[1] if is_meant and _is_said_here(cls.__name__) else cls
-
-
-def _is_said_here(meaning: str) -> bool:
-    return installed("sklearn") < parse_release(MEANINGS[meaning][1])
+    if cls.__module__ == AS_SAVED:
+        for name, meanings in _MEANT.items():
+            if cls.__name__ in meanings and captured_type(name) == f"{AS_SAVED}:{cls.__name__}":
+                return next(base for base in cls.__mro__ if base.__module__ != AS_SAVED)
+    return cls
 
 
 def inexpressible(name: str, where: str) -> EnvironmentMismatch:

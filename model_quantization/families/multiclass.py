@@ -25,6 +25,8 @@ from model_quantization.schemes.scheme import Role, Slot
 _ONE_VS_REST = "sklearn.multiclass:OneVsRestClassifier"
 # As scikit-learn before 1.8: of equal scores the last class wins.
 _LAST_OF_TIES = "model_quantization.estimators.as_saved:LastOfTiesOneVsRest"
+# As scikit-learn before 1.7: that, and NaN where no class has a chance.
+_UNSHARED = "model_quantization.estimators.as_saved:UnsharedOneVsRest"
 _ONE_VS_ONE = "sklearn.multiclass:OneVsOneClassifier"
 _OUTPUT_CODE = "sklearn.multiclass:OutputCodeClassifier"
 _CONSTANT = "sklearn.multiclass:_ConstantPredictor"
@@ -93,10 +95,14 @@ def _one_vs_rest(component: Component, binary: _Binary) -> _Made | NotFast:
     kind, classes = binarizer.get("y_type_"), binarizer["classes_"]
     if kind not in ("multiclass", "binary", "multilabel-indicator"):
         return NotFast(f"labels of type {kind} are not known")
+    if classes.shape != (2 if kind == "binary" else binary.n,) or (
+        kind == "binary" and binary.n != 1
+    ):
+        return NotFast("it has not one classifier per class")
 
     def predict(ask: Ask) -> Array:
         scores = np.array(binary.decisions(ask))
-        if kind == "multiclass" and component.type == _LAST_OF_TIES:
+        if kind == "multiclass" and component.type in (_LAST_OF_TIES, _UNSHARED):
             return np.asarray(classes[binary.n - 1 - scores[::-1].argmax(axis=0)])
         if kind == "multiclass":
             return np.asarray(classes[scores.argmax(axis=0)])
@@ -110,6 +116,8 @@ def _one_vs_rest(component: Component, binary: _Binary) -> _Made | NotFast:
         if kind != "multilabel-indicator":
             total = np.sum(probability, axis=1)[:, np.newaxis]
             np.divide(probability, total, out=probability, where=total != 0)
+            if component.type == _UNSHARED:
+                probability[total[:, 0] == 0] = np.nan
         return probability
 
     def decision_function(ask: Ask) -> Array:
@@ -163,6 +171,7 @@ def _output_code(component: Component, binary: _Binary) -> _Made | NotFast:
 _COMBINE = {
     _ONE_VS_REST: _one_vs_rest,
     _LAST_OF_TIES: _one_vs_rest,
+    _UNSHARED: _one_vs_rest,
     _ONE_VS_ONE: _one_vs_one,
     _OUTPUT_CODE: _output_code,
 }

@@ -108,6 +108,7 @@ def task_of(model: Any) -> str:
         "clusterer": "cluster",
         "outlier_detector": "outlier",
         "density_estimator": "density",
+        "DensityEstimator": "density",  # before scikit-learn 1.7
     }
     if kind in names:
         return names[kind]

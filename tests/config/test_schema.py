@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pydantic
 import pytest
 
 from model_quantization.config.run_config import RunConfig
@@ -15,6 +16,10 @@ from model_quantization.config.schema import BEGIN, END, schema_text, tables_tex
 PROJECT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.skipif(
+    tuple(map(int, pydantic.VERSION.split(".")[:2])) < (2, 12),
+    reason="pydantic before 2.12 describes the same keys in other words",
+)
 def test_the_files_are_up_to_date() -> None:
     page = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
     written = (PROJECT / "docs" / "configuration.schema.json").read_text(encoding="utf-8")

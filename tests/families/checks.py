@@ -30,6 +30,7 @@ from model_quantization.evaluation.answers import ANSWER_METHODS, plain_arrays
 from model_quantization.families import Example, all_families
 from model_quantization.graph.methods import FITTING_METHODS as FITTING
 from model_quantization.graph.methods import PUBLIC_METHODS
+from model_quantization.loading.pickles.migrations.steps import installed
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import make_plan
 from model_quantization.predictor.quantized_model import QuantizedModel
@@ -45,6 +46,12 @@ RELATIVE_ERROR = 1e-6  # of a fast predictor's numbers, against the largest of t
 DRAWING = frozenset({"sample", "sample_y"})
 
 
+_REARRANGED = {
+    "mixture-": (1, 8), "preprocessing-powers": (1, 8), "preprocessing-plain_powers": (1, 8),
+    "multiclass-of_trees": (1, 8),
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One example of one family."""
@@ -54,6 +61,18 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.family}-{self.example.name}".replace(" ", "_")
+
+    @property
+    def rounds_otherwise(self) -> bool:
+        """Whether the installed scikit-learn rounds on the way to its answers as today's does not.
+
+        Its formulas were rearranged: mixtures and powers in 1.8, shares of classes in 1.7. The
+        probes find such a method and leave it to the restored estimator.
+        """
+        return any(
+            str(self).startswith(name) and installed("sklearn") < since
+            for name, since in _REARRANGED.items()
+        )
 
     @property
     def is_text(self) -> bool:
@@ -352,6 +371,10 @@ class Reaction:
     warned: tuple[str, ...]
 
 
+# LightGBM 4.6 says so of arrays, whatever it was fitted on.
+_UNFOUNDED = "X does not have valid feature names, but LGBM"
+
+
 def reaction(model: Any, name: str, rows: Any) -> Reaction:
     """What the method of this name does when it is given these rows."""
     answer, error = None, ""
@@ -369,7 +392,7 @@ def reaction(model: Any, name: str, rows: Any) -> Reaction:
     warned = tuple(
         f"{item.category.__name__}: {item.message}"
         for item in caught
-        if not _NATIVE.match(str(item.message))
+        if not _NATIVE.match(str(item.message)) and _UNFOUNDED not in str(item.message)
     )
     return Reaction(answer, error, warned)
 
@@ -390,7 +413,10 @@ def check_same_outcome(case: Case, name: str, odd: Callable[[Any], Any], kind: s
     if expected.answer is not None:
         assert got.answer is not None and got.answer.keys() == expected.answer.keys(), where
         for key, array in expected.answer.items():
-            assert same_bits(array, got.answer[key]), f"{where}: {key}"
+            if case.rounds_otherwise and array.dtype.kind == "f":
+                np.testing.assert_allclose(got.answer[key], array, 1e-9, 1e-12, err_msg=where)
+            else:
+                assert same_bits(array, got.answer[key]), f"{where}: {key}"
 
 
 def check_same_answer(case: Case, name: str, one: Any, other: Any, rows: Any) -> None:

@@ -191,7 +191,10 @@ def test_two_scalers_and_a_step_in_the_way() -> None:
 
 
 def test_a_scaler_that_clips_is_not_folded() -> None:
-    for scaler in (MinMaxScaler(clip=True), MaxAbsScaler(clip=True)):
+    clipping = [MinMaxScaler(clip=True)]
+    if "clip" in MaxAbsScaler().get_params():  # since scikit-learn 1.8
+        clipping.append(MaxAbsScaler(clip=True))
+    for scaler in clipping:
         made = quantized(make_pipeline(scaler, Ridge()).fit(X, ONE), 8)
         assert made.fast_methods == ()
         check_close("predict", made.restore().predict(X * 9), made.predict(X * 9))
@@ -255,9 +258,12 @@ def test_a_live_model_with_an_attribute_of_an_older_scikit_learn_answers_as_it_d
 def test_probabilities_that_all_vanish_are_shared_out() -> None:
     model = SGDClassifier(loss="log_loss", random_state=0).fit(X, LABELS)
     model.intercept_ = np.full(4, -2000.0)
-    for bit_depth in ("exact", 8):
-        made = quantized(model, bit_depth)
-        np.testing.assert_array_equal(made.predict_proba(X[:9]), np.full((9, 4), 0.25))
+    with np.errstate(invalid="ignore"):
+        expected = model.predict_proba(X[:9])
+        assert (expected == 0.25).all() or np.isnan(expected).all()  # the second before 1.8
+        for bit_depth in ("exact", 8):
+            made = quantized(model, bit_depth)
+            np.testing.assert_array_equal(made.predict_proba(X[:9]), expected)
 
 
 def test_regularisation_paths_are_dropped_and_say_so() -> None:

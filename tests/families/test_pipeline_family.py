@@ -21,6 +21,7 @@ from sklearn.preprocessing import (
 )
 
 from model_quantization.api import ModelQuantizer
+from model_quantization.loading.pickles.migrations.steps import installed
 from tests.families.checks import check_close, check_same_bits
 
 RNG = np.random.default_rng(0)
@@ -61,6 +62,12 @@ SLOW = {
 }
 
 
+# Powers were computed in another order before scikit-learn 1.8.
+ROUND_OTHERWISE: set[str] = (
+    {"of a step that changes numbers"} if installed("sklearn") < (1, 8) else set()
+)
+
+
 @pytest.mark.parametrize("name", [*FAST, *SLOW])
 def test_answers_are_those_of_the_steps_one_by_one(name: str) -> None:
     rows = np.abs(X) if name == "an unknown step" else X
@@ -73,7 +80,7 @@ def test_answers_are_those_of_the_steps_one_by_one(name: str) -> None:
             if hasattr(model, method):
                 got = getattr(made, method)(rows)
                 check_close(method, getattr(made.restore(), method)(rows), got)
-                if depth == "exact":
+                if depth == "exact" and name not in ROUND_OTHERWISE:
                     check_same_bits(method, getattr(model, method)(rows), got)
 
 

@@ -29,7 +29,7 @@ def test_every_example_agrees_with_itself(case: Case, bit_depth: int | str) -> N
     if not probe_rows(capture(case.example.model, TrustPolicy()), {"": case.example.model}):
         pytest.skip("no probe rows can be made for this kind of input")
     found = probed(case.example.model, bit_depth)
-    assert not found.restored
+    assert not found.restored or case.rounds_otherwise
     assert not found.differs
     assert found.calls or case.example.name.startswith("mappings")  # neither table nor text
 

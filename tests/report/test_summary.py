@@ -293,7 +293,7 @@ def test_a_pipe_gets_whole_lines() -> None:
     stream = io.StringIO()
     print_table([RISK], Console(file=stream))
     lines = stream.getvalue().splitlines()
-    assert lines[3].endswith(" see below ")
+    assert lines[3].rstrip().endswith(" see below")
     assert "risk_gp (fallback): alpha_ does not tolerate 8 bits; try 16 or exact." in lines
     stream = io.StringIO()
     print_table([], Console(file=stream))

@@ -123,7 +123,7 @@ def test_switching_a_hundred_times_leaks_no_descriptors_and_no_models(releases: 
         releases.publish(1 + step % 2)
         loader.reload()
         assert answers(loader, releases, 1 + step % 2)
-    assert open_files() == files and artifacts() == held
+    assert open_files() <= files and artifacts() == held
 
 
 def test_a_fork_of_a_serving_process_follows_releases(releases: Releases) -> None:

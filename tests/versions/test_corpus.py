@@ -208,7 +208,7 @@ def saved(version: str, kind: str) -> Saved:
         ("logistic ovr three", "OneVsRestLogistic"),
         ("logistic cv ovr three", "OneVsRestLogisticCV"),
         ("logistic multinomial two", "SoftmaxOfTwoLogistic"),
-        ("one vs rest stumps with ties", "LastOfTiesOneVsRest"),
+        ("one vs rest stumps with ties", "UnsharedOneVsRest"),
     ],
 )
 def test_a_meaning_that_is_gone_is_answered_and_not_restored(

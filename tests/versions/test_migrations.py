@@ -6,6 +6,7 @@ import copyreg
 import functools
 import io
 import pickle
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.interpolate import BSpline
 from sklearn.calibration import _CalibratedClassifier
 from sklearn.compose import ColumnTransformer
@@ -33,8 +35,10 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 from sklearn.model_selection._search_successive_halving import HalvingGridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
 
 import model_quantization as mq
 from model_quantization.arrays import save_arrays
@@ -428,6 +432,36 @@ def test_columns_are_told_by_their_numbers_however_they_were_given() -> None:
     assert found["feature_names_in_"].tolist() == list("abcde")
     assert found["feature_names_in_"].dtype == object
     assert not {"_feature_names_in", "_df_columns"} & found.keys()
+
+
+@pytest.mark.parametrize("saved_by", ["1.6.1", "1.7.2", "1.8.0", sklearn.__version__])
+def test_shares_of_rows_that_every_classifier_denies(saved_by: str, tmp_path: Path) -> None:
+    rows, labels = np.arange(60.0)[:, None], np.arange(60) // 15 % 3
+    stumps = OneVsRestClassifier(DecisionTreeClassifier(max_depth=2, random_state=0))
+    model = stumps.fit(np.vstack((rows, rows)), np.concatenate((labels, labels)))
+    for tree in model.estimators_[1:]:  # the first one knows of the rest
+        tree.tree_.value[..., 0] += tree.tree_.value[..., 1]
+        tree.tree_.value[..., 1] = 0.0
+    with np.errstate(invalid="ignore"):
+        shares = model.predict_proba(rows)
+    denied = (model.estimators_[0].predict_proba(rows)[:, 1] == 0.0).nonzero()[0]
+    assert 0 < len(denied) < len(rows)
+    shares[denied] = np.nan if parse_release(saved_by) < (1, 7) else 0.0
+    data = pickle.dumps(model, 2)
+    old, new = (
+        b"X" + len(each).to_bytes(4, "little") + each.encode()
+        for each in (sklearn.__version__, saved_by)
+    )
+    assert old in data
+    (tmp_path / "m.pkl").write_bytes(data.replace(old, new))
+    made, _ = mq.ModelQuantizer(bit_depth="exact").quantize_model(tmp_path / "m.pkl", "pickle")
+    # Where the installed version warns of the division, the restored estimator answers.
+    assert ("predict_proba" in made.fast_methods) == (installed("sklearn") >= (1, 7))
+    if parse_release(saved_by) > installed("sklearn"):
+        return  # a newer meaning, which only the fast method would know
+    np.testing.assert_array_equal(made.predict_proba(rows), shares)
+    with suppress(EnvironmentMismatch), np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(made.restore().predict_proba(rows), shares)
 
 
 @pytest.mark.parametrize("of", ["1.14", "1.17", "1.18", "the installed scipy"])

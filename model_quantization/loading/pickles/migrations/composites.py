@@ -10,7 +10,13 @@ from model_quantization.loading.pickles.migrations.names import (
     distribution_text,
 )
 from model_quantization.loading.pickles.migrations.stand_ins import Gone, is_passthrough_scorer
-from model_quantization.loading.pickles.migrations.steps import State, Step, added, renamed
+from model_quantization.loading.pickles.migrations.steps import (
+    State,
+    Step,
+    added,
+    parse_release,
+    renamed,
+)
 from model_quantization.loading.pickles.migrations.trees import RENAMED
 
 
@@ -61,7 +67,10 @@ def _refits(state: State) -> None:
 
 
 def _ties(state: State) -> str | None:
-    return "LastOfTiesOneVsRest" if len(state.get("estimators_", ())) > 1 else None
+    if len(state.get("estimators_", ())) < 2:
+        return None
+    is_unshared = parse_release(state.get("_sklearn_version", "")) < (1, 7)
+    return "UnsharedOneVsRest" if is_unshared else "LastOfTiesOneVsRest"
 
 
 _CALIBRATED: Final = "sklearn.calibration"
@@ -116,6 +125,12 @@ STEPS: Final = (
         "1.0",
         "1.0: halving searches keep whether they refit, no longer the function that chooses",
         _refits,
+    ),
+    Step(
+        ("sklearn.multiclass:OneVsRestClassifier",),
+        "1.7",
+        "1.7: rows that every classifier denies have no chances, no longer NaN",
+        becomes=_ties,
     ),
     Step(
         ("sklearn.multiclass:OneVsRestClassifier",),
