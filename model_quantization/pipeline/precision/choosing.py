@@ -18,7 +18,7 @@ from model_quantization.pipeline.record import (
     Sensitivity,
     artifact_of,
 )
-from model_quantization.planning.allocation import Point, nested, sweep, thinned
+from model_quantization.planning.allocation import Point, Step, nested, sweep, thinned
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.ladders import (
     EXACT_LEVEL,
@@ -33,6 +33,7 @@ from model_quantization.planning.work import affordable
 PLAN: Final = "plan-"
 """The names of the artifacts that the gate judges begin with this."""
 _MOST_MEASURED: Final = 16  # plans that are measured as wholes
+_HOPELESS_DISTORTION: Final = 0.05  # of the steps together: ten times what the gate ever passed
 _SMALL_MODEL_BYTES: Final = 1 << 20  # up to here the best compression costs little time
 
 
@@ -74,10 +75,7 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
             points.setdefault(one.key, []).append(point)
     steps = sweep(points)
     plans = nested(steps, base, EXACT_LEVEL)
-    predicted = [nothing]
-    for step in steps:
-        predicted.append(predicted[-1] - step.saved_bytes)
-    few = thinned([max(size, 1) for size in predicted], _MOST_MEASURED)
+    few = _worth_measuring(nothing, steps)
     wholes, refits = measured_as_wholes(exploring, [plans[at] for at in few], quick)
     report = PrecisionReport(
         division=exploring.answers.division if exploring.answers else None,
@@ -91,6 +89,21 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
         training_rows=len(exploring.labelled) if exploring.labelled else 0,
     )
     return replace(report, plans=tuple(_written(exploring, plans_to_judge(exploring, wholes))))
+
+
+def _worth_measuring(base_bytes: int, steps: Sequence[Step]) -> tuple[int, ...]:
+    """The plans to measure as wholes: places in the sequence of nested ones.
+
+    Those that lose all the model knows are left out, but for the first of them: the places go to
+    plans that the gate may pass.
+    """
+    sizes, changed = [float(base_bytes)], 0.0
+    for step in steps:
+        if changed > _HOPELESS_DISTORTION:
+            break
+        sizes.append(max(sizes[-1] - step.saved_bytes, 1.0))
+        changed += step.distortion
+    return thinned(sizes, _MOST_MEASURED)
 
 
 def _sensitivities(

@@ -20,7 +20,9 @@ _LITTLE_CHANGED: Final = (
     2e-4,
 )  # distortions of the plans that are judged before the safe one
 _BEYOND: Final = 2  # plans past the last promising one: they cost time, and no certainty
+_BEYOND_UNKNOWN: Final = MOST_PLANS  # where no truth predicts the gate: it may find more than rows
 _LEAST_STEP: Final = 0.12  # of a plan's size: by how much the next one is smaller
+_STEP_BEYOND: Final = 0.08  # the same past the last promising plan: a large step would go too far
 _SEALING_BYTES: Final = 700  # about what an evaluation adds to a file
 _SMALLER: Final = 0.99  # of a plan's size: a larger one is not worth a place
 
@@ -55,9 +57,21 @@ def plans_to_judge(exploring: Exploring, wholes: Sequence[Tried]) -> list[Tried]
     # The base comes first, whatever was measured: rows made from a model may miss what data show.
     before = [0, *(min(_last_before(changed, limit), safe) for limit in _LITTLE_CHANGED)]
     descent = _descent(usable, safe, max(last, safe))
-    beyond = range(descent[-1] + 1, min(descent[-1] + 1 + _BEYOND, len(usable)))
+    known_truth = any(one.measured.loss is not None for one in usable)
+    beyond = _beyond(usable, descent[-1], _BEYOND if known_truth else _BEYOND_UNKNOWN)
     chosen = [usable[at] for at in dict.fromkeys((*before, *descent, *beyond))]
     return chosen[:MOST_PLANS]
+
+
+def _beyond(usable: Sequence[Tried], last: int, most: int) -> list[int]:
+    """Plans past the last promising one, each smaller than the one before by a good part."""
+    found: list[int] = []
+    size = usable[last].size_bytes
+    for at in range(last + 1, len(usable)):
+        if usable[at].size_bytes <= (1 - _STEP_BEYOND) * size and len(found) < most:
+            found.append(at)
+            size = usable[at].size_bytes
+    return found
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:
