@@ -250,7 +250,7 @@ _MODELS: Mapping[str, tuple[Callable[[], Any], Data]] = {
         values,
     ),
     "network of numbers": (
-        lambda: _scaled(neural_network.MLPRegressor((64, 32), max_iter=200, random_state=0)),
+        lambda: _scaled(neural_network.MLPRegressor(hidden_layer_sizes=(64, 32), max_iter=200, random_state=0)),
         values,
     ),
     "table, logistic": (lambda: make_pipeline(columns(), linear_model.LogisticRegression()), table),

@@ -21,8 +21,7 @@ _LITTLE_CHANGED: Final = (
 )  # distortions of the plans that are judged before the safe one
 _BEYOND: Final = 2  # plans past the last promising one: they cost time, and no certainty
 _BEYOND_UNKNOWN: Final = MOST_PLANS  # where no truth predicts the gate: it may find more than rows
-_LEAST_STEP: Final = 0.12  # of a plan's size: by how much the next one is smaller
-_STEP_BEYOND: Final = 0.08  # the same past the last promising plan: a large step would go too far
+_LEAST_STEP: Final = 0.06  # of a plan's size: by how much the next one is smaller
 _SEALING_BYTES: Final = 700  # about what an evaluation adds to a file
 _SMALLER: Final = 0.99  # of a plan's size: a larger one is not worth a place
 
@@ -68,7 +67,7 @@ def _beyond(usable: Sequence[Tried], last: int, most: int) -> list[int]:
     found: list[int] = []
     size = usable[last].size_bytes
     for at in range(last + 1, len(usable)):
-        if usable[at].size_bytes <= (1 - _STEP_BEYOND) * size and len(found) < most:
+        if usable[at].size_bytes <= (1 - _LEAST_STEP) * size and len(found) < most:
             found.append(at)
             size = usable[at].size_bytes
     return found
@@ -94,8 +93,9 @@ def _last_before(values: Sequence[float], limit: float) -> int:
 def _descent(usable: Sequence[Tried], safe: int, last: int) -> list[int]:
     """Plans from the safe one to the last, each smaller than the one before by a good part.
 
-    Every plan that is judged may be the one that chance fails, and ends the trial: the fewer, the
-    further it gets.
+    Every plan that is judged may be the one that chance fails, and ends the trial. But plans are
+    nested, and judged on the same rows: where one fails, much smaller ones mostly fail, too, and a
+    step that is too large misses the last plan that would have passed.
     """
     ratio = usable[last].size_bytes / usable[safe].size_bytes
     count = 1 + ceil(log(ratio) / log(1 - _LEAST_STEP)) if ratio < 1 else 1
