@@ -60,11 +60,13 @@ class Animal:
 
 
 @cache
-def classes(count: int, n_classes: int = 3, rare: float = 0.0, hard: float = 0.02) -> Any:
-    """Rows of 20 numbers with labels."""
+def classes(
+    count: int, n_classes: int = 3, rare: float = 0.0, hard: float = 0.02, width: int = 20
+) -> Any:
+    """Rows of numbers with labels."""
     weights = [1 - rare, rare] if rare else None
     return datasets.make_classification(
-        count, 20, n_informative=10, n_classes=n_classes, n_clusters_per_class=1, class_sep=1.5,
+        count, width, n_informative=10, n_classes=n_classes, n_clusters_per_class=1, class_sep=1.5,
         weights=weights, flip_y=hard, random_state=n_classes,
     )  # fmt: skip
 
@@ -77,8 +79,14 @@ def values(count: int) -> Any:
 
 
 @cache
+def sums(count: int) -> Any:
+    """Rows of 300 numbers with a number that is a linear function of some."""
+    return datasets.make_regression(count, 300, n_informative=60, noise=20.0, random_state=0)
+
+
+@cache
 def table(count: int) -> Any:
-    """A table with categories and missing numbers; does somebody leave?"""
+    """A table with categories and missing numbers: who leaves."""
     random = np.random.default_rng(1)
     frame = pd.DataFrame(
         {
@@ -165,24 +173,30 @@ def _several(count: int) -> Any:
 TWO: Data = partial(classes, n_classes=2)
 MANY: Data = partial(classes, n_classes=8)
 RARE: Data = partial(classes, n_classes=2, rare=0.2)
+WIDE: Data = partial(classes, width=200)
+WIDE_TWO: Data = partial(classes, n_classes=2, width=300)
+WIDE_RARE: Data = partial(classes, n_classes=2, rare=0.2, width=300)
 
 _MODELS: Mapping[str, tuple[Callable[[], Any], Data]] = {
-    "logistic": (lambda: linear_model.LogisticRegression(max_iter=500), classes),
-    "logistic, two classes": (lambda: _scaled(linear_model.LogisticRegression()), TWO),
+    "logistic": (lambda: linear_model.LogisticRegression(max_iter=500), WIDE),
+    "logistic, two classes": (lambda: _scaled(linear_model.LogisticRegression()), WIDE_TWO),
     "logistic, eight classes": (lambda: _scaled(linear_model.LogisticRegression()), MANY),
-    "logistic, rare class": (lambda: _scaled(linear_model.LogisticRegression()), RARE),
-    "ridge classifier": (lambda: linear_model.RidgeClassifier(), classes),
+    "logistic, rare class": (lambda: _scaled(linear_model.LogisticRegression()), WIDE_RARE),
+    "ridge classifier": (linear_model.RidgeClassifier, WIDE),
     "gradient descent": (
         lambda: _scaled(linear_model.SGDClassifier(loss="log_loss", random_state=0)),
-        classes,
+        WIDE,
     ),
-    "linear machine": (lambda: _scaled(svm.LinearSVC()), classes),
+    "linear machine": (lambda: _scaled(svm.LinearSVC()), WIDE),
     "support vectors": (lambda: _scaled(svm.SVC()), classes),
     "support vectors, chances": (lambda: _scaled(svm.SVC(probability=True, random_state=0)), TWO),
     "one against the rest": (lambda: multiclass.OneVsRestClassifier(svm.LinearSVC()), MANY),
-    "discriminant": (lambda: discriminant_analysis.LinearDiscriminantAnalysis(), classes),
-    "quadratic": (lambda: discriminant_analysis.QuadraticDiscriminantAnalysis(reg_param=0.05), classes),
-    "naive Bayes": (lambda: naive_bayes.GaussianNB(), classes),
+    "discriminant": (discriminant_analysis.LinearDiscriminantAnalysis, WIDE),
+    "quadratic": (
+        lambda: discriminant_analysis.QuadraticDiscriminantAnalysis(reg_param=0.05),
+        classes,
+    ),
+    "naive Bayes": (naive_bayes.GaussianNB, WIDE),
     "neighbours": (lambda: _scaled(neighbors.KNeighborsClassifier(7)), classes),
     "tree": (lambda: tree.DecisionTreeClassifier(max_depth=8, random_state=0), classes),
     "forest": (lambda: ensemble.RandomForestClassifier(60, random_state=0), classes),
@@ -221,9 +235,11 @@ _MODELS: Mapping[str, tuple[Callable[[], Any], Data]] = {
         ),
         classes,
     ),
-    "least squares": (lambda: linear_model.LinearRegression(), values),
-    "ridge": (lambda: _scaled(linear_model.Ridge()), values),
-    "lasso": (lambda: _scaled(linear_model.LassoCV()), values),
+    "least squares": (linear_model.LinearRegression, sums),
+    "ridge": (lambda: _scaled(linear_model.Ridge()), sums),
+    "lasso": (lambda: _scaled(linear_model.LassoCV()), sums),
+    "small": (linear_model.LogisticRegression, classes),
+    "small, numbers": (linear_model.LinearRegression, values),
     "polynomials": (
         lambda: make_pipeline(preprocessing.PolynomialFeatures(2), linear_model.Ridge()),
         values,
@@ -250,7 +266,9 @@ _MODELS: Mapping[str, tuple[Callable[[], Any], Data]] = {
         values,
     ),
     "network of numbers": (
-        lambda: _scaled(neural_network.MLPRegressor(hidden_layer_sizes=(64, 32), max_iter=200, random_state=0)),
+        lambda: _scaled(
+            neural_network.MLPRegressor(hidden_layer_sizes=(64, 32), max_iter=200, random_state=0)
+        ),
         values,
     ),
     "table, logistic": (lambda: make_pipeline(columns(), linear_model.LogisticRegression()), table),
@@ -289,6 +307,8 @@ _MODELS: Mapping[str, tuple[Callable[[], Any], Data]] = {
     ),
 }
 
+_HELD_OUT = (800, 1500, 3000, 4500)
 MODELS: Mapping[str, Callable[[], Animal]] = {
-    name: partial(animal, model, data) for name, (model, data) in _MODELS.items()
+    name: partial(animal, model, data, _HELD_OUT[at % len(_HELD_OUT)])
+    for at, (name, (model, data)) in enumerate(_MODELS.items())
 }

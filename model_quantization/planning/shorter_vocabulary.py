@@ -39,7 +39,7 @@ from model_quantization.planning.expected_terms import expected_counts, passed_o
 
 VOCABULARY = "vocabulary"
 FEWEST_TERMS = 200  # a smaller vocabulary is not shortened
-_SHARES = (70, 60, 50, 45, 40, 35, 30, 25, 20, 15, 10)
+_SHARES = (70, 60, 50, 45, 40, 30, 20, 10)
 _STEPS = "steps"
 _WEIGHTS = "coef_"
 _WIDTH = "n_features_in_"

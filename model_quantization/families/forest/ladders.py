@@ -98,7 +98,7 @@ def coarser(packed: PackedNode, arrays: Arrays, levels: Mapping[str, str]) -> Co
             done.append("thresholds rounded up to float32")
         if levels[THRESHOLDS] != _FLOAT32:
             count = _number(levels[THRESHOLDS])
-            # Boosted trees: thresholds crowd where answers change, which the distance does not know.
+            # In boosted trees thresholds crowd where answers change: rows say more there.
             weights = harm_past_splits(trees) if layout.fractions else rows_past_splits(trees)
             threshold, share = coarsen_thresholds(
                 trees.feature, threshold, weights, layout.n_features, count

@@ -66,7 +66,7 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
     alone, rows = try_plans(
         exploring, [candidate for candidate, _, _ in candidates.values()], quick
     )
-    nothing, _ = sized(exploring, Candidate(base), quick)
+    nothing = sized(exploring, Candidate(base), quick)
     points: dict[str, list[Point]] = {}
     for tried in alone:
         _, one, level = candidates[id(tried.candidate)]
@@ -131,7 +131,7 @@ def _written(exploring: Exploring, chosen: Sequence[Tried]) -> Iterable[PlannedA
     smallest = None
     for number, tried in enumerate(chosen):
         plan = exploring.assigner.plan(tried.candidate.levels, tried.candidate.refit)
-        plan = keep_exact_where_smaller(plan)
+        plan = keep_exact_where_smaller(plan, sampled=True)
         data, costs = artifact_of(
             plan, exploring.source, exploring.description, exploring.cache.encode
         )

@@ -20,7 +20,7 @@ _LITTLE_CHANGED: Final = (
     2e-4,
 )  # distortions of the plans that are judged before the safe one
 _BEYOND: Final = 2  # plans past the last promising one: they cost time, and no certainty
-_BEYOND_UNKNOWN: Final = MOST_PLANS  # where no truth predicts the gate: it may find more than rows
+_BEYOND_UNKNOWN: Final = 5  # the same where no truth predicts the gate, which may allow more
 _LEAST_STEP: Final = 0.06  # of a plan's size: by how much the next one is smaller
 _SEALING_BYTES: Final = 700  # about what an evaluation adds to a file
 _SMALLER: Final = 0.99  # of a plan's size: a larger one is not worth a place
