@@ -39,6 +39,8 @@ from sklearn.svm import SVC, SVR
 from model_quantization.errors import SemanticError
 from model_quantization.evaluation.answers import answer, answerable
 from model_quantization.evaluation.distortion import WORST, distortion
+from model_quantization.families.forest.ladders import harm_past_splits
+from model_quantization.families.forest.trees import unpacking
 from model_quantization.families.shared.kernel_functions import machine_kernel_of_node
 from model_quantization.families.shared.process_kernels import kernel_of_node
 from model_quantization.graph.growing import GrowingArrays
@@ -397,3 +399,29 @@ def test_every_example_of_every_family_can_be_made_coarser() -> None:
             for levels in (base_levels(made.ladders), coarsest):
                 found = answer(load(made.artifact(levels)), example.rows, methods)
                 assert set(found.failed) <= set(original.failed), (family.name, example.name)
+
+
+def test_a_threshold_counts_by_what_its_sides_differ() -> None:
+    from sklearn.tree import DecisionTreeClassifier
+
+    model = RandomForestClassifier(5, max_depth=4, random_state=0).fit(ROWS, LABELS)
+    made = Coarsened.of(model)
+    root = made.prepared.graph.root
+    assert isinstance(root, PackedNode)
+    _, trees = unpacking.decode_packed(root, GrowingArrays(made.prepared.graph.arrays))
+    expected: list[float] = []
+
+    def leaves_below(tree: Any, node: int) -> list[Any]:
+        if tree.children_left[node] < 0:
+            return [tree.value[node][0] / tree.value[node].sum()]
+        left, right = (
+            leaves_below(tree, child[node]) for child in (tree.children_left, tree.children_right)
+        )
+        gap = np.mean(left, axis=0) - np.mean(right, axis=0)
+        expected.append((len(left) + len(right)) * float(gap @ gap))
+        return left + right
+
+    for each in model.estimators_:
+        assert isinstance(each, DecisionTreeClassifier)
+        leaves_below(each.tree_, 0)
+    assert np.allclose(sorted(harm_past_splits(trees)), sorted(expected))

@@ -33,7 +33,8 @@ from model_quantization.planning.work import affordable
 PLAN: Final = "plan-"
 """The names of the artifacts that the gate judges begin with this."""
 _MOST_MEASURED: Final = 16  # plans that are measured as wholes
-_HOPELESS_DISTORTION: Final = 0.05  # of the steps together: ten times what the gate ever passed
+_HOPELESS_DISTORTION: Final = 0.05  # of the steps together; votes of neighbours alone may pass it
+_FEWEST_BEFORE_CUTTING: Final = 12  # plans
 _SMALL_MODEL_BYTES: Final = 1 << 20  # up to here the best compression costs little time
 
 
@@ -94,12 +95,12 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
 def _worth_measuring(base_bytes: int, steps: Sequence[Step]) -> tuple[int, ...]:
     """The plans to measure as wholes: places in the sequence of nested ones.
 
-    Those that lose all the model knows are left out, but for the first of them: the places go to
-    plans that the gate may pass.
+    Of many plans those that lose all the model knows are left out, but for the first of them: the
+    places go to plans that the gate may pass.
     """
     sizes, changed = [float(base_bytes)], 0.0
     for step in steps:
-        if changed > _HOPELESS_DISTORTION:
+        if changed > _HOPELESS_DISTORTION and len(sizes) >= _FEWEST_BEFORE_CUTTING:
             break
         sizes.append(max(sizes[-1] - step.saved_bytes, 1.0))
         changed += step.distortion
