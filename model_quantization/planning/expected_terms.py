@@ -8,8 +8,8 @@ so on. Words and pairs of words differ, so each length has an estimate of its ow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -83,12 +83,13 @@ class Relations:
     parts: Array
 
 
-def relations_of(terms: Sequence[str], joint: str | None) -> Relations:
-    """Return the relations of terms.
+@lru_cache(maxsize=1)
+def relations_of(terms: tuple[str, ...], joint: str | None) -> Relations:
+    """Return the relations of terms; those of the last vocabulary are kept.
 
     Parameters
     ----------
-    terms : sequence of str
+    terms : tuple of str
     joint : str or None
         What is between the words of a term: a space; "" where the parts are characters; None where
         terms have no parts.

@@ -225,7 +225,7 @@ def _shortened(chain: _Chain, weights: Array, share: float, arrays: Arrays) -> _
     for term, column in zip(terms, columns.tolist(), strict=True):
         names[column] = term
     split = dict(chain.vectorizer.parts)["terms.split"]
-    relations = relations_of(names, split if isinstance(split, str) else None)
+    relations = relations_of(tuple(names), split if isinstance(split, str) else None)
     expected = expected_counts(counts, relations.lengths)
     energy = expected * np.square(idf)  # what each term adds to the squared norms of new documents
     keep = _largest((squares + _OF_THE_NORM * squares.mean()) * energy, share)

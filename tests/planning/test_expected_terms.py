@@ -47,16 +47,16 @@ def test_each_length_has_its_own_estimate() -> None:
 
 
 def test_parts_are_a_terms_words_or_its_characters() -> None:
-    words = relations_of(["big", "dog", "big dog", "a big dog"], " ")
+    words = relations_of(("big", "dog", "big dog", "a big dog"), " ")
     assert words.lengths.tolist() == [1, 1, 2, 3]
     assert words.parts.tolist() == [[NO_TERM] * 2, [NO_TERM] * 2, [0, 1], [NO_TERM, 2]]
-    characters = relations_of(["ab", "bc", "abc"], "")
+    characters = relations_of(("ab", "bc", "abc"), "")
     assert characters.parts.tolist()[2] == [0, 1]
-    assert (relations_of(["a b", "a"], None).parts == NO_TERM).all()
+    assert (relations_of(("a b", "a"), None).parts == NO_TERM).all()
 
 
 def test_what_goes_is_passed_on_and_nothing_is_lost() -> None:
-    relations = relations_of(["big", "dog", "cat", "big dog", "big cat", "big dog cat"], " ")
+    relations = relations_of(("big", "dog", "cat", "big dog", "big cat", "big dog cat"), " ")
     amounts = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
     keep = np.array([True, True, False, False, False, False])
     taken, rest = passed_on(amounts, keep, relations)
@@ -70,7 +70,7 @@ def test_amounts_may_have_columns() -> None:
     random = np.random.default_rng(1)
     words = [f"w{at}" for at in range(40)]
     terms = [*words, *{f"{a} {b}" for a, b in random.choice(words, (200, 2)).tolist()}]
-    relations = relations_of(terms, " ")
+    relations = relations_of(tuple(terms), " ")
     amounts = random.normal(size=(len(terms), 3))
     keep = random.random(len(terms)) < 0.5
     taken, rest = passed_on(amounts, keep, relations)

@@ -28,14 +28,15 @@ from model_quantization.planning.ladders import (
     find_ladders,
     with_level,
 )
-from model_quantization.planning.work import affordable
+from model_quantization.planning.work import LARGE_BYTES, affordable
 
 PLAN: Final = "plan-"
 """The names of the artifacts that the gate judges begin with this."""
 _MOST_MEASURED: Final = 16  # plans that are measured as wholes
+_MOST_OF_LARGE: Final = 10  # the same of a model of which each takes about a second
 _HOPELESS_DISTORTION: Final = 0.05  # of the steps together; votes of neighbours alone may pass it
 _FEWEST_BEFORE_CUTTING: Final = 12  # plans
-_SMALL_MODEL_BYTES: Final = 1 << 20  # up to here the best compression costs little time
+_SMALL_MODEL_BYTES: Final = 1 << 18  # up to here the best compression costs little time
 
 
 def choose_plans(exploring: Exploring) -> PrecisionReport:
@@ -76,7 +77,8 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
             points.setdefault(one.key, []).append(point)
     steps = sweep(points)
     plans = nested(steps, base, EXACT_LEVEL)
-    few = _worth_measuring(nothing, steps)
+    large = exploring.graph.nbytes() > LARGE_BYTES
+    few = _worth_measuring(nothing, steps, _MOST_OF_LARGE if large else _MOST_MEASURED)
     wholes, refits = measured_as_wholes(exploring, [plans[at] for at in few], quick)
     report = PrecisionReport(
         division=exploring.answers.division if exploring.answers else None,
@@ -92,7 +94,9 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
     return replace(report, plans=tuple(_written(exploring, plans_to_judge(exploring, wholes))))
 
 
-def _worth_measuring(base_bytes: int, steps: Sequence[Step]) -> tuple[int, ...]:
+def _worth_measuring(
+    base_bytes: int, steps: Sequence[Step], most: int = _MOST_MEASURED
+) -> tuple[int, ...]:
     """The plans to measure as wholes: places in the sequence of nested ones.
 
     Of many plans those that lose all the model knows are left out, but for the first of them: the
@@ -104,7 +108,7 @@ def _worth_measuring(base_bytes: int, steps: Sequence[Step]) -> tuple[int, ...]:
             break
         sizes.append(max(sizes[-1] - step.saved_bytes, 1.0))
         changed += step.distortion
-    return thinned(sizes, _MOST_MEASURED)
+    return thinned(sizes, most)
 
 
 def _sensitivities(

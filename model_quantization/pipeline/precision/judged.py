@@ -11,14 +11,11 @@ from model_quantization.planning.allocation import thinned
 
 MOST_PLANS: Final = 12
 """Plans that the gate may judge."""
-_SAFE: Final = 0.4  # of the gate's limit: a plan expected up to here passes on other rows, too
+_SAFE: Final = 0.5  # of the gate's limit: a plan expected up to here passes on other rows, too
 _PROMISING: Final = 1.2  # of the gate's limit: a plan expected beyond it has no prospect
 _LITTLE: Final = 1e-4  # distortion of a safe plan, where no rows predict the gate
 _MOST_WITHOUT_ROWS: Final = 0.02  # distortion of a promising plan, where no rows predict the gate
-_LITTLE_CHANGED: Final = (
-    1e-5,
-    2e-4,
-)  # distortions of the plans that are judged before the safe one
+_LITTLE_CHANGED: Final = (1e-5, 3e-4, 8e-4)  # distortions of the plans judged before the safe one
 _BEYOND: Final = 2  # plans past the last promising one: they cost time, and no certainty
 _BEYOND_UNKNOWN: Final = 5  # the same where no truth predicts the gate, which may allow more
 _LEAST_STEP: Final = 0.06  # of a plan's size: by how much the next one is smaller

@@ -14,6 +14,7 @@ from model_quantization.planning.shorter_vocabulary import VOCABULARY
 
 _HOPELESS: Final = 8.0  # of the gate's limit: solving again does not bring such a plan back
 _NOTHING: Final = 1e-5  # distortion of a plan that answers as the exact one does
+_WORTH_COMPENSATING: Final = 1e-4  # distortion from which on rounding together is worth its time
 _WORTH_TRAINING: Final = 5e-3  # distortion from which on distilling gains more than it costs
 
 
@@ -89,6 +90,8 @@ def _is_proven_sooner(after: Tried, before: Tried) -> bool:
 def _compensated(exploring: Exploring, tried: Tried) -> Candidate | None:
     candidate = tried.candidate
     if not exploring.inputs or tried.measured.fault:
+        return None
+    if tried.measured.distortion.value < _WORTH_COMPENSATING:
         return None
     refit = compensated(exploring.assigner.plan(candidate.levels), exploring.inputs)
     return Candidate(candidate.levels, refit, "rounded together") if refit.arrays else None
