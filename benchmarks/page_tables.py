@@ -149,6 +149,22 @@ def precision_table() -> str:
     return markdown(head, lines)
 
 
+def zoo_table() -> str:
+    """Return what `auto` made of each model of the zoo."""
+    lines = [
+        [
+            line["model"],
+            kilobytes(line["original_bytes"]),
+            kilobytes(line["bytes"]) if line["bytes"] else "-",
+            str(line["precision"]),
+            str(line["verdict"]),
+            number(line["rows"]),
+        ]
+        for line in result("zoo.json")
+    ]
+    return markdown(("model", "pickle", "auto", "bits", "verdict", "rows that judged"), lines)
+
+
 def everyday_table() -> str:
     """Return what became of the everyday models, a line per model."""
     lines = []

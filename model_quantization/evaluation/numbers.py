@@ -113,19 +113,37 @@ def error_check(name: CheckName, limit: float, before: Any, after: Any, where: s
     return held_against(name, limit, value, where=column)
 
 
-def correlation_check(before: Any, after: Any, where: str, policy: GatePolicy) -> Check | None:
-    """The rank correlation of the worst column with the original's; None where none varies."""
+def correlation_check(
+    before: Any, after: Any, where: str, policy: GatePolicy, *, of_classes: bool = False
+) -> Check | None:
+    """The rank correlation of the worst column with the original's; None where none varies.
+
+    Parameters
+    ----------
+    before, after : array-like of shape (n,) or (n, columns)
+    where : str
+    policy : GatePolicy
+    of_classes : bool
+        Whether the columns are classes that compete for each row, and were ranked by the truth.
+        The mean of the columns counts then: in a column of many classes nearly all rows belong to
+        others, and the worst of a hundred columns is worse than the worst of three by chance alone.
+        The error of each column is judged beside it.
+    """
     old, new = (
         np.asarray(each, dtype=np.float64).reshape(len(each), -1) for each in (before, after)
     )
-    checks = []
+    found: dict[int, float] = {}
     for j in range(old.shape[1]):
-        found = rank_correlation(old[:, j], new[:, j])
-        if found is not None:
-            column = f"{where}, column {j}" if old.shape[1] > 1 else where
-            checks.append(
-                held_against(
-                    CheckName.RANK_CORRELATION, policy.min_rank_correlation, found, where=column
-                )
-            )
+        value = rank_correlation(old[:, j], new[:, j])
+        if value is not None:
+            found[j] = value
+    limit, name = policy.min_rank_correlation, CheckName.RANK_CORRELATION
+    if of_classes and len(found) > 2:
+        return held_against(name, limit, float(np.mean(list(found.values()))), where=where)
+    checks = [
+        held_against(
+            name, limit, value, where=f"{where}, column {j}" if old.shape[1] > 1 else where
+        )
+        for j, value in found.items()
+    ]
     return worst(checks) if checks else None

@@ -216,7 +216,8 @@ def _score_method(pair: Pair, method: str, target: NDArray[Any] | None) -> list[
             limit = pair.policy.allowed_score_error
             checks.append(error_check(CheckName.SCORE_ERROR, limit, old, new, key))
         if method != "predict_proba" or not ranked:
-            found = correlation_check(old, new, key, pair.policy)
+            single = ranked and target is not None and target.ndim == 1
+            found = correlation_check(old, new, key, pair.policy, of_classes=single)
             checks += [] if found is None else [found]
     return checks
 

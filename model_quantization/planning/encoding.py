@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from model_quantization.arrays import Array
 from model_quantization.artifact.writer import EncodedModel, StreamPart
@@ -13,6 +14,8 @@ from model_quantization.schemes.pruning import count_kept
 from model_quantization.schemes.quantize import quantize_array
 from model_quantization.schemes.quantized_array import QuantizedArray
 from model_quantization.schemes.scheme import Exact
+
+_MOST_KEPT: Final = 4 << 20  # bytes of an array that `RoundedArrays` keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,37 @@ class ComponentCost(Record):
     weights_kept: int = 0
 
 
-def encode(plan: Plan) -> EncodedModel:
+class RoundedArrays:
+    """Keeps arrays under their schemes: plans of one model differ in few of them.
+
+    Arrays of more than 4 MB are not kept: there are plans whose every large array is another one.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], tuple[Array, QuantizedArray]] = {}
+
+    def rounded(self, array: Array, choice: Choice) -> QuantizedArray:
+        """Return one array under the scheme chosen for it."""
+        if array.nbytes > _MOST_KEPT:
+            return quantized(array, choice)
+        ranges = None if choice.ranges is None else choice.ranges.tobytes()
+        by = (choice.scheme, choice.slot, choice.threshold, id(choice.spread), ranges, choice.path)
+        key = (id(array), *by)
+        if key not in self._known:
+            self._known[key] = array, quantized(array, choice)  # the array keeps its id
+        return self._known[key][1]
+
+
+def encode(
+    plan: Plan, rounded: Callable[[Array, Choice], QuantizedArray] | None = None
+) -> EncodedModel:
     """Return every array of the plan's graph under the scheme chosen for it.
+
+    Parameters
+    ----------
+    plan : Plan
+    rounded : callable, optional
+        `RoundedArrays.rounded` where many plans of one model are encoded.
 
     Raises
     ------
@@ -51,7 +83,7 @@ def encode(plan: Plan) -> EncodedModel:
         An array that does not tolerate its scheme (only an override can ask for that).
     """
     pairs = zip(plan.graph.arrays, plan.choices, strict=True)
-    arrays = tuple(quantized(array, choice) for array, choice in pairs)
+    arrays = tuple((rounded or quantized)(array, choice) for array, choice in pairs)
     return EncodedModel(plan.graph.root, arrays, tuple(choice.pool for choice in plan.choices))
 
 

@@ -52,6 +52,8 @@ MOST_ALONE: Final = 8
 """More arrays than this with one meaning share a ladder: one measurement serves them all."""
 LARGE_ARRAY: Final = 200_000
 """Numbers from which on scales per channel cost nothing, so that one scale is not tried."""
+_SMALL_ARRAY: Final = 4096
+_ONE_SCALE_BITS: Final = 5.5  # from where on one scale is tried for larger arrays: it saves little
 _FEW_BITS: Final = (16, 12, 10, 8)
 _BITS: Final[Mapping[Role, tuple[float, ...]]] = {
     Role.WEIGHT: (16, 8, 7, 6, 5.5, 5, 4.5, 4, 3.5, 3, 2),
@@ -177,7 +179,8 @@ def steps_of(slot: Slot, shape: tuple[int, ...]) -> Steps:
     steps = [ArrayStep(Float(32))]
     for bits in _BITS.get(slot.role, _FEW_BITS):
         width = 16 if bits > 8 else ceil(bits)
-        for granularity in ("channel", "array") if one_scale_too and bits <= 8 else ("channel",):
+        one_scale = one_scale_too and bits <= (8 if prod(shape) < _SMALL_ARRAY else _ONE_SCALE_BITS)
+        for granularity in ("channel", "array") if one_scale else ("channel",):
             scheme = affine_of(width, granularity, symmetric=symmetric)
             steps.append(ArrayStep(scheme, 2.0 ** (width - bits)))
     return tuple(step for step in steps if slot.allows(step.scheme))

@@ -13,6 +13,10 @@ FIXED_SECONDS: Final = 0.02
 BYTES_PER_SECOND: Final = 40e6
 """Of the model's arrays: rounded, encoded, decoded and multiplied with rows."""
 MOST_OPTIONS: Final = 160
+LARGE_BYTES: Final = 24 << 20
+"""Arrays of more bytes than this make a large model: each option takes about a second."""
+MOST_OF_LARGE: Final = 12
+"""Options of a large model; a time budget replaces it."""
 
 Option = tuple[AnyLadder, str]
 
@@ -36,10 +40,12 @@ def affordable(
         In order.
     graph : ModelGraph
     budget_seconds : float
-        0: no limit but `MOST_OPTIONS`.
+        0: no limit but `MOST_OPTIONS`, or `MOST_OF_LARGE`.
     """
     most = MOST_OPTIONS
-    if budget_seconds > 0:
+    if budget_seconds <= 0 and graph.nbytes() > LARGE_BYTES:
+        most = MOST_OF_LARGE
+    elif budget_seconds > 0:
         most = min(most, int(budget_seconds / seconds_of_option(graph)))
     kept: dict[str, list[Option]] = {}
     for ladder, level in options:

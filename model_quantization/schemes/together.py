@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ Matrix = NDArray[np.float64]
 DAMPING: Final = 0.01
 _MOST_SWEEPS: Final = 20
 _TIE = 1e-9
+_last_factor: dict[bytes, Matrix] = {}  # at most one: a model's plans ask for the same again
 
 
 def round_together(weights: Matrix, rows: Matrix, scale: Matrix, top: int) -> Matrix:
@@ -68,7 +70,7 @@ def spread_errors(weights: Matrix, gram: Matrix, scale: Matrix, top: int) -> Mat
     as the rows allow: the update of the optimal brain surgeon with the inverse of the rows' second
     moments (Hassibi and Stork, NIPS 1992; Frantar et al., arXiv 2210.17323).
     """
-    upper = np.linalg.cholesky(np.linalg.inv(gram)).T
+    upper = _factor_of_inverse(gram)
     left = np.array(weights)
     codes = np.empty_like(left)
     for at in range(len(left)):
@@ -76,6 +78,15 @@ def spread_errors(weights: Matrix, gram: Matrix, scale: Matrix, top: int) -> Mat
         error = (left[at] - codes[at] * scale) / upper[at, at]
         left[at + 1 :] -= np.outer(upper[at, at + 1 :], error)
     return codes
+
+
+def _factor_of_inverse(gram: Matrix) -> Matrix:
+    """Return the upper factor of the inverse; that of the last moments is kept."""
+    key = hashlib.blake2b(np.ascontiguousarray(gram).tobytes(), digest_size=16).digest()
+    if key not in _last_factor:
+        _last_factor.clear()
+        _last_factor[key] = np.linalg.cholesky(np.linalg.inv(gram)).T
+    return _last_factor[key]
 
 
 def descend(codes: Matrix, weights: Matrix, gram: Matrix, scale: Matrix, top: int) -> Matrix:

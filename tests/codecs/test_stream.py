@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from model_quantization.arrays import Array
 from model_quantization.codecs import EncodedStream, decode_stream, encode_stream
+from model_quantization.codecs.filters.palette import CODEC as PALETTE
 from model_quantization.errors import (
     ArtifactError,
     CodecError,
@@ -393,3 +394,15 @@ def test_mutated_pipelines_give_values_or_an_error_of_our_tree(
         decode(encoded, pipeline=pipeline)
     except (ArtifactError, LimitError):
         return
+
+
+def test_a_palette_is_refused_by_its_first_part_only_where_the_whole_has_too_many() -> None:
+    few = RANDOM.choice(RANDOM.normal(size=1000), 300_000)
+    found = PALETTE.encode(few)
+    assert found is not None and found.sides["table"].size == 1000
+    many = RANDOM.normal(size=300_000)
+    assert PALETTE.encode(many) is None
+    assert PALETTE.encode(np.concatenate([few, many])) is None  # the first part has few
+    late = np.concatenate([RANDOM.permutation(60_000).astype(float), np.zeros(240_000)])
+    found = PALETTE.encode(late)
+    assert found is not None and found.sides["table"].size == 60_000

@@ -404,6 +404,38 @@ def test_outlier_scores_are_held_against_the_originals_own():
     assert any(check.finding == "lost" for check in found.checks)
 
 
+def test_scores_of_classes_that_the_truth_ranked_are_correlated_on_the_whole():
+    """The worst of many columns is bad by chance; a single ruined one shows in its error."""
+    rows, classes = 1500, 60
+    target = RNG.integers(0, classes, rows)
+    scores = RNG.normal(0, 1, (rows, classes))
+    scores[np.arange(rows), target] += 6
+    near = scores + RNG.normal(0, np.linspace(0.05, 0.16, classes), scores.shape)
+    shuffled = near.copy()
+    shuffled[:, 7] = near[RNG.permutation(rows), 7]
+
+    def checks(after, truth, *, columns=classes):
+        pair = [
+            Answers(
+                {
+                    "predict": each[:, :columns].argmax(axis=1),
+                    "decision_function": each[:, :columns],
+                    "classes_": np.arange(columns),
+                }
+            )
+            for each in (scores, after)
+        ]
+        found = evaluate(*pair, truth, POLICY, task="classification")
+        return {check.name: check for check in found.checks}
+
+    assert checks(near, target)["rank_correlation"].finding == "held"
+    assert checks(near, None)["rank_correlation"].finding == "lost"  # the worst column
+    assert checks(shuffled, target)["score_error"].finding == "lost"
+    assert (
+        checks(scores + RNG.normal(0, 0.3, scores.shape), target)["rank_correlation"].value < 0.99
+    )
+
+
 def test_outputs_of_several_models_are_taken_row_by_row():
     """A soft vote that does not flatten gives (models, n, classes)."""
     parts = RNG.dirichlet([1, 1], (3, 1000))

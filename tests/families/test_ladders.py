@@ -39,6 +39,8 @@ from sklearn.svm import SVC, SVR
 from model_quantization.errors import SemanticError
 from model_quantization.evaluation.answers import answer, answerable
 from model_quantization.evaluation.distortion import WORST, distortion
+from model_quantization.families.forest.ladders import harm_past_splits
+from model_quantization.families.forest.trees import unpacking
 from model_quantization.families.shared.kernel_functions import machine_kernel_of_node
 from model_quantization.families.shared.process_kernels import kernel_of_node
 from model_quantization.graph.growing import GrowingArrays
@@ -332,7 +334,36 @@ def test_a_shorter_vocabulary_says_what_transform_gives() -> None:
         share = int(level.partition("%")[0]) / 100
         assert len(names) == round(share * len(made.model[0].get_feature_names_out()))
         old = dict(zip(made.model[0].get_feature_names_out(), made.model[0].idf_, strict=True))
-        np.testing.assert_array_equal(vectorizer.idf_, [old[name] for name in names])
+        before = np.array([old[name] for name in names])
+        assert (vectorizer.idf_ > before - 0.02).all()
+        held = set(" ".join(set(old) - set(names)).split())
+        untouched = [name not in held for name in names]
+        np.testing.assert_array_equal(vectorizer.idf_[untouched], before[untouched])
+
+
+def test_a_shorter_vocabulary_keeps_the_scores_of_new_documents() -> None:
+    """Terms that went are made up for: scores are neither larger nor smaller on the whole."""
+    random = np.random.default_rng(3)
+    words = np.array([f"w{at}" for at in range(3000)])
+    chance = 1 / (10 + np.arange(3000))
+
+    def documents(count: int) -> tuple[list[str], Any]:
+        topics = np.arange(count) % 2
+        own = [chance * np.where(np.arange(3000) % 3 == topic, 3.0, 1.0) for topic in (0, 1)]
+        drawn = [random.choice(words, 25, p=own[topic] / own[topic].sum()) for topic in topics]
+        return [" ".join(each) for each in drawn], topics
+
+    texts, topics = documents(1500)
+    new, _ = documents(600)
+    steps = TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=10.0)
+    made = Coarsened.of(make_pipeline(*steps).fit(texts, topics))
+    key, _ = made.levels_of(":vocabulary")
+    before = made.model.decision_function(new)
+    for share in (70, 40, 20):
+        after = load(made.artifact({key: f"{share}% of the terms"})).decision_function(new)
+        slope = float(before @ after / (before @ before))
+        assert 0.93 < slope < 1.07
+        assert np.corrcoef(before, after)[0, 1] > 0.97
 
 
 def test_a_vocabulary_that_the_caller_gave_stays_whole() -> None:
@@ -368,3 +399,29 @@ def test_every_example_of_every_family_can_be_made_coarser() -> None:
             for levels in (base_levels(made.ladders), coarsest):
                 found = answer(load(made.artifact(levels)), example.rows, methods)
                 assert set(found.failed) <= set(original.failed), (family.name, example.name)
+
+
+def test_a_threshold_counts_by_what_its_sides_differ() -> None:
+    from sklearn.tree import DecisionTreeClassifier
+
+    model = RandomForestClassifier(5, max_depth=4, random_state=0).fit(ROWS, LABELS)
+    made = Coarsened.of(model)
+    root = made.prepared.graph.root
+    assert isinstance(root, PackedNode)
+    _, trees = unpacking.decode_packed(root, GrowingArrays(made.prepared.graph.arrays))
+    expected: list[float] = []
+
+    def leaves_below(tree: Any, node: int) -> list[Any]:
+        if tree.children_left[node] < 0:
+            return [tree.value[node][0] / tree.value[node].sum()]
+        left, right = (
+            leaves_below(tree, child[node]) for child in (tree.children_left, tree.children_right)
+        )
+        gap = np.mean(left, axis=0) - np.mean(right, axis=0)
+        expected.append((len(left) + len(right)) * float(gap @ gap))
+        return left + right
+
+    for each in model.estimators_:
+        assert isinstance(each, DecisionTreeClassifier)
+        leaves_below(each.tree_, 0)
+    assert np.allclose(sorted(harm_past_splits(trees)), sorted(expected))

@@ -49,10 +49,27 @@ def test_no_point_lies_below_the_hull(points: list[Point]) -> None:
 
 
 @given(st.dictionaries(st.sampled_from("pqrs"), POINTS))
-def test_a_sweep_is_nested_and_its_prices_rise(measured: dict[str, list[Point]]) -> None:
+def test_a_sweep_is_nested_and_stays_near_the_hulls(measured: dict[str, list[Point]]) -> None:
     steps = sweep(measured)
-    prices = [step.distortion / step.saved_bytes for step in steps]
-    assert all(before <= after + 1e-12 for before, after in pairwise(prices))
+    for ladder, points in measured.items():
+        kept = [Point("", 0, 0.0), *hull(points)]
+        saved, distortion = 0, 0.0
+        passed = [(0, 0.0)]
+        for step in steps:
+            if step.ladder == ladder:
+                assert step.saved_bytes > 0 and step.distortion >= 0
+                saved, distortion = saved + step.saved_bytes, distortion + step.distortion
+                passed.append((saved, distortion))
+        for before, after in pairwise(kept):
+            slope = (after.distortion - before.distortion) / (
+                after.saved_bytes - before.saved_bytes
+            )
+            assert any(saved == after.saved_bytes for saved, _ in passed)
+            for saved, distortion in passed:
+                if before.saved_bytes <= saved <= after.saved_bytes:
+                    line = before.distortion + slope * (saved - before.saved_bytes)
+                    hardly = 0.2 * (after.distortion - before.distortion)
+                    assert line - 1e-9 <= distortion <= line + hardly + 1e-9
     assert sum(step.saved_bytes for step in steps) == sum(
         hull(points)[-1].saved_bytes for points in measured.values() if hull(points)
     )
@@ -61,6 +78,19 @@ def test_a_sweep_is_nested_and_its_prices_rise(measured: dict[str, list[Point]])
     for before, after in pairwise(plans):
         assert before.keys() <= after.keys()
         assert sum(before.get(key) != level for key, level in after.items()) <= 1
+
+
+def test_a_long_step_is_taken_in_several_where_points_lie_hardly_above_it() -> None:
+    points = [
+        Point("8", 100, 0.1),
+        Point("7", 120, 0.2),  # the hull has 0.18 here
+        Point("6", 140, 0.4),  # and 0.26 here
+        Point("5", 200, 0.5),
+    ]
+    assert [point.level for point in hull(points)] == ["8", "5"]
+    assert [step.level for step in sweep({"rows": points})] == ["8", "7", "5"]
+    cheap = {"rows": points, "terms": [Point("half", 100, 0.3)]}
+    assert [step.level for step in sweep(cheap)] == ["8", "half", "7", "5"]
 
 
 def test_the_cheapest_distortion_per_byte_comes_first() -> None:

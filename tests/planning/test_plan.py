@@ -18,7 +18,7 @@ from model_quantization.families import all_families, family_named
 from model_quantization.families.family import Arrays
 from model_quantization.graph.nodes import ModelGraph, PackedNode
 from model_quantization.graph.traversal import array_paths
-from model_quantization.planning.encoding import component_costs, encode, quantized
+from model_quantization.planning.encoding import RoundedArrays, component_costs, encode, quantized
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
 from model_quantization.planning.plan import Plan, make_plan
@@ -197,6 +197,33 @@ def test_what_rounding_would_not_shrink_stays_exact() -> None:
     assert choice_at(settled, "coef_").scheme == Exact()
     assert choice_at(settled, "coef_").threshold == 0.0
     assert "exact" in choice_at(settled, "coef_").reason
+
+
+def test_the_first_part_of_a_long_array_tells_that_rounding_pays() -> None:
+    from sklearn.linear_model import Ridge
+
+    random = np.random.default_rng(0)
+    model = Ridge().fit(np.eye(60), np.eye(60))
+    for weights, scheme in (
+        (random.normal(size=(400, 400)), Affine(8)),
+        (np.zeros((400, 400)), Exact()),
+        (np.concatenate([np.zeros((200, 400)), random.normal(size=(200, 400))]), Affine(8)),
+    ):
+        model.coef_ = weights
+        plan = make_plan(prepare_graph(capture(model, TrustPolicy())).graph, recipe_for(8))
+        for sampled in (False, True):
+            settled = keep_exact_where_smaller(plan, sampled=sampled)
+            assert choice_at(settled, "coef_").scheme == scheme
+
+
+def test_arrays_that_plans_share_are_rounded_once() -> None:
+    kept = RoundedArrays()
+    plan = plan_of("pipeline", "8")
+    first, second = (encode(plan, kept.rounded).arrays for _ in range(2))
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    assert [each.to_meta() for each in first] == [each.to_meta() for each in encode(plan).arrays]
+    wide = encode(plan_of("pipeline", "16"), kept.rounded).arrays
+    assert any(one.to_meta() != other.to_meta() for one, other in zip(first, wide, strict=True))
 
 
 def test_the_family_in_a_word() -> None:

@@ -18,6 +18,7 @@ from model_quantization.errors import FormatError, SemanticError
 
 LARGEST = 1 << 16
 BLOCK = 1 << 16
+_PART = 2 * LARGEST
 
 
 class Palette:
@@ -40,8 +41,12 @@ class Palette:
         if values.dtype.itemsize < 2 or values.size < 2:
             return None
         keys = _ordered(values)
+        most = min(LARGEST, max(2, values.size // 4))
+        # A part has no more distinct values than the whole: most arrays need no more to be refused.
+        if keys.size > _PART and np.unique(keys[:_PART]).size > most:
+            return None
         table = np.unique(keys)
-        if table.size > min(LARGEST, max(2, values.size // 4)):
+        if table.size > most:
             return None
         if _code(table.size).itemsize >= values.dtype.itemsize:
             return None

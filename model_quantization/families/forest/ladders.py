@@ -26,6 +26,7 @@ from model_quantization.graph.nodes import Node, PackedNode
 from model_quantization.kernels.trees.coarsen import coarsen_leaves, coarsen_thresholds
 from model_quantization.kernels.trees.collapse import collapse_small, collapse_twins
 from model_quantization.kernels.trees.pooled import PooledTrees
+from model_quantization.kernels.trees.topology import count_leaves
 from model_quantization.kernels.trees.tree_pack import ceil_float32
 
 THRESHOLDS, LEAVES, SUBTREES = "thresholds", "leaves", "subtrees"
@@ -97,7 +98,8 @@ def coarser(packed: PackedNode, arrays: Arrays, levels: Mapping[str, str]) -> Co
             done.append("thresholds rounded up to float32")
         if levels[THRESHOLDS] != _FLOAT32:
             count = _number(levels[THRESHOLDS])
-            weights = rows_past_splits(trees)
+            # In boosted trees thresholds crowd where answers change: rows say more there.
+            weights = harm_past_splits(trees) if layout.fractions else rows_past_splits(trees)
             threshold, share = coarsen_thresholds(
                 trees.feature, threshold, weights, layout.n_features, count
             )
@@ -120,6 +122,28 @@ def coarser(packed: PackedNode, arrays: Arrays, levels: Mapping[str, str]) -> Co
     ]
     node = replace(packed, parts=(*kept, *packing.part_nodes(parts, arrays)))
     return Coarser(node, done="; ".join(done), notes=notes)
+
+
+def harm_past_splits(trees: PooledTrees) -> Array:
+    """About how much a row adds to the squared error that takes the other way at each split.
+
+    Rows past the split (`rows_past_splits`) times the squared distance of the means of its two
+    sides: a split whose sides answer alike may move at no cost.
+    """
+    rows = rows_past_splits(trees)
+    is_leaf = trees.split == 0
+    leaves = np.empty(trees.split.size, dtype=np.int32)
+    count_leaves(trees.split, trees.sizes, trees.right, leaves)
+    before = np.cumsum(is_leaf) - is_leaf  # leaves lie in the order of the nodes
+    values = trees.rows[trees.ids]
+    values = np.where(np.isfinite(values), values, 0.0)
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    split = np.flatnonzero(~is_leaf)
+    first, middle = before[split], before[split] + leaves[split + 1]
+    last = before[split] + leaves[split]
+    left = (sums[middle] - sums[first]) / (middle - first)[:, np.newaxis]
+    right = (sums[last] - sums[middle]) / (last - middle)[:, np.newaxis]
+    return np.asarray(rows * np.square(left - right).sum(axis=1))
 
 
 def _number(level: str) -> int:

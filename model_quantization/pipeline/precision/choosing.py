@@ -18,7 +18,7 @@ from model_quantization.pipeline.record import (
     Sensitivity,
     artifact_of,
 )
-from model_quantization.planning.allocation import Point, nested, sweep, thinned
+from model_quantization.planning.allocation import Point, Step, nested, sweep, thinned
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.ladders import (
     EXACT_LEVEL,
@@ -28,12 +28,15 @@ from model_quantization.planning.ladders import (
     find_ladders,
     with_level,
 )
-from model_quantization.planning.work import affordable
+from model_quantization.planning.work import LARGE_BYTES, affordable
 
 PLAN: Final = "plan-"
 """The names of the artifacts that the gate judges begin with this."""
 _MOST_MEASURED: Final = 16  # plans that are measured as wholes
-_SMALL_MODEL_BYTES: Final = 1 << 20  # up to here the best compression costs little time
+_MOST_OF_LARGE: Final = 10  # the same of a model of which each takes about a second
+_HOPELESS_DISTORTION: Final = 0.05  # of the steps together; votes of neighbours alone may pass it
+_FEWEST_BEFORE_CUTTING: Final = 12  # plans
+_SMALL_MODEL_BYTES: Final = 1 << 18  # up to here the best compression costs little time
 
 
 def choose_plans(exploring: Exploring) -> PrecisionReport:
@@ -65,7 +68,7 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
     alone, rows = try_plans(
         exploring, [candidate for candidate, _, _ in candidates.values()], quick
     )
-    nothing, _ = sized(exploring, Candidate(base), quick)
+    nothing = sized(exploring, Candidate(base), quick)
     points: dict[str, list[Point]] = {}
     for tried in alone:
         _, one, level = candidates[id(tried.candidate)]
@@ -74,10 +77,8 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
             points.setdefault(one.key, []).append(point)
     steps = sweep(points)
     plans = nested(steps, base, EXACT_LEVEL)
-    predicted = [nothing]
-    for step in steps:
-        predicted.append(predicted[-1] - step.saved_bytes)
-    few = thinned([max(size, 1) for size in predicted], _MOST_MEASURED)
+    large = exploring.graph.nbytes() > LARGE_BYTES
+    few = _worth_measuring(nothing, steps, _MOST_OF_LARGE if large else _MOST_MEASURED)
     wholes, refits = measured_as_wholes(exploring, [plans[at] for at in few], quick)
     report = PrecisionReport(
         division=exploring.answers.division if exploring.answers else None,
@@ -91,6 +92,23 @@ def choose_plans(exploring: Exploring) -> PrecisionReport:
         training_rows=len(exploring.labelled) if exploring.labelled else 0,
     )
     return replace(report, plans=tuple(_written(exploring, plans_to_judge(exploring, wholes))))
+
+
+def _worth_measuring(
+    base_bytes: int, steps: Sequence[Step], most: int = _MOST_MEASURED
+) -> tuple[int, ...]:
+    """The plans to measure as wholes: places in the sequence of nested ones.
+
+    Of many plans those that lose all the model knows are left out, but for the first of them: the
+    places go to plans that the gate may pass.
+    """
+    sizes, changed = [float(base_bytes)], 0.0
+    for step in steps:
+        if changed > _HOPELESS_DISTORTION and len(sizes) >= _FEWEST_BEFORE_CUTTING:
+            break
+        sizes.append(max(sizes[-1] - step.saved_bytes, 1.0))
+        changed += step.distortion
+    return thinned(sizes, most)
 
 
 def _sensitivities(
@@ -118,7 +136,7 @@ def _written(exploring: Exploring, chosen: Sequence[Tried]) -> Iterable[PlannedA
     smallest = None
     for number, tried in enumerate(chosen):
         plan = exploring.assigner.plan(tried.candidate.levels, tried.candidate.refit)
-        plan = keep_exact_where_smaller(plan)
+        plan = keep_exact_where_smaller(plan, sampled=True)
         data, costs = artifact_of(
             plan, exploring.source, exploring.description, exploring.cache.encode
         )

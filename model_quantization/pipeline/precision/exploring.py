@@ -14,6 +14,7 @@ from model_quantization.limits import Limits
 from model_quantization.pipeline.child.messages.measuring import Measured
 from model_quantization.pipeline.record import Description, HeldOutAnswers, Source
 from model_quantization.planning.assigned import Assigner, Refit
+from model_quantization.planning.encoding import RoundedArrays
 from model_quantization.planning.labelled import LabelledRows
 
 
@@ -41,6 +42,8 @@ class Exploring:
         Training rows with their labels.
     cache : StreamCache
         Of the artifacts that the gate judges.
+    rounded : RoundedArrays
+        Of the artifacts that are only measured.
     """
 
     graph: ModelGraph
@@ -56,6 +59,7 @@ class Exploring:
     inputs: Mapping[str, Array] = field(default_factory=dict)
     labelled: LabelledRows | None = None
     cache: StreamCache = field(default_factory=StreamCache)
+    rounded: RoundedArrays = field(default_factory=RoundedArrays)
 
     @property
     def refits(self) -> bool:

@@ -11,16 +11,14 @@ from model_quantization.planning.allocation import thinned
 
 MOST_PLANS: Final = 12
 """Plans that the gate may judge."""
-_SAFE: Final = 0.4  # of the gate's limit: a plan expected up to here passes on other rows, too
+_SAFE: Final = 0.5  # of the gate's limit: a plan expected up to here passes on other rows, too
 _PROMISING: Final = 1.2  # of the gate's limit: a plan expected beyond it has no prospect
 _LITTLE: Final = 1e-4  # distortion of a safe plan, where no rows predict the gate
 _MOST_WITHOUT_ROWS: Final = 0.02  # distortion of a promising plan, where no rows predict the gate
-_LITTLE_CHANGED: Final = (
-    1e-5,
-    2e-4,
-)  # distortions of the plans that are judged before the safe one
+_LITTLE_CHANGED: Final = (1e-5, 3e-4, 8e-4)  # distortions of the plans judged before the safe one
 _BEYOND: Final = 2  # plans past the last promising one: they cost time, and no certainty
-_LEAST_STEP: Final = 0.12  # of a plan's size: by how much the next one is smaller
+_BEYOND_UNKNOWN: Final = 5  # the same where no truth predicts the gate, which may allow more
+_LEAST_STEP: Final = 0.06  # of a plan's size: by how much the next one is smaller
 _SEALING_BYTES: Final = 700  # about what an evaluation adds to a file
 _SMALLER: Final = 0.99  # of a plan's size: a larger one is not worth a place
 
@@ -55,9 +53,21 @@ def plans_to_judge(exploring: Exploring, wholes: Sequence[Tried]) -> list[Tried]
     # The base comes first, whatever was measured: rows made from a model may miss what data show.
     before = [0, *(min(_last_before(changed, limit), safe) for limit in _LITTLE_CHANGED)]
     descent = _descent(usable, safe, max(last, safe))
-    beyond = range(descent[-1] + 1, min(descent[-1] + 1 + _BEYOND, len(usable)))
+    known_truth = any(one.measured.loss is not None for one in usable)
+    beyond = _beyond(usable, descent[-1], _BEYOND if known_truth else _BEYOND_UNKNOWN)
     chosen = [usable[at] for at in dict.fromkeys((*before, *descent, *beyond))]
     return chosen[:MOST_PLANS]
+
+
+def _beyond(usable: Sequence[Tried], last: int, most: int) -> list[int]:
+    """Plans past the last promising one, each smaller than the one before by a good part."""
+    found: list[int] = []
+    size = usable[last].size_bytes
+    for at in range(last + 1, len(usable)):
+        if usable[at].size_bytes <= (1 - _LEAST_STEP) * size and len(found) < most:
+            found.append(at)
+            size = usable[at].size_bytes
+    return found
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:
@@ -80,8 +90,9 @@ def _last_before(values: Sequence[float], limit: float) -> int:
 def _descent(usable: Sequence[Tried], safe: int, last: int) -> list[int]:
     """Plans from the safe one to the last, each smaller than the one before by a good part.
 
-    Every plan that is judged may be the one that chance fails, and ends the trial: the fewer, the
-    further it gets.
+    Every plan that is judged may be the one that chance fails, and ends the trial. But plans are
+    nested, and judged on the same rows: where one fails, much smaller ones mostly fail, too, and a
+    step that is too large misses the last plan that would have passed.
     """
     ratio = usable[last].size_bytes / usable[safe].size_bytes
     count = 1 + ceil(log(ratio) / log(1 - _LEAST_STEP)) if ratio < 1 else 1

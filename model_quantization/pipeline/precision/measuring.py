@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from model_quantization.artifact.writer import StreamCache, raw_stream
+from model_quantization.artifact.writer import (
+    EncodedModel,
+    Encoder,
+    StreamCache,
+    build_artifact,
+    raw_stream,
+)
 from model_quantization.errors import QuantizationError, SchemeError
 from model_quantization.loading.sandbox.confinement import Access
 from model_quantization.pipeline.child.handlers import ask_child
@@ -14,23 +20,33 @@ from model_quantization.pipeline.child.measuring import measure_plans
 from model_quantization.pipeline.child.messages.measuring import MeasureReply, MeasureRequest
 from model_quantization.pipeline.child.original import import_path
 from model_quantization.pipeline.precision.exploring import Candidate, Exploring, Tried
-from model_quantization.pipeline.record import artifact_of
+from model_quantization.pipeline.record import artifact_header
+from model_quantization.planning.encoding import encode
 from model_quantization.planning.plan import Plan
 
 _BATCH_BYTES: Final = 256 << 20  # of artifacts that lie on disk at once
 
 
-def sized(exploring: Exploring, candidate: Candidate, quick: StreamCache) -> tuple[int, Plan]:
-    """Return the size in bytes of a candidate's artifact, and its plan.
+def sized(exploring: Exploring, candidate: Candidate, quick: StreamCache) -> int:
+    """Return the size in bytes of a candidate's artifact.
 
     Raises
     ------
     SchemeError
         Values that a scheme of the candidate cannot hold.
     """
+    return len(_written(exploring, _encoded(exploring, candidate), quick.encode))
+
+
+def _encoded(exploring: Exploring, candidate: Candidate) -> tuple[Plan, EncodedModel]:
     plan = exploring.assigner.plan(candidate.levels, candidate.refit)
-    data, _ = artifact_of(plan, exploring.source, exploring.description, quick.encode)
-    return len(data), plan
+    return plan, encode(plan, exploring.rounded.rounded)
+
+
+def _written(exploring: Exploring, encoded: tuple[Plan, EncodedModel], encoder: Encoder) -> bytes:
+    plan, model = encoded
+    header = artifact_header(plan, exploring.source, exploring.description)
+    return build_artifact(model, header, encoder)[0]
 
 
 def try_plans(
@@ -75,10 +91,11 @@ def try_plans(
 
     for number, candidate in enumerate(candidates):
         try:
-            size, plan = sized(exploring, candidate, quick)
+            encoded = _encoded(exploring, candidate)
         except SchemeError:
             continue  # values that this scheme cannot hold
-        data, _ = artifact_of(plan, exploring.source, exploring.description, raw_stream)
+        size = len(_written(exploring, encoded, quick.encode))
+        data = _written(exploring, encoded, raw_stream)
         path = exploring.workspace / f"option-{number:03d}.qma"
         path.write_bytes(data)
         waiting.append((candidate, size, path))

@@ -10,9 +10,11 @@ from model_quantization.pipeline.precision.exploring import Candidate, Exploring
 from model_quantization.pipeline.precision.measuring import try_plans
 from model_quantization.planning.labelled import trained
 from model_quantization.planning.refit import compensated, distilled, readout, rescaled
+from model_quantization.planning.shorter_vocabulary import VOCABULARY
 
 _HOPELESS: Final = 8.0  # of the gate's limit: solving again does not bring such a plan back
 _NOTHING: Final = 1e-5  # distortion of a plan that answers as the exact one does
+_WORTH_COMPENSATING: Final = 1e-4  # distortion from which on rounding together is worth its time
 _WORTH_TRAINING: Final = 5e-3  # distortion from which on distilling gains more than it costs
 
 
@@ -89,6 +91,8 @@ def _compensated(exploring: Exploring, tried: Tried) -> Candidate | None:
     candidate = tried.candidate
     if not exploring.inputs or tried.measured.fault:
         return None
+    if tried.measured.distortion.value < _WORTH_COMPENSATING:
+        return None
     refit = compensated(exploring.assigner.plan(candidate.levels), exploring.inputs)
     return Candidate(candidate.levels, refit, "rounded together") if refit.arrays else None
 
@@ -120,8 +124,21 @@ def _rescaled(exploring: Exploring, tried: Tried) -> Candidate | None:
     candidate, corrections = tried.candidate, tried.measured.corrections
     if not corrections or tried.measured.fault or exploring.answers is None:
         return None
+    if _has_learnt_by_heart(exploring, candidate.levels):
+        return None
     plan = exploring.assigner.plan(candidate.levels)
     path = readout(plan, exploring.answers.answered)
     refit = rescaled(plan, path, candidate.refit, corrections) if path is not None else None
     solved = ", ".join(filter(None, (candidate.solved, "scores rescaled")))
     return None if refit is None else Candidate(candidate.levels, refit, solved)
+
+
+def _has_learnt_by_heart(exploring: Exploring, levels: Mapping[str, str]) -> bool:
+    """Whether the calibration rows may be texts that made the vocabulary that was shortened.
+
+    Every rare term of such a text is in the vocabulary, and few are of a new one: scores that fit
+    the first are too large for the second. The expected number of terms says it without rows.
+    """
+    division = exploring.answers.division if exploring.answers else None
+    from_file = division is not None and division.source != "held-out rows"
+    return from_file and any(key.endswith(f":{VOCABULARY}") for key in levels)
