@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +113,10 @@ def error_check(name: CheckName, limit: float, before: Any, after: Any, where: s
     return held_against(name, limit, value, where=column)
 
 
+# How much more than the mean of all classes a single one may lose of its rank correlation.
+_WORST_CLASS: Final = 5.0
+
+
 def correlation_check(
     before: Any, after: Any, where: str, policy: GatePolicy, *, of_classes: bool = False
 ) -> Check | None:
@@ -127,7 +131,8 @@ def correlation_check(
         Whether the columns are classes that compete for each row, and were ranked by the truth.
         The mean of the columns counts then: in a column of many classes nearly all rows belong to
         others, and the worst of a hundred columns is worse than the worst of three by chance alone.
-        The error of each column is judged beside it.
+        The error of each column is judged beside it; and a column that loses more than five times
+        what the limit admits is no chance, and counts by itself.
     """
     old, new = (
         np.asarray(each, dtype=np.float64).reshape(len(each), -1) for each in (before, after)
@@ -138,7 +143,8 @@ def correlation_check(
         if value is not None:
             found[j] = value
     limit, name = policy.min_rank_correlation, CheckName.RANK_CORRELATION
-    if of_classes and len(found) > 2:
+    lowest = 1.0 - _WORST_CLASS * (1.0 - limit)
+    if of_classes and len(found) > 2 and min(found.values()) >= lowest:
         return held_against(name, limit, float(np.mean(list(found.values()))), where=where)
     checks = [
         held_against(
