@@ -19,7 +19,7 @@ from model_quantization.kernels.compiled import kernel
 from model_quantization.values import Value
 
 PANEL: Final = 16
-BLOCK: Final = 12
+BLOCK: Final = 24
 MOST_BITS: Final = 15
 _LARGEST_SUM: Final = 2**31 - 1
 _TINY: Final = 2.0**-100
