@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model_quantization.arrays import Array
-from model_quantization.kernels.arrays import squared_lengths
+from model_quantization.kernels.arrays import aligned, squared_lengths
 from model_quantization.kernels.distances.coded_scan import (
     GROUP,
     MOST_FEATURES,
@@ -142,10 +142,10 @@ def _grouped(codes: Array) -> Array:
     padded = np.zeros((groups * GROUP, words * WORD), dtype=np.uint8)
     padded[:n, :width] = codes
     by_word = padded.reshape(groups, GROUP, words, WORD).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(by_word).reshape(groups, -1)
+    return aligned(by_word).reshape(groups, -1)
 
 
 def _filled_up(values: Array, beyond: float) -> Array:
     filled = np.full(-(-len(values) // GROUP) * GROUP, beyond, dtype=np.float32)
     filled[: len(values)] = values
-    return filled
+    return aligned(filled)
