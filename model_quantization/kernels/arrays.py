@@ -8,6 +8,7 @@ from model_quantization.arrays import Array
 
 _LINE = 64  # bytes
 
+
 def narrowed(values: Array) -> Array:
     """The same non-negative integers in the narrowest unsigned type that holds them."""
     top = int(values.max()) if values.size else 0

@@ -181,6 +181,8 @@ class Slot(Value, frozen=True):
         Scheme kinds that may be used on it; `exact` always may.
     note : str
         Why it tolerates no more, for the report.
+    never_changed : bool
+        No method writes to it, so that equal ones may be one array.
     """
 
     role: Role
@@ -189,6 +191,7 @@ class Slot(Value, frozen=True):
         default_factory=lambda: frozenset({"float", "affine", "codebook"})
     )
     note: str = ""
+    never_changed: bool = False
 
     def allows(self, scheme: Scheme) -> bool:
         """Whether `scheme` may be used here."""
