@@ -151,6 +151,9 @@ def onnx_file(case: Case) -> bytes:
 
     model = case.model
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else {}
+    if isinstance(case.rows, list):  # a locale that every machine has
+        vectorizer = model[0] if hasattr(model, "steps") else model
+        options[id(vectorizer)] = {"locale": "C"}
     helper.make_attribute = with_integers
     try:
         if isinstance(case.rows, list):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ from model_quantization.codecs.words import stream_dtype, to_words
 from model_quantization.files.signing import ARTIFACT, SigningKey
 from model_quantization.graph.json_form import node_to_json
 from model_quantization.graph.nodes import Node
+from model_quantization.graph.traversal import renumber
 from model_quantization.limits import Limits
 from model_quantization.schemes.quantized_array import QuantizedArray
 
@@ -39,11 +40,14 @@ class EncodedModel:
         By array index.
     pools : tuple of str
         By array index: arrays of one pool mean the same, and share streams.
+    copies : mapping of int to int
+        Arrays that are not stored, as the nodes that named them name an equal one.
     """
 
     root: Node
     arrays: tuple[QuantizedArray, ...]
     pools: tuple[str, ...]
+    copies: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,10 @@ def build_artifact(
     """
     streams, parts = _encode_streams(model, encoder)
     segments, places = _place(streams)
+    root = renumber(model.root, _numbers(model)) if model.copies else model.root
     manifest = {
         **header,
-        "graph": node_to_json(model.root),
+        "graph": node_to_json(root),
         "arrays": _array_table(model, parts),
         "streams": [
             [stream.dtype, stream.count, list(stream.pipeline), *place]
@@ -144,7 +149,7 @@ def _encode_streams(
     pools: dict[tuple[str, str, str], list[tuple[int, str]]] = defaultdict(list)
     sizes: dict[tuple[str, str, str], int] = defaultdict(int)
     for index, array in enumerate(model.arrays):
-        for name, values in array.parts.items():
+        for name, values in array.parts.items() if index not in model.copies else ():
             key = (model.pools[index], name, values.dtype.str)
             pools[key].append((index, name))
             sizes[key] += values.nbytes
@@ -184,9 +189,16 @@ def _place(streams: list[EncodedStream]) -> tuple[dict[str, bytes], list[list[An
     return segments, places
 
 
+def _numbers(model: EncodedModel) -> dict[int, int]:
+    """The row of each array in the table, which has none for copies."""
+    kept = [index for index in range(len(model.arrays)) if index not in model.copies]
+    rows = {index: row for row, index in enumerate(kept)}
+    return rows | {copy: rows[index] for copy, index in model.copies.items()}
+
+
 def _array_table(model: EncodedModel, parts: list[StreamPart]) -> list[Any]:
     """For each array [meta, [[part, stream, count], ...]]; its offset in a stream is implied."""
     rows: list[list[Any]] = [[array.to_meta(), []] for array in model.arrays]
     for part in sorted(parts, key=lambda part: (part.array, part.part)):
         rows[part.array][1].append([part.part, part.stream, part.count])
-    return rows
+    return [row for index, row in enumerate(rows) if index not in model.copies]

@@ -31,6 +31,12 @@ _MODULES = {
 }
 # Every component has a scale of its own.
 _DIRECTIONS = Slot(Role.BASIS, channel_axis=0)
+_FREQUENCIES = Slot(
+    Role.BASIS,
+    channel_axis=0,
+    fewest_bits=16,
+    note="frequencies of cosines: 8 bits would move an angle of many turns by a part of one",
+)
 _DOUBLE = "d"
 
 
@@ -278,7 +284,8 @@ FAMILY = Family(
     name="decomposition",
     types=frozenset(_MAKERS)
     | {f"sklearn.{module}:{name}" for module, names in _MODULES.items() for name in names},
-    slots=slots_for(("components_", "mixing_", "random_weights_"), _DIRECTIONS)
+    slots=slots_for(("components_", "mixing_"), _DIRECTIONS)
+    | slots_for(("random_weights_",), _FREQUENCIES)
     | slots_for(
         ("mean_", "noise_variance_", "explained_variance_*", "singular_values_", "random_offset_"),
         Slot(Role.STATISTIC),

@@ -72,7 +72,12 @@ def examples() -> Iterable[Example]:
 FAMILY = Family(
     name="kernel_model",
     types=frozenset({_RIDGE, _COMPONENTS, _REGRESSOR, _CLASSIFIER, _BINARY}),
-    slots={"*": Slot(Role.PARAMETER, channel_axis=-1)},
+    slots={
+        # Half of it is zeros, and each class of a classifier keeps the rows of all.
+        "L_": Slot(Role.PARAMETER, channel_axis=-1),
+        "X_train_": Slot(Role.PARAMETER, channel_axis=-1, never_changed=True),
+        "*": Slot(Role.PARAMETER, channel_axis=-1),
+    },
     lower=lower,
     examples=examples,
 )

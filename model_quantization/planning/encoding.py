@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from model_quantization.schemes.quantized_array import QuantizedArray
 from model_quantization.schemes.scheme import Exact
 
 _MOST_KEPT: Final = 4 << 20  # bytes of an array that `RoundedArrays` keeps
+_COPIED: Final = 1024  # bytes from which an array is worth looking for
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,27 @@ def encode(
     """
     pairs = zip(plan.graph.arrays, plan.choices, strict=True)
     arrays = tuple((rounded or quantized)(array, choice) for array, choice in pairs)
-    return EncodedModel(plan.graph.root, arrays, tuple(choice.pool for choice in plan.choices))
+    pools = tuple(choice.pool for choice in plan.choices)
+    return EncodedModel(plan.graph.root, arrays, pools, _copies(plan, arrays))
+
+
+def _copies(plan: Plan, arrays: Sequence[QuantizedArray]) -> dict[int, int]:
+    """Arrays that are equal to an earlier one, if their slots say that nothing changes them.
+
+    A restored model holds one array for all of them.
+    """
+    first: dict[bytes, int] = {}
+    copies = {}
+    for index, (array, choice) in enumerate(zip(arrays, plan.choices, strict=True)):
+        if not choice.slot.never_changed or plan.graph.arrays[index].nbytes < _COPIED:
+            continue
+        found = hashlib.sha256(repr((array.to_meta(), sorted(array.parts))).encode())
+        for _, values in sorted(array.parts.items()):
+            found.update(values.tobytes())
+        earlier = first.setdefault(found.digest(), index)
+        if earlier != index:
+            copies[index] = earlier
+    return copies
 
 
 def quantized(array: Array, choice: Choice) -> QuantizedArray:

@@ -257,4 +257,6 @@ def _scheme(located: LocatedArray, array: Array, recipe: Recipe) -> tuple[Scheme
         return Exact(), f"{slot.role} of {array.size} numbers: too small to gain"
     if isinstance(scheme, Affine | Codebook) and not np.isfinite(array).all():
         return Exact(), f"{slot.role} holds NaN or infinity: {scheme} needs finite values"
+    if isinstance(scheme, Affine) and scheme.bits < slot.fewest_bits:
+        return replace(scheme, bits=slot.fewest_bits), slot.note
     return scheme, f"{slot.role}: {scheme} in recipe {recipe.bit_depth}"

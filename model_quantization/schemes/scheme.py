@@ -181,6 +181,10 @@ class Slot(Value, frozen=True):
         Scheme kinds that may be used on it; `exact` always may.
     note : str
         Why it tolerates no more, for the report.
+    never_changed : bool
+        No method writes to it, so that equal ones may be one array.
+    fewest_bits : {2, 8, 16}
+        Of affine codes that a recipe chooses: what 8 bits would ruin has 16.
     """
 
     role: Role
@@ -189,6 +193,8 @@ class Slot(Value, frozen=True):
         default_factory=lambda: frozenset({"float", "affine", "codebook"})
     )
     note: str = ""
+    never_changed: bool = False
+    fewest_bits: Literal[2, 8, 16] = 2
 
     def allows(self, scheme: Scheme) -> bool:
         """Whether `scheme` may be used here."""

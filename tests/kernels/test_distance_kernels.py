@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_quantization.kernels.distances.neighbours import KnownRows, root_of
+from model_quantization.kernels.distances.coded_scan import room_for
+from model_quantization.kernels.distances.known_codes import KnownCodes
+from model_quantization.kernels.distances.neighbours import KnownRows, directions, root_of
 from model_quantization.kernels.linear.mixtures import digamma
 from model_quantization.kernels.linear.nearest import NearestCentre
 from model_quantization.kernels.linear.topics import shares_of_topics
@@ -47,12 +49,50 @@ def test_distances_agree(seed: int, n: int, known: int, width: int, measure: int
     rng = np.random.default_rng(seed)
     kind = str(rng.choice(["plain", "whole"]))
     rows, table = numbers(rng, (n, width), kind), numbers(rng, (known, width), kind)
-    room = int(rng.integers(1, 12))
-    places = rng.integers(0, known, (n, room))
-    found = rng.integers(0, room + 1, n)
-    agree("fill_sorted_distances", rows, table, measure, found, places, np.zeros((n, room)))
+    most, count = int(rng.integers(1, 30)), int(rng.integers(1, 9))
+    candidates = rng.integers(0, known, (n, most))
+    found, slack = rng.integers(0, most + 1, n), rng.choice([0.0, 1.0], n)
+    to = np.zeros((n, count + int(rng.integers(1, 9))), dtype=np.int64)
+    agree(
+        "fill_ranked", rows, table, measure, found, candidates, 0.01, count, slack, to,
+        np.zeros(to.shape), np.zeros(most), scratch=(-1,),
+    )  # fmt: skip
     single = [np.ascontiguousarray(each, dtype=np.float32) for each in (rows, table.T)]
     agree("fill_nearness", *single, measure, np.zeros((n, known), dtype=np.float32))
+
+
+@given(seeds, st.integers(1, 200), st.integers(1, 300), st.integers(1, 40), st.integers(1, 40))
+@quick
+def test_neighbours_by_codes_agree(seed: int, n: int, n_known: int, width: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = min(count, n_known)
+    spread = rng.choice([1e-3, 1.0, 30.0], width)
+    known = numbers(rng, (n_known, width), str(rng.choice(["plain", "whole"]))) * spread
+    rows = known[rng.integers(0, n_known, n)] + rng.normal(size=(n, width)) * rng.choice([0, 0.3])
+    rows[rng.integers(0, n)] = rng.choice([np.nan, np.inf, 1e30, 0.0, 1.0])
+    codes = KnownCodes.of(known, 2.0, by_products=bool(rng.integers(0, 2)))
+    assert codes is not None
+    # Little room, which some rows are refused for, and doubts that are too large for their codes.
+    most = count + int(rng.choice([0, 5, 60]))
+    columns = count + int(rng.integers(1, 30))
+    doubts = codes.lengths * np.float32(rng.choice([1.0, 20.0]))
+    agree(
+        "fill_nearest_by_codes", rows, codes.middle, codes.steps, codes.zeros, codes.facts,
+        codes.groups, codes.heights, doubts, known, 1e-9, count, most, np.zeros(n),
+        np.zeros((n, columns), dtype=np.int64), np.zeros((n, columns)),
+        np.zeros(room_for(n, width, count, most), dtype=np.int64), scratch=(-1,),
+    )  # fmt: skip
+
+
+@given(seeds, st.integers(1, 9), st.integers(1, 9), st.integers(1, 12), st.integers(1, 4))
+@quick
+def test_votes_agree(seed: int, n: int, count: int, more: int, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    distances = np.sort(rng.integers(0, 5, (n, count + more)).astype(np.float64), axis=1)
+    distances[:, count + more - int(rng.integers(0, more)) :] = np.inf
+    places, labels = rng.integers(0, 20, distances.shape), rng.integers(0, classes, 20)
+    slack = rng.choice([0.0, 1.0], n)
+    agree("fill_votes", places, distances, slack, labels, count, np.zeros((n, classes)))
 
 
 @given(seeds, st.integers(1, 9), st.integers(1, 20))
@@ -124,6 +164,46 @@ def test_neighbours_are_those_of_all_distances(metric: str, by_products: bool) -
     measure = {"manhattan": 1, "chebyshev": 0, "minkowski": 3}.get(metric, 2)
     shown = root_of(found.distances, measure, cosine=metric == "cosine")
     np.testing.assert_allclose(shown, np.sort(every, axis=1)[:, :6], rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["plain", "rounded", "clustered", "far"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_codes_find_the_neighbours_of_all_distances(kind: str, metric: str) -> None:
+    rng = np.random.default_rng(2)
+    known = rng.normal(size=(700, 30)) * np.linspace(0.1, 9.0, 30)
+    if kind == "rounded":
+        known = np.rint(known * 20) / 20
+    elif kind == "clustered":  # most are too close together for codes of the whole spread
+        known[5:] *= 0.02
+    elif kind == "far":
+        known += 3e3
+    rows = known[:60] + rng.normal(size=(60, 30)) * known.std(axis=0) * 0.1
+    search = KnownRows(known, metric, 2, by_products=True)
+    assert search.looks_at_rows is (kind != "clustered" or metric == "cosine")
+    found = search.nearest(rows, 6)
+    assert found is not None and not len(found.open_rows())
+    a, b = (directions(rows), directions(known)) if metric == "cosine" else (rows, known)
+    every = ((a[:, None, :] - b[None]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(found.places, np.argsort(every, axis=1)[:, :6])
+    np.testing.assert_allclose(found.distances, np.sort(every, axis=1)[:, :6], rtol=1e-9)
+    if search.looks_at_rows:
+        assert search.nearest(np.full((2, 30), np.nan), 6) is None
+
+
+def test_rows_that_codes_cannot_tell_apart_are_scanned_in_single_precision() -> None:
+    rng = np.random.default_rng(3)
+    known = rng.normal(size=(3000, 8))
+    known[:500] = 4.0 + rng.normal(size=(500, 8)) * 0.05
+    search = KnownRows(known, "euclidean", 2, by_products=True)
+    rows = np.vstack([known[:3], known[600:603]]) + 1e-3
+    codes = search._codes
+    assert codes is not None
+    places, distances = np.zeros((6, 6), dtype=np.int64), np.zeros((6, 6))
+    assert codes.fill_nearest(rows, known, 0.0, 5, np.zeros(6), places, distances) == 3
+    found = search.nearest(rows, 5)
+    assert found is not None
+    every = ((rows[:, None, :] - known[None]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(found.places, np.argsort(every, axis=1)[:, :5])
 
 
 def test_equal_distances_are_open() -> None:

@@ -15,6 +15,7 @@ from model_quantization.kernels.machines.pair_votes import (  # noqa: F401  kern
     fill_pair_decisions,
     fill_pair_probabilities,
 )
+from model_quantization.kernels.machines.short_sums import ShortSums
 from model_quantization.kernels.machines.similar_sums import DEPTH, LARGEST_POWER, STEPS
 from tests.kernels.agreement import agree
 
@@ -58,6 +59,47 @@ def test_sums_of_similarities(data: st.DataObject) -> None:
     agree("fill_similar_sums", rows, *operands(known), coefficients, known.starts, sums, **CLOSE)
     similar = np.empty((len(rows), int(known.starts[-1])))
     agree("fill_similarities", rows, *operands(known), similar, **CLOSE)
+
+
+@given(
+    st.integers(0, 1 << 30), st.integers(0, 70), st.integers(1, 9),
+    st.lists(st.integers(0, 80), min_size=1, max_size=4), st.integers(1, 3),
+)  # fmt: skip
+@quick
+def test_short_sums_agree_and_are_within_their_bound(
+    seed: int, n: int, width: int, counts: list[int], columns: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    known = rng.normal(size=(sum(counts) + 1, width)) + 5.0
+    counts = [*counts[:-1], counts[-1] + 1]
+    weights = rng.normal(size=(columns, len(known)))
+    gamma = float(rng.choice([0.01, 0.3, 2.0]))
+    short = ShortSums.of(known, weights, counts, gamma)
+    assert short is not None
+    rows = rng.normal(size=(n, width)) * rng.choice([1.0, 1e3]) + 5.0
+    moved, heights = np.zeros((n, width), dtype=np.float32), np.zeros(n, dtype=np.float32)
+    _, *_, moved, heights, off = agree(
+        "fill_short_rows", rows, short.middle, short.scale, short.reach, 1e-6, short.rest, moved,
+        heights, np.zeros(n),
+    )  # fmt: skip
+    if n and np.isfinite(off).all():
+        sums = np.zeros((n, len(counts) * columns))
+        agree(
+            "fill_short_sums", moved, heights, short.tiles, short.heights, short.coefficients,
+            short.starts, sums, rtol=1e-4, atol=1e-4,
+        )  # fmt: skip
+    found, off = short.sums(rows)
+    similar = np.exp(-gamma * cdist(rows, known, "sqeuclidean"))
+    start = 0
+    for part, count in enumerate(counts):
+        own = slice(start, start + count)
+        expected = similar[:, own] @ weights[:, own].T
+        largest = np.abs(weights[:, own]).sum(axis=1)
+        here = found[:, part * columns : (part + 1) * columns]
+        with np.errstate(invalid="ignore"):
+            bound = off[:, np.newaxis] * largest + 1e-12
+        assert (~(np.abs(here - expected) > bound)).all()
+        start += count
 
 
 @pytest.mark.parametrize("step", CHANGES, ids=lambda step: f"{step.name} {step.power}")

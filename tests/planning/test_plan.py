@@ -323,3 +323,15 @@ def test_coarsened_components_that_gain_nothing_stay_exact() -> None:
             for each in (plan, plan.with_bits({}))
         )
         assert (path in kept.bits) == (exact > 1.02 * coarse)
+
+
+def test_frequencies_of_cosines_keep_16_bits() -> None:
+    from sklearn.kernel_approximation import RBFSampler
+
+    from model_quantization.api import ModelQuantizer
+
+    rows = np.random.default_rng(0).normal(size=(50, 20))
+    quantized, _ = ModelQuantizer(8).quantize_model(RBFSampler(random_state=0).fit(rows))
+    known = RBFSampler(random_state=0).fit(rows).random_weights_
+    moved = np.abs(np.asarray(quantized.random_weights_) - known).max()
+    assert 0.0 < moved < 1e-4 * np.abs(known).max()

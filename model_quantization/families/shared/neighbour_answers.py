@@ -68,7 +68,7 @@ class _Model(Value, frozen=True):
 
     def search(self, rows: Array) -> Found | None:
         """The neighbours of finite rows of float64; None where scikit-learn has to look."""
-        if rows.dtype.char != "d" or not all_finite(rows):
+        if rows.dtype.char != "d" or not (self.known.looks_at_rows or all_finite(rows)):
             return None
         known = len(self.known.rows)
         if self.most is not None and known > self.most and len(rows) * known > _ONE_ROW * self.most:
@@ -98,7 +98,8 @@ def lower(component: Component, exact: bool) -> Lowered | NotFast:
     if isinstance(methods, NotFast):
         return methods
     known = model.known.rows
-    by = f"the nearest of {len(known)} rows, scanned in single precision"
+    how = "as bytes" if model.known.looks_at_rows else "in single precision"
+    by = f"the nearest of {len(known)} rows, scanned {how}"
     return of_known_rows(component, methods, by=by, known=known, takes="floats")
 
 
@@ -148,11 +149,11 @@ def _classifier(model: _Model, exact: bool) -> dict[str, Method] | NotFast:
     if weighed:
         return _weighed_votes(model, classes, labels, exact)
 
+    places = labels.astype(np.int64)
+
     def votes(rows: Array) -> Array | None:
         found = model.search(rows)
-        if found is None or not _agree_at_the_edge(found, labels):
-            return None
-        return _counted(labels[found.places], len(classes))
+        return None if found is None else found.votes(places, len(classes))
 
     def predict(rows: Array) -> Array | None:
         counts = votes(rows)
@@ -165,13 +166,11 @@ def _classifier(model: _Model, exact: bool) -> dict[str, Method] | NotFast:
     return {"predict": predict, "predict_proba": predict_proba}
 
 
-def _counted(labels: Array, n_classes: int, weights: Array | None = None) -> Array:
-    """Votes for each class, (n, n_classes), added neighbour by neighbour."""
+def _counted(labels: Array, n_classes: int, weights: Array) -> Array:
+    """Weighed votes for each class, (n, n_classes), added neighbour by neighbour."""
     offsets = np.arange(0, len(labels) * n_classes, n_classes)[:, np.newaxis]
     flat = (labels + offsets).ravel()
-    votes = np.bincount(
-        flat, None if weights is None else weights.ravel(), minlength=len(labels) * n_classes
-    )
+    votes = np.bincount(flat, weights.ravel(), minlength=len(labels) * n_classes)
     return votes.reshape(len(labels), n_classes)
 
 
@@ -181,7 +180,7 @@ def _agree_at_the_edge(found: Found, values: Array) -> bool:
     if not len(rows):
         return True
     last, slack = found.distances[rows, -1], found.slack[rows]
-    if (found.next_distance[rows, -1] <= last + slack).any():
+    if (found.all_distances[rows, -1] <= last + slack).any():
         return False  # there may be more of them than are known
     places, may_be = found.could_be_last(rows)
     other = values[places] != values[found.places[rows, -1:]]

@@ -29,10 +29,12 @@ from model_quantization.kernels.machines.pair_votes import (
     fill_pair_probabilities,
     fill_pair_winners,
 )
+from model_quantization.kernels.machines.short_sums import ShortSums
 from model_quantization.locks import cached_property
 
 _SMALL = 1e-7  # of the largest score: a tenth of what a fast predictor may be off by
 _SOME_ROWS = 64
+_FEWEST_NUMBERS = 4096  # for which single precision is sooner done, bounds included
 _LARGE_GAP = 1e-9  # between the two best classes, whose scores are at most n_classes
 _EPSILON = float(np.finfo(np.float64).eps)
 _ONE = np.ones(1)
@@ -119,11 +121,13 @@ class Scores:
         if not all_finite(rows):
             return None
         known, coefficients = self._operands
-        sums = known.sums(rows, coefficients)
+        return self._decisions(known.sums(rows, coefficients))
+
+    def _decisions(self, sums: Array) -> Array:
         if self._machine.counts is None:
             sums += self.intercepts
             return sums
-        decisions = np.empty((len(rows), len(self.intercepts)))
+        decisions = np.empty((len(sums), len(self.intercepts)))
         fill_pair_decisions(sums, self.intercepts, self.n_classes, decisions)
         return decisions
 
@@ -142,18 +146,53 @@ class Scores:
         return self(rows) if self.is_steady else None
 
     def winners(self, rows: Array) -> Array | None:
-        """Return the class with most votes for each row; None where a vote is in doubt."""
+        """Return the class with most votes for each row; None where a vote is in doubt.
+
+        Single precision tells most of them; rows of which it does not are done again.
+        """
+        short = self._short
+        if short is None or not all_finite(rows):
+            return self._winners_in_double(rows)
+        sums, off = short.sums(rows)
+        decisions = self._decisions(sums)
+        winners, doubts = np.empty(len(rows), np.int64), off + self._doubt
+        if self._fill_winners(decisions, doubts, self._weights, winners):
+            return winners
+        clear = (np.abs(decisions) > self._weights * doubts[:, np.newaxis]).all(axis=1)
+        left = np.flatnonzero(~clear)
+        found = self._winners_in_double(rows[left])
+        if found is None:
+            return None
+        winners[left] = found
+        return winners
+
+    def _winners_in_double(self, rows: Array) -> Array | None:
         decisions = self(rows)
         return None if decisions is None else self.winners_of(rows, decisions)
 
+    def _fill_winners(
+        self, decisions: Array, magnitudes: Array, doubts: Array, winners: Array
+    ) -> bool:
+        votes = np.empty(self.n_classes, np.int64)
+        return bool(
+            fill_pair_winners(decisions, magnitudes, doubts, self.n_classes, votes, winners)
+        )
+
     def winners_of(self, rows: Array, decisions: Array) -> Array | None:
         """Return the class with most votes by scores that are known; None where one is in doubt."""
-        votes = np.empty(self.n_classes, np.int64)
         winners = np.empty(len(rows), np.int64)
-        certain = fill_pair_winners(
-            decisions, self._magnitudes(rows), self._doubts, self.n_classes, votes, winners
-        )
+        magnitudes = self._magnitudes(rows)
+        certain = self._fill_winners(decisions, magnitudes, self._doubts, winners)
         return winners if certain else None
+
+    @cached_property
+    def _short(self) -> ShortSums | None:
+        """The vectors in single precision, where they are many and their kernel is Gaussian."""
+        machine = self._machine
+        if self._kernel != "rbf" or machine.vectors.size < _FEWEST_NUMBERS or not self._gamma > 0:
+            return None
+        counts = [len(machine.vectors)] if machine.counts is None else machine.counts
+        return ShortSums.of(machine.vectors, machine.coefficients, counts, self._gamma)
 
     @cached_property
     def _doubts(self) -> Array:
@@ -164,10 +203,19 @@ class Scores:
         Both are off by at most `n * eps` of the sum of magnitudes (Higham, section 3.1), which is
         taken twice for both, and twice more.
         """
-        weights = np.abs(pair_coefficients(self._machine)).sum(axis=1)
+        return self._doubt * self._weights
+
+    @cached_property
+    def _doubt(self) -> float:
         size = sum(self._machine.vectors.shape) + 16
         steps = size * (self._degree + 1 if self._kernel == "poly" else 1)
-        return np.asarray(4 * _EPSILON * steps * (weights + np.abs(self.intercepts)))
+        return 4 * _EPSILON * steps
+
+    @cached_property
+    def _weights(self) -> Array:
+        """What errors of similarities are multiplied with, at most."""
+        weights = np.abs(pair_coefficients(self._machine)).sum(axis=1)
+        return np.asarray(weights + np.abs(self.intercepts))
 
     @cached_property
     def _largest(self) -> Array:

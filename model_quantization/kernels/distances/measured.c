@@ -1,92 +1,31 @@
 /* Distances of rows to known rows, one by one: see measured.py. */
 
-#include <math.h>
+#include "ranked.h"
 
-#include "kernel.h"
+enum { BLOCK = 256 };
 
-enum { FEW = 4, BLOCK = 256 };
-
-/* A part of a distance: one feature's difference, added to those before it. */
-#define ADD_PART(measure, total, difference)                                               \
-    ((measure) == 2   ? (total) + (difference) * (difference)                              \
-     : (measure) == 1 ? (total) + (difference)                                             \
-     : (measure) == 0 ? MAX(difference, total)                                             \
-     : (measure) == 3 ? (total) + (difference) * (difference) * (difference)               \
-                      : (total) + ((difference) * (difference)) * ((difference) * (difference)))
-
-/* Some distances at once: each is a sum in the order of the features, and waits for itself. */
-INLINE void add_few(
-    int measure, const f64 *row, const f64 *const *known, i64 width, f64 *distances
-) {
-    f64 totals[FEW] = {0.0, 0.0, 0.0, 0.0};
-    for (i64 f = 0; f < width; f++)
-        for (int k = 0; k < FEW; k++) {
-            const f64 difference = fabs(row[f] - known[k][f]);
-            totals[k] = ADD_PART(measure, totals[k], difference);
-        }
-    for (int k = 0; k < FEW; k++)
-        distances[k] = totals[k];
-}
-
-INLINE void fill_distances(
-    i64 measure, const f64 *row, f64_rows_in known, const i64 *places, i64 count, f64 *distances
-) {
-    for (i64 start = 0; start < count; start += FEW) {
-        const f64 *few[FEW];
-        f64 found[FEW];
-        for (int k = 0; k < FEW; k++)
-            few[k] = known.at + places[MIN(start + k, count - 1)] * known.columns;
-        switch (measure) {
-        case 0: add_few(0, row, few, known.columns, found); break;
-        case 1: add_few(1, row, few, known.columns, found); break;
-        case 2: add_few(2, row, few, known.columns, found); break;
-        case 3: add_few(3, row, few, known.columns, found); break;
-        default: add_few(4, row, few, known.columns, found); break;
-        }
-        for (i64 k = 0; k < MIN(FEW, count - start); k++)
-            distances[start + k] = found[k];
-    }
-}
-
-INLINE void sort_by_distance(i64 *places, f64 *distances, i64 count) {
-    for (i64 next = 1; next < count; next++) {
-        const f64 distance = distances[next];
-        const i64 place = places[next];
-        i64 at = next;
-        for (; at > 0 && distances[at - 1] > distance; at--) {
-            distances[at] = distances[at - 1];
-            places[at] = places[at - 1];
-        }
-        distances[at] = distance;
-        places[at] = place;
-    }
-}
-
-KERNEL none fill_sorted_distances(
-    f64_rows_in rows, f64_rows_in known, i64 measure, i64_in found, i64_rows_out places,
-    f64_rows_out distances
+KERNEL none fill_ranked(
+    f64_rows_in rows, f64_rows_in known, i64 measure, i64_in found, i64_rows_in candidates,
+    f64 relative, i64 count, f64_out slack, i64_rows_out places, f64_rows_out distances, f64_out room
 ) {
     REQUIRE(rows.columns == known.columns && measure >= 0 && measure <= 4);
-    REQUIRE(found.size == rows.rows && places.rows == rows.rows);
+    REQUIRE(found.size == rows.rows && candidates.rows == rows.rows && slack.size == rows.rows);
+    REQUIRE(places.rows == rows.rows && count > 0 && count <= MOST_NEIGHBOURS);
     REQUIRE(distances.rows == rows.rows && distances.columns == places.columns);
+    REQUIRE(places.columns > count && room.size >= candidates.columns);
     for (i64 i = 0; i < rows.rows; i++) {
-        REQUIRE(found.at[i] >= 0 && found.at[i] <= places.columns);
+        REQUIRE(found.at[i] >= 0 && found.at[i] <= candidates.columns);
         for (i64 k = 0; k < found.at[i]; k++) {
-            const i64 place = places.at[i * places.columns + k];
+            const i64 place = candidates.at[i * candidates.columns + k];
             REQUIRE(place >= 0 && place < known.rows);
         }
     }
-    for (i64 i = 0; i < rows.rows; i++) {
-        i64 *own = places.at + i * places.columns;
-        f64 *out = distances.at + i * places.columns;
-        const i64 count = found.at[i];
-        fill_distances(measure, rows.at + i * rows.columns, known, own, count, out);
-        sort_by_distance(own, out, count);
-        for (i64 k = count; k < places.columns; k++) {
-            own[k] = 0;
-            out[k] = __builtin_inf();
-        }
-    }
+    for (i64 i = 0; i < rows.rows; i++)
+        slack.at[i] = rank(
+            rows.at + i * rows.columns, known, measure, candidates.at + i * candidates.columns,
+            found.at[i], count, relative, slack.at[i], places.at + i * places.columns,
+            distances.at + i * places.columns, places.columns, room.at
+        );
     return DONE;
 }
 
@@ -100,7 +39,7 @@ INLINE void subtract_block(
         const f32 value = row[f], *known = columns.at + f * columns.columns + start;
         for (i64 k = 0; k < size; k++) {
             const f32 difference = fabsf(value - known[k]);
-            totals[k] = ADD_PART(measure, totals[k], difference);
+            totals[k] = ADDED(measure, totals[k], PART_OF(measure, difference));
         }
     }
     for (i64 k = 0; k < size; k++)

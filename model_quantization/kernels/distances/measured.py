@@ -16,10 +16,23 @@ LARGEST = 0
 
 
 @kernel
-def fill_sorted_distances(
-    rows: Array, known: Array, measure: int, found: Array, places: Array, distances: Array
+def fill_ranked(
+    rows: Array,
+    known: Array,
+    measure: int,
+    found: Array,
+    candidates: Array,
+    relative: float,
+    count: int,
+    slack: Array,
+    places: Array,
+    distances: Array,
+    room: Array,
 ) -> None:
-    """Fill `distances` to the known rows at `places`, the nearest first, and sort the places.
+    """Fill `places` and `distances` with the nearest candidates, the nearest first.
+
+    These are the `count` nearest and the one that follows, and whatever else rounding could make
+    the last of the nearest; of equal ones the first comes first.
 
     Parameters
     ----------
@@ -27,22 +40,50 @@ def fill_sorted_distances(
     known : float64 array of shape (n_known, n_features)
     measure : int
     found : int64 array of shape (n,)
-        How many places of each row count.
-    places : int64 array of shape (n, room)
-        Where no more count: 0 afterwards, at an infinite distance.
-    distances : float64 array of shape (n, room)
+        How many candidates each row has.
+    candidates : int64 array of shape (n, most)
+        Places of known rows.
+    relative : float
+        What `slack` grows by: a part of the distance of the last of the nearest.
+    count : int
+    slack : float64 array of shape (n,)
+        How far rounding may have moved two distances apart.
+    places : int64 array of shape (n, n_places)
+        More than `count`. Where nothing follows any more: 0, at an infinite distance.
+    distances : float64 array of shape (n, n_places)
+    room : float64 array of shape (most,)
+        To work in.
     """
     for i, row in enumerate(rows):
-        count = int(found[i])
-        some = np.abs(row - known[places[i, :count]])
-        own = np.zeros(count)
-        for difference in some.T:
-            own = _added(own, difference, measure)
-        order = np.argsort(own, kind="stable")
-        places[i, :count] = places[i, :count][order]
-        distances[i, :count] = own[order]
-        places[i, count:] = 0
-        distances[i, count:] = np.inf
+        chosen = candidates[i, : found[i]]
+        slack[i] = rank(
+            row, known, measure, chosen, relative, count, slack[i], places[i], distances[i]
+        )
+
+
+def rank(
+    row: Array,
+    known: Array,
+    measure: int,
+    candidates: Array,
+    relative: float,
+    count: int,
+    slack: float,
+    places: Array,
+    distances: Array,
+) -> float:
+    """Fill `places` and `distances` of one row, and return its slack."""
+    own = np.zeros(len(candidates))
+    for difference in np.abs(row - known[candidates]).T:
+        own = _added(own, difference, measure)
+    order = np.argsort(own, kind="stable")
+    in_order = np.append(own[order], [np.inf] * (count + 1))
+    slack += relative * float(in_order[count - 1])
+    limit = max(in_order[count - 1] + slack, in_order[count])
+    kept = order[own[order] <= limit][: len(places)]
+    places[...], distances[...] = 0, np.inf
+    places[: len(kept)], distances[: len(kept)] = candidates[kept], own[kept]
+    return slack
 
 
 @kernel

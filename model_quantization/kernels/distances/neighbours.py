@@ -16,13 +16,18 @@ import numpy as np
 from model_quantization.arrays import Array
 from model_quantization.kernels.arrays import squared_lengths
 from model_quantization.kernels.distances.candidates import fill_candidates
-from model_quantization.kernels.distances.measured import fill_nearness, fill_sorted_distances
+from model_quantization.kernels.distances.known_codes import KnownCodes
+from model_quantization.kernels.distances.measured import fill_nearness, fill_ranked
 from model_quantization.kernels.distances.queries import fill_queries
+from model_quantization.kernels.distances.votes import fill_votes
+from model_quantization.locks import cached_property
 from model_quantization.values import Value
 
 MEASURES: Final = {"chebyshev": 0, "manhattan": 1, "euclidean": 2, "cosine": 2}
 
-_ROOM = 32  # candidates beyond the neighbours
+_ROOM = 32  # rows that follow the neighbours
+_ROWS = 1024  # at a time
+_FEWEST_NUMBERS = 1 << 10  # for which codes are scanned sooner
 _SCORES = 1 << 17  # at a time: half a megabyte of them
 _FEWEST_ROWS = 32  # fewer make a product slow
 _SHARE = 8.0  # of a bound, for both ways of two distances
@@ -31,29 +36,40 @@ _DOUBLE = float(np.finfo(np.float64).eps)
 
 
 class Found(Value, frozen=True):
-    """The nearest known rows of some rows.
+    """The nearest known rows of some rows, and some that follow.
 
     Attributes
     ----------
-    places : int64 array of shape (n, count)
+    count : int
+        Neighbours of a row.
+    all_places : int64 array of shape (n, count + more)
         The nearest first.
-    distances : float64 array of shape (n, count)
-        Sums of squares (or of other powers), without the root.
-    next_place, next_distance : ndarray of shape (n, more)
-        Those that follow; places beyond the last known row have an infinite distance.
+    all_distances : float64 array of shape (n, count + more)
+        Sums of squares (or of other powers), without the root. Places beyond the last that is
+        known have an infinite distance.
     slack : float64 array of shape (n,)
         How far rounding can have moved two distances of a row apart.
     """
 
-    places: Array
-    distances: Array
-    next_place: Array
-    next_distance: Array
+    count: int
+    all_places: Array
+    all_distances: Array
     slack: Array
+
+    @property
+    def places(self) -> Array:
+        """The neighbours alone, (n, count)."""
+        return self.all_places[:, : self.count]
+
+    @property
+    def distances(self) -> Array:
+        """Those of the neighbours alone, (n, count)."""
+        return self.all_distances[:, : self.count]
 
     def open_rows(self) -> Array:
         """Rows of which rounding may have chosen the neighbours."""
-        return np.flatnonzero(~(self.next_distance[:, 0] - self.distances[:, -1] > self.slack))
+        last, following = self.all_distances[:, self.count - 1], self.all_distances[:, self.count]
+        return np.flatnonzero(~(following - last > self.slack))
 
     def in_clear_order(self) -> bool:
         """Whether rounding can have changed the order of no row's neighbours."""
@@ -67,11 +83,27 @@ class Found(Value, frozen=True):
         -------
         places, may_be : ndarray of shape (n_rows, count + more)
         """
-        last, slack = self.distances[rows, -1:], self.slack[rows, np.newaxis]
-        may_be = np.hstack(
-            (self.distances[rows] >= last - slack, self.next_distance[rows] <= last + slack)
+        distances, slack = self.all_distances[rows], self.slack[rows, np.newaxis]
+        last = distances[:, self.count - 1 : self.count]
+        may_be = distances <= last + slack
+        may_be[:, : self.count] = distances[:, : self.count] >= last - slack
+        return self.all_places[rows], may_be
+
+    def votes(self, labels: Array, n_classes: int) -> Array | None:
+        """Return how many neighbours have each label, (n, n_classes).
+
+        None where rounding may have chosen the label of the last neighbour.
+
+        Parameters
+        ----------
+        labels : int64 array of shape (n_known,)
+        n_classes : int
+        """
+        votes = np.empty((len(self.slack), n_classes))
+        undecided = fill_votes(
+            self.all_places, self.all_distances, self.slack, labels, self.count, votes
         )
-        return np.hstack((self.places[rows], self.next_place[rows])), may_be
+        return None if undecided else votes
 
 
 class KnownRows:
@@ -90,38 +122,26 @@ class KnownRows:
         with the distance of the rows from zero.
     """
 
-    __slots__ = (
-        "_columns",
-        "_middle",
-        "_reach",
-        "_table",
-        "_turned",
-        "by_products",
-        "measure",
-        "rows",
-    )
-
     def __init__(self, rows: Array, metric: str, power: int, *, by_products: bool) -> None:
         self._turned = metric == "cosine"
         self.measure = MEASURES.get(metric, power)
         self.by_products = by_products
         self.rows = np.ascontiguousarray(directions(rows) if self._turned else rows)
-        self._middle = self.rows.mean(axis=0)
-        centred = self.rows - self._middle
-        lengths = squared_lengths(centred)
-        self._reach = (
-            float(np.sqrt(squared_lengths(self.rows).max(initial=0.0))),
-            float(np.sqrt(lengths.max(initial=0.0))),
-            float(np.abs(centred).max(initial=0.0)),
-        )
-        self._table = self._columns = None
-        if self.measure == 2:
-            table = np.empty((rows.shape[1] + 1, len(rows)), dtype=np.float32)
-            table[:-1] = centred.T
-            table[-1] = -0.5 * lengths
-            self._table = table
-        else:
-            self._columns = np.ascontiguousarray(centred.T, dtype=np.float32)
+        self._raw_reach = float(np.sqrt(squared_lengths(self.rows).max(initial=0.0)))
+        self._codes: KnownCodes | None = None
+        if self.measure == 2 and self.rows.size >= _FEWEST_NUMBERS:
+            self._codes = KnownCodes.of(self.rows, self._raw_reach, by_products=by_products)
+        if self._codes is None:
+            _ = self._singles  # when a model is loaded, not when it is first asked
+
+    @property
+    def looks_at_rows(self) -> bool:
+        """Whether it sees by itself that a row is not finite."""
+        return self._codes is not None
+
+    @cached_property
+    def _singles(self) -> _Singles:
+        return _Singles(self.rows, self.measure, self._raw_reach, by_products=self.by_products)
 
     def nearest(self, rows: Array, count: int) -> Found | None:
         """The nearest `count` of each row, with some that follow; None where they are too many.
@@ -129,7 +149,7 @@ class KnownRows:
         Parameters
         ----------
         rows : float64 array of shape (n, n_features)
-            Finite.
+            Finite, unless it `looks_at_rows`.
         count : int
             At most `MOST_NEIGHBOURS`, and the known rows.
         """
@@ -140,27 +160,105 @@ class KnownRows:
             rows = directions(rows)
         elif not rows.flags.c_contiguous:
             rows = np.ascontiguousarray(rows)
-        known = len(self.rows)
-        room = min(count + _ROOM, known)
+        n, known = len(rows), len(self.rows)
         # One place more than there are neighbours, so that one always follows the last.
-        places = np.empty((len(rows), room + 1), dtype=np.int64)
-        distances = np.empty((len(rows), room + 1))
-        found = np.empty(len(rows), dtype=np.int64)
+        columns = min(count + _ROOM, known) + 1
+        places, distances = np.empty((n, columns), dtype=np.int64), np.empty((n, columns))
+        slack = np.empty(n)
+        # A sum of squares that scikit-learn takes from products is off by another amount.
+        by_products = self.measure == 2 and self.by_products
+        relative = 0.0 if by_products else _SHARE * (rows.shape[1] + 4) * _DOUBLE
+        if self._codes is None:
+            if not self._fill_by_singles(rows, relative, count, slack, places, distances):
+                return None
+        elif self._codes.fill_nearest(rows, self.rows, relative, count, slack, places, distances):
+            left = np.flatnonzero(places[:, 0] < 0)
+            some = rows[left]
+            if not np.isfinite(some).all():
+                return None
+            found = slack[left], places[left], distances[left]
+            if not self._fill_by_singles(some, relative, count, *found):
+                return None
+            slack[left], places[left], distances[left] = found
+        return Found(count, places, distances, slack)
+
+    def _fill_by_singles(
+        self,
+        rows: Array,
+        relative: float,
+        count: int,
+        slack: Array,
+        places: Array,
+        distances: Array,
+    ) -> bool:
+        """Whether there was room for all candidates, so that the last three are filled."""
+        for start in range(0, len(rows), _ROWS):
+            part = slice(start, start + _ROWS)
+            found = self._singles.candidates(rows[part], count)
+            if found is None:
+                return False
+            candidates, sizes, slack[part] = found
+            fill_ranked(
+                rows[part], self.rows, self.measure, sizes, candidates, relative, count,
+                slack[part], places[part], distances[part], np.empty(candidates.shape[1]),
+            )  # fmt: skip
+        return True
+
+
+class _Singles:
+    """Known rows in single precision.
+
+    Parameters
+    ----------
+    rows : float64 array of shape (n_known, n_features)
+    measure : int
+    raw_reach : float
+        The length of the longest row.
+    by_products : bool
+    """
+
+    __slots__ = ("_by_products", "_columns", "_measure", "_middle", "_reach", "_table")
+
+    def __init__(self, rows: Array, measure: int, raw_reach: float, *, by_products: bool) -> None:
+        self._measure, self._by_products = measure, by_products
+        self._middle = rows.mean(axis=0)
+        centred = rows - self._middle
+        lengths = squared_lengths(centred)
+        self._reach = (
+            raw_reach,
+            float(np.sqrt(lengths.max(initial=0.0))),
+            float(np.abs(centred).max(initial=0.0)),
+        )
+        self._table = self._columns = None
+        if measure == 2:
+            table = np.empty((rows.shape[1] + 1, len(rows)), dtype=np.float32)
+            table[:-1] = centred.T
+            table[-1] = -0.5 * lengths
+            self._table = table
+        else:
+            self._columns = np.ascontiguousarray(centred.T, dtype=np.float32)
+
+    def candidates(self, rows: Array, count: int) -> tuple[Array, Array, Array] | None:
+        """Candidates of each row, how many there are, and the slack; None: there are too many."""
+        n, known = len(rows), self._n_known
+        places = np.empty((n, min(count + _ROOM, known)), dtype=np.int64)
+        found = np.empty(n, dtype=np.int64)
         queries, margins, slack = self._queries(rows)
-        size = min(len(rows), max(_FEWEST_ROWS, _SCORES // known))
+        size = min(n, max(_FEWEST_ROWS, _SCORES // known))
         room_for_scores = np.empty((size, known), dtype=np.float32)
-        for start in range(0, len(rows), size):
+        for start in range(0, n, size):
             part = slice(start, start + size)
             scores = room_for_scores[: len(queries[part])]
             self._fill_scores(queries[part], scores)
             if fill_candidates(scores, count, margins[part], places[part], found[part]):
                 return None
-        fill_sorted_distances(rows, self.rows, self.measure, found, places, distances)
-        if self.measure != 2 or not self.by_products:
-            slack = slack + (_SHARE * (rows.shape[1] + 4) * _DOUBLE) * distances[:, count - 1]
-        return Found(
-            places[:, :count], distances[:, :count], places[:, count:], distances[:, count:], slack
-        )
+        return places, found, slack
+
+    @property
+    def _n_known(self) -> int:
+        columns = self._table if self._table is not None else self._columns
+        assert columns is not None, "one or the other"
+        return int(columns.shape[1])
 
     def _queries(self, rows: Array) -> tuple[Array, Array, Array]:
         """Rows as the scan takes them, by how much its scores may be off, and distances."""
@@ -169,12 +267,12 @@ class KnownRows:
         if self._columns is not None:
             centred = rows - self._middle
             far = np.abs(centred).max(axis=1) + largest
-            total = far if self.measure == 0 else width * far**self.measure
+            total = far if self._measure == 0 else width * far**self._measure
             margins = (4 * (width + 8) * _SINGLE) * total
             return centred.astype(np.float32), margins.astype(np.float32), np.zeros(len(rows))
         queries = np.empty((len(rows), width + 1), dtype=np.float32)
         margins, slack = np.empty(len(rows), dtype=np.float32), np.empty(len(rows))
-        twofold = _SHARE * (width + 4) * _DOUBLE if self.by_products else 0.0
+        twofold = _SHARE * (width + 4) * _DOUBLE if self._by_products else 0.0
         single = (width + 8) * _SINGLE
         fill_queries(rows, self._middle, reach, raw, single, twofold, queries, margins, slack)
         return queries, margins, slack
@@ -184,7 +282,7 @@ class KnownRows:
             np.matmul(queries, self._table, out=scores)
         else:
             assert self._columns is not None, "one or the other"
-            fill_nearness(queries, self._columns, self.measure, scores)
+            fill_nearness(queries, self._columns, self._measure, scores)
 
 
 def directions(rows: Array) -> Array:

@@ -22,8 +22,8 @@ KERNEL none fill_queries(
         }
         query[rows.columns] = 1.0f;
         const f64 far = sqrt(own) + reach, raw_far = sqrt(raw) + raw_reach;
-        margins.at[i] = (f32)(single * (far * far));
         slack.at[i] = twofold * (raw_far * raw_far);
+        margins.at[i] = (f32)(single * (far * far) + slack.at[i]);
     }
     return DONE;
 }

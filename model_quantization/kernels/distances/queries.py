@@ -33,7 +33,8 @@ def fill_queries(
         Rounding of a product, relative to squares of lengths, in single and double precision.
     queries : float32 array of shape (n, n_features + 1)
     margins : float32 array of shape (n,)
-        `single` times the square of the row's length from the middle and the reach together.
+        `single` times the square of the row's length from the middle and the reach together, and
+        the slack, so that what rounding may make a neighbour is found.
     slack : float64 array of shape (n,)
         `twofold` times the square of its length from zero and the raw reach together.
     """
@@ -46,5 +47,5 @@ def fill_queries(
         own += away * away
         raw += value * value
     far, raw_far = np.sqrt(own) + reach, np.sqrt(raw) + raw_reach
-    margins[...] = single * (far * far)
     slack[...] = twofold * (raw_far * raw_far)
+    margins[...] = single * (far * far) + slack

@@ -20,7 +20,12 @@
 #endif
 
 enum { PANEL = 16, PLANES_OF = sizeof(WORK) / sizeof(f32), SHAPE = 3, MOST_BITS = 15 };
-enum { VECTORS = 4 * PANEL / VECTOR_BYTES, AT_ONCE = VECTOR_BYTES == 32 ? 4 : VECTORS == 1 ? 12 : 2 };
+enum { VECTORS = 4 * PANEL / VECTOR_BYTES };
+/* Planes and panels that are multiplied at once: as many sums as there are registers, and few loads
+   for each; those of few planes would otherwise wait for each other. */
+enum { MANY = VECTORS == 1 ? 6 : VECTORS == 2 ? 4 : 2, PANELS_OF_MANY = VECTORS == 1 ? 2 : 1 };
+enum { FEW = PLANES_OF, PANELS_OF_FEW = VECTORS == 1 ? 4 : 2 };
+enum { MOST_AT_ONCE = 6, MOST_PANELS = 4 };
 
 VECTOR_OF(i8, short_codes, VECTOR_BYTES / 2);
 VECTOR_OF(i16, codes_of_pairs, VECTOR_BYTES / 2);
@@ -74,47 +79,32 @@ INLINE codes_of_pairs pair_everywhere(const i16 *at) {
     return (codes_of_pairs)(pair + (sums_of_pairs){0});
 }
 
-/* The sums of a panel for `count` planes, which are `stride` numbers apart. */
+/* The sums of some panels for some planes, which are `stride` numbers apart. */
 INLINE void multiply(
-    const i16 *planes, i64 stride, int count, const i8 *panel, i64 pairs, i32 (*found)[PANEL]
+    const i16 *planes, i64 stride, int count, const i8 *codes, int panels, i64 pairs,
+    i32 (*found)[MOST_AT_ONCE][PANEL]
 ) {
-    sums_of_pairs sums[AT_ONCE][VECTORS];
+    sums_of_pairs sums[MOST_AT_ONCE][MOST_PANELS * VECTORS];
     for (int r = 0; r < count; r++)
-        for (int v = 0; v < VECTORS; v++)
+        for (int v = 0; v < panels * VECTORS; v++)
             sums[r][v] = (sums_of_pairs){0};
     for (i64 k = 0; k < pairs; k++) {
-        codes_of_pairs codes[VECTORS];
-        for (int v = 0; v < VECTORS; v++)
-            codes[v] = load_codes(panel + k * 2 * PANEL + v * (VECTOR_BYTES / 2));
+        codes_of_pairs each[MOST_PANELS * VECTORS];
+        for (int v = 0; v < panels * VECTORS; v++)
+            each[v] = load_codes(
+                codes + (v / VECTORS * pairs + k) * 2 * PANEL + v % VECTORS * (VECTOR_BYTES / 2)
+            );
         for (int r = 0; r < count; r++) {
             const codes_of_pairs input = pair_everywhere(planes + r * stride + 2 * k);
-            for (int v = 0; v < VECTORS; v++)
-                sums[r][v] = add_pairs(sums[r][v], input, codes[v]);
+            for (int v = 0; v < panels * VECTORS; v++)
+                sums[r][v] = add_pairs(sums[r][v], input, each[v]);
         }
     }
     for (int r = 0; r < count; r++)
-        for (int v = 0; v < VECTORS; v++)
-            STORE(sums_of_pairs, found[r] + v * (VECTOR_BYTES / 4), sums[r][v]);
-}
-
-/* As many planes as there are, in tiles of a size that the compiler knows. */
-INLINE int multiply_some(
-    const i16 *planes, i64 stride, i64 left, const i8 *panel, i64 pairs, i32 (*found)[PANEL]
-) {
-    if (left >= AT_ONCE) {
-        multiply(planes, stride, AT_ONCE, panel, pairs, found);
-        return AT_ONCE;
-    }
-    if (AT_ONCE > 4 && left >= 4) {
-        multiply(planes, stride, 4, panel, pairs, found);
-        return 4;
-    }
-    if (left >= 2) {
-        multiply(planes, stride, 2, panel, pairs, found);
-        return 2;
-    }
-    multiply(planes, stride, 1, panel, pairs, found);
-    return 1;
+        for (int v = 0; v < panels * VECTORS; v++)
+            STORE(
+                sums_of_pairs, found[v / VECTORS][r] + v % VECTORS * (VECTOR_BYTES / 4), sums[r][v]
+            );
 }
 
 #define WHOLE_PANELS(count) (((count) + PANEL - 1) / PANEL * PANEL)
@@ -243,28 +233,51 @@ struct layer {
     const WORK *scale, *shift;
 };
 
+/* Some panels of a layer for some rows, whose planes lie beside each other. */
+INLINE void run_tile(
+    struct layer layer, i64 first, int planes_now, i64 panel, int panels, int cut, const WORK *steps,
+    const i16 *planes, i64 stride, WORK *values, i64 width, numbers *most
+) {
+    const i64 pairs = (layer.inputs + 1) / 2;
+    i32 sums[MOST_PANELS][MOST_AT_ONCE][PANEL];
+    multiply(
+        planes + first * PLANES_OF * stride, stride, planes_now,
+        layer.codes + panel * pairs * 2 * PANEL, panels, pairs, sums
+    );
+    for (int p = 0; p < panels; p++)
+        for (int k = 0; k < planes_now; k += PLANES_OF) {
+            const i64 i = first + k / PLANES_OF, from = (panel + p) * PANEL;
+            finish(
+                sums[p] + k, layer.n_bits, steps[i], layer.scale + from, layer.shift + from, cut,
+                values + i * width + from, most + i
+            );
+        }
+}
+
 /* One layer of `count` rows, from their planes to their values; what is largest in each. */
 INLINE void run_layer(
     struct layer layer, i64 count, int cut, const WORK *steps, const i16 *planes, i64 stride,
     WORK *values, i64 width, numbers *most
 ) {
-    const i64 pairs = (layer.inputs + 1) / 2, panels = WHOLE_PANELS(layer.outputs) / PANEL;
-    for (i64 panel = 0; panel < panels; panel++) {
-        const i8 *codes = layer.codes + panel * pairs * 2 * PANEL;
-        const WORK *scale = layer.scale + panel * PANEL, *shift = layer.shift + panel * PANEL;
-        i32 sums[AT_ONCE][PANEL];
-        for (i64 done = 0; done < count * PLANES_OF;) {
-            const int some = multiply_some(
-                planes + done * stride, stride, count * PLANES_OF - done, codes, pairs, sums
-            );
-            for (int k = 0; k < some; k += PLANES_OF) {
-                const i64 i = (done + k) / PLANES_OF;
-                WORK *out = values + i * width + panel * PANEL;
-                finish(sums + k, layer.n_bits, steps[i], scale, shift, cut, out, most + i);
-            }
-            done += some;
-        }
-    }
+    const i64 panels = WHOLE_PANELS(layer.outputs) / PANEL;
+    const i64 in_tiles = count * PLANES_OF / MANY * MANY / PLANES_OF;
+    i64 panel = 0;
+#define TILE(PLANES, PANELS) \
+    run_tile(layer, i, PLANES, panel, PANELS, cut, steps, planes, stride, values, width, most)
+    for (; in_tiles && panel + PANELS_OF_MANY <= panels; panel += PANELS_OF_MANY)
+        for (i64 i = 0; i < in_tiles; i += MANY / PLANES_OF)
+            TILE(MANY, PANELS_OF_MANY);
+    for (; in_tiles && panel < panels; panel++)
+        for (i64 i = 0; i < in_tiles; i += MANY / PLANES_OF)
+            TILE(MANY, 1);
+    panel = 0;
+    for (; panel + PANELS_OF_FEW <= panels; panel += PANELS_OF_FEW)
+        for (i64 i = in_tiles; i < count; i++)
+            TILE(FEW, PANELS_OF_FEW);
+    for (; panel < panels; panel++)
+        for (i64 i = in_tiles; i < count; i++)
+            TILE(FEW, 1);
+#undef TILE
 }
 
 enum { MOST_ROWS = 48 };

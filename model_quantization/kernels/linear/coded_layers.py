@@ -15,11 +15,12 @@ from typing import Any, Final
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import aligned
 from model_quantization.kernels.compiled import kernel
 from model_quantization.values import Value
 
 PANEL: Final = 16
-BLOCK: Final = 12
+BLOCK: Final = 24
 MOST_BITS: Final = 15
 _LARGEST_SUM: Final = 2**31 - 1
 _TINY: Final = 2.0**-100
@@ -81,7 +82,7 @@ class CodedLayers(Value, frozen=True):
             return None
         return cls(
             np.array(shapes, dtype=np.int64),
-            np.concatenate(packed),
+            aligned(np.concatenate(packed)),
             {"f": short, "d": outer},
             max(_whole_panels(max(n_in, n_out)) for n_in, n_out, _ in shapes),
             shapes[-1][1],

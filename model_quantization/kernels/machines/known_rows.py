@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from model_quantization.arrays import Array
+from model_quantization.kernels.arrays import aligned
 from model_quantization.kernels.machines.similar_sums import (
     ALIGNED,
     DEPTH,
@@ -62,9 +63,11 @@ class KnownRows:
         self._places, self.starts = _layout([len(known)] if counts is None else counts)
         count = int(self.starts[-1])
         self._scales = np.array(scales).reshape(-1, known.shape[1])
-        self._tiles = np.concatenate(
-            [_tiled(known, scale, self._places, count) for scale in self._scales]
-            or [np.empty((0, TILE))]
+        self._tiles = aligned(
+            np.concatenate(
+                [_tiled(known, scale, self._places, count) for scale in self._scales]
+                or [np.empty((0, TILE))]
+            )
         )
         self._program = np.array(
             [(STEPS.index(step.name), at) for step, at in zip(steps, which, strict=True)],
@@ -76,7 +79,7 @@ class KnownRows:
         """Coefficients, (n_columns, n_known), in the places of their rows."""
         found = np.zeros((len(coefficients), int(self.starts[-1])))
         found[:, self._places] = coefficients
-        return found
+        return aligned(found)
 
     def sums(self, rows: Array, coefficients: Array) -> Array:
         """Return the sums of each part, (n, n_parts * n_columns), of coefficients laid out."""

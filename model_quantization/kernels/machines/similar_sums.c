@@ -9,6 +9,7 @@
 #include "doubles.h"
 
 enum { TILE = 32, CHUNK = 2 * TILE, PAIR = 2, DEPTH = 8, GROUP = 4 * LANES, ALIGNED = 8 };
+enum { BLOCK = 128 }; /* rows that stay in the cache while they pass all tiles */
 enum {
     DISTANCES, PRODUCTS, CONSTANT, SCALE, EXPONENTIAL, TANGENT, ROOT, MATERN_3, MATERN_5, POWER,
     SINE_SQUARED, LOGARITHM, ADD, MULTIPLY
@@ -216,22 +217,24 @@ KERNEL none fill_similar_sums(
     f64 slots[DEPTH][PAIR * CHUNK];
     for (i64 at = 0; at < sums.rows * sums.columns; at++)
         sums.at[at] = 0.0;
-    for (i64 tile = 0; tile < n_tiles; tile += 2) {
-        const int some = (int)MIN(2, n_tiles - tile);
-        for (i64 i = 0; i < rows.rows; i += PAIR) {
-            const f64 *first = rows.at + i * rows.columns;
-            const int count = (int)MIN(PAIR, rows.rows - i);
-            if (count == PAIR)
-                run(first, PAIR, known, tile, some, program, constants, slots);
-            else
-                run(first, 1, known, tile, some, program, constants, slots);
-            for (int r = 0; r < count; r++)
-                add_weighted(
-                    slots[0] + r * CHUNK, tile * TILE, (tile + some) * TILE, coefficients, starts,
-                    sums.at + (i + r) * sums.columns
-                );
+    for (i64 start = 0; start < rows.rows; start += BLOCK)
+        for (i64 tile = 0; tile < n_tiles; tile += 2) {
+            const int some = (int)MIN(2, n_tiles - tile);
+            const i64 end = MIN(start + BLOCK, rows.rows);
+            for (i64 i = start; i < end; i += PAIR) {
+                const f64 *first = rows.at + i * rows.columns;
+                const int count = (int)MIN(PAIR, end - i);
+                if (count == PAIR)
+                    run(first, PAIR, known, tile, some, program, constants, slots);
+                else
+                    run(first, 1, known, tile, some, program, constants, slots);
+                for (int r = 0; r < count; r++)
+                    add_weighted(
+                        slots[0] + r * CHUNK, tile * TILE, (tile + some) * TILE, coefficients,
+                        starts, sums.at + (i + r) * sums.columns
+                    );
+            }
         }
-    }
     return DONE;
 }
 

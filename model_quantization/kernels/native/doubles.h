@@ -49,20 +49,29 @@ INLINE f64 sum_of(numbers vector) {
 }
 #endif
 
+/* One number in every lane. A loop over the lanes is eight instructions with gcc, this is one. */
 INLINE numbers every(f64 value) {
-    numbers all;
-    for (int lane = 0; lane < LANES; lane++)
-        all[lane] = value;
-    return all;
+    return value - (numbers){0};
+}
+
+/* What lies beyond either end becomes the end; what is no number stays none. */
+INLINE numbers bounded(numbers x, numbers low, numbers high) {
+#if defined(__AVX512F__)
+    return (numbers)_mm512_min_pd((__m512d)high, _mm512_max_pd((__m512d)low, (__m512d)x));
+#elif defined(__AVX2__)
+    return (numbers)_mm256_min_pd((__m256d)high, _mm256_max_pd((__m256d)low, (__m256d)x));
+#else
+    const words is_low = (words)(x < low), is_high = (words)(x > high);
+    return (numbers)(((words)x & ~is_low & ~is_high) | ((words)low & is_low) |
+                     ((words)high & is_high));
+#endif
 }
 
 /* The exponential of numbers from -708 to 709; beyond, that of the nearer end. A power of two,
    and the series for what is left: within two units of the last place. */
 INLINE numbers exponential(numbers x) {
-    const numbers low = every(-708.0), high = every(709.0), rounder = every(0x1.8p52);
-    const words is_low = (words)(x < low), is_high = (words)(x > high);
-    x = (numbers)(((words)x & ~is_low & ~is_high) | ((words)low & is_low) |
-                  ((words)high & is_high));
+    const numbers rounder = every(0x1.8p52);
+    x = bounded(x, every(-708.0), every(709.0));
     const numbers shifted = added_product(x, every(0x1.71547652b82fep0), rounder);
     const numbers power = shifted - rounder;
     numbers r = added_product(power, every(-0x1.62e42fee00000p-1), x);
