@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from model_quantization.kernels.text.steps import Step
 
 _TOPICS = "sklearn.decomposition._lda:LatentDirichletAllocation"
-_MOST_TURNS = 1 << 20
+_MOST_TURNS = 1 << 14  # as in the kernel
 _MOST_CELLS = 1 << 20  # of counts that are laid out as an array
 
 

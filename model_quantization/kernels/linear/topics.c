@@ -41,6 +41,9 @@ INLINE i64 list_words(const f64 *row, i64 width, i64 *words, f64 *counts) {
     return found;
 }
 
+/* No search takes as many: a file that asks for more would never end. */
+enum { MOST_TURNS = 1 << 14 };
+
 KERNEL integer fill_topics(
     f64_rows_in rows, f64_rows_in topics, f64 prior, i64 most, f64 tolerance, f64 close,
     i64_out words, f64_out room, f64_rows_out shares
@@ -48,7 +51,8 @@ KERNEL integer fill_topics(
     const i64 width = rows.columns, count = topics.columns;
     REQUIRE(topics.rows == width && shares.rows == rows.rows && shares.columns == count);
     REQUIRE(count > 0 && words.size == plus(width, 1));
-    REQUIRE(room.size == plus(plus(width, 1), times(2, count)) && most >= 0);
+    REQUIRE(room.size == plus(plus(width, 1), times(2, count)));
+    REQUIRE(most >= 0 && most <= MOST_TURNS);
     f64 *counts = room.at, *expected = counts + width + 1, *next = expected + count;
     i64 unclear = 0;
     for (i64 i = 0; i < rows.rows; i++) {

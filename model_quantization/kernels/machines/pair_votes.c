@@ -13,8 +13,10 @@ INLINE i64 pairs_of(i64 n_classes) {
 KERNEL none fill_pair_decisions(
     f64_rows_in sums, f64_in intercepts, i64 n_classes, f64_rows_out decisions
 ) {
-    const i64 width = n_classes - 1, n_pairs = pairs_of(n_classes);
-    REQUIRE(n_pairs > 0 && sums.columns == times(n_classes, width));
+    const i64 n_pairs = pairs_of(n_classes);
+    REQUIRE(n_pairs > 0);
+    const i64 width = n_classes - 1;
+    REQUIRE(sums.columns == times(n_classes, width));
     REQUIRE(intercepts.size == n_pairs && decisions.columns == n_pairs);
     REQUIRE(decisions.rows == sums.rows);
     for (i64 at = 0; at < sums.rows; at++) {
