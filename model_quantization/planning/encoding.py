@@ -54,7 +54,7 @@ class RoundedArrays:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], tuple[Array, QuantizedArray]] = {}
+        self._known: dict[tuple[Any, ...], tuple[Any, QuantizedArray]] = {}
 
     def rounded(self, array: Array, choice: Choice) -> QuantizedArray:
         """Return one array under the scheme chosen for it."""
@@ -64,7 +64,8 @@ class RoundedArrays:
         by = (choice.scheme, choice.slot, choice.threshold, id(choice.spread), ranges, choice.path)
         key = (id(array), *by)
         if key not in self._known:
-            self._known[key] = array, quantized(array, choice)  # the array keeps its id
+            # Both are kept, so that no other object gets the id of one in the key.
+            self._known[key] = (array, choice.spread), quantized(array, choice)
         return self._known[key][1]
 
 

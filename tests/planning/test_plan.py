@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -21,11 +23,19 @@ from model_quantization.graph.traversal import array_paths
 from model_quantization.planning.encoding import RoundedArrays, component_costs, encode, quantized
 from model_quantization.planning.exact_where_smaller import keep_exact_where_smaller
 from model_quantization.planning.packing import prepare_graph
-from model_quantization.planning.plan import Plan, make_plan
+from model_quantization.planning.plan import Choice, Plan, make_plan
 from model_quantization.planning.roles import family_summary
 from model_quantization.schemes.quantize import stored_bytes
 from model_quantization.schemes.recipe import recipe_for
-from model_quantization.schemes.scheme import EXACT_ROLES, Affine, Codebook, Exact, Float, Role
+from model_quantization.schemes.scheme import (
+    EXACT_ROLES,
+    Affine,
+    Codebook,
+    Exact,
+    Float,
+    Role,
+    Slot,
+)
 from model_quantization.trust import TrustPolicy
 
 DEPTHS = ("exact", "32", "16", "8")
@@ -335,3 +345,19 @@ def test_frequencies_of_cosines_keep_16_bits() -> None:
     known = RBFSampler(random_state=0).fit(rows).random_weights_
     moved = np.abs(np.asarray(quantized.random_weights_) - known).max()
     assert 0.0 < moved < 1e-4 * np.abs(known).max()
+
+
+class _Held:
+    """Stands for how far inputs vary."""
+
+
+def test_what_a_kept_array_is_found_by_stays_alive() -> None:
+    """Else another object could get its identity, and be given the array rounded for it."""
+    kept, held = RoundedArrays(), _Held()
+    alive = weakref.ref(held)
+    slot = Slot(Role.LABEL)
+    choice = Choice("a", "", "", "", slot, Exact(), reason="", pool="", spread=held)  # type: ignore[arg-type]
+    kept.rounded(np.arange(3.0), choice)
+    del held, choice
+    gc.collect()
+    assert alive() is not None
